@@ -1,0 +1,91 @@
+"""Which array library the data lives in, and the few places where NumPy and CuPy differ.
+
+Functions of this package take the array module from their arguments, so that the same
+code runs on NumPy and on CuPy. Random numbers are drawn on the host (the streams of the
+two libraries differ) and moved with :func:`to_device`.
+"""
+
+from __future__ import annotations
+
+import functools
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+__all__ = ["array_namespace", "is_cupy", "to_device", "to_host", "usable_gpu"]
+
+
+def is_cupy(x: Any) -> bool:
+    """Whether ``x`` is a CuPy array (decided without importing CuPy)."""
+    return type(x).__module__.split(".", 1)[0] == "cupy"
+
+
+def array_namespace(*arrays: Any) -> ModuleType:
+    """Return the module (``numpy`` or ``cupy``) that the arrays belong to.
+
+    Python scalars and ``None`` are ignored; with nothing left, NumPy is returned. An
+    array that brings its own namespace (``__array_namespace__``) is asked for it.
+
+    Raises
+    ------
+    TypeError
+        If arrays of different libraries are mixed: transfers are always explicit.
+    """
+    namespaces: dict[str, ModuleType] = {}
+    for x in arrays:
+        if x is None or isinstance(x, int | float | complex | np.generic):
+            continue
+        if isinstance(x, np.ndarray | list | tuple):
+            namespaces["numpy"] = np
+        elif is_cupy(x):
+            import cupy
+
+            namespaces["cupy"] = cupy
+        elif hasattr(x, "__array_namespace__"):
+            module = x.__array_namespace__()
+            namespaces[module.__name__] = module
+        else:
+            namespaces["numpy"] = np
+    if len(namespaces) > 1:
+        raise TypeError(
+            f"arrays of {' and '.join(sorted(namespaces))} are mixed; "
+            "move them with pairint.backend.to_device or to_host first"
+        )
+    return next(iter(namespaces.values()), np)
+
+
+def to_host(x: Any) -> Any:
+    """Return ``x`` as a NumPy array (no copy when it is one already)."""
+    if is_cupy(x):
+        return x.get()
+    return np.asarray(x)
+
+
+def to_device(x: Any, like: Any) -> Any:
+    """Return ``x`` as an array of the library (and on the device) of ``like``."""
+    return array_namespace(like).asarray(x)
+
+
+@functools.cache
+def usable_gpu() -> tuple[bool, str]:
+    """Say whether CuPy can run a kernel here, and if not, why.
+
+    Returns
+    -------
+    usable : bool
+    reason : str
+        The device's name, or the reason why none can be used.
+    """
+    try:
+        import cupy
+    except Exception as error:  # a broken CUDA install raises many kinds of error on import
+        return False, f"CuPy cannot be imported ({type(error).__name__}: {error})"
+    try:
+        if cupy.cuda.runtime.getDeviceCount() == 0:
+            return False, "CuPy sees no CUDA device"
+        if float(cupy.arange(3.0).sum()) != 3.0:
+            return False, "the CUDA device computes wrong sums"
+        return True, cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+    except Exception as error:
+        return False, f"no usable CUDA device ({type(error).__name__}: {error})"
