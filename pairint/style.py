@@ -1,8 +1,8 @@
 """One look for every figure: colours, fonts, sizes, panel labels.
 
 Colours are those of Okabe and Ito (Color Universal Design, 2008): they stay distinct for the common
-colour-vision deficiencies. Figures have a white ground of their own, so that they read the same on a light and
-on a dark page; the book's stylesheet shows them as cards.
+colour-vision deficiencies. Figures have a white ground of their own, so that they read the same on a
+light and on a dark page; the book's stylesheet shows them as cards.
 
 Matplotlib is imported inside the functions: importing this module costs nothing to the numerical code.
 """
