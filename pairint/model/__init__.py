@@ -1,0 +1,53 @@
+"""What generates data: tokens, activations, interaction matrices, noise, and the attention model."""
+
+from pairint.model.activations import (
+    Activation,
+    Exponential,
+    ReLU,
+    RoughActivation,
+    Tanh,
+    named_activation,
+    spline_activation,
+)
+from pairint.model.attention import AttentionModel, check_tokens, pair_scores, sample_chunks
+from pairint.model.matrices import interaction_matrix, query_key_matrix
+from pairint.model.noise import GaussianNoise, Noise, RademacherNoise, UniformNoise
+from pairint.model.splines import Spline, SplineSpace
+from pairint.model.tokens import (
+    Equicorrelated,
+    PermutedPoints,
+    Sphere,
+    TokenLaw,
+    TruncatedGaussian,
+    UniformCube,
+    score_bound,
+)
+
+__all__ = [
+    "Activation",
+    "AttentionModel",
+    "Equicorrelated",
+    "Exponential",
+    "GaussianNoise",
+    "Noise",
+    "PermutedPoints",
+    "RademacherNoise",
+    "ReLU",
+    "RoughActivation",
+    "Sphere",
+    "Spline",
+    "SplineSpace",
+    "Tanh",
+    "TokenLaw",
+    "TruncatedGaussian",
+    "UniformCube",
+    "UniformNoise",
+    "check_tokens",
+    "interaction_matrix",
+    "named_activation",
+    "pair_scores",
+    "query_key_matrix",
+    "sample_chunks",
+    "score_bound",
+    "spline_activation",
+]

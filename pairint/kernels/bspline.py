@@ -1,0 +1,142 @@
+r"""Uniform B-splines as local polynomials.
+
+On ``[lower, upper]`` cut into ``K`` equal cells of width ``h``, a spline of degree ``s`` is
+:math:`\varphi(u) = \sum_{k=0}^{K+s-1} c_k B_k(u)` with translates :math:`B_k` of one cardinal
+B-spline. In cell ``k`` only :math:`B_k, \dots, B_{k+s}` differ from zero, and with the local
+coordinate :math:`t \in [0, 1]` they are the same ``s + 1`` polynomials in every cell. Outside the
+interval each basis function is continued linearly, so that the values and slopes stay continuous
+(for ``s >= 1``; for ``s = 0`` the continuation is constant).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairint.backend import array_namespace
+
+__all__ = [
+    "bspline_pieces",
+    "evaluate_pieces",
+    "local_coordinates",
+    "piecewise_coefficients",
+    "refinement_matrix",
+]
+
+
+@functools.cache
+def _pieces(degree: int) -> NDArray[np.float64]:
+    pieces = [np.ones(1)]
+    for s in range(1, degree + 1):
+        previous = [np.zeros(1), *pieces, np.zeros(1)]  # previous[l + 1] is piece l of degree s - 1
+        pieces = []
+        for piece in range(s + 1):
+            rising = np.polynomial.polynomial.polymul([(s - piece) / s, 1 / s], previous[piece])
+            falling = np.polynomial.polynomial.polymul([(piece + 1) / s, -1 / s], previous[piece + 1])
+            pieces.append(np.polynomial.polynomial.polyadd(rising, falling))
+    table = np.zeros((degree + 1, degree + 1))
+    for row, piece in zip(table, pieces, strict=True):
+        row[: min(len(piece), degree + 1)] = piece[: degree + 1]
+    table.flags.writeable = False
+    return table
+
+
+def bspline_pieces(degree: int, derivative: int = 0) -> NDArray[np.float64]:
+    """Return the local polynomials of the cardinal B-spline.
+
+    Parameters
+    ----------
+    degree : int
+        Degree ``s >= 0``.
+    derivative : int
+        Order of the derivative with respect to the local coordinate ``t``.
+
+    Returns
+    -------
+    ndarray, shape (s + 1, s + 1)
+        Entry ``[l, p]`` is the coefficient of ``t**p`` in the piece of ``B_{k+l}`` on cell ``k``
+        (Cox-de Boor recursion, carried out on polynomials).
+    """
+    table = _pieces(degree)
+    for _ in range(derivative):
+        powers = np.arange(1, degree + 1)
+        table = np.concatenate([table[:, 1:] * powers, np.zeros((degree + 1, 1))], axis=1)
+    return table
+
+
+def local_coordinates(u: Any, lower: float, upper: float, n_intervals: int) -> tuple[Any, Any, Any]:
+    """Return the cell of each entry of ``u``, its coordinate in the cell, and how far outside it lies.
+
+    Returns
+    -------
+    cell : integer array, values in ``0 .. n_intervals - 1``
+    t : array, values in [0, 1]
+    beyond : array
+        ``u - clip(u, lower, upper)`` in units of the cell width (zero inside).
+    """
+    xp = array_namespace(u)
+    scale = n_intervals / (upper - lower)
+    position = (u - lower) * scale
+    inside = xp.clip(position, 0.0, float(n_intervals))
+    cell = xp.minimum(xp.floor(inside).astype(xp.int64), n_intervals - 1)
+    return cell, inside - cell, position - inside
+
+
+def piecewise_coefficients(coefficients: Any, degree: int) -> Any:
+    """Turn B-spline coefficients, shape ``(K + s,)``, into polynomials per cell, shape ``(K, s + 1)``."""
+    xp = array_namespace(coefficients)
+    n_intervals = coefficients.shape[0] - degree
+    windows = coefficients[xp.arange(n_intervals)[:, None] + xp.arange(degree + 1)[None, :]]
+    return windows @ xp.asarray(bspline_pieces(degree))
+
+
+def evaluate_pieces(u: Any, polynomials: Any, lower: float, upper: float, derivative: int = 0) -> Any:
+    """Evaluate a piecewise polynomial (or its first derivative), continued linearly outside.
+
+    Parameters
+    ----------
+    u : array of any shape
+    polynomials : array, shape (K, s + 1)
+        Coefficients of powers of the local coordinate, see :func:`piecewise_coefficients`.
+    lower, upper : float
+        The interval.
+    derivative : {0, 1}
+    """
+    n_intervals, order = polynomials.shape
+    cell, t, beyond = local_coordinates(u, lower, upper, n_intervals)
+    value = polynomials[cell, order - 1]
+    slope = value * 0.0
+    for power in range(order - 2, -1, -1):
+        slope = slope * t + value
+        value = value * t + polynomials[cell, power]
+    if derivative == 1:
+        return slope * (n_intervals / (upper - lower))
+    return value + slope * beyond
+
+
+def refinement_matrix(n_intervals: int, degree: int, factor: int) -> NDArray[np.float64]:
+    r"""Express the B-splines on ``K`` cells by those on ``factor * K`` cells of the same interval.
+
+    The two-scale relation: :math:`B(u) = m^{-s} \sum_j p_j B^{fine}_j(u)` with the coefficients
+    :math:`p` of :math:`(1 + z + \dots + z^{m-1})^{s+1}`.
+
+    Returns
+    -------
+    ndarray, shape (factor * K + s, K + s)
+        ``R`` with ``B_coarse(u) = R' B_fine(u)``; hence ``Gram_coarse = R' Gram_fine R``.
+    """
+    mask = np.ones(1)
+    for _ in range(degree + 1):
+        mask = np.convolve(mask, np.ones(factor))
+    mask /= float(factor) ** degree
+    n_fine = factor * n_intervals + degree
+    matrix = np.zeros((n_fine, n_intervals + degree))
+    for k in range(n_intervals + degree):
+        # Coarse B_k starts at cell k - s; the fine function that starts there has index factor (k - s) + s.
+        start = factor * (k - degree) + degree
+        first, last = max(start, 0), min(start + len(mask), n_fine)
+        matrix[first:last, k] = mask[first - start : last - start]
+    return matrix

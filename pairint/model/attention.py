@@ -1,0 +1,144 @@
+"""The attention-style interacting-particle model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairint.backend import array_namespace
+from pairint.model.activations import Activation
+from pairint.model.noise import GaussianNoise, Noise
+from pairint.model.tokens import TokenLaw, score_bound
+from pairint.validation import check_array, check_integer, check_rng
+
+__all__ = ["AttentionModel", "check_tokens", "pair_scores", "sample_chunks"]
+
+#: Numbers of one temporary array that a chunk of samples may need (64 MB of doubles).
+_CHUNK_ENTRIES = 8_000_000
+
+_NOISELESS = GaussianNoise(0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionModel:
+    r"""Tokens interact through one scalar function of a bilinear score.
+
+    .. math:: Y_i = \frac{1}{N-1} \sum_{j \ne i} \varphi(X_i^\top A X_j) + \eta_i
+
+    Parameters
+    ----------
+    activation : Activation
+        The function ``phi``.
+    matrix : array_like, shape (d, d)
+        The interaction matrix ``A``.
+    tokens : TokenLaw
+        The law of the tokens, of the same dimension.
+    noise : Noise, optional
+        The law of ``eta``; none by default.
+    """
+
+    activation: Activation
+    matrix: Any
+    tokens: TokenLaw
+    noise: Noise = _NOISELESS
+
+    def __post_init__(self) -> None:
+        if not callable(self.activation):
+            raise TypeError(f"activation must be callable, got {self.activation!r}")
+        if not isinstance(self.tokens, TokenLaw):
+            raise TypeError(f"tokens must be a TokenLaw, got {self.tokens!r}")
+        if not isinstance(self.noise, Noise):
+            raise TypeError(f"noise must be a Noise, got {self.noise!r}")
+        matrix = check_array("matrix", self.matrix, (self.tokens.d, self.tokens.d), copy=True)
+        matrix.flags.writeable = False
+        object.__setattr__(self, "matrix", matrix)
+
+    @property
+    def d(self) -> int:
+        """Embedding dimension."""
+        return self.tokens.d
+
+    @property
+    def score_bound(self) -> float:
+        r"""A bound ``abar`` of :math:`|x^\top A y|` on the support of the tokens."""
+        return score_bound(self.tokens, self.matrix)
+
+    def sample(
+        self, n_samples: int, n_tokens: int, rng: Any = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Draw ``M`` samples of ``N`` tokens and their outputs.
+
+        Returns
+        -------
+        X : ndarray, shape (M, N, d)
+        Y : ndarray, shape (M, N)
+        """
+        rng = check_rng(rng)
+        X = self.tokens.sample(n_samples, n_tokens, rng)
+        return X, self.forward(X) + self.noise.sample(X.shape[:2], rng)
+
+    def scores(self, X: Any) -> Any:
+        """Return the scores ``X_i' A X_j`` of all pairs, shape ``(M, N, N)``."""
+        X = check_tokens(X, self.d)
+        return pair_scores(X, array_namespace(X).asarray(self.matrix))
+
+    def forward(self, X: Any) -> Any:
+        r"""Apply the forward operator: :math:`R_g[X]_i = \frac{1}{N-1}\sum_{j\ne i} g(X_i, X_j)`.
+
+        Parameters
+        ----------
+        X : array, shape (M, N, d)
+
+        Returns
+        -------
+        array, shape (M, N)
+        """
+        X = check_tokens(X, self.d)
+        xp = array_namespace(X)
+        matrix = xp.asarray(self.matrix)
+        n_tokens = X.shape[1]
+        diagonal = xp.arange(n_tokens)
+        Y = xp.empty(X.shape[:2])
+        for chunk in sample_chunks(X.shape[0], n_tokens * max(n_tokens, self.d)):
+            values = self.activation(pair_scores(X[chunk], matrix))
+            values[:, diagonal, diagonal] = 0.0
+            Y[chunk] = values.sum(axis=-1) / (n_tokens - 1)
+        return Y
+
+    def interaction(self, x: Any, y: Any) -> Any:
+        """Return ``g(x, y) = phi(x' A y)`` for tokens ``x``, ``y`` of shapes ``(..., d)`` that broadcast."""
+        xp = array_namespace(x, y)
+        x, y = check_array("x", x), check_array("y", y)
+        for name, value in (("x", x), ("y", y)):
+            if value.ndim < 1 or value.shape[-1] != self.d:
+                raise ValueError(f"{name} must have shape (..., {self.d}), got {tuple(value.shape)}")
+        return self.activation(xp.sum((x @ xp.asarray(self.matrix)) * y, axis=-1))
+
+
+def pair_scores(X: Any, matrix: Any) -> Any:
+    """Return ``X_i' A X_j``, shape ``(M, N, N)``, for checked tokens."""
+    return (X @ matrix) @ array_namespace(X).swapaxes(X, -1, -2)
+
+
+def check_tokens(X: Any, d: int | None = None) -> Any:
+    """Return ``X`` as a floating array of shape ``(M, N, d)`` with ``N >= 2``, or raise."""
+    X = check_array("X", X, (None, None, d))
+    if X.shape[0] < 1:
+        raise ValueError(f"X must hold at least one sample, got shape {tuple(X.shape)}")
+    if X.shape[1] < 2:
+        raise ValueError(f"X must hold at least 2 tokens a sample (N >= 2), got shape {tuple(X.shape)}")
+    if X.shape[2] < 1:
+        raise ValueError(f"X must have dimension d >= 1, got shape {tuple(X.shape)}")
+    return X
+
+
+def sample_chunks(n_samples: int, entries_per_sample: int) -> Iterator[slice]:
+    """Cut ``range(n_samples)`` into slices whose temporaries stay below a fixed size."""
+    check_integer("n_samples", n_samples, 1)
+    size = max(1, _CHUNK_ENTRIES // max(1, entries_per_sample))
+    for start in range(0, n_samples, size):
+        yield slice(start, min(start + size, n_samples))

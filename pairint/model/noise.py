@@ -1,0 +1,60 @@
+"""Noise added to the outputs: centred, bounded or Gaussian, sub-Gaussian with proxy ``std**2``."""
+
+from __future__ import annotations
+
+import abc
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairint.validation import check_real
+
+__all__ = ["GaussianNoise", "Noise", "RademacherNoise", "UniformNoise"]
+
+
+@dataclass(frozen=True)
+class Noise(abc.ABC):
+    """Independent centred noise.
+
+    Parameters
+    ----------
+    std : float
+        Standard deviation ``sigma >= 0``. All three laws are strictly sub-Gaussian: their
+        moment-generating function is at most ``exp(std**2 * t**2 / 2)``.
+    """
+
+    std: float
+
+    def __post_init__(self) -> None:
+        check_real("std", self.std, 0.0)
+
+    @abc.abstractmethod
+    def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
+        """Draw an array of this shape."""
+
+
+@dataclass(frozen=True)
+class GaussianNoise(Noise):
+    """Gaussian noise."""
+
+    def sample(self, shape, rng):
+        return self.std * rng.standard_normal(shape)
+
+
+@dataclass(frozen=True)
+class UniformNoise(Noise):
+    """Noise uniform on ``[-sqrt(3) std, sqrt(3) std]``."""
+
+    def sample(self, shape, rng):
+        side = math.sqrt(3) * self.std
+        return rng.uniform(-side, side, shape)
+
+
+@dataclass(frozen=True)
+class RademacherNoise(Noise):
+    """Noise equal to ``+std`` or ``-std``."""
+
+    def sample(self, shape, rng):
+        return self.std * rng.choice([-1.0, 1.0], size=shape)

@@ -1,0 +1,134 @@
+"""Splines with equal cells: the functions that truths and fitted activations are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairint.backend import array_namespace
+from pairint.kernels import (
+    bspline_pieces,
+    evaluate_pieces,
+    local_coordinates,
+    pair_basis_sum,
+    piecewise_coefficients,
+    refinement_matrix,
+)
+from pairint.validation import check_array, check_integer, check_real
+
+__all__ = ["Spline", "SplineSpace"]
+
+
+@dataclass(frozen=True)
+class SplineSpace:
+    """Splines of degree ``s`` on ``K`` equal cells of ``[lower, upper]``, continued linearly outside.
+
+    Parameters
+    ----------
+    lower, upper : float
+        The interval, ``lower < upper``.
+    n_intervals : int
+        Number ``K >= 1`` of cells.
+    degree : int
+        Degree ``s >= 0``; the functions have ``s - 1`` continuous derivatives.
+    """
+
+    lower: float
+    upper: float
+    n_intervals: int
+    degree: int
+
+    def __post_init__(self) -> None:
+        check_real("lower", self.lower)
+        check_real("upper", self.upper, self.lower, exclusive_minimum=True)
+        check_integer("n_intervals", self.n_intervals, 1)
+        check_integer("degree", self.degree, 0)
+
+    @property
+    def dimension(self) -> int:
+        """Number ``K + s`` of basis functions."""
+        return self.n_intervals + self.degree
+
+    @property
+    def width(self) -> float:
+        """Width ``h`` of a cell."""
+        return (self.upper - self.lower) / self.n_intervals
+
+    def design(self, u: Any) -> Any:
+        """Return the basis at the points ``u``, shape ``(n,)``, as an array ``(n, K + s)``."""
+        xp = array_namespace(u)
+        u = xp.asarray(u)
+        cell, t, beyond = local_coordinates(u, self.lower, self.upper, self.n_intervals)
+        powers = xp.stack([t**p for p in range(self.degree + 1)], axis=-1)
+        values = powers @ xp.asarray(bspline_pieces(self.degree).T)
+        slopes = powers @ xp.asarray(bspline_pieces(self.degree, 1).T)
+        matrix = xp.zeros((u.shape[0], self.dimension))
+        rows = xp.arange(u.shape[0])[:, None]
+        matrix[rows, cell[:, None] + xp.arange(self.degree + 1)] = values + slopes * beyond[:, None]
+        return matrix
+
+    def aggregate(self, scores: Any) -> Any:
+        """Return the basis averaged over the partners of each token, shape ``(M N, K + s)``."""
+        return pair_basis_sum(scores, self.lower, self.upper, self.n_intervals, self.degree)
+
+    def difference_penalty(self, order: int = 2) -> NDArray[np.float64]:
+        """Return ``D'D`` for the differences ``D`` of the given order between neighbouring coefficients."""
+        order = min(order, self.dimension - 1)
+        difference = np.diff(np.eye(self.dimension), n=order, axis=0)
+        return difference.T @ difference
+
+    def coarsen(self, factor: int) -> tuple[SplineSpace, NDArray[np.float64]]:
+        """Return the space on ``K / factor`` cells and the matrix that embeds it in this one."""
+        coarse = SplineSpace(self.lower, self.upper, self.n_intervals // factor, self.degree)
+        return coarse, refinement_matrix(coarse.n_intervals, self.degree, factor)
+
+    def scaled(self, factor: float) -> SplineSpace:
+        """Return the space on the interval multiplied by ``factor > 0``."""
+        return SplineSpace(self.lower * factor, self.upper * factor, self.n_intervals, self.degree)
+
+    def spline(self, coefficients: Any) -> Spline:
+        """Return the spline with these coefficients."""
+        return Spline(self, coefficients)
+
+
+@dataclass(frozen=True)
+class Spline:
+    """One function of a :class:`SplineSpace`; call it, or its :meth:`derivative`, on arrays of any shape."""
+
+    space: SplineSpace
+    coefficients: Any
+    _polynomials: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        coefficients = check_array("coefficients", self.coefficients, (self.space.dimension,))
+        object.__setattr__(self, "coefficients", coefficients)
+        object.__setattr__(self, "_polynomials", piecewise_coefficients(coefficients, self.space.degree))
+
+    @property
+    def smoothness(self) -> float:
+        """Hölder index of a generic spline of this degree (its top derivative is a step function)."""
+        return float(self.space.degree)
+
+    def __call__(self, u: Any) -> Any:
+        return self._evaluate(u, 0)
+
+    def derivative(self, u: Any) -> Any:
+        """Return the first derivative at ``u``."""
+        return self._evaluate(u, 1)
+
+    def scaled(self, factor: float) -> Spline:
+        """Return ``u -> spline(u / factor)`` for ``factor > 0``."""
+        return Spline(self.space.scaled(factor), self.coefficients)
+
+    def mirrored(self) -> Spline:
+        """Return ``u -> spline(-u)``."""
+        space = SplineSpace(-self.space.upper, -self.space.lower, self.space.n_intervals, self.space.degree)
+        return Spline(space, self.coefficients[::-1])
+
+    def _evaluate(self, u: Any, order: int) -> Any:
+        xp = array_namespace(u)
+        polynomials = xp.asarray(self._polynomials)
+        return evaluate_pieces(xp.asarray(u), polynomials, self.space.lower, self.space.upper, order)
