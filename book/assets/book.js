@@ -1,0 +1,1 @@
+// Repairs of the theme that a stylesheet cannot make.

@@ -1,0 +1,86 @@
+"""Build the whole HTML book, strictly: every cell executed, every warning an error.
+
+    python tools/build_book.py [--fresh]
+
+Executed notebooks are kept from one build to the next while nothing that they use has changed: the package, the stored
+results, the versions of the toolchain. With ``--fresh``, and wherever the environment variable CI is set, everything is
+executed anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import vendor
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "_build"
+CACHE = BUILD / ".jupyter_cache"
+USED_BY_CELLS = ("pairint/**/*", "book/results/**/*", "book/assignments/**/*", "constraints.txt")
+
+
+def sources_key(root: Path = ROOT) -> str:
+    """Return a digest of all that a cell may use apart from its own page.
+
+    Jupyter's cache compares the cells only: without this, a figure would survive a change in the code that draws it.
+    """
+    digest = hashlib.sha256()
+    files = {path for pattern in USED_BY_CELLS for path in root.glob(pattern) if path.is_file()}
+    for path in sorted(files):
+        if "__pycache__" not in path.parts and ".ipynb_checkpoints" not in path.parts:
+            digest.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def prepare_cache(fresh: bool) -> None:
+    """Keep the executed notebooks only if they are still valid."""
+    stamp, key = BUILD / ".sources-key", sources_key()
+    if fresh or not stamp.is_file() or stamp.read_text(encoding="utf-8") != key:
+        shutil.rmtree(CACHE, ignore_errors=True)
+    BUILD.mkdir(exist_ok=True)
+    stamp.write_text(key, encoding="utf-8")
+
+
+def fetch_assets() -> None:
+    """Fetch MathJax; without a registry the pages fall back to its usual address."""
+    try:
+        vendor.fetch(vendor.MATHJAX, vendor.BOOK_ASSETS)
+    except vendor.Unreachable as error:
+        print(
+            f"The JavaScript registry could not be reached ({error}).\n"
+            "The book is built all the same; its pages will fetch MathJax from cdn.jsdelivr.net.",
+            flush=True,
+        )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Build the HTML book.")
+    parser.add_argument("--fresh", action="store_true", help="execute every cell anew")
+    fresh = parser.parse_args().fresh or bool(os.environ.get("CI"))
+    start = time.monotonic()
+    fetch_assets()
+    prepare_cache(fresh)
+    # --all: every page is read again, so that no warning of an earlier build is lost.
+    command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(ROOT)]
+    command += ["--all", "-W", "-n", "--keep-going"]
+    status = subprocess.run(command, cwd=ROOT).returncode
+    if status != 0:
+        for report in sorted((BUILD / "html" / "reports").rglob("*.err.log")):
+            print(f"\n--- {report.relative_to(ROOT)}\n{report.read_text(encoding='utf-8')}", file=sys.stderr)
+        print("\nThe book was not built: see the warnings above.", file=sys.stderr)
+        return status
+    (BUILD / "html" / ".nojekyll").touch()
+    print(f"\nBuilt in {time.monotonic() - start:.0f} s. Open in a browser:\n  {BUILD / 'html' / 'index.html'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
