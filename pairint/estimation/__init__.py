@@ -1,0 +1,14 @@
+"""How the interaction is learned: splines, empirical risk minimisation, choice of ``K``, yardsticks."""
+
+from pairint.estimation.error import InteractionError, interaction_error
+from pairint.estimation.regressor import InteractionRegressor, OracleRegressor
+from pairint.estimation.selection import IntervalChoice, choose_intervals
+
+__all__ = [
+    "InteractionError",
+    "InteractionRegressor",
+    "IntervalChoice",
+    "OracleRegressor",
+    "choose_intervals",
+    "interaction_error",
+]

@@ -1,0 +1,125 @@
+r"""The inner problem: with the matrix fixed, the activation is found by linear least squares.
+
+Each output is a linear functional of the spline coefficients, :math:`Y_{mi} \approx F_{(m,i)} c` with
+:math:`F` the basis averaged over partners. A small penalty on second differences of ``c`` decides
+cells that hardly any score visits; without it one score at the edge of the support can make a
+coefficient, and with it the error, as large as it likes (the "tamed" least squares serves the same end).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg, sparse
+
+from pairint.backend import array_namespace, is_cupy, to_host
+from pairint.kernels.pair_sum import pair_basis_entries
+from pairint.model.attention import sample_chunks
+from pairint.model.splines import SplineSpace
+
+__all__ = ["InnerSolution", "NormalEquations", "factor_scores", "normal_equations", "solve_inner"]
+
+
+@dataclass(frozen=True)
+class NormalEquations:
+    """``F'F``, ``F'Y``, ``Y'Y`` and the number of rows, on the host."""
+
+    gram: NDArray[np.float64]
+    moment: NDArray[np.float64]
+    total: float
+    n_rows: int
+
+    def restricted(self, embedding: NDArray[np.float64]) -> NormalEquations:
+        """Return the equations on a subspace, ``embedding`` of shape (dimension, subdimension)."""
+        return NormalEquations(
+            embedding.T @ self.gram @ embedding, embedding.T @ self.moment, self.total, self.n_rows
+        )
+
+
+@dataclass(frozen=True)
+class InnerSolution:
+    """Penalised least-squares coefficients, and what they achieve."""
+
+    coefficients: NDArray[np.float64]
+    #: Residual sum of squares, without the penalty.
+    residual: float
+    #: Residual sum of squares plus penalty: what the outer iteration decreases.
+    objective: float
+    #: Effective number of coefficients, the trace of the hat matrix.
+    dof: float
+    #: Cholesky factor of ``F'F + penalty``, as scipy.linalg.cho_factor returns it.
+    factor: tuple[NDArray[np.float64], bool]
+
+
+def factor_scores(X: Any, left: Any, right: Any) -> Any:
+    """Return the scores ``X_i' (left right') X_j``, shape ``(M, N, N)``."""
+    return (X @ left) @ array_namespace(X).swapaxes(X @ right, -1, -2)
+
+
+def normal_equations(X: Any, Y: Any, left: Any, right: Any, space: SplineSpace) -> NormalEquations:
+    """Accumulate the normal equations over chunks of samples.
+
+    Parameters
+    ----------
+    X : array, shape (M, N, d)
+    Y : array, shape (M, N)
+    left, right : array, shape (d, r)
+        Factors of the matrix ``A = left right'``.
+    space : SplineSpace
+    """
+    n_tokens = X.shape[1]
+    # A row of F has at most (N - 1)(s + 1) entries: multiply sparse matrices when that is few.
+    per_row = (n_tokens - 1) * (space.degree + 1)
+    use_sparse = not is_cupy(X) and per_row * 6 < space.dimension
+    width = (4 * per_row) if use_sparse else (space.dimension + 3 * per_row)
+    gram, moment = 0.0, 0.0
+    for chunk in sample_chunks(X.shape[0], n_tokens * width):
+        scores = factor_scores(X[chunk], left, right)
+        response = Y[chunk].reshape(-1)
+        F = _sparse_design(scores, space) if use_sparse else space.aggregate(scores)
+        product = F.T @ F
+        gram = gram + (product.toarray() if use_sparse else to_host(product))
+        moment = moment + to_host(F.T @ response)
+    total = float((Y * Y).sum())
+    return NormalEquations(gram, moment, total, Y.shape[0] * n_tokens)
+
+
+def solve_inner(equations: NormalEquations, space: SplineSpace, penalty: float) -> InnerSolution:
+    r"""Minimise :math:`\|Y - Fc\|^2 + \lambda \|D^2 c\|^2` (and a ridge at rounding level).
+
+    Parameters
+    ----------
+    equations : NormalEquations
+    space : SplineSpace
+        Gives the difference penalty.
+    penalty : float
+        ``lambda >= 0``, in units of observations: a cell visited by many more scores than
+        ``lambda`` is not affected.
+    """
+    gram = equations.gram
+    scale = float(np.trace(gram)) / len(gram)
+    ridge = 1e-12 * scale if scale > 0 else 1.0
+    penalised = gram + penalty * space.difference_penalty()
+    system = penalised + ridge * np.eye(len(gram))
+    factor = linalg.cho_factor(system, lower=True, check_finite=False)
+    coefficients = linalg.cho_solve(factor, equations.moment, check_finite=False)
+    # One step of iterative refinement: the spline Gram matrix can be badly conditioned.
+    coefficients += linalg.cho_solve(factor, equations.moment - system @ coefficients, check_finite=False)
+    objective = equations.total - float(
+        2 * coefficients @ equations.moment - coefficients @ penalised @ coefficients
+    )
+    residual = equations.total - float(
+        2 * coefficients @ equations.moment - coefficients @ gram @ coefficients
+    )
+    dof = float(np.trace(linalg.cho_solve(factor, gram, check_finite=False)))
+    return InnerSolution(coefficients, max(residual, 0.0), max(objective, 0.0), dof, factor)
+
+
+def _sparse_design(scores: Any, space: SplineSpace) -> sparse.csr_matrix:
+    column, weight = pair_basis_entries(scores, space.lower, space.upper, space.n_intervals, space.degree)
+    n_rows, per_row = column.shape[0], column.shape[1] * column.shape[2]
+    pointers = np.arange(n_rows + 1) * per_row
+    return sparse.csr_matrix((weight.ravel(), column.ravel(), pointers), shape=(n_rows, space.dimension))
