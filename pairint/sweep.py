@@ -1,82 +1,288 @@
-"""Run the cells of an experiment, and give every cell its random numbers.
+"""Run the cells of an experiment on this machine or on a Dask cluster, so that nothing is lost.
 
-Seeds
------
-A cell's seed is a function of :data:`ROOT_SEED`, of the cell's data keys and of its replicate, of
-nothing else: not of the cell's place in the list, of the number of workers, or of the estimator.
+What is finished is on the disk (:mod:`pairint.results`); what is missing is computed by joblib
+(:mod:`pairint.workers`) with random numbers that belong to the cell (:mod:`pairint.seeds`).
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+import contextlib
+import difflib
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from pairint import experiments
-from pairint.experiments.base import Experiment, canonical, checked_cells, plain
+from pairint import experiments, workers
+from pairint.experiments.base import Experiment, checked_cells, plain
+from pairint.progress import Progress
+from pairint.results import CellStore, ResultsError, make_table, store_results
+from pairint.seeds import ROOT_SEED, generator_for, seed_sequence
+from pairint.validation import check_integer
+from pairint.workers import SchedulerError
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["ROOT_SEED", "generator_for", "run", "seed_sequence"]
+__all__ = [
+    "ROOT_SEED",
+    "CellsFailed",
+    "Outcome",
+    "SchedulerError",
+    "execute",
+    "generator_for",
+    "resolve_settings",
+    "run",
+    "seed_sequence",
+]
 
-#: The root of every seed; its digits carry no meaning.
-ROOT_SEED = 251011789
+
+class CellsFailed(RuntimeError):
+    """Some cells raised; the others are finished."""
 
 
-def seed_sequence(
-    cell: Mapping[str, Any], data_keys: Sequence[str], stream: str = "data"
-) -> np.random.SeedSequence:
-    """Return the seed of a cell.
+def resolve_settings(
+    experiment: Experiment, preset: str, overrides: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the preset's settings with some replaced.
 
     Parameters
     ----------
-    cell : mapping
-        The cell's parameters; ``cell["replicate"]`` is always part of the seed.
-    data_keys : sequence of str
-        The keys that the seed depends on. Their order does not matter, nor does 2 against 2.0.
-    stream : str
-        Independent streams of one cell: "data" for the data, another name for, say, the restarts
-        of an optimiser.
+    overrides : mapping, optional
+        By key; values of the type of the preset's own, or text to be read as such: ``"1e5"`` for an
+        integer, ``"1,2,3"`` for a list.
 
     Raises
     ------
-    KeyError
-        If the cell lacks one of the keys.
+    ValueError
+        On an unknown preset or key (the message proposes the nearest), or a value of another type.
     """
-    keys = {*data_keys, "replicate"}
-    missing = sorted(keys - set(cell))
-    if missing:
-        raise KeyError(f"the cell has no {', '.join(missing)}; its keys are {', '.join(cell)}")
-    text = canonical({"stream": stream, "cell": {key: cell[key] for key in keys}})
-    digest = hashlib.sha256(text.encode()).digest()
-    words = np.frombuffer(digest[:16], dtype="<u4")
-    return np.random.SeedSequence(ROOT_SEED, spawn_key=tuple(int(word) for word in words))
+    if preset not in experiment.presets:
+        raise ValueError(
+            f"experiment {experiment.name!r} has no preset {preset!r}{_nearest(preset, experiment.presets)}"
+        )
+    settings = plain(dict(experiment.presets[preset]))
+    for key, value in (overrides or {}).items():
+        if key not in settings:
+            raise ValueError(
+                f"experiment {experiment.name!r} has no setting {key!r}{_nearest(key, settings)}"
+            )
+        settings[key] = _like(key, plain(value), settings[key])
+    return settings
 
 
-def generator_for(
-    cell: Mapping[str, Any], data_keys: Sequence[str], stream: str = "data"
-) -> np.random.Generator:
-    """Return a fresh generator on the cell's seed; see :func:`seed_sequence`."""
-    return np.random.Generator(np.random.PCG64(seed_sequence(cell, data_keys, stream)))
+def _nearest(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(str(word), list(known), n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"{hint}; it has {', '.join(known)}"
+
+
+def _like(key: str, value: Any, default: Any) -> Any:
+    """Read ``value`` as something of the type of ``default``."""
+    if isinstance(default, list):
+        if isinstance(value, str):
+            value = json.loads(value) if value.lstrip().startswith("[") else value.split(",")
+        items = value if isinstance(value, list) else [value]
+        if not items:
+            raise ValueError(f"{key} must have at least one value")
+        types = {type(item) for item in default}
+        pattern = 0.0 if types == {int, float} else default[0] if len(types) == 1 else None
+        return [_like(key, item, pattern) for item in items]
+    wanted = {bool: "true or false", int: "an integer", float: "a number", str: "text"}.get(type(default))
+    text = value.strip() if isinstance(value, str) else value
+    if isinstance(text, str) and not isinstance(default, str):
+        with contextlib.suppress(ValueError):
+            value = json.loads(text.lower() if text.lower() in ("true", "false") else text.replace("_", ""))
+    if wanted is None:  # the preset has None here, or a mixture: anything goes
+        return value
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(default, bool) and isinstance(value, bool):
+        return value
+    if isinstance(default, str) and isinstance(value, str):
+        return value
+    if isinstance(default, float) and number:
+        return float(value)
+    if isinstance(default, int) and not isinstance(default, bool) and number and float(value).is_integer():
+        return int(value)
+    raise ValueError(f"{key} must be {wanted}, got {value!r}")
+
+
+@dataclass
+class Outcome:
+    """What became of a run.
+
+    Attributes
+    ----------
+    cells : list of dict
+    records : list of dict or None
+        One per cell; ``None`` where it failed.
+    reused, computed : int
+        Cells found finished, and cells computed now.
+    failures : list of (dict, str)
+        Cells that raised, with their tracebacks.
+    damaged : list of str
+        What was wrong with stored cells that had to be computed again.
+    seconds : float
+    """
+
+    experiment: Experiment
+    preset: str
+    settings: dict[str, Any]
+    cells: list[dict[str, Any]]
+    records: list[dict[str, Any] | None]
+    reused: int = 0
+    computed: int = 0
+    failures: list[tuple[dict[str, Any], str]] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def table(self) -> DataFrame:
+        """Return the table of the finished cells."""
+        return make_table(self.cells, self.records, self.experiment.name, self.experiment.version)
+
+    def store(self, command: str = "", folder: Path | str | None = None) -> Path:
+        """Store the table with its provenance; see :func:`pairint.results.store_results`."""
+        return store_results(
+            self.experiment, self.preset, self.settings, self.cells, self.records,
+            command=command, root_seed=ROOT_SEED, folder=folder,
+        )  # fmt: skip
 
 
 def run(
     experiment: Experiment | str,
     preset: str = "quick",
+    *,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    out: Path | str | None = None,
     overrides: Mapping[str, Any] | None = None,
+    progress: bool = False,
+    timeout: float = 30.0,
 ) -> DataFrame:
-    """Run an experiment and return its table: one row per cell and estimator."""
-    import pandas as pd
+    """Run an experiment and return its table: one row per cell and estimator.
 
+    The parameters are those of :func:`execute`.
+
+    Raises
+    ------
+    CellsFailed
+        If cells raised, once all others are finished.
+    """
+    outcome = execute(
+        experiment, preset, jobs=jobs, scheduler=scheduler, out=out, overrides=overrides,
+        progress=progress, timeout=timeout,
+    )  # fmt: skip
+    if outcome.failures:
+        cell, error = outcome.failures[0]
+        raise CellsFailed(
+            f"{len(outcome.failures)} of {len(outcome.cells)} cells of {outcome.experiment.name!r} failed; "
+            f"the first is {cell}:\n{error}"
+        )
+    return outcome.table()
+
+
+def execute(
+    experiment: Experiment | str,
+    preset: str = "quick",
+    *,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    out: Path | str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: bool = False,
+    timeout: float = 30.0,
+) -> Outcome:
+    """Run the cells of an experiment that are not finished yet.
+
+    Parameters
+    ----------
+    experiment : Experiment or str
+    preset : str
+    jobs : int
+        Worker processes; 1 computes in this process, -1 uses every core. Ignored with a scheduler.
+    scheduler : str, optional
+        Address of a Dask scheduler, ``"tcp://host:8786"``.
+    out : path, optional
+        Folder of results; the cells go to ``<out>/<experiment>/``. ``None`` keeps them in memory.
+    overrides : mapping, optional
+        Settings to replace; see :func:`resolve_settings`.
+    progress : bool
+        Show progress on standard error.
+    timeout : float
+        Seconds to wait for the scheduler, and for its first worker.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    ValueError, TypeError
+        On settings out of range.
+    pairint.results.ResultsError
+        If results cannot be written; cells finished before are kept.
+    pairint.results.FolderInUse
+        If another run is at work on the same folder.
+    SchedulerError
+        If the scheduler cannot be reached or goes away; cells finished before are kept.
+    """
+    start = time.monotonic()
     if isinstance(experiment, str):
         experiment = experiments.get(experiment)
-    settings = plain(experiment.presets[preset]) | dict(overrides or {})
-    rows = [
-        {**cell, **plain(row)}
-        for cell in checked_cells(experiment, settings)
-        for row in experiment.compute(dict(cell))
-    ]
-    return pd.DataFrame(rows)
+    if jobs != -1:
+        check_integer("jobs", jobs, minimum=1)
+    settings = resolve_settings(experiment, preset, overrides)
+    cells = checked_cells(experiment, settings)
+    outcome = Outcome(experiment, preset, settings, cells, [None] * len(cells))
+    store = None
+    if out is not None:
+        store = CellStore(Path(out) / experiment.name, experiment.name, experiment.version)
+    with contextlib.nullcontext() if store is None else store.lock():
+        if store is not None:
+            _read_finished(store, outcome)
+        _compute_missing(store, outcome, jobs, scheduler, timeout, progress)
+    outcome.seconds = time.monotonic() - start
+    return outcome
+
+
+def _read_finished(store: CellStore, outcome: Outcome) -> None:
+    for index, cell in enumerate(outcome.cells):
+        try:
+            outcome.records[index] = store.read(cell)
+        except ResultsError as error:
+            outcome.damaged.append(str(error))
+        outcome.reused += outcome.records[index] is not None
+
+
+def _compute_missing(
+    store: CellStore | None,
+    outcome: Outcome,
+    jobs: int,
+    scheduler: str | None,
+    timeout: float,
+    progress: bool,
+) -> None:
+    experiment, cells = outcome.experiment, outcome.cells
+    cost = experiment.cost or (lambda cell: 1.0)
+    missing = [index for index, record in enumerate(outcome.records) if record is None]
+    costs = {index: float(cost(cells[index])) for index in missing}
+    order = sorted(costs, key=lambda index: -costs[index])  # long cells first: workers end together
+    tasks = [(index, experiment.compute, cells[index]) for index in order]
+    if not tasks:
+        return
+    results = workers.compute(tasks, jobs=jobs, scheduler=scheduler, timeout=timeout)
+    keep = CellStore("", experiment.name, experiment.version).record if store is None else store.write
+    with Progress(experiment.name, list(costs.values()), progress) as shown, contextlib.closing(results):
+        for index, result in results:
+            cell = cells[index]
+            if "error" in result:
+                outcome.failures.append((cell, result["error"]))
+                if store is not None:
+                    store.write_failure(cell, result["error"])
+            else:
+                outcome.records[index] = keep(cell, result)
+                outcome.computed += 1
+            shown.advance(costs[index])
+    outcome.failures.sort(key=lambda failure: cells.index(failure[0]))

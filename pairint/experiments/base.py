@@ -303,5 +303,3 @@ def checked_cells(experiment: Experiment, settings: dict[str, Any]) -> list[dict
             raise ValueError(f"a cell of {experiment.name!r} appears twice: {cell}")
         seen.add(text)
     return cells
-
-
