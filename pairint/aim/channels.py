@@ -1,0 +1,385 @@
+r"""Output channels of attention-indexed models: what the labels say about the indices.
+
+The indices :math:`h_{ab} = (x_a^\top S x_b - \delta_{ab}\operatorname{Tr} S)/\sqrt d` of one sample are
+Gaussian with variance :math:`\sigma^2_{ab} Q_0`, :math:`\sigma^2 = 1` off the diagonal and 2 on it. Given an
+estimator of overlap :math:`q`, :math:`h_{ab} \sim \mathcal N(\omega_{ab}, \sigma_{ab}^2 V)` with
+:math:`V = Q_0 - q`, and :math:`\omega_{ab} \sim \mathcal N(0, \sigma_{ab}^2 q)`. A channel enters the theory
+only through
+
+.. math::
+
+   K(q) = 2\,\mathbb E\Big[\sum_{a<b} g_{ab}^2 + 2\sum_a g_{aa}^2\Big] = \frac{\kappa(\tau)}{V},
+   \qquad g_{ab} = \partial_{\omega_{ab}} \log P(y\mid\omega, V), \qquad \tau = \frac qV ,
+
+where :math:`P` integrates the label's probability over :math:`h`, and :math:`\omega_{ab} = \omega_{ba}` is one
+coordinate. :math:`\kappa` is exact here for softmax and linear outputs (any number of tokens) and for
+hardmax of two tokens; hardmax of more tokens is sampled (:mod:`pairint.aim.sampling`).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from pairint.aim.bivariate import (
+    bivariate_log_density,
+    bivariate_log_cdf,
+    bivariate_scores,
+    normal_functions,
+)
+from pairint.backend import array_namespace
+from pairint.validation import check_array, check_choice, check_integer, check_real
+
+__all__ = [
+    "CHANNELS",
+    "Channel",
+    "HardmaxChannel",
+    "LinearChannel",
+    "PublishedHardmaxChannel",
+    "SoftmaxChannel",
+    "index_variances",
+    "make_channel",
+]
+
+
+def index_variances(n_tokens: int, like=None):
+    r"""The (T, T) array :math:`\sigma^2_{ab}`: 1 off the diagonal and 2 on it (in ``like``'s library and dtype)."""
+    xp = array_namespace(like)
+    dtype = np.float64 if like is None else like.dtype
+    return xp.ones((n_tokens, n_tokens), dtype=dtype) + xp.eye(n_tokens, dtype=dtype)
+
+
+class Channel(ABC):
+    """One way of turning the indices h of a sample into its label.
+
+    Parameters
+    ----------
+    n_tokens : int
+        Number of tokens T, at least 2.
+    """
+
+    #: Name under which :func:`make_channel` builds the channel.
+    name: str = ""
+    #: Whether zero error is reached with finitely many samples per parameter.
+    recovers_exactly: bool = False
+
+    def __init__(self, n_tokens: int = 2) -> None:
+        self.n_tokens = check_integer("n_tokens", n_tokens, 2)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(n_tokens={self.n_tokens})"
+
+    @abstractmethod
+    def kappa(self, tau):
+        r"""The function :math:`\kappa(\tau) = V K(q)`; scalar or array of ``tau >= 0``."""
+
+    @abstractmethod
+    def output(self, h):
+        """Labels (n, T, T) of the indices ``h`` (n, T, T)."""
+
+    @abstractmethod
+    def observe(self, y):
+        """Check the labels and return what :meth:`g_out` needs of them."""
+
+    @abstractmethod
+    def g_out(self, observed, omega, variance: float):
+        r"""Derivatives of the log-likelihood in the means of the indices.
+
+        Parameters
+        ----------
+        observed
+            Result of :meth:`observe`.
+        omega : array (n, T, T)
+            Symmetric means of the indices.
+        variance : float
+            :math:`V`; the index (a, b) has variance :math:`\\sigma^2_{ab} V`.
+
+        Returns
+        -------
+        array (n, T, T)
+            Symmetric; the entries (a, b) and (b, a) both hold the derivative in their common coordinate.
+        """
+
+    def n_equations(self) -> float | None:
+        """Equations per sample on the indices, in units of d^2/2 parameters (None: no exact recovery)."""
+        return None
+
+    def _check_labels(self, y):
+        t = self.n_tokens
+        return check_array("y", y, (None, t, t))
+
+
+class LinearChannel(Channel):
+    r"""The indices are observed as they are, :math:`y = h`: :math:`\kappa = T^2 + T`."""
+
+    name = "linear"
+    recovers_exactly = True
+
+    def kappa(self, tau):
+        return np.full(np.shape(tau), float(self.n_tokens * (self.n_tokens + 1)))[()]
+
+    def output(self, h):
+        return array_namespace(h).array(h, copy=True)
+
+    def observe(self, y):
+        y = self._check_labels(y)
+        return 0.5 * (y + y.transpose(0, 2, 1))
+
+    def g_out(self, observed, omega, variance):
+        return (observed - omega) / (index_variances(self.n_tokens, omega) * variance)
+
+
+class SoftmaxChannel(Channel):
+    r"""Each row of the label is the softmax of a row of h: :math:`\kappa = T^2 + T - 2`.
+
+    The logarithms of a row give its indices up to a constant, and the symmetry of h joins the rows:
+    with :math:`\ell = \log y/\beta`, :math:`\varphi_{ab} = \ell_{ab} + \ell_{1a} - \ell_{a1}` equals h up to one
+    constant for the whole sample. Any finite inverse temperature gives the same error.
+
+    Parameters
+    ----------
+    n_tokens : int
+    inverse_temperature : float
+        :math:`\beta > 0`.
+    log_labels : bool
+        Whether labels are exchanged as logarithms. Needed when probabilities underflow.
+    """
+
+    name = "softmax"
+    recovers_exactly = True
+
+    def __init__(self, n_tokens: int = 2, inverse_temperature: float = 1.0, log_labels: bool = False) -> None:
+        super().__init__(n_tokens)
+        self.inverse_temperature = check_real(
+            "inverse_temperature", inverse_temperature, 0, exclusive_minimum=True
+        )
+        self.log_labels = bool(log_labels)
+
+    def kappa(self, tau):
+        return np.full(np.shape(tau), float(self.n_tokens * (self.n_tokens + 1) - 2))[()]
+
+    def output(self, h):
+        xp = array_namespace(h)
+        scaled = self.inverse_temperature * h
+        shifted = scaled - scaled.max(axis=-1, keepdims=True)
+        log_y = shifted - xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
+        return log_y if self.log_labels else xp.exp(log_y)
+
+    def observe(self, y):
+        xp = array_namespace(y)
+        y = self._check_labels(y)
+        probabilities = xp.exp(y) if self.log_labels else y
+        tolerance = 1e-3 if y.dtype.itemsize < 8 else 1e-6
+        if bool((probabilities < 0).any()) or bool((abs(probabilities.sum(axis=-1) - 1) > tolerance).any()):
+            what = "logarithms of probabilities" if self.log_labels else "probabilities"
+            raise ValueError(f"y must hold {what} whose rows sum to 1, as a softmax gives")
+        if not self.log_labels and bool((probabilities == 0).any()):
+            count = int((probabilities == 0).sum())
+            raise ValueError(
+                f"y holds {count} zeros: a softmax is positive, so these probabilities have underflowed; "
+                "use SoftmaxChannel(log_labels=True) and pass log-probabilities"
+            )
+        logs = (y if self.log_labels else xp.log(y)) / self.inverse_temperature
+        phi = logs + (logs[:, :1, :] - logs[:, :, :1].transpose(0, 2, 1)).transpose(0, 2, 1)
+        return 0.5 * (phi + phi.transpose(0, 2, 1))
+
+    def g_out(self, observed, omega, variance):
+        sigma2 = index_variances(self.n_tokens, omega)
+        residual = (observed - omega) / sigma2
+        # Posterior mean of the free constant: sum over a <= b of residual over that of 1/sigma^2 = T^2/2.
+        trace = residual.trace(axis1=1, axis2=2)
+        constant = (residual.sum(axis=(1, 2)) + trace) / self.n_tokens**2
+        return (residual - constant[:, None, None] / sigma2) / variance
+
+
+class HardmaxChannel(Channel):
+    r"""Each row of the label marks the largest index of that row (one-hot).
+
+    For two tokens the label is two signs, :math:`s_i = \pm 1` as :math:`h_{ii} \gtrless h_{12}`. With
+    :math:`\kappa_i = s_i(\omega_{ii} - \omega_{12})/\sqrt{3V}` its probability is
+    :math:`\Phi_2(\kappa_1, \kappa_2; s_1 s_2/3)`, and
+
+    .. math::
+
+       g_{ii} = \frac{s_i}{\sqrt{3V}}\,\partial_{\kappa_i}\log\Phi_2, \qquad g_{12} = -(g_{11} + g_{22}).
+
+    For more tokens :meth:`kappa` is a fit to sampled values (see :mod:`pairint.aim.sampling`).
+    """
+
+    name = "hardmax"
+
+    def kappa(self, tau):
+        if self.n_tokens > 2:
+            from pairint.aim.sampling import hardmax_kappa_fit
+
+            return hardmax_kappa_fit(self.n_tokens).kappa(tau)
+        return _two_token_kappa(type(self))(tau)
+
+    def output(self, h):
+        xp = array_namespace(h)
+        return xp.eye(self.n_tokens, dtype=h.dtype)[h.argmax(axis=-1)]
+
+    def observe(self, y):
+        y = self._check_labels(y)
+        if not bool(((y == 0) | (y == 1)).all()) or not bool((y.sum(axis=-1) == 1).all()):
+            raise ValueError("y must be one-hot: in each row one entry 1 and the others 0")
+        if self.n_tokens > 2:
+            raise ValueError(
+                f"g_out of the hardmax channel is available for n_tokens = 2 only, got {self.n_tokens}"
+            )
+        return 2 * y.diagonal(axis1=1, axis2=2) - 1
+
+    def g_out(self, observed, omega, variance):
+        xp = array_namespace(observed, omega)
+        scale = math.sqrt(3 * variance)
+        kappa = observed * (omega.diagonal(axis1=1, axis2=2) - omega[:, 0, 1, None]) / scale
+        s1, s2 = observed[:, 0], observed[:, 1]
+        _, first, second = self._scores(kappa[:, 0], kappa[:, 1], s1 * s2 / 3)
+        g = xp.empty_like(omega)
+        g[:, 0, 0] = s1 * first / scale
+        g[:, 1, 1] = s2 * second / scale
+        g[:, 0, 1] = g[:, 1, 0] = -(g[:, 0, 0] + g[:, 1, 1])
+        return g
+
+    @staticmethod
+    def _scores(x, y, correlation):
+        """Log-probability of the label, and the two logarithmic derivatives that enter g."""
+        return bivariate_scores(x, y, correlation)
+
+
+class PublishedHardmaxChannel(HardmaxChannel):
+    r"""Hardmax of two tokens with the density :math:`\varphi_2` where the derivative belongs.
+
+    The hardmax curves of the paper are reproduced when :math:`\partial_{\kappa_i}\Phi_2` is replaced by
+    :math:`\varphi_2(\kappa_1, \kappa_2)`, the mixed second derivative. This g is not a derivative of the
+    log-likelihood: the identities of :mod:`pairint.aim.identities` fail for it. It is kept to draw
+    and to examine the published curves, and is never the default.
+    """
+
+    name = "published hardmax"
+
+    def __init__(self, n_tokens: int = 2) -> None:
+        check_choice("n_tokens", n_tokens, (2,))
+        super().__init__(n_tokens)
+
+    @staticmethod
+    def _scores(x, y, correlation):
+        xp = array_namespace(x, y)
+        log_p = bivariate_log_cdf(x, y, correlation)
+        score = xp.exp(bivariate_log_density(x, y, correlation) - log_p)
+        return log_p, score, score
+
+
+# Integrals over two correlated indices -------------------------------------------------------------
+
+
+def two_token_average(function, tau: float) -> float:
+    r"""Sum over the four labels of :math:`\mathbb E[f(\kappa_1, \kappa_2, \sigma)]`.
+
+    Here :math:`(\kappa_1, \kappa_2)` is Gaussian with variances ``tau`` and correlation
+    :math:`\sigma/3`, and :math:`\sigma = s_1 s_2`. ``function(k1, k2, sigma)`` varies on the scale one, the
+    Gaussian on the scale :math:`\sqrt\tau`: the trapezoidal rule after :math:`\kappa = c\sinh t` resolves both.
+    """
+    if tau == 0:
+        zero = np.zeros(1)
+        return float(2 * sum(function(zero, zero, sigma)[0] for sigma in (1, -1)))
+    width = math.sqrt(tau)
+    scale = min(1.0, width)
+    reach = math.asinh(9.5 * width / scale)
+    step = 0.125
+    t = np.arange(-math.ceil(reach / step), math.ceil(reach / step) + 1) * step
+    line, jacobian = scale * np.sinh(t), scale * np.cosh(t) * step
+    line, jacobian = line[line > -9.5], jacobian[line > -9.5]  # labels this unlikely weigh nothing
+    i, j = np.triu_indices(len(line))  # f is symmetric in its two arguments
+    x, y = line[i], line[j]
+    jacobian = jacobian[i] * jacobian[j] * np.where(i == j, 1, 2)
+    total = 0.0
+    for sigma in (1, -1):
+        c = sigma / 3
+        exponent = -0.5 * (x * x + y * y - 2 * c * x * y) / (tau * (1 - c * c))
+        keep = exponent > -45
+        weights = jacobian[keep] * np.exp(exponent[keep]) / (2 * math.pi * tau * math.sqrt(1 - c * c))
+        total += float(np.dot(weights, function(x[keep], y[keep], sigma)))
+    return 2 * total
+
+
+def two_token_kappa_integral(channel: type[HardmaxChannel], tau: float) -> float:
+    r"""The function :math:`\kappa(\tau)` of a two-token hardmax channel by direct integration.
+
+    .. math::
+
+       k(\tau) = \frac43\sum_{\sigma=\pm}\mathbb E\big[\Phi_2\,(2 a_1^2 + 2 a_2^2 + (a_1 + \sigma a_2)^2)\big],
+
+    with :math:`a_i = \partial_i\log\Phi_2` (for the correct channel) at correlation :math:`\sigma/3`.
+    """
+
+    def integrand(x, y, sigma):
+        log_p, a1, a2 = channel._scores(x, y, np.full(x.shape, sigma / 3))
+        return np.exp(log_p) * (2 * a1**2 + 2 * a2**2 + (a1 + sigma * a2) ** 2)
+
+    return 2 / 3 * two_token_average(integrand, tau)
+
+
+@functools.cache
+def _two_token_kappa(channel: type[HardmaxChannel]):
+    """Chebyshev interpolant of sqrt(1 + tau) kappa(tau) in u = 1/sqrt(1 + tau), computed once."""
+    n = 28
+    angles = math.pi * (np.arange(n) + 0.5) / n
+    u = 0.5 * (1 + np.cos(angles))
+    values = [two_token_kappa_integral(channel, 1 / v**2 - 1) / v for v in u]
+    series = np.polynomial.Chebyshev.fit(u, values, n - 1, domain=(0, 1))
+
+    def kappa(tau):
+        u = 1 / np.sqrt(1 + np.asarray(tau, dtype=np.float64))
+        return (u * series(u))[()]
+
+    kappa.series = series
+    return kappa
+
+
+def hardmax_tail_constant(n_tokens: int) -> float:
+    r"""The limit of :math:`\sqrt\tau\,\kappa(\tau)` for hardmax, as :math:`\tau\to\infty`.
+
+    When the indices are almost known, a label teaches something only if the two largest entries of a
+    row nearly tie. Each tie is a one-dimensional sign, worth
+    :math:`4\int\varphi^2/\Phi` times the density of the tie:
+
+    .. math::
+
+       c_\infty = 4J\,T\Big[\tbinom{T-1}{2}\sqrt2\int\varphi^2\,\Phi^{T-3}\,\Phi(\tfrac{x}{\sqrt2})\,dx
+       + (T-1)\sqrt{3}\int\varphi(x)\,\tfrac{1}{\sqrt2}\varphi(\tfrac{x}{\sqrt2})\,\Phi^{T-2}\,dx\Big],
+       \quad J = \int \frac{\varphi^2}{\Phi} .
+    """
+    t = check_integer("n_tokens", n_tokens, 2)
+    x = np.linspace(-12, 12, 4801)
+    dx = x[1] - x[0]
+    ndtr, log_ndtr = normal_functions(x)
+    density = np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+    wide = np.exp(-0.25 * x * x) / math.sqrt(4 * math.pi)
+    one_sign = dx * np.exp(-x * x - math.log(2 * math.pi) - log_ndtr(x)).sum()
+    off = math.comb(t - 1, 2) * math.sqrt(2) * (density**2 * ndtr(x) ** max(t - 3, 0) * ndtr(x / math.sqrt(2))).sum()
+    diagonal = (t - 1) * math.sqrt(3) * (density * wide * ndtr(x) ** (t - 2)).sum()
+    return float(4 * one_sign * t * dx * (off + diagonal))
+
+
+CHANNELS: dict[str, type[Channel]] = {
+    "softmax": SoftmaxChannel,
+    "hardmax": HardmaxChannel,
+    "linear": LinearChannel,
+}
+
+
+def make_channel(channel: str | Channel, n_tokens: int = 2) -> Channel:
+    """Return the channel of that name, or the given :class:`Channel` itself.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or ``n_tokens`` is below 2.
+    """
+    if isinstance(channel, Channel):
+        return channel
+    return CHANNELS[check_choice("channel", channel, tuple(CHANNELS))](n_tokens)

@@ -1,0 +1,294 @@
+r"""State evolution: the Bayes-optimal error of attention-indexed models, to ten digits.
+
+With :math:`n = \alpha d^2` samples and :math:`d \to \infty` the data are worth one noisy copy of the matrix,
+:math:`R = S + \hat q^{-1/2} Z`. The overlap :math:`q` of the optimal estimator and the precision
+:math:`\hat q` solve (replica-symmetric theory of the paper; proved there under its assumptions)
+
+.. math:: Q_0 - q = E(1/\hat q), \qquad \hat q = \alpha K(q),
+
+:math:`E` being the error of the matrix denoiser (:mod:`pairint.aim.spectrum`) and :math:`K` the
+information of a label (:mod:`pairint.aim.channels`). Writing :math:`\Delta = 1/\hat q`,
+:math:`E = \Delta F(\Delta)` and :math:`K = \kappa(\tau)/(Q_0 - q)`, both equations become one,
+
+.. math:: \alpha = \frac{F(\Delta)}{\kappa\big((Q_0 - E(\Delta))/E(\Delta)\big)},
+
+whose right side decreases in :math:`\Delta`: a single bracketed root, and no iteration that might stall.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+
+from pairint.aim.channels import (
+    Channel,
+    HardmaxChannel,
+    PublishedHardmaxChannel,
+    hardmax_tail_constant,
+    make_channel,
+)
+from pairint.aim.spectrum import NoisySpectrum, parameter_count
+from pairint.validation import check_array, check_integer, check_real
+
+__all__ = [
+    "StateEvolution",
+    "alpha_of_noise",
+    "exact_recovery_threshold",
+    "large_alpha_error",
+    "overlap_at_start",
+    "small_width_limit",
+    "small_width_samples",
+    "state_evolution",
+    "state_evolution_iterates",
+    "weak_recovery_threshold",
+]
+
+
+@dataclass(frozen=True)
+class StateEvolution:
+    r"""Solution of the state evolution; arrays have the shape of ``alpha``.
+
+    Attributes
+    ----------
+    alpha, rho : array or float
+        Samples over :math:`d^2`, and the width ratio.
+    mmse : array or float
+        Bayes-optimal :math:`\lVert S - \hat S\rVert_F^2/d`; 1 without data, 0 after exact recovery.
+    q : array or float
+        Overlap :math:`1 + \rho - \mathrm{mmse}`.
+    q_hat : array or float
+        Precision of the equivalent noisy copy; infinite after exact recovery.
+    mmse_error : array or float
+        Standard error of ``mmse`` where the channel is sampled (hardmax, T > 2), else 0.
+    """
+
+    alpha: np.ndarray | float
+    rho: float
+    mmse: np.ndarray | float
+    q: np.ndarray | float
+    q_hat: np.ndarray | float
+    mmse_error: np.ndarray | float
+
+
+def overlap_at_start(rho: float, d: int | None = None) -> tuple[float, float]:
+    r"""Second moments of the prior: ``(E Tr S^2/d, (E Tr S/d)^2)``.
+
+    The first is :math:`Q_0 = 1 + \rho` (and :math:`1/d` more at finite d), the second is the overlap
+    :math:`q = \rho` of the estimator without data, :math:`\mathbb E S = \sqrt\rho\, I`.
+    """
+    rho = check_real("rho", rho, 0, exclusive_minimum=True)
+    correction = 0.0 if d is None else 1 / check_integer("d", d, 1)
+    return 1 + rho + correction, rho
+
+
+def _denoising(rho: float, delta: float) -> tuple[float, float]:
+    """Error E of the matrix denoiser and F = E/delta; rho = inf is scalar Gaussian denoising."""
+    if math.isinf(rho):
+        return delta / (1 + delta), 1 / (1 + delta)
+    spectrum = NoisySpectrum(rho, delta)
+    return spectrum.mmse, spectrum.information_dimension
+
+
+def alpha_of_noise(delta: float, rho: float, channel: str | Channel = "softmax", n_tokens: int = 2) -> float:
+    r"""Sample ratio :math:`\alpha` at which the equivalent noise variance is ``delta`` (decreasing in it)."""
+    delta = check_real("delta", delta, 0, exclusive_minimum=True)
+    channel = make_channel(channel, n_tokens)
+    error, dimension = _denoising(rho, delta)
+    return float(dimension / channel.kappa((1 + rho - error) / error))
+
+
+def state_evolution(
+    alpha, rho: float, channel: str | Channel = "softmax", n_tokens: int = 2
+) -> StateEvolution:
+    r"""Bayes-optimal error at sample ratio ``alpha``.
+
+    Parameters
+    ----------
+    alpha : float or array
+        :math:`n/d^2 > 0`.
+    rho : float
+        Width ratio :math:`r/d > 0`; ``inf`` is allowed for the softmax and linear channels.
+    channel : {"softmax", "hardmax", "linear"} or Channel
+    n_tokens : int
+        Number of tokens T >= 2 (ignored if ``channel`` is a Channel, which knows its own).
+
+    Returns
+    -------
+    StateEvolution
+        Exact to about 1e-10 for softmax, linear, and hardmax of two tokens. Hardmax of more
+        tokens rests on sampled values of kappa; ``mmse_error`` is the resulting standard error.
+
+    Examples
+    --------
+    >>> round(float(state_evolution(0.1, 0.5).mmse), 10)
+    0.3921960173
+    """
+    channel = make_channel(channel, n_tokens)
+    alphas = check_array("alpha", alpha)
+    if alphas.size and float(alphas.min()) <= 0:
+        raise ValueError(f"alpha must be > 0, got {float(alphas.min())}")
+    if not (math.isinf(rho) and channel.recovers_exactly):
+        rho = check_real("rho", rho, 0, exclusive_minimum=True)
+    deltas = np.array([_solve_noise(float(a), rho, channel) for a in alphas.ravel()])
+    mmse = np.array([_denoising(rho, x)[0] if x > 0 else 0.0 for x in deltas]).reshape(alphas.shape)
+    with np.errstate(divide="ignore"):
+        q_hat = (1 / deltas).reshape(alphas.shape)
+    error = np.zeros(alphas.shape)
+    if isinstance(channel, HardmaxChannel) and channel.n_tokens > 2:
+        error = _sampling_error(deltas, rho, channel).reshape(alphas.shape)
+    return StateEvolution(alphas[()], rho, mmse[()], (1 + rho - mmse)[()], q_hat[()], error[()])
+
+
+def _solve_noise(alpha: float, rho: float, channel: Channel) -> float:
+    """Root of alpha_of_noise(delta) = alpha; zero beyond exact recovery."""
+    if channel.recovers_exactly and alpha >= exact_recovery_threshold(rho, channel):
+        return 0.0
+
+    def excess(log_delta):
+        error, dimension = _denoising(rho, math.exp(log_delta))
+        return math.log(dimension / (alpha * channel.kappa((1 + rho - error) / error)))
+
+    start = -math.log(alpha * channel.kappa(0.0 if math.isinf(rho) else rho))  # exact for little data
+    low = high = start
+    step = 0.5
+    while excess(low) < 0:
+        low, step = low - step, 2 * step
+        if low < -80:  # so close to exact recovery that the error is below 1e-30
+            return 0.0
+    step = 0.5
+    while excess(high) > 0:
+        high, step = high + step, 2 * step
+    if low == high:
+        return math.exp(low)
+    return math.exp(brentq(excess, low, high, xtol=1e-14, rtol=1e-14))
+
+
+def _sampling_error(deltas: np.ndarray, rho: float, channel: HardmaxChannel) -> np.ndarray:
+    """Standard error of the mmse from that of kappa: alpha kappa(tau(delta)) = F(delta), differentiated."""
+    from pairint.aim.sampling import hardmax_kappa_fit
+
+    fit = hardmax_kappa_fit(channel.n_tokens)
+    errors = []
+    for delta in deltas:
+        step = 1e-3
+        low, high = (math.log(alpha_of_noise(delta * math.exp(s), rho, channel)) for s in (-step, step))
+        mmse_low, mmse_high = (_denoising(rho, delta * math.exp(s))[0] for s in (-step, step))
+        slope = (mmse_high - mmse_low) / (high - low)
+        tau = (1 + rho) / _denoising(rho, delta)[0] - 1
+        errors.append(abs(slope) * fit.relative_error(tau))
+    return np.array(errors)
+
+
+def state_evolution_iterates(
+    alpha: float,
+    rho: float,
+    channel: str | Channel = "softmax",
+    n_tokens: int = 2,
+    n_iter: int = 20,
+) -> np.ndarray:
+    r"""Errors after 0, 1, ..., ``n_iter`` steps of :math:`q_{t+1} = Q_0 - E(1/(\alpha K(q_t)))`.
+
+    They start from the prior's error 1 and decrease to the fixed point; an undamped AMP follows them.
+
+    Returns
+    -------
+    ndarray of shape (n_iter + 1,)
+    """
+    alpha = check_real("alpha", alpha, 0, exclusive_minimum=True)
+    rho = check_real("rho", rho, 0, exclusive_minimum=True)
+    channel = make_channel(channel, n_tokens)
+    errors = [1.0]
+    for _ in range(check_integer("n_iter", n_iter, 0)):
+        v = errors[-1]
+        errors.append(_denoising(rho, v / (alpha * float(channel.kappa((1 + rho - v) / v))))[0])
+    return np.array(errors)
+
+
+# Thresholds and limits -----------------------------------------------------------------------------
+
+
+def exact_recovery_threshold(rho: float, channel: str | Channel = "softmax", n_tokens: int = 2) -> float:
+    r"""Sample ratio from which the error is zero: equations against parameters.
+
+    :math:`\alpha_c = (2\rho - \rho^2)/\kappa` for :math:`\rho \le 1` and :math:`1/\kappa` above, with
+    :math:`\kappa = T^2 + T - 2` (softmax) or :math:`T^2 + T` (linear); infinite for hardmax.
+    """
+    channel = make_channel(channel, n_tokens)
+    if not channel.recovers_exactly:
+        return math.inf
+    count = 1.0 if rho == math.inf else parameter_count(rho)
+    return count / float(channel.kappa(0.0))
+
+
+def weak_recovery_threshold(channel: str | Channel = "softmax", n_tokens: int = 2) -> float:
+    r"""Samples per :math:`d r` from which a narrow attention layer (:math:`\rho\to0`) is seen at all.
+
+    It equals :math:`1/\kappa(0)`: 1/4 for softmax of two tokens, 0.4034106290... for hardmax.
+    """
+    return 1 / float(make_channel(channel, n_tokens).kappa(0.0))
+
+
+def small_width_samples(t, channel: str | Channel = "softmax", n_tokens: int = 2):
+    r"""Samples :math:`\bar\alpha = n/(dr)` at which the noise is :math:`t = \rho\Delta \in (0, 1]`, as rho -> 0.
+
+    With few strong directions the denoiser is the one of a spike: :math:`q = (1-t)^2`, so that the error is
+    :math:`t(2-t)` and :math:`\bar\alpha = (2-t)/\kappa\big((1-t)^2/(t(2-t))\big)`.
+    """
+    t = np.asarray(t, dtype=np.float64)
+    if np.any((t <= 0) | (t > 1)):
+        raise ValueError("t must lie in (0, 1]")
+    return ((2 - t) / make_channel(channel, n_tokens).kappa((1 - t) ** 2 / (t * (2 - t))))[()]
+
+
+def small_width_limit(alpha_bar, channel: str | Channel = "softmax", n_tokens: int = 2):
+    r"""Bayes-optimal error for :math:`\rho \to 0` at :math:`\bar\alpha = \alpha/\rho = n/(dr)` samples.
+
+    The error is 1 up to the weak-recovery threshold, then :math:`t(2-t)` with :math:`t` the root of
+    :func:`small_width_samples`; for softmax and linear outputs :math:`t = 2 - \kappa\bar\alpha`, zero from
+    :math:`2/\kappa` on.
+
+    Parameters
+    ----------
+    alpha_bar : float or array, positive
+
+    Returns
+    -------
+    float or array of the shape of ``alpha_bar``
+    """
+    channel = make_channel(channel, n_tokens)
+    values = check_array("alpha_bar", alpha_bar)
+    if values.size and float(values.min()) <= 0:
+        raise ValueError(f"alpha_bar must be > 0, got {float(values.min())}")
+    if channel.recovers_exactly:
+        t = np.clip(2 - float(channel.kappa(0.0)) * values, 0, 1)
+    else:
+        t = np.array([_small_width_noise(float(v), channel) for v in values.ravel()]).reshape(values.shape)
+    return (t * (2 - t))[()]
+
+
+def _small_width_noise(alpha_bar: float, channel: Channel) -> float:
+    if alpha_bar <= weak_recovery_threshold(channel):
+        return 1.0
+
+    def excess(log_t):
+        return math.log(small_width_samples(math.exp(log_t), channel) / alpha_bar)
+
+    low = -1.0
+    while excess(low) < 0:
+        low *= 2
+    return math.exp(brentq(excess, low, 0.0, xtol=1e-14, rtol=1e-14))
+
+
+def large_alpha_error(alpha, rho: float, n_tokens: int = 2):
+    r"""Leading behaviour of the hardmax error for many samples, :math:`Q_0\,(F_0/(c_\infty\alpha))^2`.
+
+    As the error vanishes, :math:`\kappa(\tau) \sim c_\infty\tau^{-1/2}` and :math:`F \to F_0`, the
+    :func:`~pairint.aim.spectrum.parameter_count`. The decay :math:`\alpha^{-2}` is that of classification
+    without noise (asymptotic; checked against :func:`state_evolution` in the tests).
+    """
+    alphas = check_array("alpha", alpha)
+    rho = check_real("rho", rho, 0, exclusive_minimum=True)
+    return ((1 + rho) * (parameter_count(rho) / (hardmax_tail_constant(n_tokens) * alphas)) ** 2)[()]
