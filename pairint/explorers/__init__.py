@@ -1,0 +1,9 @@
+"""Interactive figures: each is a Python module that computes and an ES module that draws.
+
+With a kernel an explorer is a live widget; in a page it is a piece of HTML that needs no kernel and no
+network.
+"""
+
+from pairint.explorers.rate import RateExplorer
+
+__all__ = ["RateExplorer"]

@@ -1,0 +1,94 @@
+// Rate explorer: the formulas of pairint.theory.rates, tested against it.
+import { logspace } from "./plotkit.js";
+
+function coefficients(samples, p, bound) {
+  const degree = Math.ceil(p.beta) - 1;
+  let taylor = 1;
+  for (let j = 0; j < degree; j += 1) taylor /= p.beta - j;
+  const perParameter = (p.noise ** 2 * (p.tokens - 1)) / (samples * p.tokens);
+  return {
+    bias: (p.holder * taylor * bound ** p.beta) ** 2,
+    perInterval: perParameter * (degree + 1),
+    parametric: perParameter * p.rank * (2 * p.d - p.rank),
+  };
+}
+
+function terms(samples, intervals, p, bound) {
+  const c = coefficients(samples, p, bound);
+  const bias = c.bias * intervals ** (-2 * p.beta);
+  const variance = c.perInterval * intervals;
+  return { bias, variance, parametric: c.parametric, total: bias + variance + c.parametric };
+}
+
+function bestIntervals(samples, p, bound) {
+  const c = coefficients(samples, p, bound);
+  const continuous = ((2 * p.beta * c.bias) / c.perInterval) ** (1 / (2 * p.beta + 1));
+  const below = Math.max(1, Math.floor(continuous));
+  const cost = (k) => c.bias * k ** (-2 * p.beta) + c.perInterval * k;
+  return cost(below) <= cost(below + 1) ? below : below + 1;
+}
+
+// The smallest integer where a test that stays true from somewhere on holds.
+function firstTrue(start, test) {
+  let high = start;
+  while (!test(high)) high *= 2;
+  let low = Math.floor(high / 2);
+  while (high - low > Math.max(1, high * 1e-14)) {
+    const middle = Math.floor((low + high) / 2);
+    if (test(middle)) high = middle;
+    else low = middle;
+  }
+  return high;
+}
+
+function samplesForRank(rd, beta) {
+  const holds = (m) => (2 * beta + 1) * Math.log(rd) <= Math.log(m) - Math.log(Math.log(m));
+  return holds(3) ? 2 : firstTrue(4, holds);
+}
+
+export function compute(p, data) {
+  const bound = data.score_bound;
+  const budget = (m) => terms(m, bestIntervals(m, p, bound), p, bound);
+  const exponent = (2 * p.beta) / (2 * p.beta + 1);
+  const keys = ["bias", "variance", "parametric", "total"];
+  const series = {};
+
+  const grid = logspace(...data.samples);
+  const best = grid.map((m) => budget(Math.round(m)));
+  for (const key of keys) series[`samples.${key}`] = { x: grid, y: best.map((t) => t[key]) };
+  const oracle = best.map((t) => t.bias + t.variance);
+  const last = grid.length - 1;
+  series["samples.oracle"] = { x: grid, y: oracle };
+  series["samples.slope"] = { x: grid, y: grid.map((m) => oracle[last] * (m / grid[last]) ** -exponent) };
+  const condition = samplesForRank(p.rank * p.d, p.beta);
+  series["samples.condition"] = { at: condition };
+  series["samples.error"] = { at: p.error };
+
+  const intervals = bestIntervals(p.samples, p, bound);
+  const here = terms(p.samples, intervals, p, bound);
+  const needed = firstTrue(1, (m) => budget(m).total <= p.error);
+  series["samples.here"] = { x: [p.samples], y: [here.total] };
+  series["samples.needed"] = { x: [needed], y: [p.error] };
+
+  const ks = [...new Set(logspace(...data.intervals).map(Math.round))];
+  const costs = ks.map((k) => terms(p.samples, k, p, bound));
+  for (const key of keys) series[`intervals.${key}`] = { x: ks, y: costs.map((t) => t[key]) };
+  const theory = Math.floor((p.samples / Math.log(p.samples)) ** (1 / (2 * p.beta + 1)));
+  series["intervals.theory"] = { at: Math.max(1, theory) };
+  series["intervals.best"] = { x: [intervals], y: [here.total] };
+
+  const share = (part) => (100 * part) / here.total;
+  return {
+    series,
+    facts: {
+      total: here.total,
+      intervals,
+      bias_share: share(here.bias),
+      variance_share: share(here.variance),
+      parametric_share: share(here.parametric),
+      needed,
+      exponent,
+      condition,
+    },
+  };
+}

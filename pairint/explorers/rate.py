@@ -1,0 +1,197 @@
+"""Rate explorer: the three terms of the error, the oracle, the condition on rd, the samples needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pairint.estimation.error import interaction_error
+from pairint.estimation.regressor import InteractionRegressor, OracleRegressor
+from pairint.explorers.base import Explorer, Numbers, Series, Simulation
+from pairint.explorers.panels import Axis, Panel, Parameter, line, points, rule
+from pairint.model.activations import RoughActivation
+from pairint.model.attention import AttentionModel
+from pairint.model.matrices import interaction_matrix
+from pairint.model.noise import GaussianNoise
+from pairint.model.tokens import UniformCube
+from pairint.theory import rates
+
+__all__ = ["RateExplorer"]
+
+_SCORE_BOUND = 3.0
+_SAMPLES = (1e2, 1e10)
+_N_SAMPLES = 121
+_INTERVALS = (1.0, 300.0)
+_N_INTERVALS = 81
+_TERMS = ("bias", "variance", "parametric", "total")
+
+
+#: Largest rd and M, and largest number of pairs, for which a fit takes seconds.
+_LARGEST_RD, _LARGEST_M, _MOST_PAIRS = 400, 10_000, 1_000_000
+_REPLICATES = 3
+
+
+@dataclass(frozen=True)
+class _Scaled:
+    """A rough activation within the Hölder ball of a given radius."""
+
+    activation: RoughActivation
+    factor: float
+
+    @property
+    def smoothness(self) -> float:
+        return self.activation.smoothness
+
+    def __call__(self, u: Any) -> Any:
+        return self.factor * self.activation(u)
+
+    def derivative(self, u: Any) -> Any:
+        return self.factor * self.activation.derivative(u)
+
+
+class RateExplorer(Explorer):
+    """How the error falls with the number of samples, and what each term costs.
+
+    The terms are those of :func:`pairint.theory.rates.error_terms` (heuristic: leading order, no logarithms),
+    with scores in [-3, 3] and at each M the best integer number of intervals.
+    """
+
+    name = "rate"
+    title = "Where the error comes from"
+    summary = (
+        "At M = {samples} samples the error budget is {total}, with K = {intervals} intervals: "
+        "{bias_share} % bias, {variance_share} % variance of the activation, "
+        "{parametric_share} % of the matrix. "
+        "An error of {error} needs M = {needed} samples. The error falls like M to the power −{exponent}; "
+        "the condition rd ≤ (M / log M)^(1/(2β+1)) holds from M = {condition} on."
+    )
+    simulation = Simulation(
+        "Simulate",
+        "Draw data at these parameters (M at most 10 000), fit them, and add the errors",
+        free=("samples", "error"),
+    )
+    parameters = (
+        Parameter("beta", "smoothness β", 2.0, 0.5, 5.0, 0.05),
+        Parameter("d", "dimension d", 30, 1, 1000, scale="log", integer=True),
+        Parameter("rank", "rank r", 2, 1, 100, scale="log", integer=True, at_most="d"),
+        Parameter("tokens", "tokens N", 3, 2, 128, scale="log", integer=True),
+        Parameter("noise", "noise σ", 0.1, 0.01, 3.0, scale="log"),
+        Parameter("holder", "Hölder radius L", 1.0, 0.05, 20.0, scale="log"),
+        Parameter("samples", "samples M", 10_000, 100, 10**10, scale="log", integer=True),
+        Parameter("error", "wanted error ε", 1e-3, 1e-8, 1.0, scale="log"),
+    )
+    panels = (
+        Panel(
+            "samples",
+            "Error against samples",
+            Axis("number of samples M", "log", _SAMPLES),
+            Axis("squared L²(ρ) error", "log", (1e-9, 10.0)),
+            (
+                line("bias", "bias", "blue", "dash"),
+                line("variance", "variance: activation", "green", "dashdot"),
+                line("parametric", "variance: matrix", "purple", "dot", 2.8),
+                line("total", "total", "vermillion", width=3.0),
+                line("oracle", "matrix known", "ink", width=1.4),
+                line("slope", "slope −2β/(2β+1) = −{exponent}", "muted", "dash", 1.2),
+                rule("condition", "condition on rd: from M = {condition} on", "x", "muted", "dot", 1.8),
+                rule("error", "wanted error ε", "y", "orange", "dash", 1.8),
+                points("needed", "samples needed", "orange", "diamond", 5.0),
+                points("here", "chosen M", "vermillion", "circle", 5.5),
+                points("simulated", "simulated fits", "blue", "cross", 4.5),
+                points("simulated_oracle", "simulated, matrix known", "ink", "triangle", 3.5),
+            ),
+            height=330,
+            grow=1.4,
+        ),
+        Panel(
+            "intervals",
+            "Error against intervals, at M = {samples}",
+            Axis("number of intervals K", "log", _INTERVALS),
+            Axis("squared L²(ρ) error", "log"),
+            (
+                line("bias", "bias", "blue", "dash"),
+                line("variance", "variance: activation", "green", "dashdot"),
+                line("parametric", "variance: matrix", "purple", "dot", 2.8),
+                line("total", "total", "vermillion", width=3.0),
+                rule("theory", "(M/log M)^(1/(2β+1)), whole part", "x", "muted", "dot", 1.8),
+                points("best", "best K = {intervals}", "vermillion", "circle", 5.5),
+            ),
+            height=330,
+        ),
+    )
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "score_bound": _SCORE_BOUND,
+            "samples": [*_SAMPLES, _N_SAMPLES],
+            "intervals": [*_INTERVALS, _N_INTERVALS],
+        }
+
+    def compute(self, values: Mapping[str, Any]) -> Numbers:
+        beta, d, rank = values["beta"], values["d"], values["rank"]
+        rest = (beta, d, rank, values["tokens"], values["noise"], values["holder"], _SCORE_BOUND)
+        exponent = rates.minimax_exponent(beta)
+        condition = rates.samples_for_rank(rank * d, beta)
+
+        grid = np.geomspace(*_SAMPLES, _N_SAMPLES)
+        best = [rates.error_terms(round(m), rates.best_intervals(round(m), *rest), *rest) for m in grid]
+        columns = {key: [getattr(t, key) for t in best] for key in _TERMS}
+        oracle = [t.bias + t.variance for t in best]
+        series: Series = {f"samples.{key}": {"x": grid, "y": column} for key, column in columns.items()}
+        series["samples.oracle"] = {"x": grid, "y": oracle}
+        series["samples.slope"] = {"x": grid, "y": oracle[-1] * (grid / grid[-1]) ** -exponent}
+        series["samples.condition"] = {"at": condition}
+        series["samples.error"] = {"at": values["error"]}
+
+        samples = values["samples"]
+        intervals = rates.best_intervals(samples, *rest)
+        here = rates.error_terms(samples, intervals, *rest)
+        needed = rates.samples_for_error(values["error"], *rest)
+        series["samples.here"] = {"x": [samples], "y": [here.total]}
+        series["samples.needed"] = {"x": [needed], "y": [values["error"]]}
+
+        ks = np.unique(np.round(np.geomspace(*_INTERVALS, _N_INTERVALS)))
+        terms = [rates.error_terms(samples, int(k), *rest) for k in ks]
+        for key in _TERMS:
+            series[f"intervals.{key}"] = {"x": ks, "y": [getattr(t, key) for t in terms]}
+        series["intervals.theory"] = {"at": rates.optimal_intervals(samples, beta)}
+        series["intervals.best"] = {"x": [intervals], "y": [here.total]}
+        facts = {
+            "total": here.total,
+            "intervals": intervals,
+            "bias_share": 100 * here.bias / here.total,
+            "variance_share": 100 * here.variance / here.total,
+            "parametric_share": 100 * here.parametric / here.total,
+            "needed": needed,
+            "exponent": exponent,
+            "condition": condition,
+        }
+        return Numbers(series, facts)
+
+    def simulate(
+        self, values: Mapping[str, Any], rng: np.random.Generator, report: Callable[[float], None]
+    ) -> Iterator[Series]:
+        beta, d, rank, n_tokens = values["beta"], values["d"], values["rank"], values["tokens"]
+        if rank * d > _LARGEST_RD:
+            raise ValueError(f"choose rd at most {_LARGEST_RD} to simulate, got {rank * d}")
+        n_samples = min(values["samples"], _LARGEST_M, _MOST_PAIRS // (n_tokens * (n_tokens - 1)))
+        degree = max(1, rates.holder_degree(beta))
+        for replicate in range(_REPLICATES):
+            report(replicate / _REPLICATES)
+            truth = RoughActivation(beta, rng)
+            model = AttentionModel(
+                _Scaled(truth, values["holder"] / truth.holder_constant()),
+                interaction_matrix(d, rank, rng, kind="orthogonal"),
+                UniformCube(d),
+                GaussianNoise(values["noise"]),
+            )
+            X, Y = model.sample(n_samples, n_tokens, rng)
+            fits = {"simulated_oracle": OracleRegressor(model.matrix, degree)}
+            fits["simulated"] = InteractionRegressor(rank, degree, random_state=rng)
+            for key, fit in fits.items():
+                report((replicate + 0.3 * (key == "simulated")) / _REPLICATES)
+                error = interaction_error(fit.fit(X, Y), model, rng=rng).value
+                yield {f"samples.{key}": {"x": [n_samples], "y": [error]}}
