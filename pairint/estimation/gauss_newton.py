@@ -24,7 +24,7 @@ from pairint.model.splines import Spline, SplineSpace
 __all__ = ["OuterState", "balanced_factors", "levenberg_marquardt", "score_range"]
 
 _FIRST_DAMPING = 1e-3
-_SMALLEST_DAMPING = 1e-9
+_SMALLEST_DAMPING = 1e-7
 _LARGEST_DAMPING = 1e6
 
 
@@ -135,7 +135,12 @@ def levenberg_marquardt(
         noise = state.inner.objective / n_rows
         accepted = False
         while damping <= _LARGEST_DAMPING:
-            step = linalg.solve(hessian + np.diag(damping * diagonal), gradient, assume_a="pos")
+            try:
+                factor = linalg.cho_factor(hessian + np.diag(damping * diagonal), check_finite=False)
+            except linalg.LinAlgError:  # singular to rounding along changes of factors that keep the matrix
+                damping *= 8.0
+                continue
+            step = linalg.cho_solve(factor, gradient, check_finite=False)
             predicted = float(step @ gradient * 2 - step @ hessian @ step)
             if predicted <= tol * noise or predicted <= 1e-14 * float((Y * Y).sum()):
                 converged = True
@@ -205,4 +210,25 @@ def _projected_system(
     hessian = total[:n_factors, :n_factors] - cross.T @ linalg.cho_solve(
         state.inner.factor, cross, check_finite=False
     )
-    return (hessian + hessian.T) / 2, to_host(gradient)
+    return _on_sphere(hessian, to_host(gradient), to_host(left), to_host(right))
+
+
+def _on_sphere(
+    hessian: NDArray[np.float64],
+    gradient: NDArray[np.float64],
+    left: NDArray[np.float64],
+    right: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Account for the normalisation of the matrix that follows every step.
+
+    Scaling the factors moves along ``s = (left, right)`` and is undone by the normalisation; to first order
+    a step is projected by ``Q = I - s n' / n's`` with ``n`` the gradient of the squared norm. Without this
+    the model predicts decreases along ``s`` that never come.
+    """
+    scale = np.concatenate([left.ravel(), right.ravel()])
+    normal = np.concatenate([(left @ (right.T @ right)).ravel(), (right @ (left.T @ left)).ravel()])
+    normal /= normal @ scale
+    gradient = gradient - normal * (scale @ gradient)
+    hessian = hessian - np.outer(hessian @ scale, normal)
+    hessian = hessian - np.outer(normal, scale @ hessian)
+    return (hessian + hessian.T) / 2, gradient

@@ -32,11 +32,10 @@ class NormalEquations:
     total: float
     n_rows: int
 
-    def restricted(self, embedding: NDArray[np.float64]) -> NormalEquations:
+    def restricted(self, embedding: sparse.csr_matrix) -> NormalEquations:
         """Return the equations on a subspace, ``embedding`` of shape (dimension, subdimension)."""
-        return NormalEquations(
-            embedding.T @ self.gram @ embedding, embedding.T @ self.moment, self.total, self.n_rows
-        )
+        gram = embedding.T @ (embedding.T @ self.gram).T  # the Gram matrix is symmetric
+        return NormalEquations(gram, embedding.T @ self.moment, self.total, self.n_rows)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import warnings
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -26,6 +27,11 @@ _STARTS = ("auto", "linear", "quadratic", "random")
 #: Cells of the first, coarse fits: enough to see the shape, few enough to be smooth in the matrix.
 _COARSE_INTERVALS = 8
 _N_RANDOM = 2
+#: Gauss-Newton steps spent on each start before the best is kept.
+_TRIAL_STEPS = 3
+#: Rounds of choosing K; a choice within 35 % of the last one is kept.
+_N_CHOICES = 4
+_SAME_CHOICE = math.log(1.35)
 
 
 class _PairwiseRegressor(RegressorMixin, BaseEstimator):
@@ -214,42 +220,47 @@ class InteractionRegressor(_PairwiseRegressor):
         whitened, back = _whiten(X)
         history: list[dict[str, float]] = []
 
-        # 1. Coarse: a subsample, few cells, several starts.
+        # 1. Coarse: a subsample, few cells, several starts, loose tolerance.
+        loose = max(tol, 0.05 * n_matrix)
         coarse = min(_COARSE_INTERVALS, n_intervals or _COARSE_INTERVALS, max(1, n_rows // 10 - degree))
         n_coarse = min(Y.shape[0], max(2000, math.ceil(30 * (n_matrix + coarse + degree) / Y.shape[1])))
         starts = _starting_factors(whitened, Y, rank, self.start, n_starts, rng)
-        few = (whitened[:n_coarse], Y[:n_coarse])
-        state = self._coarse_fit(few, starts, coarse, degree, penalty, max_iter, tol)
+        state = _best_coarse_fit(
+            whitened[:n_coarse], Y[:n_coarse], starts, coarse, degree, penalty, max_iter, loose
+        )
         _extend(history, 0, state.history)
 
-        # 2. Fine: all the data; K doubles up to the chosen one, so that no fine structure of the
-        # activation meets a matrix too crude to resolve it.
-        selection = None
-        visited: list[int] = []
-        for stage in range(1, 16):
+        # 2. Fine: all the data. K doubles on its way to the chosen one, so that no fine structure of the
+        # activation meets a matrix too crude to resolve it. A better matrix can ask for another K: choose again.
+        selection, current, refined, stage = None, coarse, False, 0
+        for _ in range(_N_CHOICES):
             lower, upper = score_range(whitened, state.left, state.right)
-            target = n_intervals
-            if target is None:
+            if n_intervals is None:
                 selection = choose_intervals(
                     whitened, Y, state.left, state.right, lower, upper, degree, penalty, n_matrix
                 )
-                target = selection.n_intervals
-            previous = visited[-1] if visited else coarse
-            current = target if d == 1 else min(target, 2 * previous)
-            if visited and current == visited[-1]:
+            target = n_intervals if selection is None else selection.n_intervals
+            if refined and abs(math.log(target / current)) < _SAME_CHOICE:
                 break
-            # A choice that wanders between neighbours is settled after a few rounds.
-            if current in visited and current < target:
-                current = target
-            space = SplineSpace(lower, upper, current, degree)
-            state = levenberg_marquardt(
-                whitened, Y, state.left, state.right, space, penalty, max_iter, tol
-            )
-            _extend(history, stage, state.history)
-            visited.append(current)
-            if len(visited) > 2 and current == target and current in visited[:-1]:
-                break
-            if d == 1 or (n_intervals is not None and current == target):
+            while True:
+                current = target if d == 1 else min(target, 2 * current)
+                final = current == target
+                state = levenberg_marquardt(
+                    whitened,
+                    Y,
+                    state.left,
+                    state.right,
+                    SplineSpace(lower, upper, current, degree),
+                    penalty,
+                    max_iter,
+                    tol if final else loose,
+                )
+                stage += 1
+                _extend(history, stage, state.history)
+                if final:
+                    break
+            refined = True
+            if d == 1 or n_intervals is not None:
                 break
         self._store(state, back, selection, history, n_rows, n_matrix)
         if not self.converged_:
@@ -260,37 +271,6 @@ class InteractionRegressor(_PairwiseRegressor):
                 stacklevel=2,
             )
         return self
-
-    def _coarse_fit(
-        self,
-        data: tuple[Any, Any],
-        starts: list[tuple[Any, Any]],
-        n_intervals: int,
-        degree: int,
-        penalty: float,
-        max_iter: int,
-        tol: float,
-    ) -> OuterState:
-        """Run a few steps from every start and finish from the best."""
-        X, Y = data
-
-        def run(left: Any, right: Any, steps: int) -> OuterState:
-            space = SplineSpace(*score_range(X, left, right), n_intervals, degree)
-            return levenberg_marquardt(X, Y, left, right, space, penalty, steps, tol)
-
-        if len(starts) == 1 or X.shape[2] == 1:
-            return run(*starts[0], max_iter)
-        tried = [run(left, right, 4) for left, right in starts]
-        best = min(tried, key=lambda state: state.inner.residual)
-        finished = run(best.left, best.right, max_iter)
-        return OuterState(
-            finished.left,
-            finished.right,
-            finished.space,
-            finished.inner,
-            finished.converged,
-            best.history + finished.history,
-        )
 
     def _store(
         self,
@@ -427,6 +407,29 @@ def _starting_factors(
         count = n_starts if start == "auto" else max(1, n_starts)
         starts.extend(random_start(d, rank, rng, X) for _ in range(count))
     return starts
+
+
+def _best_coarse_fit(
+    X: Any,
+    Y: Any,
+    starts: list[tuple[Any, Any]],
+    n_intervals: int,
+    degree: int,
+    penalty: float,
+    max_iter: int,
+    tol: float,
+) -> OuterState:
+    """Run a few steps from every start and finish from the best."""
+
+    def run(left: Any, right: Any, steps: int) -> OuterState:
+        space = SplineSpace(*score_range(X, left, right), n_intervals, degree)
+        return levenberg_marquardt(X, Y, left, right, space, penalty, steps, tol)
+
+    if len(starts) == 1 or X.shape[2] == 1:
+        return run(*starts[0], max_iter)
+    best = min((run(left, right, _TRIAL_STEPS) for left, right in starts), key=lambda s: s.inner.residual)
+    finished = run(best.left, best.right, max_iter)
+    return replace(finished, history=best.history + finished.history)
 
 
 def _normalise(matrix: Any, spline: Spline) -> tuple[Any, Spline]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from pairint.estimation.inner import normal_equations, solve_inner
 from pairint.model.splines import SplineSpace
@@ -85,7 +86,7 @@ def choose_intervals(
         if n_intervals > 1 and n_intervals + degree > largest:
             break
         space, embedding = fine.coarsen(grid // n_intervals)
-        solution = solve_inner(equations.restricted(embedding), space, penalty)
+        solution = solve_inner(equations.restricted(sparse.csr_matrix(embedding)), space, penalty)
         candidates.append(n_intervals)
         criterion.append(generalised_cross_validation(solution.residual, solution.dof + n_other, n_rows))
     best = candidates[int(np.argmin(criterion))]

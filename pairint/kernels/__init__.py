@@ -4,6 +4,7 @@ from pairint.kernels.bspline import (
     bspline_pieces,
     evaluate_pieces,
     local_coordinates,
+    local_powers,
     piecewise_coefficients,
     refinement_matrix,
 )
@@ -13,6 +14,7 @@ __all__ = [
     "bspline_pieces",
     "evaluate_pieces",
     "local_coordinates",
+    "local_powers",
     "pair_basis_sum",
     "piecewise_coefficients",
     "refinement_matrix",

@@ -22,6 +22,7 @@ __all__ = [
     "bspline_pieces",
     "evaluate_pieces",
     "local_coordinates",
+    "local_powers",
     "piecewise_coefficients",
     "refinement_matrix",
 ]
@@ -83,6 +84,16 @@ def local_coordinates(u: Any, lower: float, upper: float, n_intervals: int) -> t
     inside = xp.clip(position, 0.0, float(n_intervals))
     cell = xp.minimum(xp.floor(inside).astype(xp.int64), n_intervals - 1)
     return cell, inside - cell, position - inside
+
+
+def local_powers(t: Any, degree: int) -> Any:
+    """Return ``1, t, ..., t**degree`` along a new last axis (by products: ``t**p`` is much slower)."""
+    xp = array_namespace(t)
+    powers = xp.empty((*t.shape, degree + 1))
+    powers[..., 0] = 1.0
+    for p in range(1, degree + 1):
+        powers[..., p] = powers[..., p - 1] * t
+    return powers
 
 
 def piecewise_coefficients(coefficients: Any, degree: int) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pairint.backend import array_namespace, is_cupy
-from pairint.kernels.bspline import bspline_pieces, local_coordinates
+from pairint.kernels.bspline import bspline_pieces, local_coordinates, local_powers
 
 __all__ = ["pair_basis_entries", "pair_basis_sum"]
 
@@ -71,7 +71,7 @@ def pair_basis_entries(
     partners = scores[:, xp.arange(n_tokens)[:, None], others].reshape(n_samples * n_tokens, n_tokens - 1)
     cell, t, beyond = local_coordinates(partners, lower, upper, n_intervals)
     pieces = bspline_pieces(degree)
-    powers = xp.stack([t**p for p in range(degree + 1)], axis=-1)
+    powers = local_powers(t, degree)
     weight = powers @ xp.asarray(pieces.T)
     if bool(xp.any(beyond != 0.0)):
         slope = powers @ xp.asarray(bspline_pieces(degree, 1).T)

@@ -13,6 +13,7 @@ from pairint.kernels import (
     bspline_pieces,
     evaluate_pieces,
     local_coordinates,
+    local_powers,
     pair_basis_sum,
     piecewise_coefficients,
     refinement_matrix,
@@ -62,7 +63,7 @@ class SplineSpace:
         xp = array_namespace(u)
         u = xp.asarray(u)
         cell, t, beyond = local_coordinates(u, self.lower, self.upper, self.n_intervals)
-        powers = xp.stack([t**p for p in range(self.degree + 1)], axis=-1)
+        powers = local_powers(t, self.degree)
         values = powers @ xp.asarray(bspline_pieces(self.degree).T)
         slopes = powers @ xp.asarray(bspline_pieces(self.degree, 1).T)
         matrix = xp.zeros((u.shape[0], self.dimension))
