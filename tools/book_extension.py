@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import re
 from pathlib import Path
@@ -26,6 +27,25 @@ def choose_mathjax(app: Sphinx, config: Config) -> None:
         LOGGER.info("MathJax was not fetched: pages will ask %s", config.mathjax_path)
 
 
+def follow_shorter_name(
+    app: Sphinx, env: Any, node: nodes.Element, content: nodes.Element
+) -> nodes.Node | None:
+    """Resolve a reference to an object by the package that re-exports it, say ``pairint.model.AttentionModel``."""
+    target = node.get("reftarget", "")
+    package, _, name = target.rpartition(".")
+    if node.get("refdomain") != "py" or not package.startswith("pairint"):
+        return None
+    try:
+        found = getattr(importlib.import_module(package), name)
+    except (ImportError, AttributeError):
+        return None
+    full = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
+    domain = env.get_domain("py")
+    if full == target or full not in domain.objects:
+        return None
+    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", full, node, content)
+
+
 def refuse_dead_widgets(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Warn, which fails the build, about a widget that would need a kernel or another host to appear.
 
@@ -37,7 +57,7 @@ def refuse_dead_widgets(app: Sphinx, doctree: nodes.document, docname: str) -> N
 
 
 def public_modules(package: str) -> list[ModuleType]:
-    """Return the modules of a package, not of its subpackages, that declare what they offer in ``__all__``."""
+    """Return the modules of a package, not of its subpackages, that say in ``__all__`` what they offer."""
     parent = importlib.import_module(package)
     names = [f"{package}.{info.name}" for info in pkgutil.iter_modules(parent.__path__) if not info.ispkg]
     modules = [importlib.import_module(name) for name in names if not name.rpartition(".")[2].startswith("_")]
@@ -45,14 +65,15 @@ def public_modules(package: str) -> list[ModuleType]:
 
 
 def describe(package: str) -> str:
-    """Return the Markdown that documents the modules of a package: for each a table, then every object in full."""
+    """Return the Markdown that documents a package's modules: for each a table, then every object in full."""
     parts = []
     for module in public_modules(package):
-        names = "\n".join(f"   {name}" for name in module.__all__)
+        names = "\n".join(f"   {name}" for name in module.__all__ if callable(getattr(module, name)))
+        table = f".. autosummary::\n   :nosignatures:\n\n{names}\n\n" if names else ""
         parts.append(
             f"### `{module.__name__}`\n\n```{{eval-rst}}\n"
             f".. currentmodule:: {module.__name__}\n\n"
-            f".. autosummary::\n   :nosignatures:\n\n{names}\n\n"
+            f"{table}"
             f".. automodule:: {module.__name__}\n   :members:\n```\n"
         )
     return "\n".join(parts)
@@ -63,9 +84,24 @@ def expand_api(app: Sphinx, docname: str, content: list[str]) -> None:
     content[0] = re.sub(r"(?m)^% modules of ([\w.]+)$", lambda match: describe(match[1]), content[0])
 
 
+def drop_repeated_scripts(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: Any) -> None:
+    """Keep one copy of each script: inline ones come twice, and constants may not be declared again."""
+    kept, seen = [], set()
+    for script in context.get("script_files", ()):
+        identity = (script.filename or "", script.attributes.get("body"))
+        if identity not in seen:
+            seen.add(identity)
+            kept.append(script)
+    context["script_files"] = kept
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the hooks."""
+    # Kernels started by the build inherit this: interactive figures then give plain HTML, not widgets.
+    os.environ["PAIRINT_STATIC"] = "1"
     app.connect("config-inited", choose_mathjax)
     app.connect("source-read", expand_api)
+    app.connect("missing-reference", follow_shorter_name)
+    app.connect("html-page-context", drop_repeated_scripts, priority=900)
     app.connect("doctree-resolved", refuse_dead_widgets)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -2,9 +2,9 @@
 
     python tools/build_book.py [--fresh]
 
-Executed notebooks are kept from one build to the next while nothing that they use has changed: the package, the stored
-results, the versions of the toolchain. With ``--fresh``, and wherever the environment variable CI is set, everything is
-executed anew.
+Executed notebooks are kept from one build to the next while nothing that they use has changed: the package,
+the stored results, the versions of the toolchain. With ``--fresh``, and wherever the environment variable CI is
+set, everything is executed anew.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ USED_BY_CELLS = ("pairint/**/*", "book/results/**/*", "book/assignments/**/*", "
 def sources_key(root: Path = ROOT) -> str:
     """Return a digest of all that a cell may use apart from its own page.
 
-    Jupyter's cache compares the cells only: without this, a figure would survive a change in the code that draws it.
+    Jupyter's cache compares the cells only: a figure would outlive a change in the code that draws it.
     """
     digest = hashlib.sha256()
     files = {path for pattern in USED_BY_CELLS for path in root.glob(pattern) if path.is_file()}
@@ -68,6 +68,7 @@ def main() -> int:
     start = time.monotonic()
     fetch_assets()
     prepare_cache(fresh)
+    shutil.rmtree(BUILD / "html", ignore_errors=True)  # no page of an earlier book stays behind
     # --all: every page is read again, so that no warning of an earlier build is lost.
     command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(ROOT)]
     command += ["--all", "-W", "-n", "--keep-going"]
@@ -78,7 +79,9 @@ def main() -> int:
         print("\nThe book was not built: see the warnings above.", file=sys.stderr)
         return status
     (BUILD / "html" / ".nojekyll").touch()
-    print(f"\nBuilt in {time.monotonic() - start:.0f} s. Open in a browser:\n  {BUILD / 'html' / 'index.html'}")
+    print(
+        f"\nBuilt in {time.monotonic() - start:.0f} s. Open in a browser:\n  {BUILD / 'html' / 'index.html'}"
+    )
     return 0
 
 

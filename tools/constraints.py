@@ -1,10 +1,10 @@
-"""Write what pip would install today to ``constraints.txt``, and the lower bounds to ``constraints-oldest.txt``.
+"""Write what pip would install today to ``constraints.txt``, the lower bounds to ``constraints-oldest.txt``.
 
     python tools/constraints.py            refresh both (``make constraints``)
-    python tools/constraints.py --check    fail if ``constraints-oldest.txt`` differs from the bounds of pyproject.toml
+    python tools/constraints.py --check    fail if the second differs from the bounds of pyproject.toml
 
-Nothing is installed: pip resolves, and reports. The resolution is made for the Python that runs this, which should
-be the oldest supported, since what suits it suits the later ones.
+Nothing is installed: pip resolves, and reports. The resolution is made for the Python that runs this, which
+should be the oldest supported, since what suits it suits the later ones.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OLDEST = ROOT / "constraints-oldest.txt"
 
 
 def resolve(extras: tuple[str, ...] = EXTRAS) -> dict[str, str]:
-    """Return the versions, by name, that pip chooses for the package with these extras, only HELD being fixed."""
+    """Return the versions, by name, that pip chooses for the package with these extras; HELD is fixed."""
     with tempfile.TemporaryDirectory() as folder:
         report, held = Path(folder) / "report.json", Path(folder) / "held.txt"
         held.write_text("".join(f"{name}=={version}\n" for name, version in HELD.items()), encoding="utf-8")
@@ -60,7 +60,9 @@ def render(versions: dict[str, str], heading: str) -> str:
 
 def oldest() -> str:
     """Return the text of ``constraints-oldest.txt``."""
-    return render(lower_bounds(), "The lower bounds of pyproject.toml, as pins: `make constraints` writes them.")
+    return render(
+        lower_bounds(), "The lower bounds of pyproject.toml, as pins: `make constraints` writes them."
+    )
 
 
 def main() -> None:
@@ -68,7 +70,9 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="only compare the lower bounds")
     if parser.parse_args().check:
         if OLDEST.read_text(encoding="utf-8") != oldest():
-            raise SystemExit("constraints-oldest.txt is out of step with pyproject.toml: run `make constraints`")
+            raise SystemExit(
+                "constraints-oldest.txt is out of step with pyproject.toml: run `make constraints`"
+            )
         return
     OLDEST.write_text(oldest(), encoding="utf-8")
     python = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -2,11 +2,12 @@
 
     python tools/environment.py .venv book test classroom
 
-creates ``.venv`` if need be, and installs this package there, editable, with the extras named, at the versions of
-``constraints.txt``. A stamp inside the environment records what was installed; while it holds, a call does nothing.
+creates ``.venv`` if need be, and installs this package there, editable, with the extras named, at the versions
+of ``constraints.txt``. A stamp inside records what was installed; while it holds, nothing is done.
 
 This file must be readable by any Python, however old, to be able to say that it is too old.
 """
+# ruff: noqa: UP031, RUF005
 
 import hashlib
 import os
@@ -15,6 +16,7 @@ import sys
 
 OLDEST = (3, 11)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+VERSION = "%d.%d" % tuple(sys.version_info[:2])
 
 
 def stop(message):
@@ -26,24 +28,23 @@ def check_interpreter():
     """Stop with a sentence that says what to do when this Python cannot make the environment."""
     if sys.version_info[:2] < OLDEST:
         stop(
-            "pairint needs Python %d.%d or later; this one (%s) is %d.%d. "
-            "Name another: make PYTHON=python3.12 ..."
-            % (OLDEST + (sys.executable,) + tuple(sys.version_info[:2]))
+            "pairint needs Python %d.%d or later; %s is %s. Name another one: make PYTHON=python3.12 ..."
+            % (OLDEST + (sys.executable, VERSION))
         )
     try:
         import ensurepip  # noqa: F401  (Debian and Ubuntu ship it apart from Python)
         import venv  # noqa: F401
     except ImportError:
         stop(
-            "This Python (%s) has no venv module. On Debian or Ubuntu: apt install python%d.%d-venv; "
-            "elsewhere install a complete Python, or name one: make PYTHON=python3.12 ..."
-            % ((sys.executable,) + tuple(sys.version_info[:2]))
+            "This Python (%s) has no venv module. On Debian or Ubuntu: apt install python%s-venv; "
+            "elsewhere install a complete Python, or name another one: make PYTHON=python3.12 ..."
+            % (sys.executable, VERSION)
         )
 
 
 def key():
-    """Everything that decides what a right environment holds."""
-    digest = hashlib.sha256("{}.{}".format(*sys.version_info[:2]).encode())
+    """Return a digest of everything that decides what a right environment holds."""
+    digest = hashlib.sha256(VERSION.encode())
     for name in ("pyproject.toml", "constraints.txt"):
         with open(os.path.join(ROOT, name), "rb") as file:
             digest.update(file.read())
@@ -61,19 +62,22 @@ def read_stamp(path):
 
 
 def interpreter(folder):
+    """Return the path of an environment's Python."""
     return os.path.join(folder, *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
 
 
 def version_of(python):
     """Return "major.minor" of an interpreter, or None if it does not run."""
+    command = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     try:
-        command = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
         return subprocess.check_output(command, stderr=subprocess.DEVNULL).decode().strip()
     except (OSError, subprocess.CalledProcessError):
         return None
 
 
-def call(*command):
+def call(command):
+    """Run a command in the repository, or stop."""
+    sys.stdout.flush()
     status = subprocess.call(command, cwd=ROOT)
     if status != 0:
         stop("This command failed (status %d); see its message above:\n  %s" % (status, " ".join(command)))
@@ -83,23 +87,22 @@ def main(folder, extras):
     check_interpreter()
     folder = os.path.abspath(os.path.join(ROOT, folder))
     stamp = os.path.join(folder, ".pairint-installed")
+    python = interpreter(folder)
     wanted = set(extras)
     installed_key, installed = read_stamp(stamp)
-    same_python = version_of(interpreter(folder)) == "{}.{}".format(*sys.version_info[:2])
+    same_python = version_of(python) == VERSION
     if same_python and installed_key == key() and wanted <= installed:
         return
     if not same_python:
-        print("Creating the environment %s with Python %d.%d" % ((folder,) + tuple(sys.version_info[:2])))
-        call(sys.executable, "-m", "venv", "--clear", folder)
+        print("Creating the environment %s with Python %s" % (folder, VERSION))
+        call([sys.executable, "-m", "venv", "--clear", folder])
         installed = set()
-    wanted |= installed  # an extra asked for once stays up to date
-    print("Installing pairint and its tools (%s); this happens once and takes a few minutes" % ", ".join(sorted(wanted)))
-    sys.stdout.flush()
-    requirement = ".[%s]" % ",".join(sorted(wanted))
-    pip = [interpreter(folder), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-    call(*(pip + ["-c", "constraints.txt", "-e", requirement]))
+    wanted = sorted(wanted | installed)  # an extra asked for once stays up to date
+    print("Installing pairint with %s: once, a few minutes" % ", ".join(wanted))
+    options = ["-qq", "--disable-pip-version-check", "--no-input", "-c", "constraints.txt"]
+    call([python, "-m", "pip", "install"] + options + ["-e", ".[%s]" % ",".join(wanted)])
     with open(stamp, "w") as file:
-        file.write("{}\n{}\n".format(key(), " ".join(sorted(wanted))))
+        file.write("%s\n%s\n" % (key(), " ".join(wanted)))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     python tools/vendor.py            MathJax, into book/assets/vendor
     python tools/vendor.py --tests    axe-core, into _build/vendor, for the accessibility checks
 
-Each archive comes from the npm registry (or the one that ``npm_config_registry`` names) at a pinned version, and is
-checked against the SHA-512 written here before one file of it is unpacked. What is there is not fetched again. Only the
-standard library is used. Exit status 3: the registry could not be reached.
+Each archive comes from the npm registry (or the one that ``npm_config_registry`` names) at a pinned version, and
+is checked against the SHA-512 written here before one file of it is unpacked. What is there is not fetched again.
+Only the standard library is used. Exit status 3: the registry could not be reached.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Unreachable(Exception):
 
 def registry() -> str:
     """Return the registry's address, without a closing slash."""
-    address = os.environ.get("npm_config_registry") or os.environ.get("NPM_CONFIG_REGISTRY") or REGISTRY
+    address = os.environ.get("npm_config_registry") or REGISTRY  # noqa: SIM112  (npm's own spelling)
     return address.rstrip("/")
 
 
@@ -103,7 +103,9 @@ def download(archive: Archive, timeout: float = 60.0) -> bytes:
         raise Unreachable(f"{address}: {error}") from error
     found = base64.b64encode(hashlib.sha512(content).digest()).decode()
     if found != archive.sha512:
-        raise ValueError(f"{address} is not the archive pinned in {Path(__file__).name}: its SHA-512 is {found}")
+        raise ValueError(
+            f"{address} is not the archive pinned in {Path(__file__).name}: its SHA-512 is {found}"
+        )
     return content
 
 
@@ -127,7 +129,7 @@ def unpack(archive: Archive, content: bytes, folder: Path) -> None:
 
 
 def fetch(archive: Archive, folder: Path) -> bool:
-    """Make sure that ``folder / archive.name`` holds the archive's files; return whether it had to be fetched."""
+    """Make sure that ``folder / archive.name`` holds the files; return whether they had to be fetched."""
     stamp = folder / archive.name / ".version"
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == archive.stamp:
         return False
@@ -137,7 +139,7 @@ def fetch(archive: Archive, folder: Path) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Fetch the JavaScript that the book serves itself.")
-    parser.add_argument("--tests", action="store_true", help="fetch what the accessibility checks need instead")
+    parser.add_argument("--tests", action="store_true", help="fetch what the tests need instead")
     tests = parser.parse_args().tests
     archive, folder = (AXE, TEST_ASSETS) if tests else (MATHJAX, BOOK_ASSETS)
     try:

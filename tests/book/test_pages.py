@@ -1,0 +1,109 @@
+"""The sources of the book: complete, in step with their notebooks, the same on every machine."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import jupytext
+import notebooks
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = [path for path in notebooks.page_files() if notebooks.is_notebook(path)]
+
+
+def tracked_files() -> list[Path]:
+    """Return the text files under version control, or all text files outside of a repository."""
+    answer = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if answer.returncode == 0:
+        paths = [ROOT / name for name in answer.stdout.split("\0") if name]
+    else:
+        paths = [
+            path
+            for path in ROOT.rglob("*")
+            if not path.relative_to(ROOT).parts[0].startswith((".", "_build"))
+        ]
+    suffixes = {".md", ".py", ".toml", ".yml", ".cff", ".js", ".css", ".cu", ".ipynb", ".txt", ".json", ""}
+    return [path for path in paths if path.is_file() and path.suffix in suffixes]
+
+
+def test_every_page_is_in_the_table_of_contents():
+    listed = set(notebooks.page_files())
+    written = set((ROOT / "book").glob("*.md"))
+    assert {path.name for path in written - listed} == set()
+
+
+def test_pages_are_listed_once():
+    files = notebooks.page_files()
+    assert len(files) == len(set(files))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_notebook_is_in_step(path):
+    twin = path.with_suffix(".ipynb")
+    assert twin.is_file(), f"{twin.name} is missing: run `make notebooks`"
+    assert twin.read_text(encoding="utf-8") == notebooks.render(path, notebooks.repository_url()), (
+        "run `make notebooks`"
+    )
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_source_has_a_full_header_and_no_setup(path):
+    header = notebooks.front_matter(path)
+    assert header["jupytext"]["text_representation"]["format_name"] == "myst"
+    assert header["kernelspec"]["name"] == "python3"
+    code = [cell.source for cell in jupytext.read(path, fmt="md:myst").cells if cell.cell_type == "code"]
+    assert not any("pip install" in source or "git clone" in source for source in code)
+
+
+def test_no_twin_is_left_behind():
+    assert notebooks.superfluous(SOURCES) == []
+
+
+def test_pages_load_nothing_from_elsewhere():
+    """A link may lead out; an image, a script, a style sheet or a frame may not come from outside."""
+    loads = re.compile(
+        r"""(?:src\s*=\s*["']?|!\[[^\]]*\]\(|@import\s+["']?|url\(\s*["']?|(?:image|figure)\}\s*)https?://"""
+    )
+    folders = [ROOT / "book", ROOT / "pairint" / "explorers"]
+    for path in tracked_files():
+        if any(folder in path.parents for folder in folders):
+            found = loads.search(path.read_text(encoding="utf-8"))
+            assert found is None, f"{path.relative_to(ROOT)} loads {found[0]}"
+
+
+def test_the_address_of_the_repository_is_written_once():
+    address = notebooks.repository_url().removeprefix("https://")
+    holders = {
+        path.relative_to(ROOT).as_posix()
+        for path in tracked_files()
+        if path.suffix != ".ipynb" and address in path.read_text(encoding="utf-8")
+    }
+    assert holders == {"_config.yml"}
+
+
+def test_no_file_names_a_place_on_one_machine():
+    places = re.compile(r"(?<![\w.])/(?:work|home|root|Users|tmp)/[\w.]+")
+    for path in tracked_files():
+        found = places.search(path.read_text(encoding="utf-8"))
+        assert found is None, f"{path.relative_to(ROOT)} names {found[0]}"
+
+
+def test_binder_installs_what_the_project_declares():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pip = next(item["pip"] for item in environment["dependencies"] if isinstance(item, dict))
+    assert pip[0] == "--constraint constraints.txt"
+    editable = re.fullmatch(r"--editable \.\[([\w,-]+)\]", pip[1])
+    assert len(pip) == 2 and set(editable[1].split(",")) <= set(project["optional-dependencies"])
+    python = next(item for item in environment["dependencies"] if str(item).startswith("python="))
+    oldest = project["requires-python"].removeprefix(">=")
+    assert tuple(map(int, python.removeprefix("python=").split("."))) >= tuple(map(int, oldest.split(".")))
+
+
+def test_references_are_sorted():
+    text = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
+    keys = re.findall(r"(?m)^@\w+\{([^,]+),", text)
+    assert keys == sorted(keys) and len(keys) == len(set(keys))

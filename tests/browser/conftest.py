@@ -1,0 +1,166 @@
+"""A headless Chromium, cut off from the network, and the built book served on this machine.
+
+Without a browser, or without a built book, the tests here are skipped and say so; `make browser-test` makes
+that an error.
+"""
+
+import functools
+import http.server
+import importlib.util
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HTML = ROOT / "_build" / "html"
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker("browser")
+
+
+def lacking(config: pytest.Config) -> str | None:
+    """Return what is missing for a browser check, in a sentence, or None."""
+    if config.getoption("--no-browser"):
+        return "left to `make browser-test`"
+    if importlib.util.find_spec("playwright") is None:
+        return "playwright is not installed: run `make browser-test`"
+    if executable() is None:
+        return "no Chromium on this machine (Debian, Ubuntu: apt install chromium)"
+    return None
+
+
+def executable() -> str | None:
+    """Return the Chromium of this machine: PAIRINT_CHROMIUM, or the first one on the path."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("PAIRINT_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+def stop(reason: str) -> None:
+    if os.environ.get("PAIRINT_BROWSER") == "required":
+        pytest.fail(f"browser checks are required here: {reason}", pytrace=False)
+    pytest.skip(f"browser checks: {reason}")
+
+
+@pytest.fixture(scope="session")
+def skip_or_fail() -> Callable[[str], None]:
+    """Return a function that ends a check for want of something: skipped, or failed where required."""
+    return stop
+
+
+@pytest.fixture(scope="session")
+def browser(request: pytest.FixtureRequest) -> Iterator[object]:
+    """Return one Chromium for the session; nothing is downloaded."""
+    if (reason := lacking(request.config)) is not None:
+        stop(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves files, keeps silent."""
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def serve() -> Iterator[Callable[[Path], str]]:
+    """Return a function that serves a folder on this machine and returns its address."""
+    servers = []
+
+    def start(folder: Path) -> str:
+        handler = functools.partial(QuietHandler, directory=str(folder))
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="session")
+def site(serve: Callable[[Path], str]) -> str:
+    """Return the address at which the built book is served."""
+    if not (HTML / "index.html").is_file():
+        stop("the book is not built: run `make book`")
+    return serve(HTML)
+
+
+@dataclass
+class Visit:
+    """A page under observation."""
+
+    page: object
+    foreign: list[str] = field(default_factory=list)  # requests to another host; none gets through
+    errors: list[str] = field(default_factory=list)  # console errors and uncaught exceptions
+    weight: int = 0  # bytes received
+
+    def assert_quiet(self) -> None:
+        assert self.foreign == [], f"requests to other hosts: {self.foreign}"
+        assert self.errors == [], f"console errors: {self.errors}"
+
+
+@pytest.fixture
+def visit(browser: object) -> Iterator[Callable[..., Visit]]:
+    """Return a function that opens an address in a context of its own, network cut, and watches what it does.
+
+    Keyword arguments go to Playwright's ``new_context`` (viewport, color_scheme, has_touch, ...).
+    """
+    contexts = []
+
+    def open_page(address: str, **options: object) -> Visit:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        seen = Visit(page)
+
+        def gate(route: object) -> None:
+            parts = urlsplit(route.request.url)
+            if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1":
+                seen.foreign.append(route.request.url)
+                route.abort()
+            else:
+                route.continue_()
+
+        def weigh(response: object) -> None:
+            seen.weight += int(response.headers.get("content-length", 0))
+
+        context.route("**/*", gate)
+        page.on("response", weigh)
+        page.on(
+            "console", lambda message: seen.errors.append(message.text) if message.type == "error" else None
+        )
+        page.on("pageerror", lambda error: seen.errors.append(str(error)))
+        page.goto(address, wait_until="load")
+        return seen
+
+    yield open_page
+    for context in contexts:
+        context.close()
