@@ -7,6 +7,7 @@ tested against the former). ``plotkit.js`` draws the description in the page, :f
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -145,22 +146,24 @@ def short(x: Any) -> str:
     """
     if isinstance(x, str):
         return x
-    if x is None or np.isnan(x):
+    x = math.nan if x is None else float(x)
+    if math.isnan(x):
         return "–"
-    if np.isinf(x):
+    if math.isinf(x):
         return "∞" if x > 0 else "−∞"
     if x == 0:
         return "0"
-    size, sign = abs(float(x)), "−" if x < 0 else ""
+    size, sign = abs(x), "−" if x < 0 else ""
     if size >= 999_999.5 or size < 0.000999:
         mantissa, exponent = f"{size:.2e}".split("e")
         digits = _trim(mantissa)
         power = "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
         return sign + (power if digits == "1" else f"{digits}×{power}")
     if size.is_integer() or size >= 999.5:
-        whole = str(int(np.floor(size + 0.5)))
+        whole = str(math.floor(size + 0.5))
         return sign + (f"{int(whole):,}".replace(",", "\u202f") if len(whole) > 4 else whole)
-    return sign + _trim(f"{size:.{2 - int(np.floor(np.log10(float(f'{size:.2e}'))))}f}")
+    exponent = int(f"{size:.2e}".split("e")[1])  # after rounding: 9.999 has the digits of 10.0
+    return sign + _trim(f"{size:.{2 - exponent}f}")
 
 
 def _trim(text: str) -> str:

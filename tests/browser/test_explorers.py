@@ -1,0 +1,374 @@
+"""The interactive figures in Chromium, each in a page of its own opened from disk, network cut.
+
+What the page draws must be what the package computes; controls, links, themes and exports must work.
+"""
+
+import gzip
+import json
+import math
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pairint.explorers
+from pairint.explorers.base import Numbers
+from pairint.explorers.panels import Parameter
+
+ROOT = Path(__file__).resolve().parents[2]
+AXE = ROOT / "_build" / "vendor" / "axe-core" / "axe.min.js"
+REPORT = ROOT / "_build" / "explorers.json"
+ALL = [getattr(pairint.explorers, name) for name in pairint.explorers.__all__]
+TOLERANCE = 1e-6
+WIRE_LIMIT = 60_000
+
+SET = """async ([selector, values]) => {
+    const figure = document.querySelector(selector).pairint;
+    const before = figure.updates;
+    figure.set(values);
+    while (figure.updates === before) await new Promise(requestAnimationFrame);
+    return {series: figure.series, facts: figure.facts, summary: figure.summary};
+}"""
+DRAWING = """selector => [...document.querySelector(selector).shadowRoot.querySelectorAll(".chart svg")]
+    .map(svg => [...svg.querySelectorAll("path")].map(path => path.getAttribute("d")).join(" ")).join(" ")"""
+
+
+@pytest.fixture(scope="module", params=ALL, ids=lambda cls: cls.name)
+def explorer(request):
+    return request.param()
+
+
+@pytest.fixture(scope="module")
+def html(explorer):
+    """The figure's HTML, made once: data and picture take a moment."""
+    return explorer.to_html(f"pairint-{explorer.name}")
+
+
+@pytest.fixture
+def address(explorer, html, tmp_path):
+    return write_page(tmp_path, explorer, html)
+
+
+def write_page(folder: Path, explorer: Any, html: str) -> str:
+    path = folder / "figure.html"
+    path.write_text(pairint.explorers.bundle.page(explorer.title, [html]), encoding="utf-8")
+    return path.as_uri()
+
+
+def selector(explorer: Any) -> str:
+    return f"#pairint-{explorer.name}"
+
+
+def ready(page: Any, explorer: Any) -> None:
+    """Wait until the figure is drawn and its sentence written."""
+    page.wait_for_function(
+        "selector => document.querySelector(selector)?.pairint?.updates > 0", arg=selector(explorer)
+    )
+    page.locator(f"{selector(explorer)} p.summary:not(:empty)").wait_for(state="attached")
+
+
+def frames(page: Any, count: int = 2) -> None:
+    page.evaluate(
+        "async n => { for (let i = 0; i < n; i += 1) await new Promise(requestAnimationFrame); }", count
+    )
+
+
+def draw_value(p: Parameter, rng: np.random.Generator) -> Any:
+    """Draw a value that the control of this parameter can show."""
+    if p.scale in ("list", "choice"):
+        return p.choices[rng.integers(len(p.choices))]
+    if p.scale == "log":
+        value = 10 ** rng.uniform(math.log10(p.minimum), math.log10(p.maximum))
+    else:
+        value = p.minimum + p.step * rng.integers(round((p.maximum - p.minimum) / p.step) + 1)
+    value = min(max(float(f"{value:.12g}"), p.minimum), p.maximum)
+    return round(value) if p.integer else float(value)
+
+
+def differences(ours: Numbers, series: dict[str, Any], facts: dict[str, Any]) -> list[str]:
+    """Say where the page's numbers are not the package's."""
+    found = []
+    drawn = [{k for k, v in s.items() if "at" in v or len(v["x"])} for s in (ours.series, series)]
+    if drawn[0] != drawn[1]:
+        return [f"series on one side only: {sorted(drawn[0] ^ drawn[1])}"]
+    for key in drawn[0]:
+        for column, values in ours.series[key].items():
+            a, b = np.asarray(values, dtype=float), np.asarray(series[key][column], dtype=float)
+            if a.shape != b.shape:
+                found.append(f"{key}.{column}: shapes {a.shape} and {b.shape}")
+                continue
+            # Pointwise for positive columns; a column that crosses zero is compared with its own size.
+            scale = np.abs(a) if np.all(a > 0) else np.max(np.abs(a), initial=1e-12)
+            if not np.all((np.abs(a - b) <= TOLERANCE * scale) | (a == b)):
+                found.append(f"{key}.{column}: {np.max(np.abs(a - b) / scale):.2g}")
+    for key, value in ours.facts.items():
+        other = facts.get(key)
+        if isinstance(value, str):
+            same = value == other
+        else:
+            same = other is not None and math.isclose(value, other, rel_tol=TOLERANCE, abs_tol=1e-12)
+        if not same:
+            found.append(f"fact {key}: {value!r} and {other!r}")
+    return found
+
+
+def test_page_computes_what_the_package_computes(explorer, address, visit):
+    seen = visit(address)
+    ready(seen.page, explorer)
+    rng = np.random.default_rng(20251)
+    for _ in range(12):
+        values = {p.key: draw_value(p, rng) for p in explorer.parameters}
+        page = seen.page.evaluate(SET, [selector(explorer), values])
+        ours = explorer.numbers(**values)
+        assert differences(ours, page["series"], page["facts"]) == [], values
+        assert page["summary"] == explorer.sentence(**values)
+    seen.assert_quiet()
+
+
+def inert_controls(page: Any, explorer: Any) -> list[str]:
+    """Return the controls that change nothing in the drawing, each moved by keyboard both ways."""
+    inert = []
+    for p in explorer.parameters:
+        control = page.get_by_label(p.label, exact=True)
+        control.wait_for(timeout=2000)
+        before = page.evaluate(DRAWING, selector(explorer))
+        control.focus()
+        seen = set()
+        for key in ("ArrowRight",) * 4 + ("ArrowLeft",) * 8:
+            control.press(key)
+            frames(page)
+            seen.add(page.evaluate(DRAWING, selector(explorer)))
+        if not seen - {before}:
+            inert.append(p.key)
+    return inert
+
+
+def test_every_control_moves_the_drawing(explorer, address, visit):
+    seen = visit(address)
+    ready(seen.page, explorer)
+    assert inert_controls(seen.page, explorer) == []
+    for p in explorer.parameters:
+        if p.scale == "choice":
+            continue
+        slider = seen.page.get_by_label(p.label, exact=True)
+        seen.page.evaluate(SET, [selector(explorer), {p.key: p.value}])
+        before = seen.page.evaluate(DRAWING, selector(explorer))
+        box = slider.bounding_box()
+        seen.page.mouse.click(box["x"] + 0.1 * box["width"], box["y"] + box["height"] / 2)
+        frames(seen.page)
+        low = seen.page.evaluate(DRAWING, selector(explorer))
+        seen.page.mouse.click(box["x"] + 0.8 * box["width"], box["y"] + box["height"] / 2)
+        frames(seen.page)
+        assert len({before, low, seen.page.evaluate(DRAWING, selector(explorer))}) > 1, p.key
+    seen.assert_quiet()
+
+
+def test_nothing_moves_without_the_data(explorer, html, tmp_path, visit):
+    """The negative control of the two tests above: they notice when the data behind the figure is gone."""
+    state = re.search(r'(<script type="application/json">)(.*?)(</script>)', html, re.DOTALL)
+    spec = json.loads(state[2])
+    assert spec["spec"]["data"], "the figure has no data to remove"
+    spec["spec"]["data"] = {}
+    broken = html.replace(state[0], f"{state[1]}{json.dumps(spec)}{state[3]}")
+    seen = visit(write_page(tmp_path, explorer, broken))
+    seen.page.wait_for_timeout(300)
+    inert = inert_controls(seen.page, explorer)
+    numbers = seen.page.evaluate("s => document.querySelector(s).pairintSeries ?? {}", selector(explorer))
+    assert inert == [p.key for p in explorer.parameters] or differences(explorer.numbers(), numbers, {})
+
+
+def test_reset_and_link_to_a_view(explorer, address, visit):
+    seen = visit(address)
+    page = seen.page
+    ready(page, explorer)
+    first = page.evaluate(DRAWING, selector(explorer))
+    rng = np.random.default_rng(5)
+    values = {p.key: draw_value(p, rng) for p in explorer.parameters}
+    page.evaluate(SET, [selector(explorer), values])
+    chosen = page.evaluate(f"document.querySelector({selector(explorer)!r}).pairint.values")
+    drawing = page.evaluate(DRAWING, selector(explorer))
+    assert drawing != first
+    page.get_by_role("button", name="Link to this view").click()
+    link = page.url
+    assert "#pairint-" in link
+    page.get_by_role("button", name="Reset").click()
+    frames(page, 3)
+    assert page.evaluate(DRAWING, selector(explorer)) == first
+
+    again = visit(link)
+    ready(again.page, explorer)
+    assert again.page.evaluate(f"document.querySelector({selector(explorer)!r}).pairint.values") == chosen
+    assert again.page.evaluate(DRAWING, selector(explorer)) == drawing
+    wrong = visit(link.split("?")[0] + "?nonsense=1&" + f"{explorer.parameters[0].key}=abc")
+    ready(wrong.page, explorer)
+    assert wrong.page.evaluate(DRAWING, selector(explorer)) == first
+    for visited in (seen, again, wrong):
+        visited.assert_quiet()
+
+
+CONTRAST = """selector => {
+    const light = c => { const v = c.match(/[\\d.]+/g).slice(0, 3).map(x => x / 255)
+        .map(x => x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * v[0] + 0.7152 * v[1] + 0.0722 * v[2]; };
+    const ground = e => { for (let n = e; n; n = n.parentElement) {
+        const c = getComputedStyle(n).backgroundColor;
+        if (!/, 0\\)$|transparent/.test(c)) return c; } };
+    const root = document.querySelector(selector).shadowRoot;
+    const texts = "svg text, label, output, button, p, summary, .title, td, th, caption, select";
+    return [...root.querySelectorAll(texts)]
+        .filter(e => e.textContent.trim()).map(e => {
+            const style = getComputedStyle(e);
+            const [a, b] = [light(e.closest("svg") ? style.fill : style.color), light(ground(e))].sort();
+            return [(b + 0.05) / (a + 0.05), e.textContent.slice(0, 40)];
+        }).sort((a, b) => a[0] - b[0])[0];
+}"""
+
+
+def test_readable_in_both_themes_and_on_a_phone(explorer, address, visit):
+    seen = visit(address, color_scheme="light", viewport={"width": 1000, "height": 900})
+    page = seen.page
+    ready(page, explorer)
+    page.locator("details > summary").click()
+    page.locator("table").first.wait_for()
+    grounds = set()
+    for theme in ("light", "dark", "light"):
+        page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
+        frames(page, 3)
+        assert page.evaluate(f"document.querySelector({selector(explorer)!r}).pairint.scheme") == theme
+        contrast, text = page.evaluate(CONTRAST, selector(explorer))
+        assert contrast >= 4.5, (theme, text)
+        grounds.add(page.locator(".app").evaluate("e => getComputedStyle(e).backgroundColor"))
+    assert len(grounds) == 2
+    # JupyterLab's switch.
+    page.evaluate(
+        "delete document.documentElement.dataset.theme; document.body.dataset.jpThemeLight = 'false'"
+    )
+    frames(page, 3)
+    assert page.evaluate(f"document.querySelector({selector(explorer)!r}).pairint.scheme") == "dark"
+
+    page.set_viewport_size({"width": 360, "height": 740})
+    frames(page, 4)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    outside = page.evaluate(
+        """selector => [...document.querySelector(selector).shadowRoot.querySelectorAll("svg text")]
+            .filter(t => t.getBoundingClientRect().right > 358 || t.getBoundingClientRect().left < 0)
+            .map(t => t.textContent)""",
+        selector(explorer),
+    )
+    assert outside == []
+    seen.assert_quiet()
+
+
+def test_table_holds_the_drawn_numbers(explorer, address, visit):
+    seen = visit(address)
+    page = seen.page
+    ready(page, explorer)
+    page.locator("details > summary").click()
+    page.locator("table").first.wait_for()
+    cells = page.locator("table").first.evaluate(
+        """table => Object.fromEntries([...table.tHead.rows[0].cells]
+            .map((cell, i) => [cell.textContent, table.tBodies[0].rows[0].cells[i].textContent]))"""
+    )
+    numbers = explorer.numbers()
+    panel = explorer.panels[0]
+    mark = next(m for m in panel.marks if m.kind != "rule" and f"{panel.key}.{m.key}" in numbers.series)
+    column = numbers.series[f"{panel.key}.{mark.key}"]["y"]
+    label = pairint.explorers.panels.fill(mark.label, numbers.facts)
+    assert cells[label] == pairint.explorers.panels.short(float(column[0]))
+
+
+def test_exports(explorer, address, visit):
+    seen = visit(address)
+    page = seen.page
+    ready(page, explorer)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="SVG").click()
+    tree = ElementTree.parse(download.value.path())
+    texts = {element.text for element in tree.iter("{http://www.w3.org/2000/svg}text")}
+    assert explorer.title in texts
+    assert download.value.suggested_filename == f"{explorer.name}.svg"
+    with page.expect_download() as download:
+        page.get_by_role("button", name="PNG").click()
+    png = Path(download.value.path())
+    from matplotlib.image import imread
+
+    image = imread(png, format="png")
+    width = page.locator(".charts").bounding_box()["width"]
+    assert abs(image.shape[1] - 2 * width) <= 4
+    assert len(np.unique(image[..., :3].reshape(-1, 3), axis=0)) > 20
+    seen.assert_quiet()
+
+
+def test_paper_and_no_script_show_the_picture(explorer, address, visit):
+    seen = visit(address)
+    ready(seen.page, explorer)
+    picture = seen.page.locator(f"{selector(explorer)} img")
+    assert not picture.is_visible()
+    seen.page.emulate_media(media="print")
+    assert picture.is_visible()
+    assert not seen.page.locator(".app").is_visible()
+    assert picture.evaluate("image => image.naturalWidth") > 300
+    assert explorer.sentence() in picture.get_attribute("alt")
+
+    quiet = visit(address, java_script_enabled=False)
+    assert quiet.page.locator(f"{selector(explorer)} img").is_visible()
+
+
+def test_accessible(explorer, address, visit, skip_or_fail):
+    if not AXE.is_file():
+        skip_or_fail("axe-core was not fetched: run `make browser-test`")
+    seen = visit(address)
+    ready(seen.page, explorer)
+    seen.page.locator("details > summary").click()
+    seen.page.add_script_tag(path=str(AXE))
+    for theme in ("light", "dark"):
+        seen.page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
+        report = seen.page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+        serious = [
+            f"{v['id']}: {n['html'][:120]}"
+            for v in report["violations"]
+            if v["impact"] in ("serious", "critical")
+            for n in v["nodes"]
+        ]
+        assert serious == []
+
+
+def test_weight_and_speed(explorer, html, address, visit):
+    """The weight is bounded; the time of an update depends on the machine and is only recorded."""
+    wire = len(gzip.compress(html.encode()))
+    assert wire < WIRE_LIMIT
+    seen = visit(address)
+    ready(seen.page, explorer)
+    rng = np.random.default_rng(1)
+    for _ in range(25):
+        values = {p.key: draw_value(p, rng) for p in explorer.parameters}
+        seen.page.evaluate(SET, [selector(explorer), values])
+    timings = seen.page.evaluate(f"document.querySelector({selector(explorer)!r}).pairint.timings")
+    milliseconds = sorted(t["compute_and_draw"] for t in timings[3:])
+    record = json.loads(REPORT.read_text()) if REPORT.is_file() else {}
+    record[explorer.name] = {
+        "bytes": len(html.encode()),
+        "bytes_gzip": wire,
+        "update_ms_median": round(milliseconds[len(milliseconds) // 2], 1),
+        "update_ms_largest": round(milliseconds[-1], 1),
+    }
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+
+
+def test_two_figures_in_a_page(tmp_path, visit):
+    cls = pairint.explorers.RateExplorer
+    fragments = [cls().to_html("pairint-rate"), cls(beta=1.0).to_html("pairint-rate-2")]
+    path = tmp_path / "two.html"
+    path.write_text(pairint.explorers.bundle.page("two", fragments), encoding="utf-8")
+    seen = visit(path.as_uri() + "#pairint-rate-2?d=7")
+    seen.page.wait_for_function("document.querySelector('#pairint-rate-2').pairint?.updates > 0")
+    values = seen.page.evaluate(
+        "['#pairint-rate', '#pairint-rate-2'].map(s => document.querySelector(s).pairint.values)"
+    )
+    assert (values[0]["beta"], values[0]["d"]) == (2.0, 30)
+    assert values[1]["d"] == 7
+    seen.assert_quiet()
