@@ -34,6 +34,7 @@ __all__ = [
     "mixture_moments",
     "pair_moments",
     "product_density",
+    "product_moments",
     "product_quadrature",
     "sampled_gram",
 ]
@@ -277,6 +278,31 @@ def exact_gram(space: SplineSpace, score_bound: float, n_tokens: int) -> GramMat
         cross += weight * np.outer(mean, mean)
     aggregated = (pair + (n_tokens - 2) * cross) / (n_tokens - 1)
     return GramMatrices(space, n_tokens, pair[None], aggregated[None])
+
+
+def product_moments(
+    psi: Callable[[Any], Any], score_bound: float, n_tokens: int, breakpoints: Any = (), order: int = 24
+) -> PairMoments:
+    """Return the moments of psi(U), by quadrature, for the law of :func:`product_density`.
+
+    Parameters
+    ----------
+    psi : callable
+        Smooth between the breakpoints.
+    score_bound : float
+        abar > 0.
+    n_tokens : int
+        N >= 2.
+    breakpoints : array_like
+    order : int
+        Gauss-Legendre nodes between breakpoints.
+    """
+    n_tokens = check_integer("n_tokens", n_tokens, 2)
+    outer, inner = product_quadrature(score_bound, breakpoints, order)
+    values = [np.asarray(psi(u), dtype=float) for u, _ in inner]
+    second = float(sum(w * (given @ v**2) for w, (_, given), v in zip(outer, inner, values, strict=True)))
+    cross = float(sum(w * (given @ v) ** 2 for w, (_, given), v in zip(outer, inner, values, strict=True)))
+    return PairMoments(n_tokens, second, (second + (n_tokens - 2) * cross) / (n_tokens - 1), cross)
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,10 +23,10 @@ __all__ = [
 
 
 def log_cover_ball(accuracy: float, dimension: int, radius: float) -> float:
-    r"""Bound the log covering number of a D-dimensional ball, in its norm, by :math:`D \log(1 + 2R/\epsilon)`.
+    r"""Bound the log covering number of a D-dimensional ball by :math:`D \log(1 + 2R/\epsilon)`.
 
     Volume comparison: balls of radius eps/2 around the points of a maximal eps-separated set are disjoint
-    and lie in the ball of radius R + eps/2.
+    and lie in the ball of radius R + eps/2. Any norm will do.
     """
     dimension = check_integer("dimension", dimension, 0)
     ratio = _ratio(radius, accuracy, "radius")

@@ -1,0 +1,355 @@
+r"""Upper bounds with explicit constants.
+
+:func:`upper_bound` is for the empirical risk minimiser over continuous splines of a clipped score with an
+unknown matrix of rank r; :func:`oracle_upper_bound` for least squares on piecewise polynomials with the
+matrix known. Both are proved in the chapters on the upper bound; nothing in them is asymptotic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairint.theory._integers import best_integer
+from pairint.theory.approximation import spline_degree, spline_error, taylor_error
+from pairint.theory.covering import log_cover_ball, log_cover_interactions
+from pairint.theory.rates import holder_degree
+from pairint.validation import check_integer, check_real
+
+__all__ = [
+    "OracleUpperBound",
+    "UpperBound",
+    "christoffel_number",
+    "oracle_upper_bound",
+    "upper_bound",
+]
+
+#: Exponent of the matrix Chernoff bound for losing half of the smallest eigenvalue.
+CHERNOFF_HALF = (1 - math.log(2)) / 2
+
+
+@dataclass(frozen=True)
+class UpperBound:
+    """A proved bound of the mean squared error in L2(rho), and where it comes from.
+
+    Attributes
+    ----------
+    bias, spline, matrix, discretisation : float
+        The price of approximating phi, of estimating its spline, of estimating the matrix, and of
+        replacing the class by a finite covering. Their sum is the bound.
+    n_intervals, degree : int
+        K and s of the estimator.
+    approximation : float
+        delta: uniform distance of phi to the splines, at most.
+    envelope : float
+        Delta: bound of |g - g*| over the class.
+    temperature, accuracy : float
+        lambda and epsilon of the proof, chosen to minimise the bound.
+    amplification : float
+        1 / coercivity constant: the factor from aggregated to pairwise error.
+    """
+
+    bias: float
+    spline: float
+    matrix: float
+    discretisation: float
+    n_intervals: int
+    degree: int
+    approximation: float
+    envelope: float
+    temperature: float
+    accuracy: float
+    amplification: float
+
+    @property
+    def value(self) -> float:
+        return self.bias + self.spline + self.matrix + self.discretisation
+
+    def __float__(self) -> float:
+        return self.value
+
+
+def upper_bound(
+    n_samples: int,
+    n_tokens: int,
+    d: int,
+    rank: int,
+    beta: float,
+    holder_constant: float,
+    noise_std: float,
+    *,
+    score_bound: float = 1.0,
+    sup_bound: float = 1.0,
+    degree: int | None = None,
+    n_intervals: int | None = None,
+    support_ratio: float | None = None,
+    coercivity: float | None = None,
+) -> UpperBound:
+    r"""Bound :math:`\sup E\|\hat g - g_*\|^2_{L^2(\rho)}` for empirical risk minimisation, unknown matrix.
+
+    The truth: phi in the Hölder class C(beta, L) with :math:`|\varphi| \le B` on [-abar, abar], a matrix
+    of rank at most r with scores in [-abar, abar]. The estimator: minimiser of the empirical risk over
+    :math:`p(\mathrm{clip}(x^\top A y))`, p a continuous spline of degree s on K equal cells, bounded by
+    :math:`B + \delta`. For every K, :math:`\epsilon > 0` and :math:`0 < \lambda < N / (2 \sigma^2)`,
+
+    .. math::
+
+        \frac{1}{c_H} \Big\{ \frac{\lambda}{c} \big[\delta^2 + \epsilon(2\sigma + 2\Delta + \epsilon)\big]
+        + \frac{\log \mathcal N(\epsilon)}{c M} + 2 \Delta \epsilon + \epsilon^2 \Big\}, \qquad
+        c = \frac{1 - e^{-\mu \Delta^2}}{\Delta^2},\ \mu = \lambda - \frac{2 \lambda^2 \sigma^2}{N},
+
+    with :math:`\Delta = 2B + \delta` and the covering number of
+    :func:`pairint.theory.covering.log_cover_interactions`. The bound is minimised over K, epsilon, lambda.
+
+    Parameters
+    ----------
+    n_samples, n_tokens : int
+        M >= 1, N >= 2.
+    d, rank : int
+        1 <= rank <= d.
+    beta, holder_constant : float
+        Smoothness and Hölder radius L, > 0.
+    noise_std : float
+        sigma >= 0; sigma^2 is the sub-Gaussian proxy of the noise.
+    score_bound, sup_bound : float
+        abar and B, > 0.
+    degree : int, optional
+        s >= 1, at least the largest integer below beta; the smallest by default.
+    n_intervals : int, optional
+        K; chosen to minimise the bound by default.
+    support_ratio : float, optional
+        See :func:`pairint.theory.covering.log_cover_interactions`; d (a cube) by default.
+    coercivity : float, optional
+        Coercivity constant of the token law, in (0, 1]; 1/(N-1) by default (conditionally i.i.d. tokens).
+
+    Returns
+    -------
+    UpperBound
+    """
+    n_samples = check_integer("n_samples", n_samples, 1)
+    n_tokens = check_integer("n_tokens", n_tokens, 2)
+    d = check_integer("d", d, 1)
+    rank = check_integer("rank", rank, 1, d)
+    noise_std = check_real("noise_std", noise_std, 0)
+    sup_bound = check_real("sup_bound", sup_bound, 0, exclusive_minimum=True)
+    degree = spline_degree(beta, degree)
+    support_ratio = float(d) if support_ratio is None else check_real("support_ratio", support_ratio, 1)
+    if coercivity is None:
+        coercivity = 1 / (n_tokens - 1)
+    coercivity = check_real("coercivity", coercivity, 0, 1, exclusive_minimum=True)
+
+    def at(k: int) -> UpperBound:
+        delta = spline_error(k, beta, holder_constant, score_bound, degree)
+        return _best_parameters(
+            n_samples, n_tokens, noise_std, sup_bound, delta, coercivity, d, rank, k, degree, support_ratio
+        )
+
+    if n_intervals is not None:
+        return at(check_integer("n_intervals", n_intervals, 1))
+    return at(best_integer(lambda k: at(k).value, 2**20))
+
+
+@dataclass(frozen=True)
+class OracleUpperBound:
+    """A proved bound for least squares with the interaction matrix known.
+
+    Attributes
+    ----------
+    bias, variance, design, failure : float
+        Approximation; noise; randomness of the tokens acting on what is not approximated; the chance that
+        the empirical Gram matrix is off by a factor 2. Their sum is the bound.
+    n_intervals, dimension : int
+        Cells of [-abar, abar] and free coefficients.
+    christoffel : float
+        kappa.
+    """
+
+    bias: float
+    variance: float
+    design: float
+    failure: float
+    n_intervals: int
+    dimension: int
+    christoffel: float
+
+    @property
+    def value(self) -> float:
+        return self.bias + self.variance + self.design + self.failure
+
+    def __float__(self) -> float:
+        return self.value
+
+
+def oracle_upper_bound(
+    n_samples: int,
+    n_tokens: int,
+    beta: float,
+    holder_constant: float,
+    noise_std: float,
+    *,
+    density: Callable[[Any], Any],
+    score_bound: float = 1.0,
+    sup_bound: float = 1.0,
+    odd: bool = False,
+    coupling: float | None = None,
+    n_intervals: int | None = None,
+) -> OracleUpperBound:
+    r"""Bound the error of least squares on piecewise polynomials of the score, with the matrix known.
+
+    For tokens independent given some Theta, a space V of dimension D with
+    :math:`\kappa = \sup_u B(u)^\top \Gamma^{-1} B(u)`, and any :math:`\varphi_0 \in V`, put
+    :math:`e = \varphi_* - \varphi_0` and :math:`b = \|e\|^2_\rho + (N-2) E[E(e(U_{12})|X_1, \Theta)^2]`. Then
+
+    .. math::
+
+        E\|\hat\varphi - \varphi_*\|^2_\rho \le 2 (\|e\|_\rho + \sqrt b)^2
+        + 8 \frac{N-1}{N} \frac{\sigma^2 D}{M} + \frac{8 (N-1) \kappa b}{M}
+        + B^2 D\, e^{-0.153 M / ((N-1)\kappa)} .
+
+    The estimator is clipped to [-B, B], and zero if the empirical Gram matrix has lost half of the smallest
+    eigenvalue. For symmetric tokens and odd functions b is :math:`\|e\|^2`, and N leaves the leading terms.
+
+    Parameters
+    ----------
+    n_samples, n_tokens : int
+        M >= 1, N >= 2.
+    beta, holder_constant, noise_std : float
+        As in :func:`upper_bound`.
+    density : callable
+        Density of the score on [-score_bound, score_bound]; positive almost everywhere there.
+    score_bound, sup_bound : float
+        abar and B, > 0.
+    odd : bool
+        Whether truth and estimator are odd and the tokens symmetric given Theta: then the coupling is 0.
+    coupling : float, optional
+        A bound of :math:`E[E(e|X_1,\Theta)^2] / \|e\|_\infty^2`; 1 by default (nothing known).
+    n_intervals : int, optional
+        Even; chosen to minimise the bound by default.
+    """
+    n_samples = check_integer("n_samples", n_samples, 1)
+    n_tokens = check_integer("n_tokens", n_tokens, 2)
+    noise_std = check_real("noise_std", noise_std, 0)
+    sup_bound = check_real("sup_bound", sup_bound, 0, exclusive_minimum=True)
+    score_bound = check_real("score_bound", score_bound, 0, exclusive_minimum=True)
+    degree = holder_degree(beta)
+    if odd and coupling:
+        raise ValueError(f"coupling must be 0 or None for odd functions, got {coupling}")
+    coupling = float(not odd) if coupling is None else check_real("coupling", coupling, 0, 1)
+
+    def at(half: int) -> OracleUpperBound:
+        k = 2 * half
+        # Odd functions are given by their right half; the norm of a pair of mirror images is that of one.
+        kappa = christoffel_number(density, k, degree, score_bound) / (2 if odd else 1)
+        dimension = (half if odd else k) * (degree + 1)
+        sup = taylor_error(k, beta, holder_constant, score_bound)
+        b = sup**2 * (1 + (n_tokens - 2) * coupling)
+        partners = n_tokens - 1
+        failure = dimension * math.exp(-CHERNOFF_HALF * n_samples / (partners * kappa))
+        return OracleUpperBound(
+            bias=2 * (sup + math.sqrt(b)) ** 2,
+            variance=8 * partners / n_tokens * noise_std**2 * dimension / n_samples,
+            design=8 * partners * kappa * b / n_samples,
+            failure=sup_bound**2 * min(1.0, failure),
+            n_intervals=k,
+            dimension=dimension,
+            christoffel=kappa,
+        )
+
+    if n_intervals is not None:
+        n_intervals = check_integer("n_intervals", n_intervals, 2)
+        if n_intervals % 2:
+            raise ValueError(f"n_intervals must be even, got {n_intervals}")
+        return at(n_intervals // 2)
+    return at(best_integer(lambda half: at(half).value, 512))
+
+
+def christoffel_number(
+    density: Callable[[Any], Any], n_intervals: int, degree: int, score_bound: float, n_nodes: int = 24
+) -> float:
+    r"""Return :math:`\kappa = \sup_u B(u)^\top \Gamma^{-1} B(u)` for discontinuous piecewise polynomials.
+
+    The largest square of a function of unit norm in L2(P_U). Cells that scores rarely visit make it large.
+    Each cell is a problem of its own: the density is integrated by Gauss-Legendre quadrature on four
+    panels of it, and the supremum is taken over a grid that includes its ends.
+
+    Parameters
+    ----------
+    density : callable
+    n_intervals, degree : int
+        K >= 1, s >= 0.
+    score_bound : float
+    n_nodes : int
+        Nodes on each panel.
+    """
+    n_intervals = check_integer("n_intervals", n_intervals, 1)
+    degree = check_integer("degree", degree, 0)
+    score_bound = check_real("score_bound", score_bound, 0, exclusive_minimum=True)
+    nodes, weights = np.polynomial.legendre.leggauss(n_nodes)
+    panels = np.linspace(-1, 1, 5)
+    t = ((panels[:-1] + panels[1:])[:, None] / 2 + nodes / 4).ravel()
+    weight = np.tile(weights / 4, 4)
+    half = score_bound / n_intervals
+    centres = -score_bound + half * (2 * np.arange(n_intervals) + 1)
+    p = np.asarray(density(centres[:, None] + half * t), dtype=float) * weight * half
+    powers = np.polynomial.legendre.legvander(t, degree)
+    gram = np.einsum("cq,qi,qj->cij", p, powers, powers)
+    fine = np.polynomial.legendre.legvander(np.linspace(-1, 1, 41), degree)
+    if np.any(np.einsum("cii->c", gram) <= 0):
+        raise ValueError("density must be positive somewhere in every cell")
+    solved = np.linalg.solve(gram, np.broadcast_to(fine.T, (n_intervals, degree + 1, len(fine))))
+    return float(np.einsum("qi,ciq->cq", fine, solved).max())
+
+
+def _best_parameters(
+    n_samples, n_tokens, noise_std, sup_bound, delta, coercivity, d, rank, k, degree, support_ratio
+) -> UpperBound:
+    """The bound for one K, minimised over a grid of (epsilon, mu Delta^2): each point of it is valid."""
+    radius = sup_bound + delta
+    envelope = 2 * sup_bound + delta
+    # The best accuracy is of the order of the number of parameters over M.
+    accuracy = (envelope * np.logspace(-1, 6, 71) / n_samples)[:, None]
+    z = np.logspace(-5, 1, 61)
+    limit = n_tokens / (8 * noise_std**2) if noise_std**2 > 0 else math.inf
+    mu = z[z / envelope**2 <= limit] / envelope**2
+    if math.isfinite(limit):
+        mu = np.append(mu, limit)
+    mu = mu[None, :]
+    # The smaller root of lambda - 2 lambda^2 sigma^2 / N = mu, in a form that is stable for small mu.
+    root = np.sqrt(np.maximum(1 - 8 * noise_std**2 * mu / n_tokens, 0.0))
+    temperature = 2 * mu / (1 + root)
+    c = -np.expm1(-mu * envelope**2) / envelope**2
+    spline, total = _log_covers(accuracy, d, rank, k, degree, radius, support_ratio)
+    remainder = accuracy * (2 * noise_std + 2 * envelope + accuracy) * temperature / c
+    remainder = remainder + 2 * envelope * accuracy + accuracy**2
+    value = temperature / c * delta**2 + total / (n_samples * c) + remainder
+    i, j = np.unravel_index(np.argmin(value), value.shape)
+    scale = 1 / coercivity
+    per_nat = scale / (n_samples * float(c[0, j]))
+    return UpperBound(
+        bias=scale * float(temperature[0, j] / c[0, j]) * delta**2,
+        spline=per_nat * float(spline[i, 0]),
+        matrix=per_nat * float(total[i, 0] - spline[i, 0]),
+        discretisation=scale * float(remainder[i, j]),
+        n_intervals=k,
+        degree=degree,
+        approximation=delta,
+        envelope=envelope,
+        temperature=float(temperature[0, j]),
+        accuracy=float(accuracy[i, 0]),
+        amplification=scale,
+    )
+
+
+def _log_covers(
+    accuracy: NDArray[np.float64], d, rank, k, degree, radius, support_ratio
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Log covering numbers of the splines alone and of the interactions, for each accuracy."""
+    flat = accuracy.ravel()
+    spline = [log_cover_ball(float(e) / 2, k * degree + 1, radius) for e in flat]
+    total = [log_cover_interactions(float(e), d, rank, k, degree, radius, support_ratio) for e in flat]
+    return np.array(spline)[:, None], np.array(total)[:, None]

@@ -1,0 +1,206 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate, stats
+
+from pairint.theory import lower as lo
+from pairint.theory.codes import varshamov_gilbert_code
+from pairint.theory.coercivity import product_density, product_moments
+from pairint.theory.rates import holder_degree, minimax_exponent
+
+ABAR = 3.0
+
+
+def density(u):
+    return product_density(u, ABAR)
+
+
+COMMON = dict(interval=(0.2, 2.4), density=density)
+
+
+def holder_ratio(f, beta, low, high, rng, n_pairs=20_000):
+    """Largest |f^(k)(x) - f^(k)(y)| / |x - y|^(beta - k) over random and over close pairs."""
+    k = holder_degree(beta)
+    x = rng.uniform(low, high, n_pairs)
+    y = np.where(rng.uniform(size=n_pairs) < 0.5, rng.uniform(low, high, n_pairs), x)
+    y = np.where(x == y, x + rng.choice([-1, 1], n_pairs) * 10 ** rng.uniform(-4, 0, n_pairs), y)
+    return np.max(np.abs(f.derivative(x, k) - f.derivative(y, k)) / np.abs(x - y) ** (beta - k))
+
+
+@given(
+    beta=st.floats(0.2, 4.0),
+    n_bumps=st.integers(1, 20),
+    odd=st.booleans(),
+    zero_mean=st.booleans(),
+    seed=st.integers(0, 2**31),
+    holder_constant=st.floats(0.1, 5),
+)
+@settings(max_examples=60)
+def test_hypotheses_are_in_the_class(beta, n_bumps, odd, zero_mean, seed, holder_constant):
+    rng = np.random.default_rng(seed)
+    family = lo.BumpFamily(beta, holder_constant, n_bumps, (0.3, 2.0), odd, zero_mean)
+    f = family.activation(rng.integers(0, 2, n_bumps))
+    assert holder_ratio(f, beta, -2.2, 2.2, rng) <= holder_constant * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("beta", [1.0, 2.0, 3.0])
+def test_the_class_is_used_up(beta):
+    family = lo.BumpFamily(beta, 1.0, 4, (0.0, 2.0))
+    ratio = holder_ratio(family.activation(np.ones(4)), beta, 0.0, 2.0, np.random.default_rng(0), 200_000)
+    assert 0.95 < ratio <= 1 + 1e-9
+
+
+@pytest.mark.parametrize(("odd", "zero_mean"), [(False, False), (True, False), (False, True)])
+def test_profile_integrals(odd, zero_mean):
+    family = lo.BumpFamily(1.7, 2.0, 3, (0.3, 2.1), odd, zero_mean)
+    bump = family.activation([0, 1, 0])
+    square = integrate.quad(lambda u: bump(u) ** 2, -3, 3, points=family.knots, limit=200)[0]
+    assert family.squared_norm == pytest.approx(square, rel=1e-8)
+    mean = integrate.quad(lambda u: float(bump(u)), 0.9, 1.5)[0]
+    assert (abs(mean) < 1e-12) == zero_mean
+    if zero_mean:
+        u = np.linspace(0.9, 1.5, 4001)
+        primitive = np.abs(np.cumsum(bump(u)) * (u[1] - u[0])).max()
+        scale = family.amplitude * family.width
+        assert primitive == pytest.approx(scale * family.profile.sup_primitive, rel=1e-3)
+    energy = integrate.quad(lambda u: bump(u) ** 2 * density(u), -3, 3, points=family.knots, limit=200)[0]
+    assert family.energies(density)[1] == pytest.approx(energy, rel=1e-7)
+    assert np.abs(bump(np.linspace(-3, 3, 3001))).max() == pytest.approx(
+        family.amplitude * family.profile.sup, rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("n_samples", [10, 10**2, 10**3, 10**4, 10**5, 10**6, 10**7])
+def test_code_separation_and_divergence_over_six_decades(n_samples):
+    """The ingredients of Fano's argument, measured on the hypotheses themselves."""
+    n_tokens, noise_std, beta = 3, 0.5, 1.5
+    bound = lo.lower_bound(n_samples, n_tokens, beta, 1.0, noise_std, road="fano", **COMMON)
+    family = bound.family
+    code = varshamov_gilbert_code(family.n_bumps)
+    assert code.minimum_distance >= family.n_bumps / 8
+    words = code.words(8)
+    energies = family.energies(density)
+    for other in words[1:]:
+        difference = family.activation(words[0].astype(float) - other)
+        moments = product_moments(difference, ABAR, n_tokens, family.knots, order=8)
+        differing = words[0] != other
+        assert moments.second == pytest.approx(energies[differing].sum(), rel=1e-6)
+        assert moments.second >= bound.separation * (1 - 1e-9)
+    half = family.activation(np.full(family.n_bumps, 0.5))
+    aggregated = product_moments(half, ABAR, n_tokens, family.knots, order=8).aggregated
+    assert lo.gaussian_kl(n_samples, n_tokens, aggregated, noise_std) <= bound.kl * (1 + 1e-9)
+    assert bound.kl < family.n_bumps * math.log(2) / 8  # the divergence stays below the entropy of the code
+
+
+@pytest.mark.parametrize("n_samples", [10, 10**3, 10**5, 10**7])
+@pytest.mark.parametrize("road", [{}, {"symmetric": True}, {"variation": 1 / 0.4}])
+def test_divergence_bounds_of_assouad(n_samples, road):
+    """Jensen, symmetry and variation each bound the exact divergence; symmetry gives it exactly."""
+    n_tokens, noise_std = 8, 0.5
+    bound = lo.lower_bound(n_samples, n_tokens, 1.5, 2.0, noise_std, road="assouad", **COMMON, **road)
+    family = bound.family
+    exact = []
+    for k in {0, family.n_bumps // 2, family.n_bumps - 1}:
+        word = np.zeros(family.n_bumps)
+        word[k] = 1
+        aggregated = product_moments(family.activation(word), ABAR, n_tokens, family.knots, 16).aggregated
+        exact.append(lo.gaussian_kl(n_samples, n_tokens, aggregated, noise_std))
+    assert max(exact) <= bound.kl * (1 + 1e-6)
+    if "symmetric" in road:
+        assert max(exact) == pytest.approx(bound.kl, rel=1e-5)
+
+
+def test_symmetric_bound_forgets_the_number_of_tokens():
+    """With M scaled so that M N / (N-1) is the same, the bounds are equal; Jensen's loses N."""
+    few, many = (
+        lo.lower_bound(m, n, 2.0, 1.0, 0.5, symmetric=True, **COMMON).value
+        for m, n in ((10**6, 2), (1_980_000, 100))
+    )
+    assert few == pytest.approx(many, rel=1e-6)
+    few, many = (lo.lower_bound(10**6, n, 2.0, 1.0, 0.5, **COMMON).value for n in (2, 128))
+    assert many == pytest.approx(few * 64 ** -minimax_exponent(2.0), rel=0.15)
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0, 2.0, 3.5])
+@pytest.mark.parametrize("road", ["assouad", "fano"])
+def test_bounds_decay_at_the_minimax_rate(beta, road):
+    # The number of bumps grows like M^(1 / (2 beta + 1)): ten times as many at the second sample size.
+    start = 2.5 * (2 * beta + 1)
+    sizes = [round(10**e) for e in (start, start + 2 * beta + 1)]
+    values = [
+        lo.lower_bound(m, 3, beta, 1.0, 0.5, interval=(0.2, 2.4), density=(0.1, 0.2), road=road).value
+        for m in sizes
+    ]
+    slope = math.log(values[1] / values[0]) / math.log(sizes[1] / sizes[0])
+    assert slope == pytest.approx(-minimax_exponent(beta), abs=0.02)
+
+
+def test_best_takes_the_larger_road_and_the_best_number_of_bumps():
+    roads = ("best", "assouad", "fano")
+    kinds = {road: lo.lower_bound(10**5, 3, 1.0, 1.0, 0.5, road=road, **COMMON) for road in roads}
+    assert kinds["best"].value == max(kinds["assouad"].value, kinds["fano"].value)
+    chosen = kinds["assouad"]
+    for shift in (-3, -1, 1, 3, 10):
+        other = lo.lower_bound(
+            10**5, 3, 1.0, 1.0, 0.5, road="assouad", n_bumps=max(1, chosen.family.n_bumps + shift), **COMMON
+        )
+        assert other.value <= chosen.value * (1 + 1e-12)
+
+
+def test_assouad_by_hand():
+    bound = lo.lower_bound(
+        100, 2, 1.0, 1.0, 1.0, interval=(0, 1), density=(0.5, 0.5), road="assouad", n_bumps=1
+    )
+    # beta = 1: profile 1 - 4 t^2 with slope at most 4, amplitude h/4, integral of the square 8/15
+    energy = 0.5 * (1 / 4) ** 2 * 8 / 15
+    kl = 100 * 2 * energy / 2
+    assert bound.kl == pytest.approx(kl)
+    assert bound.value == pytest.approx(energy / 2 * stats.norm.cdf(-math.sqrt(kl / 2)))
+
+
+def test_other_noise_uses_pinsker_or_bretagnolle_huber():
+    gaussian = lo.lower_bound(10**4, 3, 1.0, 1.0, 0.5, **COMMON).value
+    same = lo.lower_bound(10**4, 3, 1.0, 1.0, 0.5, curvature=4.0, **COMMON).value
+    assert 0.3 * gaussian < same < gaussian
+
+
+def test_sup_bound_limits_the_height():
+    free = lo.lower_bound(10, 3, 1.0, 5.0, 0.5, **COMMON)
+    low = lo.lower_bound(10, 3, 1.0, 5.0, 0.5, sup_bound=0.1, **COMMON)
+    assert free.family.amplitude * free.family.profile.sup > 0.1
+    assert low.family.amplitude * low.family.profile.sup <= 0.1 * (1 + 1e-6)
+    assert low.value < free.value
+
+
+def test_guessing_error_bound_values():
+    assert lo.guessing_error_bound(0) == pytest.approx(0.5)
+    assert lo.guessing_error_bound(2.0) == pytest.approx(stats.norm.cdf(-1))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"beta": 0}, "beta must be > 0"),
+        ({"holder_constant": -1}, "holder_constant must be > 0"),
+        ({"noise_std": 0}, "noise_std must be > 0"),
+        ({"n_tokens": 1}, "n_tokens must be >= 2"),
+        ({"n_samples": 0}, "n_samples must be >= 1"),
+        ({"interval": (1.0, 1.0)}, "interval.1. must be"),
+        ({"interval": (-1.0, 1.0), "symmetric": True}, "interval.0. must be"),
+        ({"density": (0.0, 1.0)}, "density.0. must be > 0"),
+        ({"density": (0.3, 0.2)}, "density.1. must be"),
+        ({"symmetric": True, "variation": 1.0}, "variation must be None"),
+        ({"road": "le cam"}, "road must be one of"),
+        ({"road": "fano", "n_bumps": 7}, "n_bumps must be >= 8"),
+        ({"sup_bound": 1e-3, "n_bumps": 1}, "n_bumps must be >="),
+        ({"sup_bound": 0}, "sup_bound must be > 0"),
+        ({"curvature": 0}, "curvature must be > 0"),
+    ],
+)
+def test_bad_arguments_are_named(change, message):
+    arguments = dict(n_samples=100, n_tokens=3, beta=1.0, holder_constant=1.0, noise_std=0.5)
+    with pytest.raises(ValueError, match=message):
+        lo.lower_bound(**(arguments | COMMON | change))

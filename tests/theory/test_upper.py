@@ -1,0 +1,223 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import optimize
+
+from pairint.model import SplineSpace, UniformCube, interaction_matrix, pair_scores
+from pairint.theory import upper as up
+from pairint.theory.approximation import HolderSum
+from pairint.theory.coercivity import product_density
+from pairint.theory.covering import log_cover_interactions
+from pairint.theory.rates import minimax_exponent
+
+BASE = dict(n_samples=10_000, n_tokens=3, d=5, rank=2, beta=2.0, holder_constant=1.0, noise_std=0.5)
+
+
+def density(u):
+    return product_density(u, 1.0)
+
+
+ORACLE = dict(n_samples=10_000, n_tokens=3, beta=2.0, holder_constant=1.0, noise_std=0.5, density=density)
+
+
+def formula(bound, n_samples, n_tokens, d, rank, noise_std, sup_bound, support_ratio, accuracy, temperature):
+    """The bound of the theorem, written out for given epsilon and lambda."""
+    delta, envelope = bound.approximation, 2 * sup_bound + bound.approximation
+    mu = temperature - 2 * temperature**2 * noise_std**2 / n_tokens
+    c = (1 - math.exp(-mu * envelope**2)) / envelope**2
+    cover = log_cover_interactions(
+        accuracy, d, rank, bound.n_intervals, bound.degree, sup_bound + delta, support_ratio
+    )
+    inner = temperature / c * (delta**2 + accuracy * (2 * noise_std + 2 * envelope + accuracy))
+    inner += cover / (c * n_samples) + 2 * envelope * accuracy + accuracy**2
+    return (n_tokens - 1) * inner
+
+
+@pytest.mark.parametrize("n_samples", [100, 10**5, 10**8])
+@pytest.mark.parametrize("noise_std", [0.0, 0.1, 3.0])
+def test_value_is_the_formula_and_its_parameters_are_nearly_the_best(n_samples, noise_std):
+    bound = up.upper_bound(**BASE | {"n_samples": n_samples, "noise_std": noise_std})
+    arguments = (bound, n_samples, 3, 5, 2, noise_std, 1.0, 5.0)
+    assert bound.value == pytest.approx(formula(*arguments, bound.accuracy, bound.temperature), rel=1e-9)
+
+    def loss(logs):
+        temperature = math.exp(logs[1])
+        if noise_std and temperature >= 3 / (2 * noise_std**2):
+            return math.inf
+        return formula(*arguments, math.exp(logs[0]), temperature)
+
+    start = [math.log(bound.accuracy), math.log(bound.temperature)]
+    best = optimize.minimize(loss, start, method="Nelder-Mead").fun
+    assert bound.value <= 1.02 * best
+
+
+def test_terms_add_up_and_k_is_the_best():
+    bound = up.upper_bound(**BASE)
+    assert bound.value == bound.bias + bound.spline + bound.matrix + bound.discretisation == float(bound)
+    for shift in (-2, -1, 1, 2, 5):
+        other = up.upper_bound(**BASE, n_intervals=max(1, bound.n_intervals + shift))
+        assert other.value >= bound.value
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
+def test_rate_up_to_one_logarithm(beta):
+    """Between M and M^2 the bound falls like (log M / M)^(2 beta / (2 beta + 1))."""
+    small = BASE | {"beta": beta, "d": 1, "rank": 1}
+    first, second = (up.upper_bound(**small | {"n_samples": m}).value for m in (10**9, 10**12))
+    exponent = minimax_exponent(beta)
+    assert math.log(second / first) == pytest.approx(-exponent * math.log(1e3 * 9 / 12), abs=0.25)
+
+
+def test_dimension_enters_through_the_matrix_alone_and_linearly():
+    small, large = (up.upper_bound(**BASE | {"d": d, "n_samples": 10**7}, n_intervals=10) for d in (10, 40))
+    assert small.spline == pytest.approx(large.spline, rel=0.3)
+    assert large.matrix / small.matrix == pytest.approx(4, rel=0.3)
+
+
+def test_known_coercivity_constant_scales_the_bound():
+    default = up.upper_bound(**BASE)
+    better = up.upper_bound(**BASE, coercivity=1.0)
+    assert better.value == pytest.approx(default.value / 2)
+    assert (better.amplification, default.amplification) == (1.0, 2.0)
+
+
+@given(
+    n_tokens=st.integers(2, 40),
+    noise_std=st.just(0.0) | st.floats(0.01, 3.0),
+    envelope=st.floats(0.1, 4.0),
+    scale=st.floats(0.01, 10.0),
+    seed=st.integers(0, 2**31),
+)
+@settings(max_examples=40)
+def test_exponential_inequality_of_the_proof(n_tokens, noise_std, envelope, scale, seed):
+    """E exp(-lambda (loss difference)) <= exp(-c D) for bounded residuals and Gaussian noise, exactly."""
+    rng = np.random.default_rng(seed)
+    v = (envelope * rng.uniform(0, 1, 30) ** scale) ** 2  # values of (1/N) sum_i (R_g - R_*)_i^2
+    limit = n_tokens / (2 * noise_std**2) if noise_std > 0 else 10 / envelope**2
+    temperature = rng.uniform(0, 1) * min(limit, 10 / envelope**2)
+    mu = temperature - 2 * temperature**2 * noise_std**2 / n_tokens
+    c = (1 - math.exp(-mu * envelope**2)) / envelope**2
+    # Given the tokens, the Gaussian average over the noise is explicit.
+    left = np.mean(np.exp(-temperature * v + 2 * temperature**2 * noise_std**2 * v / n_tokens))
+    assert left <= math.exp(-c * v.mean()) * (1 + 1e-9)
+
+
+def test_oracle_terms_by_hand():
+    bound = up.oracle_upper_bound(**ORACLE, n_intervals=4)
+    kappa = up.christoffel_number(density, 4, 1, 1.0)
+    sup = 0.5 * (1 / 4) ** 2
+    b = sup**2 * (1 + 1)
+    assert bound.dimension == 8
+    assert bound.bias == pytest.approx(2 * (sup + math.sqrt(b)) ** 2)
+    assert bound.variance == pytest.approx(8 * (2 / 3) * 0.25 * 8 / 10_000)
+    assert bound.design == pytest.approx(8 * 2 * kappa * b / 10_000)
+    failure = 8 * math.exp(-(1 - math.log(2)) / 2 * 10_000 / (2 * kappa))
+    assert bound.failure == pytest.approx(min(1, failure))
+
+
+def test_christoffel_number_of_the_uniform_law():
+    # Legendre: the sum of (2l+1) P_l^2 at the end of a cell is (s+1)^2, times K.
+    assert up.christoffel_number(lambda u: np.full_like(u, 0.5), 6, 2, 1.0) == pytest.approx(6 * 9, rel=1e-6)
+
+
+def test_odd_functions_halve_the_space_and_drop_the_coupling():
+    general = up.oracle_upper_bound(**ORACLE, n_intervals=8)
+    odd = up.oracle_upper_bound(**ORACLE, n_intervals=8, odd=True)
+    assert odd.dimension * 2 == general.dimension
+    assert odd.christoffel * 2 == pytest.approx(general.christoffel)
+    assert odd.bias == pytest.approx(8 * (0.5 / 64) ** 2)
+    assert odd.bias < general.bias
+
+
+def test_odd_oracle_bound_does_not_grow_with_the_number_of_tokens():
+    cases = [ORACLE | {"n_tokens": n, "n_samples": 10**10} for n in (2, 8, 128)]
+    odd = [up.oracle_upper_bound(**case, odd=True).value for case in cases]
+    assert max(odd) / min(odd) < 2.2  # (N - 1)/N alone goes from 1/2 to 1
+    general = [up.oracle_upper_bound(**case, n_intervals=64).bias for case in cases]
+    assert general[2] / general[0] > 30  # without symmetry the bias is paid N times
+
+
+def test_matrix_chernoff_on_real_tokens():
+    """The event of the proof: how often the empirical Gram matrix loses half of an eigenvalue."""
+    space = SplineSpace(-3.0, 3.0, 3, 1)
+    matrix = interaction_matrix(2, 1, 0, kind="coordinate")
+    n_samples, n_tokens, rng = 60, 3, np.random.default_rng(1)
+    many = space.aggregate(pair_scores(UniformCube(2).sample(60_000, n_tokens, rng), matrix))
+    gram = many.T @ many / len(many)
+    lost, worst = 0, 0.0
+    for _ in range(200):
+        features = space.aggregate(pair_scores(UniformCube(2).sample(n_samples, n_tokens, rng), matrix))
+        empirical = features.T @ features / len(features)
+        lost += np.min(np.linalg.eigvals(np.linalg.solve(gram, empirical)).real) < 0.5
+        worst = max(worst, np.einsum("ni,ij,nj->n", features, np.linalg.inv(gram), features).max())
+    bound = space.dimension * math.exp(-up.CHERNOFF_HALF * n_samples / worst)
+    assert 0 < lost / 200 <= bound
+
+
+def test_oracle_bound_holds_for_least_squares():
+    """Measured error of the estimator of the theorem, piecewise constants, against its bound."""
+    f = HolderSum([-0.9, -0.2, 0.4], [0.5, -1.0, 0.5], 1.0)
+    bound = up.oracle_upper_bound(
+        4000,
+        3,
+        1.0,
+        f.holder_constant,
+        0.5,
+        density=lambda u: product_density(u, 3.0),
+        score_bound=3.0,
+        sup_bound=3.0,
+    )
+    space = SplineSpace(-3.0, 3.0, bound.n_intervals, 0)
+    rng = np.random.default_rng(2)
+    errors = []
+    for _ in range(5):
+        scores = pair_scores(UniformCube(1).sample(4000, 3, rng), np.eye(1))
+        values = f(scores)
+        values[:, np.arange(3), np.arange(3)] = 0
+        y = values.sum(axis=2).ravel() / 2 + 0.5 * rng.standard_normal(12_000)
+        coefficients = np.linalg.lstsq(space.aggregate(scores), y, rcond=None)[0]
+        fresh = rng.uniform(-1, 1, (50_000, 2)).prod(axis=1) * 3
+        fit = np.clip(space.design(fresh) @ coefficients, -3, 3)
+        errors.append(np.mean((fit - f(fresh)) ** 2))
+    assert 1e-4 < np.mean(errors) < bound.value < 3.0**2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"beta": 0.0}, "beta must be > 0"),
+        ({"holder_constant": 0.0}, "holder_constant must be > 0"),
+        ({"n_tokens": 1}, "n_tokens must be >= 2"),
+        ({"rank": 6}, "rank must be >= 1 and <= 5"),
+        ({"n_samples": 0}, "n_samples must be >= 1"),
+        ({"sup_bound": 0.0}, "sup_bound must be > 0"),
+        ({"score_bound": 0.0}, "score_bound must be > 0"),
+        ({"degree": 0}, "degree must be >= 1"),
+        ({"beta": 3.5, "degree": 2}, "degree must be >= 3"),
+        ({"support_ratio": 0.5}, "support_ratio must be >= 1"),
+        ({"coercivity": 0.0}, "coercivity must be > 0"),
+        ({"noise_std": -1.0}, "noise_std must be >= 0"),
+        ({"n_intervals": 0}, "n_intervals must be >= 1"),
+    ],
+)
+def test_bad_arguments_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        up.upper_bound(**BASE | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_intervals": 3}, "n_intervals must be even"),
+        ({"odd": True, "coupling": 0.5}, "coupling must be 0 or None"),
+        ({"coupling": 1.5}, "coupling must be"),
+        ({"density": np.zeros_like}, "density must be positive"),
+        ({"n_tokens": 1}, "n_tokens must be >= 2"),
+    ],
+)
+def test_bad_oracle_arguments_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        up.oracle_upper_bound(**ORACLE | change)
