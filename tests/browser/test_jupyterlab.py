@@ -1,0 +1,158 @@
+"""An interactive figure in a real JupyterLab with a kernel: run a cell, move a slider, simulate, cancel."""
+
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TOKEN = "figures"
+CELL = "from pairint.explorers import RateExplorer\nfigure = RateExplorer(d=2, rank=1, samples=300)\nfigure"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory, skip_or_fail):
+    """Address of a JupyterLab of its own, with nothing of this user's settings."""
+    for module in ("jupyterlab", "anywidget", "jupyterlab_widgets"):
+        if importlib.util.find_spec(module) is None:
+            skip_or_fail(f"{module} is not installed")
+    home = tmp_path_factory.mktemp("lab")
+    notebook = {
+        "cells": [
+            {
+                "cell_type": "code",
+                "id": "a",
+                "metadata": {},
+                "source": CELL,
+                "outputs": [],
+                "execution_count": None,
+            },
+            {
+                "cell_type": "code",
+                "id": "b",
+                "metadata": {},
+                "source": "print('beta is', figure.values['beta'])",
+                "outputs": [],
+                "execution_count": None,
+            },
+        ],
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    (home / "figure.ipynb").write_text(json.dumps(notebook))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folders = (
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_RUNTIME_DIR",
+        "JUPYTERLAB_SETTINGS_DIR",
+        "JUPYTERLAB_WORKSPACES_DIR",
+    )
+    environment = os.environ | {name: str(home / name.lower()) for name in folders}
+    environment.pop("PAIRINT_STATIC", None)
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
+    command += [f"--port={port}", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={home}"]
+    command += ["--LabApp.news_url=None", "--ServerApp.port_retries=0"]
+    with (home / "log").open("w") as log:
+        server = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for_server(f"{address}/api?token={TOKEN}", server, home / "log")
+        yield address
+    finally:
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def wait_for_server(address: str, server: subprocess.Popen, log: Path) -> None:
+    for _ in range(300):
+        if server.poll() is not None:
+            break
+        try:
+            urllib.request.urlopen(address, timeout=2).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
+
+
+def run(page: Any, cell: Any) -> None:
+    """Run a cell; a request made while the kernel is still connecting is lost, so ask until it is taken."""
+    for _ in range(12):
+        cell.locator(".cm-content").click()
+        page.keyboard.press("Control+Enter")
+        for _ in range(20):
+            if "[ ]" not in cell.locator(".jp-InputArea-prompt").inner_text():
+                return
+            page.wait_for_timeout(250)
+    pytest.fail("JupyterLab does not run the cell")
+
+
+def test_figure_in_a_kernel(lab, visit):
+    seen = visit(f"{lab}/lab/tree/figure.ipynb?token={TOKEN}&reset")
+    page = seen.page
+    cells = page.locator(".jp-CodeCell")
+    cells.first.wait_for(timeout=90_000)
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for(timeout=90_000)
+    run(page, cells.first)
+    figure = page.locator("[data-pairint-explorer=rate]")
+    figure.wait_for(timeout=90_000)
+    slider = figure.get_by_label("smoothness β", exact=True)
+
+    # By keyboard: JupyterLab must not take the arrow keys for itself, nor letters as commands.
+    slider.focus()
+    for _ in range(10):
+        slider.press("ArrowRight")
+    slider.press("b")
+    slider.press("d")
+    slider.press("d")
+    page.wait_for_function("document.querySelector('[data-pairint-explorer]').pairint.values.beta === 2.5")
+    assert cells.count() == 2
+    assert figure.evaluate("e => e.pairint.facts.total") == pytest.approx(budget(beta=2.5), rel=1e-6)
+
+    # Python knows the slider's value.
+    run(page, cells.nth(1))
+    page.get_by_text("beta is 2.5").wait_for(timeout=30_000)
+
+    # Fresh data, with progress; then again, cancelled.
+    figure.get_by_role("button", name="Simulate").click()
+    figure.get_by_text("Done.").wait_for(timeout=120_000)
+    drawn = figure.evaluate("e => e.pairintSeries['samples.simulated']")
+    assert drawn["x"] == [300, 300, 300]
+    assert all(0 < y < 1 for y in drawn["y"])
+    figure.get_by_role("button", name="Simulate").click()
+    figure.get_by_role("button", name="Cancel").click()
+    figure.get_by_text("Cancelled.").wait_for(timeout=60_000)
+    figure.get_by_role("button", name="Clear points").click()
+    page.wait_for_function(
+        "!('samples.simulated' in document.querySelector('[data-pairint-explorer]').pairintSeries)"
+    )
+
+    # The theme of the application reaches the figure.
+    assert figure.evaluate("e => e.pairint.scheme") == "light"
+    page.evaluate("document.body.dataset.jpThemeLight = 'false'")
+    page.wait_for_function("document.querySelector('[data-pairint-explorer]').pairint.scheme === 'dark'")
+    ours = [error for error in seen.errors if "pairint" in error.lower() or "anywidget" in error.lower()]
+    assert ours == []
+    assert seen.foreign == []
+
+
+def budget(**changes: float) -> float:
+    from pairint.explorers import RateExplorer
+
+    return RateExplorer(d=2, rank=1, samples=300).numbers(**changes).facts["total"]
