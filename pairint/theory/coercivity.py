@@ -359,9 +359,7 @@ def coercivity_constant(gram: GramMatrices) -> Coercivity:
         held_out = float(top.sum() / bottom.sum())
         dropped = (top.sum() - top) / (bottom.sum() - bottom)
         error = float(np.sqrt((len(top) - 1) * np.mean((dropped - dropped.mean()) ** 2)))
-    return Coercivity(
-        gram.space, gram.n_tokens, float(eigenvalues[0]), eigenvalues, vectors, held_out, error
-    )
+    return Coercivity(gram.space, gram.n_tokens, float(eigenvalues[0]), eigenvalues, vectors, held_out, error)
 
 
 def _eigen(aggregated, pair):

@@ -229,7 +229,6 @@ def guessing_error_bound(kl: Any) -> Any:
     return special.ndtr(-np.sqrt(np.asarray(kl, dtype=float) / 2))
 
 
-
 @dataclass(frozen=True)
 class LowerBound:
     """A proved lower bound of the minimax risk.
@@ -372,9 +371,7 @@ class _Problem:
 
     def family(self, n_bumps: int) -> BumpFamily:
         zero_mean = self.variation is not None
-        return BumpFamily(
-            self.beta, self.holder_constant, n_bumps, self.interval, self.symmetric, zero_mean
-        )
+        return BumpFamily(self.beta, self.holder_constant, n_bumps, self.interval, self.symmetric, zero_mean)
 
     def energies(self, family: BumpFamily) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lower and upper bounds of the squared norms of the bumps in L2(rho)."""
