@@ -30,7 +30,7 @@ def choose_mathjax(app: Sphinx, config: Config) -> None:
 def follow_shorter_name(
     app: Sphinx, env: Any, node: nodes.Element, content: nodes.Element
 ) -> nodes.Node | None:
-    """Resolve a reference to an object by the package that re-exports it, say ``pairint.model.AttentionModel``."""
+    """Resolve a reference that names the package re-exporting an object instead of the object's module."""
     target = node.get("reftarget", "")
     package, _, name = target.rpartition(".")
     if node.get("refdomain") != "py" or not package.startswith("pairint"):
@@ -57,9 +57,10 @@ def refuse_dead_widgets(app: Sphinx, doctree: nodes.document, docname: str) -> N
 
 
 def public_modules(package: str) -> list[ModuleType]:
-    """Return the modules of a package, not of its subpackages, that say in ``__all__`` what they offer."""
-    parent = importlib.import_module(package)
-    names = [f"{package}.{info.name}" for info in pkgutil.iter_modules(parent.__path__) if not info.ispkg]
+    """Return the modules below a package that say in ``__all__`` what they offer; for the root, its own only."""
+    found = importlib.import_module(package).__path__
+    walk = pkgutil.iter_modules if package == "pairint" else pkgutil.walk_packages
+    names = [info.name for info in walk(found, f"{package}.") if not info.ispkg]
     modules = [importlib.import_module(name) for name in names if not name.rpartition(".")[2].startswith("_")]
     return [module for module in modules if getattr(module, "__all__", ())]
 

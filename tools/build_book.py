@@ -2,9 +2,9 @@
 
     python tools/build_book.py [--fresh]
 
-Executed notebooks are kept from one build to the next while nothing that they use has changed: the package,
-the stored results, the versions of the toolchain. With ``--fresh``, and wherever the environment variable CI is
-set, everything is executed anew.
+Executed notebooks are kept from one build to the next while nothing that they use has changed: the
+package, the stored results, the versions of the toolchain. With ``--fresh``, and wherever the
+environment variable CI is set, everything is executed anew.
 """
 
 from __future__ import annotations

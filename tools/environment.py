@@ -2,8 +2,9 @@
 
     python tools/environment.py .venv book test classroom
 
-creates ``.venv`` if need be, and installs this package there, editable, with the extras named, at the versions
-of ``constraints.txt``. A stamp inside records what was installed; while it holds, nothing is done.
+creates ``.venv`` if need be, and installs this package there, editable, with the extras named, at the
+versions of ``constraints.txt``. A stamp inside records what was installed; while it holds, nothing is
+done.
 
 This file must be readable by any Python, however old, to be able to say that it is too old.
 """

@@ -3,8 +3,8 @@
     python tools/notebooks.py            write them (``make notebooks``)
     python tools/notebooks.py --check    fail if one is missing, superfluous or stale
 
-The ``.md`` is the source; the ``.ipynb`` is what Binder and Colab open. Its first cell, which pages do not show,
-makes the package available where it is not installed.
+The ``.md`` is the source; the ``.ipynb`` is what Binder and Colab open. Its first cell, which pages do
+not show, makes the package available where it is not installed.
 """
 
 from __future__ import annotations

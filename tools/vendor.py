@@ -1,11 +1,13 @@
-"""Fetch the few JavaScript files that the book serves itself, so that no page asks another host for anything.
+"""Fetch the few JavaScript files that the book serves itself, so that no page asks another host for
+anything.
 
     python tools/vendor.py            MathJax, into book/assets/vendor
     python tools/vendor.py --tests    axe-core, into _build/vendor, for the accessibility checks
 
-Each archive comes from the npm registry (or the one that ``npm_config_registry`` names) at a pinned version, and
-is checked against the SHA-512 written here before one file of it is unpacked. What is there is not fetched again.
-Only the standard library is used. Exit status 3: the registry could not be reached.
+Each archive comes from the npm registry (or the one that ``npm_config_registry`` names) at a pinned
+version, and is checked against the SHA-512 written here before one file of it is unpacked. What is
+there is not fetched again. Only the standard library is used. Exit status 3: the registry could not be
+reached.
 """
 
 from __future__ import annotations

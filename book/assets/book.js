@@ -1,11 +1,27 @@
-// Repairs of the theme that a stylesheet cannot make. They wait for the theme's own scripts.
-addEventListener("load", () => {
-  // A button that shows words is named by them: a label that says something else misleads those who speak to it.
-  for (const button of document.querySelectorAll("button[aria-label]")) {
+// Repairs of the theme that a stylesheet cannot make.
+function repair() {
+  for (const button of document.querySelectorAll("button[aria-label], a[aria-label]")) {
+    // An icon inside a named button has no name of its own.
+    for (const title of button.querySelectorAll("svg > title")) {
+      const icon = title.parentElement;
+      icon.removeAttribute("aria-labelledby");
+      icon.removeAttribute("role");
+      icon.setAttribute("aria-hidden", "true");
+      title.remove();
+    }
+    // A button that shows words is named by them: another name would mislead those who speak to it.
     const words = button.innerText.trim().replace(/\s+/g, " ");
     const label = button.getAttribute("aria-label");
     if (words && !label.toLowerCase().includes(words.toLowerCase())) {
       button.setAttribute("aria-label", `${label}: ${words}`);
     }
   }
-});
+  // The entries of a list are list items, also in a bibliography.
+  for (const entry of document.querySelectorAll("[role=list] > [role=doc-biblioentry]")) {
+    entry.setAttribute("role", "listitem");
+  }
+}
+
+addEventListener("load", repair);
+// Font Awesome draws the icons when it pleases, and then marks the root element.
+new MutationObserver(repair).observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });

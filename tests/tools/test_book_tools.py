@@ -1,0 +1,179 @@
+"""The tools that build the book: the cache's key, the notebooks' first cell, the pages' scripts, the pins."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import book_extension
+import build_book
+import constraints
+import jupytext
+import nbformat
+import notebooks
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PAGE = """\
+---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+
+# A page
+
+```{code-cell} ipython3
+:tags: [hide-input]
+1 + 1
+```
+"""
+
+
+@pytest.fixture
+def page(tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text(PAGE, encoding="utf-8")
+    return path
+
+
+def small_project(root: Path) -> None:
+    for name in ("pairint/model/tokens.py", "book/results/one/table.csv", "constraints.txt"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("first\n")
+
+
+@pytest.mark.parametrize("name", ["pairint/model/tokens.py", "book/results/one/table.csv", "constraints.txt"])
+def test_cache_key_follows_what_cells_use(tmp_path, name):
+    small_project(tmp_path)
+    before = build_book.sources_key(tmp_path)
+    assert build_book.sources_key(tmp_path) == before
+    (tmp_path / name).write_text("other\n")
+    assert build_book.sources_key(tmp_path) != before
+
+
+def test_cache_key_ignores_compiled_files(tmp_path):
+    small_project(tmp_path)
+    before = build_book.sources_key(tmp_path)
+    compiled = tmp_path / "pairint" / "__pycache__" / "x.pyc"
+    compiled.parent.mkdir()
+    compiled.write_text("x")
+    assert build_book.sources_key(tmp_path) == before
+
+
+def test_cache_is_emptied_when_the_package_changes(tmp_path, monkeypatch):
+    cache = tmp_path / ".jupyter_cache"
+    monkeypatch.setattr(build_book, "BUILD", tmp_path)
+    monkeypatch.setattr(build_book, "CACHE", cache)
+    keys = iter(["a", "a", "b", "b"])
+    monkeypatch.setattr(build_book, "sources_key", lambda: next(keys))
+    kept = []
+    for fresh in (False, False, False, True):
+        cache.mkdir(exist_ok=True)
+        build_book.prepare_cache(fresh)
+        kept.append(cache.exists())
+    assert kept == [False, True, False, False]
+
+
+def test_twin_has_the_setup_cell_first_and_no_output(page):
+    notebook = nbformat.reads(notebooks.render(page, "https://example.org/repo"), as_version=4)
+    first = notebook.cells[0]
+    assert "https://example.org/repo" in first.source and first.metadata["tags"] == ["remove-cell"]
+    assert [cell.cell_type for cell in notebook.cells] == ["code", "markdown", "code"]
+    assert all(
+        cell.outputs == [] and cell.execution_count is None
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    )
+    assert notebook.cells[2].metadata["tags"] == ["hide-input"]
+
+
+def test_twin_is_the_same_every_time(page):
+    assert notebooks.render(page, "u") == notebooks.render(page, "u")
+
+
+def test_twin_agrees_with_its_source(page):
+    notebook = nbformat.reads(notebooks.render(page, "u"), as_version=4)
+    source = jupytext.read(page, fmt="md:myst")
+    assert [cell.source for cell in notebook.cells[1:]] == [cell.source for cell in source.cells]
+
+
+def run_setup(present: bool, folder: Path, monkeypatch) -> list[list[str]]:
+    """Run the first cell where the package is, or is not, importable; return the commands that it ran."""
+    commands = []
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if present else None)
+    monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
+    path = list(sys.path)
+    try:
+        exec(notebooks.SETUP.format(url="https://example.org/repo"), {})
+    finally:
+        sys.path[:] = path
+    return commands
+
+
+def test_setup_cell_is_silent_where_the_package_is(tmp_path, monkeypatch, capsys):
+    assert run_setup(True, tmp_path, monkeypatch) == []
+    assert capsys.readouterr().out == ""
+
+
+def test_setup_cell_fetches_the_package_where_it_is_not(tmp_path, monkeypatch):
+    clone, install = run_setup(False, tmp_path, monkeypatch)
+    assert clone[:2] == ["git", "clone"] and "https://example.org/repo" in clone
+    assert install[1:3] == ["-m", "pip"] and install[-1].endswith("pairint-source[widgets]")
+
+
+def test_table_of_contents_is_read_in_order():
+    toc = {"root": "a", "parts": [{"caption": "x", "chapters": [{"file": "b", "sections": [{"file": "c"}]}]}]}
+    assert list(notebooks.pages(toc)) == ["a", "b", "c"]
+
+
+def test_reference_page_covers_every_public_module():
+    text = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    packages = {
+        path.parent.relative_to(ROOT).as_posix().replace("/", ".")
+        for path in ROOT.glob("pairint/*/__init__.py")
+    }
+    packages.add("pairint")
+    assert packages == {
+        line.rpartition(" ")[2] for line in text.splitlines() if line.startswith("% modules of ")
+    }
+
+
+def test_reference_page_names_the_objects():
+    content = ["% modules of pairint\n"]
+    book_extension.expand_api(None, "book/api", content)
+    assert ".. automodule:: pairint.style" in content[0] and "\n   figure_style\n" in content[0]
+
+
+def test_repeated_scripts_are_dropped():
+    scripts = [
+        SimpleNamespace(filename=None, attributes={"body": "const a = 1"}),
+        SimpleNamespace(filename="", attributes={"body": "const a = 1"}),
+        SimpleNamespace(filename="x.js", attributes={}),
+        SimpleNamespace(filename="y.js", attributes={}),
+    ]
+    context = {"script_files": list(scripts)}
+    book_extension.drop_repeated_scripts(None, "page", "page.html", context, None)
+    assert context["script_files"] == [scripts[0], scripts[2], scripts[3]]
+
+
+def test_oldest_versions_are_the_bounds():
+    assert constraints.OLDEST.read_text(encoding="utf-8") == constraints.oldest()
+
+
+def test_every_tool_is_pinned():
+    pins = dict(
+        line.split("==")
+        for line in constraints.NEWEST.read_text(encoding="utf-8").splitlines()
+        if "==" in line
+    )
+    assert set(constraints.lower_bounds()) <= set(pins)
+    assert pins["torch"] == constraints.HELD["torch"] and pins["jupyter-book"].startswith("1.")
+    assert not any("+" in version for version in pins.values())
