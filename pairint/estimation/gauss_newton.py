@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from pairint.backend import array_namespace, to_host
-from pairint.estimation.inner import InnerSolution, factor_scores, normal_equations, solve_inner
+from pairint.estimation.inner import (
+    InnerSolution,
+    aggregated_design,
+    design_width,
+    factor_scores,
+    normal_equations,
+    solve_inner,
+)
 from pairint.model.attention import sample_chunks
 from pairint.model.splines import Spline, SplineSpace
 
@@ -152,7 +159,9 @@ def levenberg_marquardt(
             )
             gain = (state.inner.objective - trial.inner.objective) / predicted
             if gain > 1e-3:
-                damping = max(damping / (9.0 if gain > 0.75 else 3.0 if gain > 0.4 else 1.0), _SMALLEST_DAMPING)
+                damping = max(
+                    damping / (9.0 if gain > 0.75 else 3.0 if gain > 0.4 else 1.0), _SMALLEST_DAMPING
+                )
                 damping = damping if gain > 0.2 else damping * 3.0
                 accepted = True
                 break
@@ -174,42 +183,35 @@ def levenberg_marquardt(
     return OuterState(state.left, state.right, space, state.inner, converged, history)
 
 
-def _projected_system(
-    X: Any, Y: Any, state: OuterState
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _projected_system(X: Any, Y: Any, state: OuterState) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return Kaufman's ``J'(I - F H^-1 F')J`` and ``J'e``, the factors stacked as ``(left, right)``."""
     xp = array_namespace(X)
     n_samples, n_tokens, d = X.shape
     left, right, space, spline = state.left, state.right, state.space, state.spline
     rank = left.shape[1]
     n_factors = 2 * d * rank
-    n_columns = n_factors + space.dimension
     coefficients = xp.asarray(state.inner.coefficients)
     diagonal = xp.arange(n_tokens)
-    total = xp.zeros((n_columns, n_columns))
+    square = xp.zeros((n_factors, n_factors))
+    cross = np.zeros((space.dimension, n_factors))
     gradient = xp.zeros(n_factors)
-    for chunk in sample_chunks(n_samples, n_tokens * (n_columns + 4 * n_tokens)):
+    for chunk in sample_chunks(n_samples, n_tokens * (2 * n_factors + 4 * n_tokens + design_width(X, space))):
         tokens = X[chunk]
         rows = tokens.shape[0] * n_tokens
         scores = factor_scores(tokens, left, right)
         slopes = spline.derivative(scores) / (n_tokens - 1)
         slopes[:, diagonal, diagonal] = 0.0
         pulled = slopes @ tokens  # Z, shape (m, N, d)
-        columns = xp.empty((rows, n_columns))
-        by_left = tokens.reshape(rows, d, 1) * (pulled @ right).reshape(rows, 1, rank)
-        by_right = pulled.reshape(rows, d, 1) * (tokens @ left).reshape(rows, 1, rank)
-        columns[:, : d * rank] = by_left.reshape(rows, -1)
-        columns[:, d * rank : n_factors] = by_right.reshape(rows, -1)
-        columns[:, n_factors:] = space.aggregate(scores)
-        del by_left, by_right
-        residual = Y[chunk].reshape(-1) - columns[:, n_factors:] @ coefficients
-        total = total + columns.T @ columns
-        gradient = gradient + columns[:, :n_factors].T @ residual
-    total = to_host(total)
-    cross = total[n_factors:, :n_factors]
-    hessian = total[:n_factors, :n_factors] - cross.T @ linalg.cho_solve(
-        state.inner.factor, cross, check_finite=False
-    )
+        J = xp.empty((rows, 2, d, rank))
+        xp.multiply(tokens.reshape(rows, d, 1), (pulled @ right).reshape(rows, 1, rank), out=J[:, 0])
+        xp.multiply(pulled.reshape(rows, d, 1), (tokens @ left).reshape(rows, 1, rank), out=J[:, 1])
+        J = J.reshape(rows, n_factors)
+        F = aggregated_design(scores, space)
+        square = square + J.T @ J
+        cross = cross + to_host(F.T @ J)
+        gradient = gradient + J.T @ (Y[chunk].reshape(-1) - F @ coefficients)
+    projected = linalg.cho_solve(state.inner.factor, cross, check_finite=False)
+    hessian = to_host(square) - cross.T @ projected
     return _on_sphere(hessian, to_host(gradient), to_host(left), to_host(right))
 
 

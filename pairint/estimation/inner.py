@@ -20,7 +20,15 @@ from pairint.kernels.pair_sum import pair_basis_entries
 from pairint.model.attention import sample_chunks
 from pairint.model.splines import SplineSpace
 
-__all__ = ["InnerSolution", "NormalEquations", "factor_scores", "normal_equations", "solve_inner"]
+__all__ = [
+    "InnerSolution",
+    "NormalEquations",
+    "aggregated_design",
+    "design_width",
+    "factor_scores",
+    "normal_equations",
+    "solve_inner",
+]
 
 
 @dataclass(frozen=True)
@@ -70,18 +78,12 @@ def normal_equations(X: Any, Y: Any, left: Any, right: Any, space: SplineSpace) 
     space : SplineSpace
     """
     n_tokens = X.shape[1]
-    # A row of F has at most (N - 1)(s + 1) entries: multiply sparse matrices when that is few.
-    per_row = (n_tokens - 1) * (space.degree + 1)
-    use_sparse = not is_cupy(X) and per_row * 6 < space.dimension
-    width = (4 * per_row) if use_sparse else (space.dimension + 3 * per_row)
     gram, moment = 0.0, 0.0
-    for chunk in sample_chunks(X.shape[0], n_tokens * width):
-        scores = factor_scores(X[chunk], left, right)
-        response = Y[chunk].reshape(-1)
-        F = _sparse_design(scores, space) if use_sparse else space.aggregate(scores)
+    for chunk in sample_chunks(X.shape[0], n_tokens * design_width(X, space)):
+        F = aggregated_design(factor_scores(X[chunk], left, right), space)
         product = F.T @ F
-        gram = gram + (product.toarray() if use_sparse else to_host(product))
-        moment = moment + to_host(F.T @ response)
+        gram = gram + (product.toarray() if sparse.issparse(product) else to_host(product))
+        moment = moment + to_host(F.T @ Y[chunk].reshape(-1))
     total = float((Y * Y).sum())
     return NormalEquations(gram, moment, total, Y.shape[0] * n_tokens)
 
@@ -117,8 +119,22 @@ def solve_inner(equations: NormalEquations, space: SplineSpace, penalty: float) 
     return InnerSolution(coefficients, max(residual, 0.0), max(objective, 0.0), dof, factor)
 
 
-def _sparse_design(scores: Any, space: SplineSpace) -> sparse.csr_matrix:
+def aggregated_design(scores: Any, space: SplineSpace) -> Any:
+    """Return the basis averaged over partners, ``(M N, K + s)``: a scipy CSR matrix when rows are mostly zero."""
+    if not _mostly_zero(scores, space):
+        return space.aggregate(scores)
     column, weight = pair_basis_entries(scores, space.lower, space.upper, space.n_intervals, space.degree)
     n_rows, per_row = column.shape[0], column.shape[1] * column.shape[2]
     pointers = np.arange(n_rows + 1) * per_row
     return sparse.csr_matrix((weight.ravel(), column.ravel(), pointers), shape=(n_rows, space.dimension))
+
+
+def design_width(X: Any, space: SplineSpace) -> int:
+    """Return how many numbers a row of the design and its temporaries occupy."""
+    per_row = (X.shape[1] - 1) * (space.degree + 1)
+    return 4 * per_row if _mostly_zero(X, space) else space.dimension + 3 * per_row
+
+
+def _mostly_zero(X: Any, space: SplineSpace) -> bool:
+    # A row has at most (N - 1)(s + 1) entries.
+    return not is_cupy(X) and 6 * (X.shape[1] - 1) * (space.degree + 1) < space.dimension

@@ -28,7 +28,7 @@ _STARTS = ("auto", "linear", "quadratic", "random")
 _COARSE_INTERVALS = 8
 _N_RANDOM = 2
 #: Gauss-Newton steps spent on each start before the best is kept.
-_TRIAL_STEPS = 3
+_TRIAL_STEPS = 2
 #: Rounds of choosing K; a choice within 35 % of the last one is kept.
 _N_CHOICES = 4
 _SAME_CHOICE = math.log(1.35)
@@ -160,7 +160,7 @@ class InteractionRegressor(_PairwiseRegressor):
         degree: int = 3,
         n_intervals: int | str = "auto",
         *,
-        penalty: float = 1e-2,
+        penalty: float = 0.1,
         start: str = "auto",
         n_starts: int = _N_RANDOM,
         max_iter: int = 50,
@@ -245,9 +245,11 @@ class InteractionRegressor(_PairwiseRegressor):
             while True:
                 current = target if d == 1 else min(target, 2 * current)
                 final = current == target
+                # On the way, so many outputs a parameter that the matrix resolves the next cells.
+                n_used = Y.shape[0] if final else math.ceil(200 * (n_matrix + current + degree) / Y.shape[1])
                 state = levenberg_marquardt(
-                    whitened,
-                    Y,
+                    whitened[:n_used],
+                    Y[:n_used],
                     state.left,
                     state.right,
                     SplineSpace(lower, upper, current, degree),
@@ -311,7 +313,7 @@ class OracleRegressor(_PairwiseRegressor):
     """
 
     def __init__(
-        self, matrix: Any, degree: int = 3, n_intervals: int | str = "auto", *, penalty: float = 1e-2
+        self, matrix: Any, degree: int = 3, n_intervals: int | str = "auto", *, penalty: float = 0.1
     ) -> None:
         self.matrix = matrix
         self.degree = degree

@@ -72,7 +72,7 @@ def choose_intervals(
     n_rows = n_samples * n_tokens
     per_row = (n_tokens - 1) * (degree + 1)
     # At least ten outputs a coefficient, and never finer than the roughest truth (beta = 1/2) deserves.
-    largest = min(n_rows / 10, 8 * math.sqrt(n_rows))
+    largest = min(n_rows / 10, 2 * math.sqrt(n_rows))
     grid = _GRIDS[-1]
     for size in _GRIDS:
         cost = n_rows * min(25.0 * per_row**2, 2.0 * (size + degree) ** 2)

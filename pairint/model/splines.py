@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from pairint.backend import array_namespace
 from pairint.kernels import (
@@ -78,8 +79,10 @@ class SplineSpace:
     def difference_penalty(self, order: int = 2) -> NDArray[np.float64]:
         """Return ``D'D`` for the differences ``D`` of the given order between neighbouring coefficients."""
         order = min(order, self.dimension - 1)
-        difference = np.diff(np.eye(self.dimension), n=order, axis=0)
-        return difference.T @ difference
+        stencil = np.diff(np.eye(order + 1), n=order, axis=0)[0]  # (1, -2, 1) up to sign for order 2
+        n_rows = self.dimension - order
+        difference = sparse.diags_array(stencil, offsets=range(order + 1), shape=(n_rows, self.dimension))
+        return (difference.T @ difference).toarray()
 
     def coarsen(self, factor: int) -> tuple[SplineSpace, NDArray[np.float64]]:
         """Return the space on ``K / factor`` cells and the matrix that embeds it in this one."""
