@@ -57,7 +57,7 @@ def refuse_dead_widgets(app: Sphinx, doctree: nodes.document, docname: str) -> N
 
 
 def public_modules(package: str) -> list[ModuleType]:
-    """Return the modules below a package that say in ``__all__`` what they offer; for the root, its own only."""
+    """Return the modules of a package that say what they offer in ``__all__``; of the root, its own only."""
     found = importlib.import_module(package).__path__
     walk = pkgutil.iter_modules if package == "pairint" else pkgutil.walk_packages
     names = [info.name for info in walk(found, f"{package}.") if not info.ispkg]
