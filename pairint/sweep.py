@@ -159,7 +159,7 @@ def run(
     out: Path | str | None = None,
     overrides: Mapping[str, Any] | None = None,
     progress: bool = False,
-    timeout: float = 30.0,
+    timeout: float = 60.0,
 ) -> DataFrame:
     """Run an experiment and return its table: one row per cell and estimator.
 
@@ -192,7 +192,7 @@ def execute(
     out: Path | str | None = None,
     overrides: Mapping[str, Any] | None = None,
     progress: bool = False,
-    timeout: float = 30.0,
+    timeout: float = 60.0,
 ) -> Outcome:
     """Run the cells of an experiment that are not finished yet.
 
@@ -211,7 +211,7 @@ def execute(
     progress : bool
         Show progress on standard error.
     timeout : float
-        Seconds to wait for the scheduler, and for its first worker.
+        Seconds to wait for the scheduler, and for a worker when it has none.
 
     Returns
     -------

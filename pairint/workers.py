@@ -10,9 +10,12 @@ import concurrent.futures
 import concurrent.futures.process
 import contextlib
 import logging
+import socket
 import sys
+import threading
 import time
 import traceback
+import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +44,7 @@ class SchedulerError(RuntimeError):
 
 
 def compute(
-    tasks: Sequence[Task], *, jobs: int = 1, scheduler: str | None = None, timeout: float = 30.0
+    tasks: Sequence[Task], *, jobs: int = 1, scheduler: str | None = None, timeout: float = 60.0
 ) -> Iterator[Result]:
     """Compute cells and yield each result as soon as it is there, in any order.
 
@@ -56,7 +59,7 @@ def compute(
     scheduler : str, optional
         Address of a Dask scheduler.
     timeout : float
-        Seconds to wait for the scheduler, and for its first worker.
+        Seconds to wait for the scheduler, and for a worker when it has none.
 
     Raises
     ------
@@ -157,29 +160,82 @@ def _pool(tasks: Sequence[Task], jobs: int) -> Iterator[Result]:
 
 
 def _on_dask(tasks: Sequence[Task], address: str, timeout: float) -> Iterator[Result]:
+    """Compute on a Dask cluster; a lost worker's cells go to the others, a lost scheduler ends the run."""
+    try:
+        import distributed  # noqa: F401  its import sets up the loggers
+    except ImportError as error:
+        raise SchedulerError("a scheduler needs Dask: pip install 'pairint[dask]'") from error
     from joblib import Parallel, delayed, parallel_config
 
-    with _client(address, timeout) as client, parallel_config(backend=_dask_backend(client)):
-        # All cells are handed over at once, so that an adaptive cluster sees how much there is to do.
-        yield from Parallel(batch_size=1, pre_dispatch="all", return_as="generator_unordered")(
-            delayed(_compute_cell)(*task) for task in tasks
-        )
+    with _quiet_dask(), _client(address, timeout) as client, _watch(client, timeout) as idle:
+        try:
+            with parallel_config(backend=_dask_backend(client)):
+                # All cells are handed over at once: an adaptive cluster sees how much there is to do.
+                yield from Parallel(batch_size=1, pre_dispatch="all", return_as="generator_unordered")(
+                    delayed(_compute_cell)(*task) for task in tasks
+                )
+        except concurrent.futures.CancelledError as error:
+            what = (
+                f"the scheduler at {address} had no worker left for {timeout:g} s"
+                if idle.is_set()
+                else f"the connection to the scheduler at {address} was lost"
+            )
+            raise SchedulerError(
+                f"{what}; cells finished before are kept, and running again goes on from there"
+            ) from error
+
+
+@contextlib.contextmanager
+def _watch(client: Client, timeout: float) -> Iterator[threading.Event]:
+    """Close the client, and set the event, once the cluster has been without a worker for too long."""
+    idle, done = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        seen = time.monotonic()
+        while not done.wait(min(timeout / 4, 5.0)):
+            try:
+                workers = client.nthreads()
+            except (OSError, RuntimeError, ValueError, TimeoutError):
+                return  # the connection is gone: the futures say so themselves
+            if workers:
+                seen = time.monotonic()
+            elif time.monotonic() - seen > timeout:
+                idle.set()
+                client.close()
+                return
+
+    thread = threading.Thread(target=watch, name="pairint-watch", daemon=True)
+    thread.start()
+    try:
+        yield idle
+    finally:
+        done.set()
+        thread.join(timeout=5.0)
+
+
+@contextlib.contextmanager
+def _quiet_dask() -> Iterator[None]:
+    """Keep Dask from printing what is reported here as one error with one sentence."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextlib.contextmanager
 def _client(address: str, timeout: float) -> Iterator[Client]:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise SchedulerError("a scheduler needs Dask: pip install 'pairint[dask]'") from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    from distributed import Client
+
+    _wait_for_scheduler(address, timeout)
     try:
         client = Client(address, timeout=timeout, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
-        raise SchedulerError(
-            f"no Dask scheduler answers at {address} within {timeout:g} s; is the address right, is the "
-            f"scheduler running, can this machine reach it? ({type(error).__name__}: {error})"
-        ) from error
+        raise SchedulerError(f"what answers at {address} is no Dask scheduler: {error}") from error
     with client:
         try:
             client.wait_for_workers(1, timeout=timeout)
@@ -195,19 +251,46 @@ def _client(address: str, timeout: float) -> Iterator[Client]:
         yield client
 
 
+def _wait_for_scheduler(address: str, timeout: float) -> None:
+    """Return once something listens at the address: asking Dask first leaves half-made clients behind."""
+    url = urllib.parse.urlsplit(address)
+    try:
+        host, port = url.hostname, url.port
+    except ValueError:
+        host, port = None, None
+    if url.scheme not in ("tcp", "tls") or not host or not port:
+        raise SchedulerError(f"scheduler must be an address like tcp://host:8786, got {address!r}")
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=max(end - time.monotonic(), 0.1)).close()
+            return
+        except OSError as error:
+            if time.monotonic() + 0.5 > end:
+                raise SchedulerError(
+                    f"no Dask scheduler answers at {address} within {timeout:g} s: is the address right, is "
+                    f"the scheduler running, can this machine reach it? ({error.strerror or error})"
+                ) from error
+        time.sleep(0.5)
+
+
 def _package_version() -> str:
     return __version__
 
 
 def _dask_backend(client: Client) -> Any:
-    """Return joblib's Dask backend, which here also reports cells that the cluster gave up on.
+    """Return joblib's Dask backend with two corrections.
 
-    The one of joblib never calls back for a future in error (a cell whose worker died again and
-    again, code that a worker cannot load), and waits for it for ever.
+    For a future in error (a cell whose worker died again and again, code that a worker cannot load) it
+    never calls back, and is waited for without end; and a cluster with one core, perhaps about to grow,
+    is left alone: everything is computed here.
     """
     from joblib._dask import DaskDistributedBackend
 
     class Backend(DaskDistributedBackend):
+        def effective_n_jobs(self, n_jobs: int) -> int:
+            return max(super().effective_n_jobs(n_jobs), 2)
+
         def submit(self, func: Any, callback: Callable | None = None) -> Any:
             ((_, arguments, _),) = func.items
             future = super().submit(func, callback)
