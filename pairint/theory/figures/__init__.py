@@ -1,4 +1,4 @@
-"""Pictures of the chapters on theory: each function computes what it shows and returns a Matplotlib figure."""
+"""Pictures of the chapters on theory: each function computes what it shows and returns a figure."""
 
 from pairint.theory.figures.coercivity import (
     correlation_figure,

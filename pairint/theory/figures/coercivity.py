@@ -79,7 +79,6 @@ def exploration_figure(n_samples: int = 40_000, seed: int = 0) -> Figure:
         left.step(centres, density, where="mid", color=color, label=name, lw=1.3)
     left.set(title="Law of the score", xlabel="score $u = x^\\top A y$", ylabel="density of $P_U$")
     left.set_ylim(0, 1.2)
-    left.legend()
     X = UniformCube(1).sample(2500, 2, rng)[:, :, 0]
     points = right.scatter(X[:, 0], X[:, 1], c=X[:, 0] * X[:, 1], s=5, cmap="cividis")
     figure.colorbar(points, ax=right, label="score $u$")
@@ -88,7 +87,7 @@ def exploration_figure(n_samples: int = 40_000, seed: int = 0) -> Figure:
     right.grid(False)
     u = np.linspace(-2.99, 2.99, 400)
     left.plot(u, product_density(u, 3.0), color=INK, ls="--", lw=1, label="cube, exact")
-    left.legend()
+    left.legend(loc="upper left", fontsize=7.5)
     return figure
 
 
@@ -198,7 +197,7 @@ def law_table(
         reach = float(np.quantile(scores, 0.98))
         space = SplineSpace(-reach, reach, n_intervals, 3)
         for n in n_tokens:
-            gram = sampled_gram(space, law, matrix, n, max(40, n_pairs // (n * (n - 1))), rng)
+            gram = sampled_gram(space, law, matrix, n, max(1500, n_pairs // (n * (n - 1))), rng)
             result = coercivity_constant(gram)
             rows.append(
                 {

@@ -43,11 +43,13 @@ def hypotheses_figure(
     u = np.linspace(0, 3, 1200)
     for panel, m in zip(panels, n_samples, strict=True):
         bound = lower_bound(m, 3, beta, holder_constant, 0.5, interval=(0.0, 2.7), density=_density(3.0))
-        for color in CYCLE[:3]:
-            word = rng.integers(0, 2, bound.family.n_bumps)
-            panel.plot(u, bound.family.activation(word)(u), color=color, lw=1.2)
-        panel.set(title=f"$M = 10^{{{np.log10(m):.0f}}}$: $K = {bound.family.n_bumps}$", xlabel="score $u$")
-    panels[0].set_ylabel("hypothesis $\\varphi_w(u)$")
+        family = bound.family
+        step = 1.4 * family.amplitude * family.profile.sup
+        for shift, color in enumerate(CYCLE[:4]):
+            word = rng.integers(0, 2, family.n_bumps)
+            panel.plot(u, step * shift + family.activation(word)(u), color=color, lw=1.3)
+        panel.set(title=f"$M = 10^{{{np.log10(m):.0f}}}$: $K = {family.n_bumps}$", xlabel="score $u$")
+    panels[0].set_ylabel("four hypotheses $\\varphi_w(u)$, shifted")
     return figure
 
 
@@ -143,7 +145,7 @@ def roads_figure(n_samples: int = 10**9, beta: float = 1.0, holder_constant: flo
     """Assouad and Fano against the number of bumps, and against M."""
     figure, (left, right) = axes(2)
     common = dict(interval=(0.2, 2.7), density=_density(3.0))
-    bumps = np.unique(np.round(np.geomspace(1, 4000, 60)).astype(int))
+    bumps = np.unique(np.round(np.geomspace(1, 4000, 40)).astype(int))
     for road, color, marker in (("assouad", CYCLE[0], MARKERS[0]), ("fano", CYCLE[1], MARKERS[1])):
         values = [
             lower_bound(n_samples, 3, beta, holder_constant, 0.5, road=road, n_bumps=int(k), **common).value
@@ -153,7 +155,7 @@ def roads_figure(n_samples: int = 10**9, beta: float = 1.0, holder_constant: flo
         ]
         values = np.array(values)
         left.plot(bumps, np.where(values > 0, values, np.nan), color=color, label=road.capitalize())
-        samples = np.geomspace(1e2, 1e12, 21).astype(int)
+        samples = np.geomspace(1e2, 1e12, 11).astype(int)
         best = [
             lower_bound(int(m), 3, beta, holder_constant, 0.5, road=road, **common).value for m in samples
         ]
@@ -175,7 +177,7 @@ def lower_tokens_figure(
 ) -> Figure:
     """Three ways to bound the divergence, three dependences on the number of tokens."""
     figure, axis = axes(1)
-    tokens = np.unique(np.round(np.geomspace(2, 2**16, 33)).astype(int))
+    tokens = np.unique(np.round(np.geomspace(2, 2**16, 17)).astype(int))
     common = dict(interval=(0.3, 2.7), density=_density(3.0), road="assouad")
     curves = {
         "any exchangeable tokens (Jensen)": {},

@@ -94,6 +94,8 @@ def approximation_figure(
         style = "--" if name.startswith("proved") else "-"
         right.loglog(cells, values, color=color, marker=marker, ls=style, label=name)
     right.set(title=f"Error against $K$, $\\beta = {beta:g}$", xlabel="intervals $K$", ylabel="error")
+    right.set_xticks(cells, [str(k) for k in cells])
+    right.minorticks_off()
     right.legend(fontsize=8)
     return figure
 
@@ -178,7 +180,7 @@ def upper_terms_figure(
 ) -> Figure:
     """The terms of the bound at the best K, against M."""
     figure, axis = axes(1)
-    samples = np.geomspace(1e3, 1e10, 29).astype(int)
+    samples = np.geomspace(1e3, 1e10, 15).astype(int)
     rest = (n_tokens, d, rank, beta, holder_constant, noise_std)
     bounds = [upper_bound(int(m), *rest, score_bound=score_bound) for m in samples]
     names = {"bias": "bias", "spline": "spline", "matrix": "matrix", "discretisation": "covering"}
@@ -195,7 +197,7 @@ def upper_terms_figure(
 
 @picture
 def oracle_tokens_figure(
-    n_samples: int = 10**8,
+    n_samples: int = 10**10,
     beta: float = 2.0,
     holder_constant: float = 1.0,
     noise_std: float = 0.5,
@@ -203,13 +205,13 @@ def oracle_tokens_figure(
 ) -> Figure:
     """The bounds against the number of tokens: odd functions, any function, unknown matrix."""
     figure, axis = axes(1, 3.8)
-    tokens = np.unique(np.round(np.geomspace(2, 128, 25)).astype(int))
+    tokens = np.unique(np.round(np.geomspace(2, 128, 13)).astype(int))
 
     def density(u: Any) -> Any:
         return product_density(u, score_bound)
 
     shape = (beta, holder_constant, noise_std)
-    bounds = {scale: dict(score_bound=scale, sup_bound=1.0) for scale in (score_bound,)}[score_bound]
+    bounds = dict(score_bound=score_bound, sup_bound=1.0)
     curves = {
         "matrix known, odd functions": [
             oracle_upper_bound(n_samples, int(n), *shape, density=density, odd=True, **bounds).value

@@ -77,6 +77,14 @@ def measured_errors(
     return rows
 
 
+def _range(rows: Sequence[dict[str, Any]]) -> list[list[float]]:
+    """Distances from the mean down to the smallest error and up to the largest."""
+    return [
+        [row["error"] - row["smallest"] for row in rows],
+        [row["largest"] - row["error"] for row in rows],
+    ]
+
+
 def _density(u: Any) -> Any:
     return product_density(u, 3.0)
 
@@ -94,7 +102,7 @@ def bounds_figure(
 ) -> Figure:
     """Upper and lower bounds against M, measured errors, and the rate."""
     figure, axis = axes(1, 4.8)
-    samples = np.geomspace(1e2, largest, 33).astype(int)
+    samples = np.geomspace(1e2, largest, 17).astype(int)
     shape = (beta, holder_constant, noise_std)
     upper = [upper_bound(int(m), n_tokens, d, 1, *shape, score_bound=3.0).value for m in samples]
     axis.loglog(samples, upper, color=CYCLE[1], label="proved: matrix unknown")
@@ -115,7 +123,7 @@ def bounds_figure(
         axis.errorbar(
             [row["n_samples"] for row in mine],
             [row["error"] for row in mine],
-            [2 * row["standard_error"] for row in mine],
+            _range(mine),
             color=CYCLE[2],
             marker=marker,
             ls="none",
@@ -199,12 +207,13 @@ def tokens_figure(
         axis.errorbar(
             [row["n_tokens"] for row in mine],
             [row["error"] for row in mine],
-            [2 * row["standard_error"] for row in mine],
+            _range(mine),
             color=CYCLE[2],
             marker=marker,
             lw=1,
             label=f"measured: {name}",
         )
+    axis.set_xscale("log", base=2)
     axis.set(
         title=f"The number of tokens, $M = {n_samples}$",
         xlabel="tokens $N$",
