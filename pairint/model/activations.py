@@ -1,6 +1,6 @@
 """Activations ``phi``: spline truths, functions rough at every scale, and the usual nonlinearities.
 
-An activation is called on arrays (NumPy or CuPy) of any shape, has a :meth:`derivative`, and a
+An activation is called on arrays (NumPy or CuPy) of any shape, has a ``derivative``, and a
 ``smoothness``: the Hölder index ``beta`` that the minimax rate sees.
 """
 

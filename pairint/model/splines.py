@@ -100,7 +100,7 @@ class SplineSpace:
 
 @dataclass(frozen=True)
 class Spline:
-    """One function of a :class:`SplineSpace`; call it, or its :meth:`derivative`, on arrays of any shape."""
+    """One function of a :class:`SplineSpace`; call it, or its ``derivative``, on arrays of any shape."""
 
     space: SplineSpace
     coefficients: Any

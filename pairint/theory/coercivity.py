@@ -217,7 +217,7 @@ def product_density(u: Any, score_bound: float) -> NDArray[np.float64]:
     r"""Return the density :math:`\log(\bar a / |u|) / (2 \bar a)` of a product of two uniform variables.
 
     It is the law of the score for tokens uniform on a cube and a matrix of rank one with one nonzero
-    entry a, in any dimension; ``score_bound`` is 3 |a| for the cube of :class:`pairint.model.UniformCube`.
+    entry a, in any dimension; ``score_bound`` is ``3 abs(a)`` for the cube of :class:`pairint.model.UniformCube`.
     """
     score_bound = check_real("score_bound", score_bound, 0, exclusive_minimum=True)
     u = np.abs(np.asarray(u, dtype=float))

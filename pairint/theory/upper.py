@@ -47,7 +47,7 @@ class UpperBound:
     approximation : float
         delta: uniform distance of phi to the splines, at most.
     envelope : float
-        Delta: bound of |g - g*| over the class.
+        Delta: bound of ``abs(g - g*)`` over the class.
     temperature, accuracy : float
         lambda and epsilon of the proof, chosen to minimise the bound.
     amplification : float
