@@ -33,6 +33,7 @@ __all__ = [
     "SchedulerError",
     "execute",
     "generator_for",
+    "plan",
     "resolve_settings",
     "run",
     "seed_sequence",
@@ -71,6 +72,20 @@ def resolve_settings(
             )
         settings[key] = _like(key, plain(value), settings[key])
     return settings
+
+
+def plan(
+    experiment: Experiment, preset: str, overrides: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the settings and the cells of a run, computing nothing.
+
+    Raises
+    ------
+    ValueError, TypeError
+        On an unknown preset or key, or a value out of range.
+    """
+    settings = resolve_settings(experiment, preset, overrides)
+    return settings, checked_cells(experiment, settings)
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
@@ -233,8 +248,7 @@ def execute(
         experiment = experiments.get(experiment)
     if jobs != -1:
         check_integer("jobs", jobs, minimum=1)
-    settings = resolve_settings(experiment, preset, overrides)
-    cells = checked_cells(experiment, settings)
+    settings, cells = plan(experiment, preset, overrides)
     outcome = Outcome(experiment, preset, settings, cells, [None] * len(cells))
     store = None
     if out is not None:

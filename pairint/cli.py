@@ -1,0 +1,337 @@
+"""The command ``pairint``: list experiments, run them, draw their figures, report on them all."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pairint import experiments
+from pairint._version import __version__
+from pairint.progress import duration
+
+__all__ = ["main"]
+
+#: Exit codes, for scripts.
+OK, FAILED, USAGE, STORAGE, SCHEDULER, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+_EPILOG = """\
+exit codes:
+  0    done
+  1    some cells failed, or a figure or a claim could not be computed; the rest is done
+  2    unknown name, preset, setting or value
+  3    results cannot be written or trusted, or another run is at work on the folder
+  4    the Dask scheduler cannot be reached, or went away
+  130  interrupted; run the same command again to go on
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.action(options)
+    except KeyboardInterrupt:
+        print("\npairint: interrupted; finished cells are kept, run again to go on", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, as in `pairint list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except Exception as error:
+        code = _code(error)
+        if code is None:
+            raise
+        print(f"pairint: error: {error}", file=sys.stderr)
+        return code
+
+
+def _code(error: Exception) -> int | None:
+    """Return the exit code of an error we foresee; others are bugs, and show their traceback."""
+    from pairint.results import ResultsError
+    from pairint.sweep import CellsFailed, SchedulerError
+
+    for kinds, code in (
+        (ResultsError, STORAGE),
+        (SchedulerError, SCHEDULER),
+        (CellsFailed, FAILED),
+        ((experiments.UnknownExperiment, UsageError), USAGE),
+    ):
+        if isinstance(error, kinds):
+            return code
+    return None
+
+
+class UsageError(ValueError):
+    """Something on the command line is wrong."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pairint",
+        description="Experiments on learning pairwise interactions: run, resume, draw, report.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"pairint {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    listing = commands.add_parser("list", help="list the experiments, their presets and how long they take")
+    listing.add_argument("--json", action="store_true", help="for programs")
+    listing.set_defaults(action=_list)
+
+    run = commands.add_parser(
+        "run",
+        help="run an experiment, or go on with it",
+        description="Compute the cells of an experiment that are not finished yet; then write its table and "
+        "its figure, and print the published numbers beside ours. A run that was stopped, however it was "
+        "stopped, goes on where it was.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("names", nargs="+", metavar="NAME", help="an experiment of `pairint list`")
+    run.add_argument("--preset", default="quick", help="quick (seconds) or full (the paper's figure)")
+    _add_jobs(run)
+    run.add_argument(
+        "--scheduler", metavar="tcp://HOST:PORT", help="compute on the Dask cluster of this scheduler"
+    )
+    run.add_argument(
+        "--timeout", type=_positive, default=60.0, metavar="SECONDS",
+        help="how long to wait for the scheduler, and for a worker when it has none (default 60)",
+    )  # fmt: skip
+    run.add_argument("--out", default="results", metavar="DIR", help="folder of results (default: results)")
+    run.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
+        help="replace a setting of the preset, as in --set replicates=5 --set n_samples=1000,3000",
+    )  # fmt: skip
+    run.add_argument(
+        "--store", nargs="?", const="", metavar="DIR",
+        help="also write table, provenance and checksums to DIR/NAME (default: the book's results)",
+    )  # fmt: skip
+    run.set_defaults(action=_run)
+
+    figure = commands.add_parser(
+        "figure",
+        help="draw the figure of an experiment",
+        description="Draw from the stored table; without one, or with --preset, from cells in --results, "
+        "computing those that are missing.",
+    )
+    figure.add_argument("name", metavar="NAME")
+    figure.add_argument("--preset", help="draw this preset instead of the stored table")
+    figure.add_argument("--results", default="results", metavar="DIR", help="folder of cells")
+    figure.add_argument("--out", metavar="FILE", help="image to write (default: NAME.svg)")
+    _add_jobs(figure)
+    figure.set_defaults(action=_figure)
+
+    report = commands.add_parser(
+        "report",
+        help="every published number beside ours, with a computed verdict",
+        description="Evaluate the claims of all experiments, from stored tables where there are any and "
+        "from the quick preset elsewhere.",
+    )
+    report.add_argument("--json", action="store_true", help="for programs, instead of Markdown")
+    report.add_argument("--out", metavar="FILE", help="write to a file")
+    report.add_argument("--stored", action="store_true", help="only stored tables: run nothing")
+    report.add_argument("--results", metavar="DIR", help="folder of cells for what has to be run")
+    _add_jobs(report)
+    report.set_defaults(action=_report)
+    return parser
+
+
+def _add_jobs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--jobs", type=_jobs, default=-1, metavar="J",
+        help="worker processes; 1 computes in this process (default: one per core)",
+    )  # fmt: skip
+
+
+def _jobs(text: str) -> int:
+    jobs = int(text)
+    if jobs != -1 and jobs < 1:
+        raise argparse.ArgumentTypeError(f"must be >= 1, got {jobs}")
+    return jobs
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be > 0, got {text}")
+    return value
+
+
+def _settings(pairs: Sequence[str]) -> dict[str, str]:
+    settings = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign or not key.strip():
+            raise UsageError(f"--set takes KEY=VALUE, got {pair!r}")
+        settings[key.strip()] = value
+    return settings
+
+
+def _list(options: argparse.Namespace) -> int:
+    found = [experiments.get(name) for name in experiments.names()]
+    if options.json:
+        print(json.dumps([_description(experiment) for experiment in found], indent=1))
+        return OK
+    for experiment in found:
+        times = ", ".join(
+            f"{preset} about {duration(seconds)}" for preset, seconds in experiment.expected_seconds.items()
+        )
+        print(f"{experiment.name}\n    {experiment.title}\n    {experiment.source}")
+        print(f"    presets (on one core): {times}")
+    return OK
+
+
+def _description(experiment: Any) -> dict[str, Any]:
+    return {
+        "name": experiment.name,
+        "title": experiment.title,
+        "source": experiment.source,
+        "version": experiment.version,
+        "presets": {preset: dict(settings) for preset, settings in experiment.presets.items()},
+        "expected_seconds": dict(experiment.expected_seconds),
+    }
+
+
+def _run(options: argparse.Namespace) -> int:
+    overrides = _settings(options.settings)
+    if overrides and len(options.names) > 1:
+        raise UsageError("--set goes with one experiment at a time")
+    chosen = [experiments.get(name) for name in options.names]  # all names are checked before any is run
+    return max(_run_one(experiment, overrides, options) for experiment in chosen)
+
+
+def _run_one(experiment: Any, overrides: dict[str, str], options: argparse.Namespace) -> int:
+    from pairint.report import claims_of, to_text
+    from pairint.results import write_atomic
+
+    outcome = _execute(
+        experiment,
+        options.preset,
+        jobs=options.jobs,
+        scheduler=options.scheduler,
+        timeout=options.timeout,
+        out=options.out,
+        overrides=overrides,
+    )
+    folder = Path(options.out) / experiment.name
+    for damage in outcome.damaged:
+        print(f"pairint: warning: {damage}; computed again", file=sys.stderr)
+    print(
+        f"{experiment.name} ({options.preset}): {len(outcome.cells)} cells: {outcome.reused} were finished, "
+        f"{outcome.computed} computed, {len(outcome.failures)} failed, in {duration(outcome.seconds)}; "
+        f"results in {folder}"
+    )
+    if outcome.failures:
+        _show_failures(outcome, folder)
+        return FAILED
+    table = outcome.table()
+    code = OK
+    write_atomic(folder / f"{options.preset}.csv", table.to_csv(index=False, lineterminator="\n"))
+    print(f"table: {folder / f'{options.preset}.csv'}")
+    try:
+        _save(experiment.plot(table), folder / f"{options.preset}.svg")
+        print(f"figure: {folder / f'{options.preset}.svg'}")
+    except Exception as error:
+        print(f"pairint: warning: no figure from these settings: {_brief(error)}", file=sys.stderr)
+        code = FAILED
+    try:
+        print(to_text(claims_of(experiment, table, options.preset)))
+    except Exception as error:
+        print(f"pairint: warning: no claims from these settings: {_brief(error)}", file=sys.stderr)
+        code = FAILED
+    if options.store is not None:
+        target = outcome.store(_command(experiment.name, options), folder=options.store or None)
+        print(f"stored: {target}")
+    return code
+
+
+def _execute(experiment: Any, preset: str, **options: Any) -> Any:
+    """Run, and turn what the reader typed wrong into a usage error."""
+    from pairint import sweep
+
+    try:
+        sweep.plan(experiment, preset, options.get("overrides"))
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+    return sweep.execute(experiment, preset, progress=True, **options)
+
+
+def _brief(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _show_failures(outcome: Any, folder: Path) -> None:
+    shown = outcome.failures[:3]
+    for cell, error in shown:
+        print(f"pairint: failed: {json.dumps(cell)}\n    {error.strip().splitlines()[-1]}", file=sys.stderr)
+    more = len(outcome.failures) - len(shown)
+    tail = f"{more} more failed; " if more else ""
+    print(
+        f"pairint: {tail}tracebacks in {folder / 'failed'}; the same command tries these cells again",
+        file=sys.stderr,
+    )
+
+
+def _command(name: str, options: argparse.Namespace) -> str:
+    """Return the command that gives this table again, wherever it is run."""
+    parts = ["pairint", "run", name, "--preset", options.preset]
+    for pair in options.settings:
+        parts += ["--set", pair]
+    return shlex.join([*parts, "--store"])
+
+
+def _save(figure: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, bbox_inches="tight")
+
+
+def _figure(options: argparse.Namespace) -> int:
+    from pairint.report import experiment_table
+    from pairint.results import ResultsError
+
+    experiment = experiments.get(options.name)
+    path = Path(options.out or f"{experiment.name}.svg")
+    if options.preset is None:
+        table, _, data = experiment_table(experiment, out=options.results, jobs=options.jobs, progress=True)
+    else:
+        outcome = _execute(experiment, options.preset, jobs=options.jobs, out=options.results)
+        if outcome.failures:
+            _show_failures(outcome, Path(options.results) / experiment.name)
+            return FAILED
+        table, data = outcome.table(), f"preset {options.preset}, cells in {options.results}"
+    figure = experiment.plot(table)
+    known = figure.canvas.get_supported_filetypes()
+    if path.suffix[1:] not in known:
+        raise UsageError(f"--out must end in one of {', '.join(sorted(known))}; got {str(path)!r}")
+    try:
+        _save(figure, path)
+    except OSError as error:
+        raise ResultsError(f"cannot write {path}: {error.strerror}") from error
+    print(f"figure: {path} ({data})")
+    return OK
+
+
+def _report(options: argparse.Namespace) -> int:
+    from pairint import report
+    from pairint.results import write_atomic
+
+    lines = report.build(
+        run_missing=not options.stored, out=options.results, jobs=options.jobs, progress=True
+    )
+    text = report.to_json(lines) if options.json else report.to_markdown(lines)
+    if options.out:
+        write_atomic(Path(options.out), text.rstrip() + "\n")
+        print(f"report: {options.out}")
+    else:
+        print(text)
+    return FAILED if any(line.problem for line in lines) else OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
