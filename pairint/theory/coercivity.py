@@ -37,6 +37,7 @@ __all__ = [
     "product_moments",
     "product_quadrature",
     "sampled_gram",
+    "variance_factor",
 ]
 
 
@@ -217,7 +218,8 @@ def product_density(u: Any, score_bound: float) -> NDArray[np.float64]:
     r"""Return the density :math:`\log(\bar a / |u|) / (2 \bar a)` of a product of two uniform variables.
 
     It is the law of the score for tokens uniform on a cube and a matrix of rank one with one nonzero
-    entry a, in any dimension; ``score_bound`` is ``3 abs(a)`` for the cube of :class:`pairint.model.UniformCube`.
+    entry a, in any dimension; ``score_bound`` is ``3 abs(a)`` for the cube of
+    :class:`pairint.model.UniformCube`.
     """
     score_bound = check_real("score_bound", score_bound, 0, exclusive_minimum=True)
     u = np.abs(np.asarray(u, dtype=float))
@@ -360,6 +362,22 @@ def coercivity_constant(gram: GramMatrices) -> Coercivity:
         dropped = (top.sum() - top) / (bottom.sum() - bottom)
         error = float(np.sqrt((len(top) - 1) * np.mean((dropped - dropped.mean()) ** 2)))
     return Coercivity(gram.space, gram.n_tokens, float(eigenvalues[0]), eigenvalues, vectors, held_out, error)
+
+
+def variance_factor(gram: GramMatrices) -> float:
+    r"""Return :math:`\mathrm{tr}(G_N^{-1} \Gamma) / N`, the variance of least squares in units of sigma^2 / M.
+
+    With the matrix known and M large, estimating the D coefficients costs
+    :math:`\sigma^2 \mathrm{tr}(G_N^{-1}\Gamma) / (MN)` in squared L2(rho) error; coercivity bounds the
+    factor by :math:`D (N-1)/N`.
+
+    Parameters
+    ----------
+    gram : GramMatrices
+        Best exact: sampled matrices make it too large.
+    """
+    eigenvalues, _ = _eigen(gram.aggregated, gram.pair)
+    return float(np.sum(1 / eigenvalues) / gram.n_tokens)
 
 
 def _eigen(aggregated, pair):

@@ -145,7 +145,7 @@ def equicorrelated_gaussian_constant(n_tokens: int, correlation: float) -> float
 def equivalent_parameters(
     activation: Callable[[Any], Any], matrix: Any, factor: float
 ) -> tuple[Callable[[Any], Any], NDArray[np.float64]]:
-    """Return ``(phi(. / c), c A)``: other parameters of the same interaction, for any c != 0."""
+    """Return ``(phi(u / c), c A)``: other parameters of the same interaction, for any c != 0."""
     factor = check_real("factor", factor)
     if factor == 0:
         raise ValueError("factor must not be 0")
