@@ -4,6 +4,7 @@ With a kernel an explorer is a live widget; in a page it is a piece of HTML that
 network.
 """
 
+from pairint.explorers.coercivity import CoercivityExplorer
 from pairint.explorers.rate import RateExplorer
 
-__all__ = ["RateExplorer"]
+__all__ = ["CoercivityExplorer", "RateExplorer"]

@@ -29,17 +29,21 @@ _PAGE_CSS = (
 
 @functools.cache
 def _sources(module: str) -> str:
-    """Return the joined sources: styles, shared library, the figure's module."""
-    css = json.dumps(_squeeze_css((_FOLDER / "plotkit.css").read_text(encoding="utf-8")))
+    """Return the joined sources: styles, what the figure's module imports, the module itself."""
+    css = json.dumps(_squeeze_css(_read("plotkit.css")))
     parts = [f"const PLOTKIT_CSS = {css};"]
-    for name in ("plotkit.js", module):
-        text = (_FOLDER / name).read_text(encoding="utf-8")
-        text = re.sub(r"^import [^;]*;\n", "", text, flags=re.MULTILINE)
+    imported = re.findall(r'^import [^;]* from "\./(\w+\.js)";', _read(module), flags=re.MULTILINE)
+    for name in dict.fromkeys(["plotkit.js", *imported, module]):
+        text = re.sub(r"^import [^;]*;\n", "", _read(name), flags=re.MULTILINE)
         text = re.sub(r"^export (?=(?:async )?function|const)", "", text, flags=re.MULTILINE)
         # Comments on lines of their own and indentation are for readers of the sources.
         lines = (line.strip() for line in text.splitlines())
         parts.append("\n".join(line for line in lines if line and not line.startswith("//")))
     return "\n".join(parts)
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
 
 
 def _squeeze_css(text: str) -> str:

@@ -203,9 +203,11 @@ def draw(
         columns = min(2, len(panels))
         rows = -(-len(panels) // columns)
         figure = Figure(figsize=(5.6 * columns, 4.7 * rows), layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False).ravel()
+        grid = figure.add_gridspec(rows, columns)
         figure.suptitle(title, fontweight="bold")
-        for axes, panel in zip(grid, panels, strict=False):
+        for i, panel in enumerate(panels):
+            alone = i == len(panels) - 1 and i % columns == 0
+            axes = figure.add_subplot(grid[i // columns, :] if alone else grid[i // columns, i % columns])
             axes.set(xscale=panel.x.scale, yscale=panel.y.scale, title=fill(panel.title, facts))
             axes.minorticks_off()
             axes.set(xlabel=fill(panel.x.label, facts), ylabel=fill(panel.y.label, facts))
@@ -219,8 +221,6 @@ def draw(
                 axes.set_ylim(panel.y.range)
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, frameon=False)
-        for axes in grid[len(panels) :]:
-            axes.set_visible(False)
     return figure
 
 
