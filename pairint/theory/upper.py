@@ -7,6 +7,7 @@ matrix known. Both are proved in the chapters on the upper bound; nothing in the
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -268,6 +269,7 @@ def oracle_upper_bound(
     return at(best_integer(lambda half: at(half).value, 512))
 
 
+@functools.lru_cache(maxsize=2048)
 def christoffel_number(
     density: Callable[[Any], Any], n_intervals: int, degree: int, score_bound: float, n_nodes: int = 24
 ) -> float:

@@ -148,6 +148,19 @@ def test_eigenfunctions_are_orthonormal_and_have_the_ratios_claimed():
     assert np.allclose(v.T @ gram.aggregated @ v, np.diag(result.eigenvalues), atol=1e-10)
 
 
+def test_variance_factor_is_the_trace_and_does_not_grow_with_the_tokens():
+    space = SplineSpace(-3.0, 3.0, 12, 3)
+    factors = []
+    for n_tokens in (2, 4, 16, 64):
+        gram = co.exact_gram(space, 3.0, n_tokens)
+        trace = np.trace(np.linalg.solve(gram.aggregated, gram.pair)) / n_tokens
+        factors.append(co.variance_factor(gram))
+        assert factors[-1] == pytest.approx(trace, rel=1e-6)
+        assert factors[-1] <= space.dimension * (n_tokens - 1) / n_tokens + 1e-9
+    assert factors[0] == pytest.approx(space.dimension / 2)
+    assert max(factors) < 2 * factors[0]
+
+
 def test_unexplored_cells_are_reported():
     gram = co.sampled_gram(SplineSpace(-50, 50, 30, 1), UniformCube(1), [[1.0]], 3, 100, 0)
     with pytest.raises(ValueError, match="never explored"):
