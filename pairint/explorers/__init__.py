@@ -5,6 +5,7 @@ network.
 """
 
 from pairint.explorers.coercivity import CoercivityExplorer
+from pairint.explorers.lower import LowerBoundExplorer
 from pairint.explorers.rate import RateExplorer
 
-__all__ = ["CoercivityExplorer", "RateExplorer"]
+__all__ = ["CoercivityExplorer", "LowerBoundExplorer", "RateExplorer"]

@@ -139,7 +139,7 @@ function extent(axis, arrays) {
     }
   }
   if (low > high) return axis.scale === "log" ? [0.1, 1] : [0, 1];
-  if (axis.scale === "log") return [low / 1.25, high * 1.25];
+  if (axis.scale === "log") return [Math.max(low / 1.25, high * 1e-10), high * 1.25]; // ten decades at most
   if (axis.zero) [low, high] = [Math.min(0, low), Math.max(0, high)];
   const pad = 0.05 * (high - low || 1);
   return [axis.zero && low === 0 ? 0 : low - pad, high + pad];

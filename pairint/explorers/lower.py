@@ -1,0 +1,268 @@
+"""Lower-bound explorer: hypotheses that the data cannot tell apart, and what they prove."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from pairint.explorers.base import Explorer, Numbers, Series, Simulation
+from pairint.explorers.panels import Axis, Panel, Parameter, line, points
+from pairint.model.noise import GaussianNoise
+from pairint.model.tokens import UniformCube
+from pairint.theory import rates
+from pairint.theory.coercivity import product_density
+from pairint.theory.games import guessing_game
+from pairint.theory.lower import BumpFamily, bump_profile, guessing_error_bound, lower_bound
+
+__all__ = ["LowerBoundExplorer"]
+
+_SCORE_BOUND = 3.0
+_INTERVAL = (0.0, 2.0)
+_GRID = 401
+_SAMPLES = (1e2, 1e8, 61)
+_COUNTS = np.unique(np.round(np.geomspace(1, 128, 34))).astype(int)
+_MOST_BUMPS = 64
+_WORD = (np.random.default_rng(3).random(_MOST_BUMPS) < 0.5).astype(int)
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
+_MOST_PAIRS, _GAMES = 30_000, 200
+_VERDICTS = {
+    "few": "Fano needs at least 8 bumps",
+    "works": "Fano: too many hypotheses for so little divergence, every estimator errs",
+    "fails": "Fano: the divergence is too large, the argument proves nothing here",
+}
+
+
+def _density(u: Any) -> Any:
+    return product_density(u, _SCORE_BOUND)
+
+
+class LowerBoundExplorer(Explorer):
+    """Bumps that differ too little to be seen, and the bound on every estimator that follows.
+
+    Tokens are uniform on a cube and the matrix has rank one with a single entry, so that scores lie in
+    [-3, 3]; bumps fill [0, 2] (and are mirrored when odd). The bounds are those of
+    :func:`pairint.theory.lower.lower_bound`.
+    """
+
+    name = "lower"
+    title = "What no estimator can do"
+    summary = (
+        "Two hypotheses that differ in one of K = {bumps} bumps are {separation} apart in squared L²(ρ) "
+        "norm. From M = {samples} samples the divergence between them is {kl}, and the best guess is wrong "
+        "with probability at least {error}. Assouad: no estimator has a worst error below {bound}; with "
+        "K = {best_bumps} bumps, below {best}. {fano}. The bound falls like M to the power −{exponent}."
+    )
+    simulation = Simulation(
+        "Play the guessing game",
+        "Draw data from one of the two hypotheses and guess which, many times, for several M",
+        free=("samples",),
+    )
+    parameters = (
+        Parameter(
+            "argument",
+            "bumps",
+            "odd",
+            scale="choice",
+            choices=("odd", "plain"),
+            names=("odd: the number of tokens disappears", "one-sided: Jensen, loses a factor N−1"),
+        ),
+        Parameter("samples", "samples M", 10_000, 100, 10**8, scale="log", integer=True),
+        Parameter("bumps", "bumps K", 12, 1, _MOST_BUMPS, scale="log", integer=True),
+        Parameter("beta", "smoothness β", 2.0, 0.5, 5.0, 0.05),
+        Parameter("holder", "Hölder radius L", 1.0, 0.05, 20.0, scale="log"),
+        Parameter("noise", "noise σ", 0.1, 0.01, 3.0, scale="log"),
+        Parameter("tokens", "tokens N", 3, 2, 64, scale="log", integer=True),
+    )
+    panels = (
+        Panel(
+            "hypotheses",
+            "Two of the 2ᴷ hypotheses",
+            Axis("score u"),
+            Axis("φ(u)"),
+            (
+                line("two", "its neighbour: one bump changed", "vermillion", width=3.6),
+                line("one", "a hypothesis", "blue", width=1.8),
+            ),
+            height=260,
+            grow=1.2,
+        ),
+        Panel(
+            "guess",
+            "Telling the two apart",
+            Axis("number of samples M", "log", _SAMPLES[:2]),
+            Axis("probability of a wrong guess", range=(0.0, 0.52)),
+            (
+                line("curve", "no test does better", "blue", width=2.6),
+                points("here", "M = {samples}: {error}", "vermillion", "circle", 5.5),
+                points("simulated", "guessing game, ± 2 standard errors", "purple", "diamond", 4.0),
+            ),
+            height=260,
+        ),
+        Panel(
+            "bumps",
+            "The bound against the number of bumps",
+            Axis("number of bumps K", "log", (1, 128)),
+            Axis("squared L²(ρ) error", "log"),
+            (
+                line("assouad", "Assouad", "blue", width=2.6),
+                line("fano", "Fano (where it says something)", "green", "dashdot", 2.4),
+                points("best", "best K = {best_bumps}", "ink", "diamond", 5.0),
+                points("here", "chosen K = {bumps}", "vermillion", "circle", 5.5),
+            ),
+            height=260,
+            grow=1.2,
+        ),
+        Panel(
+            "samples",
+            "Between the bounds",
+            Axis("number of samples M", "log", _SAMPLES[:2]),
+            Axis("squared L²(ρ) error", "log"),
+            (
+                line("budget", "error budget, matrix known (heuristic)", "vermillion"),
+                line("bound", "lower bound (proved)", "blue", width=2.6),
+                line("slope", "slope −{exponent}", "muted", "dash", 1.4),
+                points("here", "M = {samples}", "blue", "circle", 5.0),
+            ),
+            height=260,
+        ),
+    )
+
+    def data(self) -> dict[str, Any]:
+        profiles: dict[str, list[dict[str, float]]] = {"odd": [], "plain": []}
+        for k in range(5):
+            for key in profiles:
+                # The constant is slope^alpha span^(1 - alpha): two values of alpha give both factors.
+                slope = bump_profile(k + 1.0, False, key == "odd").holder_constant
+                span = bump_profile(k + 0.5, False, key == "odd").holder_constant ** 2 / slope
+                profiles[key].append({"slope": slope, "span": span})
+        return {
+            "score_bound": _SCORE_BOUND,
+            "interval": _INTERVAL,
+            "grid": _GRID,
+            "samples": _SAMPLES,
+            "counts": _COUNTS.tolist(),
+            "word": _WORD.tolist(),
+            "nodes": _NODES.tolist(),
+            "weights": _WEIGHTS.tolist(),
+            "profiles": profiles,
+            "verdicts": _VERDICTS,
+        }
+
+    def compute(self, values: Mapping[str, Any]) -> Numbers:
+        beta, n_samples, n_tokens = values["beta"], values["samples"], values["tokens"]
+        odd = values["argument"] == "odd"
+        families = [self._family(values, int(k)) for k in _COUNTS]
+        energies = [family.energies(_density) for family in families]
+        grid = np.geomspace(*_SAMPLES)
+        # Divergence between two hypotheses at squared distance 1, for each M (see gaussian_kl).
+        rate = n_tokens / (2 * values["noise"] ** 2) / (n_tokens - 1 if odd else 1)
+
+        def assouad(e: Any, m: Any) -> Any:
+            return np.sum(e * guessing_error_bound(np.multiply.outer(m * rate, e)), axis=-1) / 2
+
+        chosen = self._family(values, values["bumps"])
+        word = _WORD[: chosen.n_bumps]
+        middle = chosen.n_bumps // 2
+        flipped = word.copy()
+        flipped[middle] = 1 - flipped[middle]
+        u = np.linspace(-_INTERVAL[1] if odd else _INTERVAL[0], _INTERVAL[1], _GRID)
+        series: Series = {
+            "hypotheses.one": {"x": u, "y": chosen.activation(word)(u)},
+            "hypotheses.two": {"x": u, "y": chosen.activation(flipped)(u)},
+        }
+
+        separation = float(chosen.energies(_density)[middle])
+        kl = separation * rate * n_samples
+        error = float(guessing_error_bound(kl))
+        series["guess.curve"] = {"x": grid, "y": guessing_error_bound(separation * rate * grid)}
+        series["guess.here"] = {"x": [n_samples], "y": [error]}
+
+        here = float(assouad(chosen.energies(_density), n_samples))
+        by_count = np.array([float(assouad(e, n_samples)) for e in energies])
+        best = int(by_count.argmax())
+        fano = [self._fano(values, int(k)) if k >= 8 else None for k in _COUNTS]
+        useful = [i for i, f in enumerate(fano) if f is not None and f.value > 0]
+        series["bumps.assouad"] = {"x": _COUNTS, "y": by_count}
+        series["bumps.fano"] = {"x": _COUNTS[useful], "y": [fano[i].value for i in useful]}
+        series["bumps.here"] = {"x": [values["bumps"]], "y": [here]}
+        series["bumps.best"] = {"x": [_COUNTS[best]], "y": [by_count[best]]}
+
+        exponent = rates.minimax_exponent(beta)
+        bound = np.max([assouad(e, grid) for e in energies], axis=0)
+        rest = (beta, 1, 1, n_tokens, values["noise"], values["holder"], _SCORE_BOUND)
+        budget = []
+        for m in grid:
+            t = rates.error_terms(round(m), rates.best_intervals(round(m), *rest), *rest)
+            budget.append(t.bias + t.variance)
+        series["samples.bound"] = {"x": grid, "y": bound}
+        series["samples.slope"] = {"x": grid, "y": bound[-1] * (grid / grid[-1]) ** -exponent}
+        series["samples.budget"] = {"x": grid, "y": budget}
+        series["samples.here"] = {"x": [n_samples], "y": [by_count[best]]}
+
+        verdict = self._fano(values, values["bumps"]) if values["bumps"] >= 8 else None
+        facts = {
+            "kl": kl,
+            "error": error,
+            "separation": separation,
+            "bound": here,
+            "best": float(by_count[best]),
+            "best_bumps": int(_COUNTS[best]),
+            "exponent": exponent,
+            "fano": _VERDICTS["few" if verdict is None else "works" if verdict.value > 0 else "fails"],
+            "fano_kl": 0.0 if verdict is None else verdict.kl,
+            "fano_words": 0.0 if verdict is None else values["bumps"] / 8 * math.log(2),
+        }
+        return Numbers(series, facts)
+
+    def simulate(
+        self, values: Mapping[str, Any], rng: np.random.Generator, report: Callable[[float], None]
+    ) -> Iterator[Series]:
+        family = self._family(values, values["bumps"])
+        word = np.zeros(family.n_bumps)
+        word[family.n_bumps // 2] = 1.0
+        largest = max(1, min(values["samples"], _MOST_PAIRS // values["tokens"] ** 2))
+        sizes = np.unique(np.round(np.geomspace(min(100, largest), largest, 5)).astype(int))
+        wrong, n_rounds = np.zeros(len(sizes)), 10
+        for k in range(n_rounds):
+            report(k / n_rounds)
+            game = guessing_game(
+                family.activation(word),
+                UniformCube(1),
+                [[1.0]],
+                GaussianNoise(values["noise"]),
+                values["tokens"],
+                sizes.tolist(),
+                _GAMES // n_rounds,
+                rng,
+            )
+            wrong += game.error / n_rounds
+        spread = 2 * np.sqrt(wrong * (1 - wrong) / _GAMES)
+        yield {
+            "guess.simulated": {
+                "x": sizes,
+                "y": wrong,
+                "low": np.maximum(wrong - spread, 0.0),
+                "high": wrong + spread,
+            }
+        }
+
+    def _family(self, values: Mapping[str, Any], n_bumps: int) -> BumpFamily:
+        odd = values["argument"] == "odd"
+        return BumpFamily(values["beta"], values["holder"], n_bumps, _INTERVAL, odd)
+
+    def _fano(self, values: Mapping[str, Any], n_bumps: int) -> Any:
+        return lower_bound(
+            values["samples"],
+            values["tokens"],
+            values["beta"],
+            values["holder"],
+            values["noise"],
+            interval=_INTERVAL,
+            density=_density,
+            symmetric=values["argument"] == "odd",
+            road="fano",
+            n_bumps=n_bumps,
+        )
