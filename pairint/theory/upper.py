@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairint.theory._integers import best_integer
-from pairint.theory.approximation import spline_degree, spline_error, taylor_error
+from pairint.theory.approximation import lebesgue_constant, spline_degree, spline_error, taylor_error
 from pairint.theory.covering import log_cover_ball, log_cover_interactions
 from pairint.theory.rates import holder_degree
 from pairint.validation import check_integer, check_real
@@ -26,6 +26,7 @@ __all__ = [
     "OracleUpperBound",
     "UpperBound",
     "christoffel_number",
+    "losses",
     "oracle_upper_bound",
     "upper_bound",
 ]
@@ -153,6 +154,41 @@ def upper_bound(
     if n_intervals is not None:
         return at(check_integer("n_intervals", n_intervals, 1))
     return at(best_integer(lambda k: at(k).value, 2**20))
+
+
+def losses(bound: UpperBound, n_tokens: int, noise_std: float) -> dict[str, float]:
+    r"""Return the factors by which the steps of the proof exceed the leading order.
+
+    The leading order is that of :func:`pairint.theory.rates.error_terms`: Taylor's bias, and
+    :math:`\sigma^2/(MN)` for each parameter after aggregation.
+
+    Parameters
+    ----------
+    bound : UpperBound
+    n_tokens : int
+        N >= 2.
+    noise_std : float
+        sigma > 0.
+
+    Returns
+    -------
+    dict
+        Factors on the bias: ``"continuity"``, ``"oracle inequality"``; on the cost of a parameter:
+        ``"envelope"`` (the exponential inequality, against the noise alone) and ``"logarithm"`` (the covering,
+        against counting the numbers of the spline).
+    """
+    n_tokens = check_integer("n_tokens", n_tokens, 2)
+    noise_std = check_real("noise_std", noise_std, 0, exclusive_minimum=True)
+    squared = bound.envelope**2
+    mu = bound.temperature - 2 * bound.temperature**2 * noise_std**2 / n_tokens
+    c = -math.expm1(-mu * squared) / squared
+    radius = (bound.envelope + bound.approximation) / 2  # B + delta from 2 B + delta
+    return {
+        "continuity": (1 + lebesgue_constant(bound.degree)) ** 2,
+        "oracle inequality": bound.temperature / c,
+        "envelope": n_tokens / (noise_std**2 * c),
+        "logarithm": math.log1p(4 * radius / bound.accuracy),
+    }
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pairint.theory import upper as up
 from pairint.theory.approximation import HolderSum
 from pairint.theory.coercivity import product_density
 from pairint.theory.covering import log_cover_interactions
-from pairint.theory.rates import minimax_exponent
+from pairint.theory.rates import error_terms, minimax_exponent
 
 BASE = dict(n_samples=10_000, n_tokens=3, d=5, rank=2, beta=2.0, holder_constant=1.0, noise_std=0.5)
 
@@ -75,6 +75,17 @@ def test_dimension_enters_through_the_matrix_alone_and_linearly():
     small, large = (up.upper_bound(**BASE | {"d": d, "n_samples": 10**7}, n_intervals=10) for d in (10, 40))
     assert small.spline == pytest.approx(large.spline, rel=0.3)
     assert large.matrix / small.matrix == pytest.approx(4, rel=0.3)
+
+
+def test_losses_explain_the_whole_distance_to_the_leading_order():
+    bound = up.upper_bound(**BASE)
+    leading = error_terms(10_000, bound.n_intervals, 2.0, 5, 2, 3, 0.5, 1.0, 1.0)
+    factors = up.losses(bound, 3, 0.5)
+    bias = leading.bias * factors["continuity"] * factors["oracle inequality"] * 2  # coercivity: N - 1 = 2
+    assert bound.bias == pytest.approx(bias, rel=1e-9)
+    numbers = bound.n_intervals * bound.degree + 1
+    per_number = 0.25 * (2 / 3) / 10_000 * factors["envelope"] * factors["logarithm"]
+    assert bound.spline == pytest.approx(numbers * per_number, rel=1e-9)
 
 
 def test_known_coercivity_constant_scales_the_bound():
