@@ -18,7 +18,9 @@ import errno
 import hashlib
 import io
 import json
+import math
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -254,12 +256,28 @@ def parse_table(text: str) -> DataFrame:
     """Read a table's CSV text, every float to its last bit."""
     import pandas as pd
 
-    # Only an empty field is missing: "None" or "NA" may be names. Identities are hexadecimal, and
-    # one made of digits only (or like 12e7...) would otherwise be read as a number.
-    return pd.read_csv(
-        io.StringIO(text), float_precision="round_trip", keep_default_na=False, na_values=[""],
-        dtype={"cell": str},
-    )  # fmt: skip
+    # Types are decided here: releases of pandas differ in how exactly they read floats, and in which
+    # words ("NA", "None") they take for missing values. Here only an empty field is missing.
+    texts = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    columns = {name: texts[name].tolist() for name in texts.columns}
+    return pd.DataFrame(
+        {name: values if name == "cell" else _typed(values) for name, values in columns.items()}
+    )
+
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|inf|nan)")
+
+
+def _typed(texts: list[str]) -> list[Any]:
+    present = [text for text in texts if text]
+    whole = len(present) == len(texts)
+    if whole and set(present) <= {"True", "False"}:
+        return [text == "True" for text in texts]
+    if all(_NUMBER.fullmatch(text) for text in present):
+        if whole and all(re.fullmatch(r"[+-]?\d{1,18}", text) for text in present):
+            return [int(text) for text in texts]
+        return [float(text) if text else math.nan for text in texts]
+    return [text or None for text in texts]
 
 
 def results_folder() -> Path:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import concurrent.futures
 import concurrent.futures.process
 import contextlib
+import functools
 import logging
+import os
 import socket
 import sys
 import threading
@@ -70,8 +72,10 @@ def compute(
     return _here(tasks) if jobs == 1 else _on_processes(tasks, jobs)
 
 
-def _compute_cell(index: int, compute: Callable, cell: dict[str, Any]) -> Result:
-    """Compute one cell; an exception is a result too."""
+def _compute_cell(index: int, compute: Callable, cell: dict[str, Any], parent: int | None = None) -> Result:
+    """Compute one cell; an exception is a result too. A worker process ends with its ``parent``."""
+    if parent is not None:
+        _end_with(parent)
     _one_thread()
     start = time.perf_counter()
     try:
@@ -80,6 +84,21 @@ def _compute_cell(index: int, compute: Callable, cell: dict[str, Any]) -> Result
         return index, {"error": traceback.format_exc()}
     seconds = time.perf_counter() - start
     return index, {"rows": rows, "seconds": seconds, "finished": time.time(), "environment": environment()}
+
+
+@functools.cache
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent, of whatever death.
+
+    Left alone, it would go on with cells whose results nobody collects, beside the run that resumes.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="pairint-parent", daemon=True).start()
 
 
 def _checked_rows(rows: Any, cell: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -155,7 +174,7 @@ def _pool(tasks: Sequence[Task], jobs: int) -> Iterator[Result]:
     # One cell per batch: a finished cell reaches the disk at once, not when its batch is full.
     with parallel_config(backend="loky", inner_max_num_threads=1):
         yield from Parallel(n_jobs=max(jobs, 2), batch_size=1, return_as="generator_unordered")(
-            delayed(_compute_cell)(*task) for task in tasks
+            delayed(_compute_cell)(*task, parent=os.getpid()) for task in tasks
         )
 
 

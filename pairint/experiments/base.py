@@ -168,7 +168,7 @@ class Claim:
     command: str = ""
 
     def __post_init__(self) -> None:
-        self.verdict  # noqa: B018  an impossible claim must fail where it is made
+        self.published_verdict  # noqa: B018  an impossible claim must fail where it is made
 
     @property
     def published_verdict(self) -> str:
