@@ -80,6 +80,11 @@ def describe(package: str) -> str:
     return "\n".join(parts)
 
 
+def keep_one_search_box(app: Sphinx, config: Config) -> None:
+    """Empty the theme's top bar: its search box would be the second one on the page."""
+    config.html_theme_options.setdefault("navbar_persistent", [])
+
+
 def expand_api(app: Sphinx, docname: str, content: list[str]) -> None:
     """Replace each line ``% modules of PACKAGE`` by the documentation of that package's modules."""
     content[0] = re.sub(r"(?m)^% modules of ([\w.]+)$", lambda match: describe(match[1]), content[0])
@@ -101,6 +106,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     # Kernels started by the build inherit this: interactive figures then give plain HTML, not widgets.
     os.environ["PAIRINT_STATIC"] = "1"
     app.connect("config-inited", choose_mathjax)
+    app.connect("config-inited", keep_one_search_box)
     app.connect("source-read", expand_api)
     app.connect("missing-reference", follow_shorter_name)
     app.connect("html-page-context", drop_repeated_scripts, priority=900)

@@ -69,6 +69,7 @@ def overflow(page: object) -> list[str]:
         """() => document.documentElement.scrollWidth <= document.documentElement.clientWidth ? [] :
             [...document.querySelectorAll("body *")]
             .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
+            .filter(e => !e.closest("table, div.math, mjx-container"))
             .filter(e => getComputedStyle(e).position !== "fixed")
             .slice(0, 5).map(e => e.outerHTML.slice(0, 120))"""
     )
