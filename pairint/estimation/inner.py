@@ -120,7 +120,7 @@ def solve_inner(equations: NormalEquations, space: SplineSpace, penalty: float) 
 
 
 def aggregated_design(scores: Any, space: SplineSpace) -> Any:
-    """Return the basis averaged over partners, ``(M N, K + s)``: a scipy CSR matrix when rows are mostly zero."""
+    """Return the basis averaged over partners, ``(M N, K + s)``; scipy CSR when mostly zero."""
     if not _mostly_zero(scores, space):
         return space.aggregate(scores)
     column, weight = pair_basis_entries(scores, space.lower, space.upper, space.n_intervals, space.degree)

@@ -27,6 +27,8 @@ _STARTS = ("auto", "linear", "quadratic", "random")
 #: Cells of the first, coarse fits: enough to see the shape, few enough to be smooth in the matrix.
 _COARSE_INTERVALS = 8
 _N_RANDOM = 2
+#: Samples that the starts are computed from (more for many parameters).
+_N_START = 10_000
 #: Gauss-Newton steps spent on each start before the best is kept.
 _TRIAL_STEPS = 2
 #: Rounds of choosing K; a choice within 35 % of the last one is kept.
@@ -224,14 +226,16 @@ class InteractionRegressor(_PairwiseRegressor):
         loose = max(tol, 0.05 * n_matrix)
         coarse = min(_COARSE_INTERVALS, n_intervals or _COARSE_INTERVALS, max(1, n_rows // 10 - degree))
         n_coarse = min(Y.shape[0], max(2000, math.ceil(30 * (n_matrix + coarse + degree) / Y.shape[1])))
-        starts = _starting_factors(whitened, Y, rank, self.start, n_starts, rng)
+        n_start = max(n_coarse, _N_START)
+        starts = _starting_factors(whitened[:n_start], Y[:n_start], rank, self.start, n_starts, rng)
         state = _best_coarse_fit(
             whitened[:n_coarse], Y[:n_coarse], starts, coarse, degree, penalty, max_iter, loose
         )
         _extend(history, 0, state.history)
 
         # 2. Fine: all the data. K doubles on its way to the chosen one, so that no fine structure of the
-        # activation meets a matrix too crude to resolve it. A better matrix can ask for another K: choose again.
+        # activation meets a matrix too crude to resolve it. A better matrix can ask for another K:
+        # choose again.
         selection, current, refined, stage = None, coarse, False, 0
         for _ in range(_N_CHOICES):
             lower, upper = score_range(whitened, state.left, state.right)
@@ -267,8 +271,8 @@ class InteractionRegressor(_PairwiseRegressor):
         self._store(state, back, selection, history, n_rows, n_matrix)
         if not self.converged_:
             warnings.warn(
-                f"the fit stopped after max_iter = {max_iter} steps without meeting tol = {tol}; raise max_iter, "
-                "give more data, lower n_intervals, or try another start",
+                f"the fit stopped after max_iter = {max_iter} steps without meeting tol = {tol}; "
+                "raise max_iter, give more data, lower n_intervals, or try another start",
                 ConvergenceWarning,
                 stacklevel=2,
             )

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["MODULES", "UnknownExperiment", "get", "names", "register", "unregister"]
 
 #: Name of each experiment -> "module:attribute" that holds it, in the order of the book.
-MODULES: dict[str, str] = {}
+MODULES: dict[str, str] = {
+    "dimension": "pairint.experiments.dimension",
+    "smoothness": "pairint.experiments.smoothness",
+    "rough": "pairint.experiments.rough",
+}
 
 _registered: dict[str, Experiment] = {}
 

@@ -1,0 +1,111 @@
+"""Figure (a) of the minimax paper: the error against M for embedding dimensions 1, 5 and 30.
+
+Chosen here, because the sources at hand do not state it: rank 1, N = 3, noise 0.1, a spline truth of degree 3
+(beta = 2 in the paper's convention), tokens on the cube and a coordinate matrix, for which the law of the score
+is the same in every dimension.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pairint.experiments import learning_curves
+from pairint.experiments.base import Claim, Experiment, grid
+from pairint.validation import check_integer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+__all__ = ["EXPERIMENT"]
+
+_SETTINGS: dict[str, Any] = {
+    "dimensions": [1, 5, 30],
+    "smoothness": [3],
+    "rank": 1,
+    "n_tokens": 3,
+    "noise_std": 0.1,
+    "constant": 1.5,
+}
+
+
+def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the cells: degrees x dimensions x choices of K x sample sizes x replicates."""
+    learning_curves.check_settings(settings, 10)
+    for degree in settings["smoothness"]:
+        check_integer("smoothness", degree, 2)
+    return [
+        {
+            **cell,
+            "degree": int(cell["smoothness"]),
+            "beta": cell["smoothness"] - 1.0,
+            # In units of the degree: at M = 1000 the cells are then about as wide as the truth's own.
+            "constant": cell["constant"] * cell["smoothness"],
+        }
+        for cell in grid(
+            truth="spline",
+            smoothness=settings["smoothness"],
+            d=settings["dimensions"],
+            rank=settings["rank"],
+            n_tokens=settings["n_tokens"],
+            noise_std=settings["noise_std"],
+            constant=settings["constant"],
+            selection=settings["selections"],
+            n_samples=settings["n_samples"],
+            replicate=range(settings["replicates"]),
+        )
+    ]
+
+
+def plot(table: DataFrame) -> Figure:
+    """Draw the error against M, one line per dimension, the oracle dashed."""
+    from matplotlib.figure import Figure
+
+    selections = list(dict.fromkeys(table["selection"]))
+    figure = Figure(figsize=(5.6 * len(selections), 4.6), layout="constrained")
+    titles = {"rule": "$K$ by the rule $M^{1/(2\\beta+1)}$", "auto": "$K$ from the data"}
+    for axes, selection in zip(
+        figure.subplots(1, len(selections), squeeze=False)[0], selections, strict=True
+    ):
+        part = table[table["selection"] == selection]
+        exponents = {d: 2 * beta / (2 * beta + 1) for d, beta in zip(part["d"], part["beta"], strict=True)}
+        learning_curves.draw_lines(axes, part, "d", "$d$", exponents)
+        axes.set_title(f"Error against samples: {titles[selection]}")
+    return figure
+
+
+def claims(table: DataFrame) -> list[Claim]:
+    """Compare the slopes with -2 beta / (2 beta + 1)."""
+    result = []
+    for smoothness, part in table.groupby("smoothness"):
+        beta = smoothness - 1.0
+        expected = dict.fromkeys(part["d"].unique(), -2 * beta / (2 * beta + 1))
+        result += learning_curves.relative_slope_claims(
+            part, "d", "Figure (a)", expected, {}, 0.05, "d = {value:g}, P = " + f"{smoothness:g}"
+        )
+    return result
+
+
+EXPERIMENT = Experiment(
+    name="dimension",
+    title="Error against the number of samples for d = 1, 5, 30",
+    source="minimax paper, Figure (a)",
+    version=1,
+    presets={
+        "quick": _SETTINGS
+        | {"n_samples": [1000, 3000, 10_000, 30_000], "replicates": 5, "selections": ["rule"]},
+        "full": _SETTINGS
+        | {
+            "n_samples": [1000, 3000, 10_000, 30_000, 100_000],
+            "replicates": 20,
+            "selections": ["rule", "auto"],
+        },
+    },
+    cells=cells,
+    compute=learning_curves.compute,
+    plot=plot,
+    claims=claims,
+    expected_seconds={"quick": 60.0, "full": 1200.0},
+    data_keys=learning_curves.DATA_KEYS,
+    cost=learning_curves.cost,
+)

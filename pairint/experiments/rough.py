@@ -1,0 +1,94 @@
+"""Beyond the paper: truths that are rough at every scale, with K chosen from the data.
+
+A spline truth has a few knots; between them it is a polynomial, and an imposed K makes the variance, and with it
+the slope. Here bias and variance both matter, and nothing in the estimator knows beta.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pairint.experiments import learning_curves
+from pairint.experiments.base import Claim, Experiment, grid
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+__all__ = ["EXPERIMENT"]
+
+_SETTINGS: dict[str, Any] = {
+    "smoothness": [1.0, 2.0, 3.0],
+    "dimensions": [1, 5],
+    "rank": 1,
+    "n_tokens": 3,
+    "noise_std": 0.1,
+    "constant": 1.0,
+    "selections": ["auto"],
+}
+
+
+def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the cells: smoothness x dimensions x sample sizes x replicates."""
+    learning_curves.check_settings(settings, 5)
+    return [
+        {**cell, "degree": max(3, round(cell["smoothness"])), "beta": cell["smoothness"]}
+        for cell in grid(
+            truth="rough",
+            smoothness=settings["smoothness"],
+            d=settings["dimensions"],
+            rank=settings["rank"],
+            n_tokens=settings["n_tokens"],
+            noise_std=settings["noise_std"],
+            constant=settings["constant"],
+            selection=settings["selections"],
+            n_samples=settings["n_samples"],
+            replicate=range(settings["replicates"]),
+        )
+    ]
+
+
+def plot(table: DataFrame) -> Figure:
+    """Draw the error against M, one panel per dimension, one line per smoothness."""
+    from matplotlib.figure import Figure
+
+    dimensions = sorted(table["d"].unique())
+    figure = Figure(figsize=(5.6 * len(dimensions), 4.8), layout="constrained")
+    exponents = {beta: 2 * beta / (2 * beta + 1) for beta in table["smoothness"].unique()}
+    panels = figure.subplots(1, len(dimensions), squeeze=False, sharey=True)[0]
+    for axes, d in zip(panels, dimensions, strict=True):
+        # In one dimension there is no matrix to learn: the estimator and the oracle coincide.
+        shown = ("oracle",) if d == 1 else ("fit", "oracle")
+        learning_curves.draw_lines(axes, table[table["d"] == d], "smoothness", r"$\beta$", exponents, shown)
+        axes.set_title(f"Truths rough at every scale, $d = {d}$")
+    return figure
+
+
+def claims(table: DataFrame) -> list[Claim]:
+    """Compare the slopes with -2 beta / (2 beta + 1)."""
+    expected = {beta: -2 * beta / (2 * beta + 1) for beta in table["smoothness"].unique()}
+    result = []
+    for d, part in table.groupby("d"):
+        result += learning_curves.relative_slope_claims(
+            part, "smoothness", "Theorem 3.1", expected, {}, 0.03, "beta = {value:g}, " + f"d = {d}"
+        )
+    return result
+
+
+EXPERIMENT = Experiment(
+    name="rough",
+    title="Error against the number of samples for truths rough at every scale",
+    source="minimax paper, Theorem 3.1 (our own experiment)",
+    version=1,
+    presets={
+        "quick": _SETTINGS | {"dimensions": [1], "n_samples": [1000, 3000, 10_000, 30_000], "replicates": 5},
+        "full": _SETTINGS | {"n_samples": [1000, 3000, 10_000, 30_000, 100_000], "replicates": 24},
+    },
+    cells=cells,
+    compute=learning_curves.compute,
+    plot=plot,
+    claims=claims,
+    expected_seconds={"quick": 30.0, "full": 3000.0},
+    data_keys=learning_curves.DATA_KEYS,
+    cost=learning_curves.cost,
+)
