@@ -1,8 +1,8 @@
 """Figure (a) of the minimax paper: the error against M for embedding dimensions 1, 5 and 30.
 
-Chosen here, because the sources at hand do not state it: rank 1, N = 3, noise 0.1, a spline truth of degree 3
-(beta = 2 in the paper's convention), tokens on the cube and a coordinate matrix, for which the law of the score
-is the same in every dimension.
+Chosen here, because the sources at hand do not state it: rank 1, N = 3, noise 0.1, a spline truth of
+degree 3 (beta = 2 in the paper's convention), tokens on the cube and a coordinate matrix, for which the
+law of the score is the same in every dimension.
 """
 
 from __future__ import annotations

@@ -76,8 +76,8 @@ def truth_model(cell: dict[str, Any]) -> AttentionModel:
 def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """Fit the estimators of a cell; one row for each.
 
-    The cell's ``selection`` is ``"auto"`` (K from the data) or ``"rule"`` (K from :func:`rule_intervals` with the
-    cell's ``beta`` and ``constant``).
+    The cell's ``selection`` is ``"auto"`` (K from the data) or ``"rule"`` (K from :func:`rule_intervals`
+    with the cell's ``beta`` and ``constant``).
     """
     from pairint.estimation import InteractionRegressor, OracleRegressor, interaction_error
 

@@ -1,7 +1,7 @@
 """Beyond the paper: truths that are rough at every scale, with K chosen from the data.
 
-A spline truth has a few knots; between them it is a polynomial, and an imposed K makes the variance, and with it
-the slope. Here bias and variance both matter, and nothing in the estimator knows beta.
+A spline truth has a few knots; between them it is a polynomial, and an imposed K makes the variance, and
+with it the slope. Here bias and variance both matter, and nothing in the estimator knows beta.
 """
 
 from __future__ import annotations

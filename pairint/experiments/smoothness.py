@@ -1,7 +1,7 @@
 """Figure (b) of the minimax paper: the error against M for spline truths of several degrees.
 
-The paper calls a B-spline of degree P a truth of smoothness beta = P - 1. Chosen here: d = 5, rank 1, N = 3, noise
-0.1; the estimator uses splines of the same degree P, on cells of its own.
+The paper calls a B-spline of degree P a truth of smoothness beta = P - 1. Chosen here: d = 5, rank 1,
+N = 3, noise 0.1; the estimator uses splines of the same degree P, on cells of its own.
 """
 
 from __future__ import annotations
