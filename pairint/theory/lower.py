@@ -244,7 +244,8 @@ class LowerBound:
     separation : float
         Squared distance of two neighbours (at least), or of two code words for Fano.
     kl : float
-        Divergence between neighbours (at most), or from the centre of the family for Fano.
+        Divergence between neighbours (at most; on average if bounded by a variation), or from the centre
+        of the family for Fano.
     """
 
     value: float
@@ -282,9 +283,10 @@ def lower_bound(
     * :math:`M N e_k / (2 \sigma^2)` for exchangeable tokens (Jensen);
     * :math:`M N e_k / (2 \sigma^2 (N-1))` (an equality) for tokens that are independent and symmetric
       given Theta, with odd bumps: the number of tokens disappears;
-    * :math:`M N [e_k + (N-2) (a h^{\beta+1} \|\Psi\|_\infty V)^2] / (2 \sigma^2 (N-1))` if the density of
-      the score given the first token (and Theta) has variation at most V on the interval, with bumps of
-      mean zero: the number of tokens disappears as long as :math:`N h^2` stays bounded.
+    * :math:`M N [\bar e + (N-2) (a h^{\beta+1} \|\Psi\|_\infty V)^2 / K] / (2 \sigma^2 (N-1))` on average over
+      the bumps, if the density of the score given the first token (and Theta) has variation at most V
+      on the interval, with bumps of mean zero: the number of tokens disappears as long as
+      :math:`N h^2` stays bounded.
 
     Assouad: :math:`\tfrac12 \sum_k e_k \Phi(-\sqrt{KL_k/2})`. Fano, with a code of :math:`2^{K/8}` words at
     distance K/8: :math:`\tfrac{K}{32} e_{min} (1 - (KL_0 + \log 2) / (K \log 2 / 8))`.
@@ -380,8 +382,8 @@ class _Problem:
         energies = family.energies(self.density)
         return energies, energies
 
-    def divergence(self, family: BumpFamily, squared_norm: Any, weight: float = 1.0) -> Any:
-        """Bound the divergence for a difference of this squared norm made of bumps times ``weight``."""
+    def divergence(self, family: BumpFamily, squared_norm: Any, weight: float) -> Any:
+        """Bound the divergence for a difference of this norm; ``weight`` scales its conditional mean."""
         partners = self.n_tokens - 1
         if self.symmetric:
             squared_norm = squared_norm / partners
@@ -393,7 +395,12 @@ class _Problem:
     def assouad(self, n_bumps: int) -> LowerBound:
         family = self.family(n_bumps)
         low, high = self.energies(family)
-        kl = self.divergence(family, high)
+        if self.variation is not None:
+            # The variation is shared by the bumps: their divergences are bounded on average, which is
+            # enough for equal weights, as the affinity is convex in the divergence.
+            low = np.full(n_bumps, low.min())
+            high = np.full(n_bumps, high.mean())
+        kl = self.divergence(family, high, n_bumps**-0.5)
         affinity = 2 * guessing_error_bound(kl) if self.gaussian else _affinity(kl)
         value = float(np.sum(low * affinity)) / 4
         return LowerBound(value, "assouad", family, float(low.min()), float(np.max(kl)))

@@ -174,7 +174,7 @@ def losses(bound: UpperBound, n_tokens: int, noise_std: float) -> dict[str, floa
     -------
     dict
         Factors on the bias: ``"continuity"``, ``"oracle inequality"``; on the cost of a parameter:
-        ``"envelope"`` (the exponential inequality, against the noise alone) and ``"logarithm"`` (the covering,
+        ``"envelope"`` (exponential inequality, against the noise alone) and ``"logarithm"`` (the covering,
         against counting the numbers of the spline).
     """
     n_tokens = check_integer("n_tokens", n_tokens, 2)
