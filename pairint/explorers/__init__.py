@@ -4,8 +4,9 @@ With a kernel an explorer is a live widget; in a page it is a piece of HTML that
 network.
 """
 
+from pairint.explorers.aim import AIMExplorer
 from pairint.explorers.coercivity import CoercivityExplorer
 from pairint.explorers.lower import LowerBoundExplorer
 from pairint.explorers.rate import RateExplorer
 
-__all__ = ["CoercivityExplorer", "LowerBoundExplorer", "RateExplorer"]
+__all__ = ["AIMExplorer", "CoercivityExplorer", "LowerBoundExplorer", "RateExplorer"]
