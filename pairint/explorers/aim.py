@@ -50,9 +50,10 @@ class AIMExplorer(Explorer):
     name = "aim"
     title = "How much of an attention matrix the labels reveal"
     summary = (
-        "Labels: {channel_name}; T = {tokens}{note}; width ratio ρ = {rho}. With α = {alpha} (n = α d² samples) "
-        "the Bayes-optimal error is {mmse}, 1 being ignorance. The data are worth one copy of the matrix with "
-        "noise variance Δ = {noise}: {bulks}. {recovery}; a very narrow layer is seen at all from α = {weak} on."
+        "Labels: {channel_name}; T = {tokens}{note}; width ratio ρ = {rho}. With α = {alpha} (n = α d² "
+        "samples) the Bayes-optimal error is {mmse}, 1 being ignorance. The data are worth one copy of the "
+        "matrix with noise variance Δ = {noise}: {bulks}. {recovery}; a very narrow layer is seen at all from "
+        "α = {weak} on."
     )
     simulation = Simulation(
         "Run AMP",
