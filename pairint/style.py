@@ -9,17 +9,31 @@ Matplotlib is imported inside the functions: importing this module costs nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from pairint.validation import check_real
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-__all__ = ["COLORS", "CYCLE", "INK", "MARKERS", "figure_style", "panel_label", "style_parameters"]
+_P = ParamSpec("_P")
+
+__all__ = [
+    "COLORS",
+    "CYCLE",
+    "INK",
+    "MARKERS",
+    "figure_style",
+    "panel_label",
+    "picture",
+    "style_parameters",
+    "subplots",
+]
 
 COLORS: dict[str, str] = {
     "blue": "#0072B2",
@@ -157,3 +171,25 @@ def panel_label(axes: Axes, letter: str) -> Text:
         ha="left",
         annotation_clip=False,
     )
+
+
+def picture(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
+    """Decorate a drawing function: the book's style, and a figure that notebooks show exactly once."""
+
+    @wraps(draw)
+    def drawn(*args: _P.args, **kwargs: _P.kwargs) -> Figure:
+        import matplotlib.pyplot as plt
+
+        with figure_style():
+            figure = draw(*args, **kwargs)
+        plt.close(figure)
+        return figure
+
+    return drawn
+
+
+def subplots(columns: int = 1, height: float = 4.0, **kwargs: Any) -> tuple[Figure, Any]:
+    """Return a figure and its axes, one or an array of them in a row, of the book's width."""
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(1, columns, figsize=(7.0 if columns == 1 else 4.6 * columns, height), **kwargs)

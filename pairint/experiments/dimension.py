@@ -59,10 +59,16 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
 
 def plot(table: DataFrame) -> Figure:
     """Draw the error against M, one line per dimension, the oracle dashed."""
-    from matplotlib.figure import Figure
+    from pairint.style import picture
+
+    return picture(_draw)(table)
+
+
+def _draw(table: DataFrame) -> Figure:
+    from matplotlib.pyplot import figure as new_figure
 
     selections = list(dict.fromkeys(table["selection"]))
-    figure = Figure(figsize=(5.6 * len(selections), 4.6), layout="constrained")
+    figure = new_figure(figsize=(5.6 * len(selections), 4.6), layout="constrained")
     titles = {"rule": "$K$ by the rule $M^{1/(2\\beta+1)}$", "auto": "$K$ from the data"}
     for axes, selection in zip(
         figure.subplots(1, len(selections), squeeze=False)[0], selections, strict=True

@@ -50,10 +50,16 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
 
 def plot(table: DataFrame) -> Figure:
     """Draw the error against M, one panel per dimension, one line per smoothness."""
-    from matplotlib.figure import Figure
+    from pairint.style import picture
+
+    return picture(_draw)(table)
+
+
+def _draw(table: DataFrame) -> Figure:
+    from matplotlib.pyplot import figure as new_figure
 
     dimensions = sorted(table["d"].unique())
-    figure = Figure(figsize=(5.6 * len(dimensions), 4.8), layout="constrained")
+    figure = new_figure(figsize=(5.6 * len(dimensions), 4.8), layout="constrained")
     exponents = {beta: 2 * beta / (2 * beta + 1) for beta in table["smoothness"].unique()}
     panels = figure.subplots(1, len(dimensions), squeeze=False, sharey=True)[0]
     for axes, d in zip(panels, dimensions, strict=True):

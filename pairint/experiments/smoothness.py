@@ -31,10 +31,16 @@ _SETTINGS: dict[str, Any] = {
 
 def plot(table: DataFrame) -> Figure:
     """Draw the error against M, one line per degree, the oracle dashed, the theory's slope dotted."""
-    from matplotlib.figure import Figure
+    from pairint.style import picture
+
+    return picture(_draw)(table)
+
+
+def _draw(table: DataFrame) -> Figure:
+    from matplotlib.pyplot import figure as new_figure
 
     selections = list(dict.fromkeys(table["selection"]))
-    figure = Figure(figsize=(5.6 * len(selections), 4.8), layout="constrained")
+    figure = new_figure(figsize=(5.6 * len(selections), 4.8), layout="constrained")
     titles = {"rule": "$K$ by the rule $M^{1/(2\\beta+1)}$", "auto": "$K$ from the data"}
     exponents = {p: 2 * (p - 1) / (2 * p - 1) for p in table["smoothness"].unique()}
     for axes, selection in zip(
