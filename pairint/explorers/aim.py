@@ -52,8 +52,8 @@ class AIMExplorer(Explorer):
     summary = (
         "Labels: {channel_name}; T = {tokens}{note}; width ratio ρ = {rho}. With α = {alpha} (n = α d² "
         "samples) the Bayes-optimal error is {mmse}, 1 being ignorance. The data are worth one copy of the "
-        "matrix with noise variance Δ = {noise}: {bulks}. {recovery}; a very narrow layer is seen at all from "
-        "α = {weak} on."
+        "matrix with noise variance Δ = {noise}: {bulks}. {recovery}; a very narrow layer is seen at all "
+        "from α = {weak} on."
     )
     simulation = Simulation(
         "Run AMP",
@@ -108,7 +108,7 @@ class AIMExplorer(Explorer):
             (
                 line("identity", "no change", "muted", "dash", 1.4),
                 line("first", "denoiser", "vermillion", width=2.8),
-                line("second", "denoiser, second bulk", "purple", width=2.8),
+                line("second", "denoiser, second bulk", "purple", "dashdot", 2.8),
             ),
             height=220,
         ),
