@@ -54,6 +54,10 @@ def interaction_error(
     InteractionError
         ``(value, standard_error)``.
     """
+    if not callable(getattr(fit, "interaction", None)):
+        raise TypeError(f"fit must have a method interaction(x, y), got {fit!r}")
+    if not isinstance(model, AttentionModel):
+        raise TypeError(f"model must be an AttentionModel, got {model!r}")
     check_choice("method", method, ("monte_carlo", "quadrature"))
     if method == "quadrature":
         return InteractionError(_quadrature(fit, model), 0.0)

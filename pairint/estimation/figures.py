@@ -100,18 +100,19 @@ def matrix_figure(fit: InteractionRegressor, model: AttentionModel) -> Figure:
 def risk_figure(fit: InteractionRegressor, noise_std: float) -> Figure:
     """The empirical risk step by step, in units of the noise variance."""
     figure, axes = subplots(1, 3.6)
-    excess = np.array([step["risk"] for step in fit.history_]) / noise_std**2
-    cells = np.array([step["n_intervals"] for step in fit.history_], dtype=int)
-    steps = np.arange(1, len(excess) + 1)
-    for index, k in enumerate(dict.fromkeys(cells)):
-        chosen = cells == k
+    cells = dict.fromkeys(int(step["n_intervals"]) for step in fit.history_)
+    colors = dict(zip(cells, CYCLE, strict=False))
+    labelled: set[int] = set()
+    for number, step in enumerate(fit.history_):
+        k = int(step["n_intervals"])
         axes.plot(
-            steps[chosen],
-            excess[chosen],
-            marker=MARKERS[index % len(MARKERS)],
-            color=CYCLE[index % len(CYCLE)],
-            label=f"$K = {k}$",
+            [number, number + 1],
+            np.array([step["risk_before"], step["risk"]]) / noise_std**2,
+            marker=MARKERS[list(cells).index(k) % len(MARKERS)],
+            color=colors[k],
+            label=f"$K = {k}$" if k not in labelled else None,
         )
+        labelled.add(k)
     axes.axhline(1.0, color=INK, linestyle="--", label="noise variance")
     axes.set(
         title="Empirical risk, step by step",
@@ -167,7 +168,7 @@ def tail_figure(
     """Fits with and without the penalty: nearly empty cells in the tails."""
     figure, axes = subplots(1, 3.8)
     scores = np.asarray(model.scores(X))
-    off_diagonal = scores[:, ~np.eye(scores.shape[1], dtype=bool)]
+    off_diagonal = scores[:, ~np.eye(scores.shape[1], dtype=bool)].ravel()
     u = np.linspace(off_diagonal.min(), off_diagonal.max(), 900)
     axes.plot(u, model.activation(u), color=INK, linewidth=3.5, alpha=0.35, label="truth")
     for penalty, color in zip(penalties, CYCLE, strict=False):

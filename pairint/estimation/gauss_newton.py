@@ -170,11 +170,12 @@ def levenberg_marquardt(
             # Either converged, or no damped step decreases the objective: a stationary point to rounding.
             converged = True
             break
-        state = trial
+        before, state = state, trial
         history.append(
             {
                 "iteration": float(iteration),
                 "n_intervals": float(space.n_intervals),
+                "risk_before": before.inner.residual / n_rows,
                 "risk": state.inner.residual / n_rows,
                 "damping": damping,
                 "predicted_decrease": predicted / n_rows,

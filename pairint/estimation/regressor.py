@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from pairint.backend import array_namespace, to_host
+from pairint.backend import array_namespace, to_device, to_host
 from pairint.estimation.gauss_newton import OuterState, levenberg_marquardt, score_range
 from pairint.estimation.initial import linear_start, quadratic_start, random_start, truncated_factors
 from pairint.estimation.inner import normal_equations, solve_inner
@@ -50,7 +50,7 @@ class _PairwiseRegressor(RegressorMixin, BaseEstimator):
         self._check_fitted()
         X = check_tokens(X, self.n_features_in_)
         xp = array_namespace(X)
-        matrix = xp.asarray(self.matrix_)
+        matrix = to_device(self.matrix_, X)
         n_tokens = X.shape[1]
         diagonal = xp.arange(n_tokens)
         result = xp.empty(X.shape[:2])
@@ -80,7 +80,7 @@ class _PairwiseRegressor(RegressorMixin, BaseEstimator):
                 raise ValueError(
                     f"{name} must have shape (..., {self.n_features_in_}), got {tuple(value.shape)}"
                 )
-        return self.activation_(xp.sum((x @ xp.asarray(self.matrix_)) * y, axis=-1))
+        return self.activation_(xp.sum((x @ to_device(self.matrix_, x)) * y, axis=-1))
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "activation_"):
@@ -142,7 +142,8 @@ class InteractionRegressor(_PairwiseRegressor):
     noise_std_ : float
         Estimate of the noise's standard deviation, corrected for the fitted parameters.
     history_ : list of dict
-        One entry per accepted step: ``stage``, ``iteration``, ``n_intervals``, ``risk``, ``damping``.
+        One entry per accepted step: ``stage`` (0 is coarse, on a subsample), ``iteration``,
+        ``n_intervals``, ``risk_before``, ``risk``, ``damping``, ``predicted_decrease``.
     n_iter_ : int
         Number of accepted steps.
     converged_ : bool
@@ -333,7 +334,7 @@ class OracleRegressor(_PairwiseRegressor):
         degree, n_intervals, penalty = _check_spline_parameters(self.degree, self.n_intervals, self.penalty)
         n_rows = Y.shape[0] * Y.shape[1]
         _check_enough_data(n_rows, (n_intervals or 1) + degree, Y.shape[0])
-        left, right = xp.asarray(matrix), xp.eye(d)
+        left, right = to_device(matrix, X), xp.eye(d)
         lower, upper = score_range(X, left, right)
         selection = None
         if n_intervals is None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-__all__ = ["EXPERIMENT"]
+__all__ = ["EXPERIMENT", "decomposition_figure"]
 
 _SETTINGS: dict[str, Any] = {
     "dimensions": [1, 5, 30],
@@ -77,6 +77,66 @@ def _draw(table: DataFrame) -> Figure:
         exponents = {d: 2 * beta / (2 * beta + 1) for d, beta in zip(part["d"], part["beta"], strict=True)}
         learning_curves.draw_lines(axes, part, "d", "$d$", exponents)
         axes.set_title(f"Error against samples: {titles[selection]}")
+    return figure
+
+
+def decomposition_figure(table: DataFrame, selection: str = "auto") -> Figure:
+    """Draw what the matrix costs: the error of the fit minus the oracle's, on the same data.
+
+    Beside it the price ``sigma^2 (2 d r - r^2 - 1) (N - 1) / (M N)`` of as many parameters, each seen through
+    the least visible direction: an upper guide, not a fit.
+    """
+    from pairint.style import picture
+
+    return picture(_draw_decomposition)(table[table["selection"] == selection])
+
+
+def _draw_decomposition(table: DataFrame) -> Figure:
+    from pairint.statistics import summarize
+    from pairint.style import COLORS, CYCLE, INK, MARKERS, subplots
+
+    figure, (left, right) = subplots(2, 4.2)
+    keys = ["d", "rank", "n_tokens", "noise_std", "n_samples", "replicate"]
+    wide = table.pivot_table(index=keys, columns="estimator", values="error").dropna().reset_index()
+    wide["matrix"] = wide["fit"] - wide["oracle"]
+    largest = wide["d"].max()
+    for index, (d, part) in enumerate(wide.groupby("d")):
+        color, marker = CYCLE[index % len(CYCLE)], MARKERS[index % len(MARKERS)]
+        points = summarize(part, "n_samples", y="matrix")
+        yerr = [points["mean"] - points["low"], points["high"] - points["mean"]]
+        left.errorbar(
+            points["n_samples"], points["mean"], yerr=yerr, color=color, marker=marker, label=f"$d = {d}$"
+        )
+        first = part.iloc[0]
+        parameters = first["rank"] * (2 * d - first["rank"]) - 1
+        price = first["noise_std"] ** 2 * parameters * (first["n_tokens"] - 1) / first["n_tokens"]
+        left.plot(points["n_samples"], price / points["n_samples"], color=color, linestyle=":")
+    left.plot([], [], color=INK, linestyle=":", label="price of the parameters")
+    left.set(
+        title="What the matrix costs",
+        xlabel="number of samples $M$",
+        ylabel="error of the fit minus the oracle's",
+        xscale="log",
+        yscale="log",
+    )
+    left.legend()
+    part = wide[wide["d"] == largest]
+    shown = (
+        ("fit", "fit", "blue"),
+        ("oracle", "oracle: the function", "green"),
+        ("matrix", "the matrix", "orange"),
+    )
+    for (column, label, color), marker in zip(shown, MARKERS, strict=False):
+        points = summarize(part, "n_samples", y=column)
+        right.plot(points["n_samples"], points["mean"], color=COLORS[color], marker=marker, label=label)
+    right.set(
+        title=f"The two terms, $d = {largest}$",
+        xlabel="number of samples $M$",
+        ylabel="squared error",
+        xscale="log",
+        yscale="log",
+    )
+    right.legend()
     return figure
 
 
