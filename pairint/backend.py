@@ -63,8 +63,9 @@ def to_host(x: Any) -> Any:
 
 
 def to_device(x: Any, like: Any) -> Any:
-    """Return ``x`` as an array of the library (and on the device) of ``like``."""
-    return array_namespace(like).asarray(x)
+    """Return ``x`` as an array of the library of ``like`` (no copy when it is one already)."""
+    xp = array_namespace(like)
+    return to_host(x) if xp is np else xp.asarray(x)
 
 
 @functools.cache

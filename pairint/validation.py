@@ -44,7 +44,11 @@ def check_real(
 
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:
     """Return ``value`` if it is one of ``choices``, or raise listing them."""
-    if value not in choices:
+    try:
+        known = value in choices
+    except (TypeError, ValueError):  # an array, or something that cannot be a key
+        known = False
+    if not known:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}")
     return value
 
@@ -79,14 +83,17 @@ def check_array(
         If the shape is wrong or an entry is not finite.
     """
     xp = array_namespace(value)
-    array = xp.asarray(value)
+    try:
+        array = xp.asarray(value)
+    except (TypeError, ValueError) as error:  # rows of different lengths, for example
+        raise ValueError(f"{name} must be an array of real numbers, got {_shortened(value)}: {error}") from error
     kind = getattr(array.dtype, "kind", "f")  # strict array-API dtypes have no kind
     if kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     if kind != "f":
         array = xp.asarray(array, dtype=xp.float64)
-    elif copy:
-        array = xp.asarray(array, copy=True)
+    elif copy:  # NumPy 1 and CuPy 13 have no asarray(copy=...)
+        array = array.copy() if hasattr(array, "copy") else xp.asarray(array, copy=True)
     if shape is not None:
         wanted = "(" + ", ".join("any" if s is None else str(s) for s in shape) + ")"
         matches = array.ndim == len(shape) and all(
@@ -108,9 +115,11 @@ def check_rng(rng: Any) -> np.random.Generator:
     """Return a NumPy Generator from a Generator, a SeedSequence, an int seed or ``None``."""
     if isinstance(rng, np.random.Generator):
         return rng
-    if rng is None or isinstance(rng, np.random.SeedSequence | numbers.Integral):
+    if rng is None or isinstance(rng, np.random.SeedSequence):
         return np.random.default_rng(rng)
-    raise TypeError(f"rng must be a numpy.random.Generator, a SeedSequence, an int or None; got {rng!r}")
+    if isinstance(rng, numbers.Integral) and not isinstance(rng, bool):
+        return np.random.default_rng(check_integer("rng", rng, 0))
+    raise TypeError(f"rng must be a numpy.random.Generator, a SeedSequence, an int >= 0 or None; got {rng!r}")
 
 
 def _check_range(name, value, minimum, maximum, exclusive_minimum, exclusive_maximum):
@@ -124,3 +133,8 @@ def _check_range(name, value, minimum, maximum, exclusive_minimum, exclusive_max
     if maximum is not None:
         parts.append(f"{'<' if exclusive_maximum else '<='} {maximum}")
     raise ValueError(f"{name} must be {' and '.join(parts)}, got {value}")
+
+
+def _shortened(value: Any, length: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= length else text[:length] + "..."

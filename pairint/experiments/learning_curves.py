@@ -129,6 +129,7 @@ def check_settings(settings: dict[str, Any], largest_smoothness: float) -> None:
     for key in ("n_samples", "dimensions", "smoothness", "selections"):
         if key in settings and (not isinstance(settings[key], Sequence) or len(settings[key]) == 0):
             raise ValueError(f"{key} must be a list with at least one value, got {settings[key]!r}")
+    check_integer("rank", settings["rank"], 1)
     for value in settings["n_samples"]:
         check_integer("n_samples", value, 100, 10_000_000)
     for value in settings["dimensions"]:
@@ -139,7 +140,6 @@ def check_settings(settings: dict[str, Any], largest_smoothness: float) -> None:
         check_choice("selections", value, ("rule", "auto"))
     check_integer("replicates", settings["replicates"], 1)
     check_integer("n_tokens", settings["n_tokens"], 2)
-    check_integer("rank", settings["rank"], 1)
     check_real("noise_std", settings["noise_std"], 0.0)
     check_real("constant", settings["constant"], 0.0, exclusive_minimum=True)
 

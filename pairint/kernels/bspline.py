@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairint.backend import array_namespace
+from pairint.validation import check_choice, check_integer
 
 __all__ = [
     "bspline_pieces",
@@ -61,8 +62,9 @@ def bspline_pieces(degree: int, derivative: int = 0) -> NDArray[np.float64]:
         Entry ``[l, p]`` is the coefficient of ``t**p`` in the piece of ``B_{k+l}`` on cell ``k``
         (Cox-de Boor recursion, carried out on polynomials).
     """
+    degree = check_integer("degree", degree, 0)
     table = _pieces(degree)
-    for _ in range(derivative):
+    for _ in range(check_integer("derivative", derivative, 0)):
         powers = np.arange(1, degree + 1)
         table = np.concatenate([table[:, 1:] * powers, np.zeros((degree + 1, 1))], axis=1)
     return table
@@ -82,8 +84,8 @@ def local_coordinates(u: Any, lower: float, upper: float, n_intervals: int) -> t
     scale = n_intervals / (upper - lower)
     position = (u - lower) * scale
     inside = xp.clip(position, 0.0, float(n_intervals))
-    cell = xp.minimum(xp.floor(inside).astype(xp.int64), n_intervals - 1)
-    return cell, inside - cell, position - inside
+    start = xp.clip(xp.floor(inside), 0.0, n_intervals - 1.0)  # the right end belongs to the last cell
+    return xp.asarray(start, dtype=xp.int64), inside - start, position - inside
 
 
 def local_powers(t: Any, degree: int) -> Any:
@@ -100,6 +102,10 @@ def piecewise_coefficients(coefficients: Any, degree: int) -> Any:
     """Turn B-spline coefficients, shape ``(K + s,)``, into polynomials per cell, shape ``(K, s + 1)``."""
     xp = array_namespace(coefficients)
     n_intervals = coefficients.shape[0] - degree
+    if n_intervals < 1:
+        raise ValueError(
+            f"coefficients must hold at least degree + 1 = {degree + 1} numbers, got {coefficients.shape[0]}"
+        )
     windows = coefficients[xp.arange(n_intervals)[:, None] + xp.arange(degree + 1)[None, :]]
     return windows @ xp.asarray(bspline_pieces(degree))
 
@@ -116,6 +122,7 @@ def evaluate_pieces(u: Any, polynomials: Any, lower: float, upper: float, deriva
         The interval.
     derivative : {0, 1}
     """
+    check_choice("derivative", derivative, (0, 1))
     n_intervals, order = polynomials.shape
     cell, t, beyond = local_coordinates(u, lower, upper, n_intervals)
     value = polynomials[cell, order - 1]
@@ -139,6 +146,9 @@ def refinement_matrix(n_intervals: int, degree: int, factor: int) -> NDArray[np.
     ndarray, shape (factor * K + s, K + s)
         ``R`` with ``B_coarse(u) = R' B_fine(u)``; hence ``Gram_coarse = R' Gram_fine R``.
     """
+    n_intervals = check_integer("n_intervals", n_intervals, 1)
+    degree = check_integer("degree", degree, 0)
+    factor = check_integer("factor", factor, 1)
     mask = np.ones(1)
     for _ in range(degree + 1):
         mask = np.convolve(mask, np.ones(factor))

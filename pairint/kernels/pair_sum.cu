@@ -26,7 +26,8 @@ extern "C" __global__ void pair_basis_sum(const double* scores, const double* pi
     for (int j = 0; j < n_tokens; ++j) {
         if (j == self) continue;
         const double position = (u[j] - lower) * scale;
-        const double inside = position < 0.0 ? 0.0 : (position > n_intervals ? (double)n_intervals : position);
+        // Written so that NaN goes to cell 0: it spoils its own row, and no memory outside it.
+        const double inside = position > 0.0 ? (position < n_intervals ? position : (double)n_intervals) : 0.0;
         int cell = (int)inside;
         if (cell > n_intervals - 1) cell = n_intervals - 1;
         const double t = inside - cell;

@@ -74,6 +74,10 @@ def spline_activation(
     space = SplineSpace(-bound, bound, n_intervals, degree)
     coefficients = np.zeros(space.dimension)
     coefficients[degree:n_intervals] = check_rng(rng).standard_normal(n_intervals - degree)
+    if degree == 1:  # its slope does not vanish at the ends, and would continue: one empty cell more there
+        width = space.width
+        space = SplineSpace(-bound - width, bound + width, n_intervals + 2, degree)
+        coefficients = np.pad(coefficients, 1)
     peak = np.abs(space.spline(coefficients)(np.linspace(-bound, bound, 2001))).max()
     return space.spline(coefficients / peak)
 
@@ -180,7 +184,7 @@ class ReLU:
     def derivative(self, u: Any) -> Any:
         """Return the unit step (zero at the kink)."""
         xp = array_namespace(u)
-        return xp.where(xp.asarray(u) > 0, 1.0, 0.0)
+        return xp.asarray(xp.asarray(u) > 0, dtype=xp.float64)
 
 
 @dataclass(frozen=True)

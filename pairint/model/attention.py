@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.backend import array_namespace
+from pairint.backend import array_namespace, to_host
 from pairint.model.activations import Activation
 from pairint.model.noise import GaussianNoise, Noise
 from pairint.model.tokens import TokenLaw, score_bound
@@ -34,7 +34,7 @@ class AttentionModel:
     activation : Activation
         The function ``phi``.
     matrix : array_like, shape (d, d)
-        The interaction matrix ``A``.
+        The interaction matrix ``A``; kept on the host, and copied to where the tokens are.
     tokens : TokenLaw
         The law of the tokens, of the same dimension.
     noise : Noise, optional
@@ -53,7 +53,7 @@ class AttentionModel:
             raise TypeError(f"tokens must be a TokenLaw, got {self.tokens!r}")
         if not isinstance(self.noise, Noise):
             raise TypeError(f"noise must be a Noise, got {self.noise!r}")
-        matrix = check_array("matrix", self.matrix, (self.tokens.d, self.tokens.d), copy=True)
+        matrix = np.array(to_host(check_array("matrix", self.matrix, (self.tokens.d, self.tokens.d))))
         matrix.flags.writeable = False
         object.__setattr__(self, "matrix", matrix)
 

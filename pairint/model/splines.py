@@ -85,12 +85,22 @@ class SplineSpace:
         return (difference.T @ difference).toarray()
 
     def coarsen(self, factor: int) -> tuple[SplineSpace, NDArray[np.float64]]:
-        """Return the space on ``K / factor`` cells and the matrix that embeds it in this one."""
+        """Return the space on ``K / factor`` cells and the matrix that embeds it in this one.
+
+        Raises
+        ------
+        ValueError
+            If ``factor`` does not divide ``K``.
+        """
+        factor = check_integer("factor", factor, 1)
+        if self.n_intervals % factor:
+            raise ValueError(f"factor must divide n_intervals = {self.n_intervals}, got {factor}")
         coarse = SplineSpace(self.lower, self.upper, self.n_intervals // factor, self.degree)
         return coarse, refinement_matrix(coarse.n_intervals, self.degree, factor)
 
     def scaled(self, factor: float) -> SplineSpace:
         """Return the space on the interval multiplied by ``factor > 0``."""
+        factor = check_real("factor", factor, 0.0, exclusive_minimum=True)
         return SplineSpace(self.lower * factor, self.upper * factor, self.n_intervals, self.degree)
 
     def spline(self, coefficients: Any) -> Spline:
@@ -98,7 +108,7 @@ class SplineSpace:
         return Spline(self, coefficients)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Spline:
     """One function of a :class:`SplineSpace`; call it, or its ``derivative``, on arrays of any shape."""
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from pairint.backend import to_host
 from pairint.validation import check_array, check_integer, check_real, check_rng
 
 __all__ = [
@@ -213,7 +214,7 @@ class PermutedPoints(TokenLaw):
     conditionally_iid = False
 
     def __post_init__(self) -> None:
-        points = check_array("points", self.points, (None, None), copy=True)
+        points = np.array(to_host(check_array("points", self.points, (None, None))))
         if points.shape[0] < 2 or points.shape[1] < 1:
             raise ValueError(f"points must hold at least 2 points, d >= 1; got shape {points.shape}")
         points.flags.writeable = False
