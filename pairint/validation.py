@@ -86,7 +86,8 @@ def check_array(
     try:
         array = xp.asarray(value)
     except (TypeError, ValueError) as error:  # rows of different lengths, for example
-        raise ValueError(f"{name} must be an array of real numbers, got {_shortened(value)}: {error}") from error
+        message = f"{name} must be an array of real numbers, got {_shortened(value)}: {error}"
+        raise ValueError(message) from error
     kind = getattr(array.dtype, "kind", "f")  # strict array-API dtypes have no kind
     if kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")

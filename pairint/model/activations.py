@@ -141,12 +141,11 @@ class RoughActivation:
         gamma = self.beta - m
         frequencies = self.frequencies
         heights = self._amplitudes * frequencies**m
-        # For each separation delta the seminorm is at most sum_k heights min(2, frequency delta) / delta^gamma,
-        # piecewise convex or monotone between the breakpoints 2 / frequency: evaluate it there.
+        # Over a separation delta the increment is at most sum_k heights min(2, frequency delta): concave in
+        # delta, and zero at 0. Between breakpoints 2 / frequency, a factor 2 apart, its ratio to delta^gamma
+        # therefore exceeds the value at the left one by at most 2^(1 - gamma).
         delta = 2.0 / frequencies
         ratios = np.minimum(2.0, frequencies[None, :] * delta[:, None]) @ heights / delta**gamma
-        # The numerator is concave and vanishes at 0, so between breakpoints (a factor 2 apart) the ratio
-        # exceeds its value at the left one by at most 2^(1 - gamma).
         return float(2.0 ** (1 - gamma) * ratios.max())
 
     def __call__(self, u: Any) -> Any:
