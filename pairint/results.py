@@ -52,6 +52,9 @@ __all__ = [
 ]
 
 FORMAT = 1  # of cell files and of provenance records
+#: Flushing a file takes milliseconds. Shorter cells are not worth it: should the power fail before the
+#: system writes them, their files are missing or fail their checksum, and they are computed again.
+FLUSH_SECONDS = 0.1
 TABLE, PROVENANCE, SUMS = "table.csv", "provenance.json", "SHA256SUMS"
 
 
@@ -63,8 +66,16 @@ class FolderInUse(ResultsError):
     """Another run is at work on this folder."""
 
 
-def write_atomic(path: Path, text: str) -> None:
+def write_atomic(path: Path, text: str, *, flush: bool = True) -> None:
     """Write a text file so that a reader sees it whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made when needed.
+    text : str
+    flush : bool
+        Wait until the disk has it: then it outlives a power cut too, not only the death of the process.
 
     Raises
     ------
@@ -78,7 +89,8 @@ def write_atomic(path: Path, text: str) -> None:
         with open(temporary, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            if flush:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -167,7 +179,8 @@ class CellStore:
     def write(self, cell: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
         """Store a finished cell (its rows, times and environment) and return its record."""
         record = self.record(cell, result)
-        write_atomic(self.path(cell), json.dumps({**record, "sha256": _checksum(record)}))
+        text = json.dumps({**record, "sha256": _checksum(record)})
+        write_atomic(self.path(cell), text, flush=result["seconds"] >= FLUSH_SECONDS)
         self.failure_path(cell).unlink(missing_ok=True)
         return record
 

@@ -223,7 +223,15 @@ def mean_interval(values: Any, level: float = 0.95) -> tuple[float, float, float
     return mean, mean - half, mean + half
 
 
-def summarize(table: DataFrame, by: str | Sequence[str], y: str = "error") -> DataFrame:
+def summarize(
+    table: DataFrame,
+    by: str | Sequence[str],
+    y: str = "error",
+    *,
+    level: float = 0.95,
+    n_resamples: int = 2000,
+    rng: Any = 0,
+) -> DataFrame:
     """Summarise the replicates of each point of a figure.
 
     Parameters
@@ -233,27 +241,52 @@ def summarize(table: DataFrame, by: str | Sequence[str], y: str = "error") -> Da
         The columns that tell the points apart.
     y : str
         The column of values; missing ones are counted, not summarised.
+    level, n_resamples, rng
+        Of the bootstrap interval of the mean; see :func:`fit_slope`.
 
     Returns
     -------
     DataFrame
-        The columns ``by``, then ``mean``, ``std`` (one less in the denominator), ``sem`` (standard
-        error of the mean), ``median``, ``q10``, ``q90``, ``n`` and ``missing``.
+        The columns ``by``, then ``mean``, its interval ``low`` to ``high`` (missing with a single
+        value), ``std`` (one less in the denominator), ``sem`` (standard error of the mean), ``median``,
+        ``q10``, ``q90``, ``n`` and ``missing``, in order of appearance.
+
+    Notes
+    -----
+    The interval resamples the values, so that it stays positive where they are, as error bars on log
+    axes must; its levels are expanded as in :func:`fit_slope`.
     """
+    import pandas as pd
+
     by = [by] if isinstance(by, str) else list(by)
     _check_columns(table, [*by, y])
-    groups = table.groupby(by, sort=False, dropna=False)[y]
-    summary = groups.agg(
-        mean="mean",
-        std="std",
-        sem="sem",
-        median="median",
-        q10=lambda values: values.quantile(0.1),
-        q90=lambda values: values.quantile(0.9),
-        n="count",
-        missing=lambda values: int(values.isna().sum()),
-    )
-    return summary.reset_index()
+    rng = check_rng(rng)
+    rows = []
+    for key, group in table.groupby(by, sort=False, dropna=False):
+        values = group[y].dropna().to_numpy(dtype=float)
+        n = len(values)
+        low, high = np.nan, np.nan
+        if n > 1:
+            means = values[rng.integers(n, size=(n_resamples, n))].mean(axis=1)
+            low, high = np.quantile(means, _expanded_levels(level, n))
+        std = values.std(ddof=1) if n > 1 else np.nan
+        q10, median, q90 = np.quantile(values, [0.1, 0.5, 0.9]) if n else [np.nan] * 3
+        rows.append(
+            {
+                **dict(zip(by, key, strict=True)),
+                "mean": values.mean() if n else np.nan,
+                "low": low,
+                "high": high,
+                "std": std,
+                "sem": std / np.sqrt(n) if n > 1 else np.nan,
+                "median": median,
+                "q10": q10,
+                "q90": q90,
+                "n": n,
+                "missing": len(group) - n,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def _check_columns(table: DataFrame, wanted: Sequence[str]) -> None:

@@ -89,6 +89,15 @@ class TestCells:
         with pytest.raises(ResultsError, match="another cell"):
             store.read({**CELL, "replicate": 1})
 
+    @pytest.mark.parametrize(("seconds", "flushes"), [(0.01, 0), (1.0, 1)])
+    def test_cells_worth_it_are_flushed_before_they_are_renamed(self, store, monkeypatch, seconds, flushes):
+        calls = []
+        fsync, replace = os.fsync, os.replace
+        monkeypatch.setattr(os, "fsync", lambda *a: (calls.append("fsync"), fsync(*a)))
+        monkeypatch.setattr(os, "replace", lambda *a: (calls.append("replace"), replace(*a)))
+        store.write(CELL, {**RESULT, "seconds": seconds})
+        assert calls == ["fsync"] * flushes + ["replace"]
+
     def test_success_clears_the_failure(self, store):
         path = store.write_failure(CELL, "Traceback: no")
         assert json.loads(path.read_text())["traceback"] == "Traceback: no"

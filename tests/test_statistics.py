@@ -126,8 +126,23 @@ class TestTables:
         assert summary["mean"].to_numpy() == pytest.approx(np.nanmean(values, 1))
         assert summary["std"].to_numpy() == pytest.approx(np.nanstd(values, 1, ddof=1))
         assert summary["median"].to_numpy() == pytest.approx(np.nanmedian(values, 1))
-        assert (summary["q10"] <= summary["median"]).all()
+        assert summary["sem"].to_numpy() == pytest.approx(summary["std"] / np.sqrt(summary["n"]))
+        for left, right in [("low", "mean"), ("mean", "high"), ("q10", "median")]:
+            assert (summary[left] < summary[right]).all()
         assert (summary["median"] <= summary["q90"]).all()
+
+    def test_the_interval_of_the_mean_covers(self):
+        rng = np.random.default_rng(9)
+        table = pd.DataFrame([{"t": t, "error": e} for t in range(400) for e in rng.gamma(3.0, size=20)])
+        summary = summarize(table, "t", n_resamples=500)
+        hits = ((summary["low"] <= 3) & (summary["high"] >= 3)).mean()
+        assert 0.90 <= hits <= 0.98
+        assert (summary["low"] > 0).all()
+
+    def test_a_single_value_has_no_interval(self):
+        (row,) = summarize(pd.DataFrame({"t": [1], "error": [2.0]}), "t").to_dict("records")
+        assert (row["mean"], row["median"], row["n"]) == (2.0, 2.0, 1)
+        assert np.isnan([row["low"], row["high"], row["std"], row["sem"]]).all()
 
 
 class TestMean:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pairint import experiments, provenance, sweep
@@ -73,7 +74,7 @@ class TestStored:
                 where = json.dumps({"experiment": name, "cell": cells[key], "column": column})
                 if old[column].isna().all():
                     assert column not in new or new[column].isna().all(), where
-                elif np.issubdtype(old[column].dtype, np.number):
+                elif pd.api.types.is_numeric_dtype(old[column]):
                     np.testing.assert_allclose(
                         new[column].astype(float), old[column].astype(float), rtol=tolerance, err_msg=where
                     )
