@@ -283,9 +283,9 @@ def lower_bound(
     * :math:`M N e_k / (2 \sigma^2)` for exchangeable tokens (Jensen);
     * :math:`M N e_k / (2 \sigma^2 (N-1))` (an equality) for tokens that are independent and symmetric
       given Theta, with odd bumps: the number of tokens disappears;
-    * :math:`M N [\bar e + (N-2) (a h^{\beta+1} \|\Psi\|_\infty V)^2 / K] / (2 \sigma^2 (N-1))` on average over
-      the bumps, if the density of the score given the first token (and Theta) has variation at most V
-      on the interval, with bumps of mean zero: the number of tokens disappears as long as
+    * :math:`M N [\bar e + (N-2) (a h^{\beta+1} \|\Psi\|_\infty V)^2 / K] / (2 \sigma^2 (N-1))`, on average
+      over the bumps, if the density of the score given the first token (and Theta) has variation at
+      most V on the interval, with bumps of mean zero: the number of tokens disappears as long as
       :math:`N h^2` stays bounded.
 
     Assouad: :math:`\tfrac12 \sum_k e_k \Phi(-\sqrt{KL_k/2})`. Fano, with a code of :math:`2^{K/8}` words at

@@ -34,4 +34,6 @@ def axes(columns: int = 1, height: float = 4.0, **kwargs: Any) -> tuple[Figure, 
     """Return a figure and its axes (one, or an array of them in a row)."""
     import matplotlib.pyplot as plt
 
-    return plt.subplots(1, columns, figsize=(7.0 if columns == 1 else 4.6 * columns, height), **kwargs)
+    # A page is seven to eight inches wide: wider figures are shown with smaller letters.
+    width = {1: 7.0, 2: 8.4}.get(columns, 3.1 * columns)
+    return plt.subplots(1, columns, figsize=(width, height), **kwargs)
