@@ -14,9 +14,9 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
-from cuda_tools import EmulatedKernel
+from cuda_tools import EmulatedKernel, compiler
 
-__all__ = ["install", "ndarray"]
+__all__ = ["compiler", "install", "ndarray", "transfers"]
 
 #: Sizes of the arrays that were brought to the host since :func:`install`.
 transfers: list[int] = []
