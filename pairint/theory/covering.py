@@ -82,7 +82,7 @@ def log_cover_interactions(
     of K equal cells, bounded by B; A of rank <= r. Half of the accuracy goes to p, the other half, through
     :func:`markov_lipschitz`, to A:
 
-    .. math:: (Ks + 1) \log(1 + 4B/\epsilon) + 2dr \log(1 + 8 s^2 K B \kappa / \epsilon)
+    .. math:: (Ks + 1) \log(1 + 4B/\epsilon) + 2dr \log(1 + 8 s^2 K B \chi / \epsilon)
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def log_cover_interactions(
     sup_bound : float
         B > 0.
     support_ratio : float
-        kappa >= 1: squared ratio of the circumscribed and the inscribed radius of the convex hull of the
+        chi >= 1: squared ratio of the circumscribed and the inscribed radius of the convex hull of the
         tokens' support (1 for a sphere or a ball, d for a cube).
     """
     support_ratio = check_real("support_ratio", support_ratio, 1)
