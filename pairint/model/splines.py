@@ -62,7 +62,7 @@ class SplineSpace:
     def design(self, u: Any) -> Any:
         """Return the basis at the points ``u``, shape ``(n,)``, as an array ``(n, K + s)``."""
         xp = array_namespace(u)
-        u = xp.asarray(u)
+        u = check_array("u", u, (None,))
         cell, t, beyond = local_coordinates(u, self.lower, self.upper, self.n_intervals)
         powers = local_powers(t, self.degree)
         values = powers @ xp.asarray(bspline_pieces(self.degree).T)
@@ -78,7 +78,7 @@ class SplineSpace:
 
     def difference_penalty(self, order: int = 2) -> NDArray[np.float64]:
         """Return ``D'D`` for the differences ``D`` of the given order between neighbouring coefficients."""
-        order = min(order, self.dimension - 1)
+        order = min(check_integer("order", order, 1), self.dimension - 1)
         stencil = np.diff(np.eye(order + 1), n=order, axis=0)[0]  # (1, -2, 1) up to sign for order 2
         n_rows = self.dimension - order
         difference = sparse.diags_array(stencil, offsets=range(order + 1), shape=(n_rows, self.dimension))
@@ -117,7 +117,7 @@ class Spline:
     _polynomials: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        coefficients = check_array("coefficients", self.coefficients, (self.space.dimension,))
+        coefficients = check_array("coefficients", self.coefficients, (self.space.dimension,), copy=True)
         object.__setattr__(self, "coefficients", coefficients)
         object.__setattr__(self, "_polynomials", piecewise_coefficients(coefficients, self.space.degree))
 
