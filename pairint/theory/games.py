@@ -71,9 +71,11 @@ def guessing_game(
     n_games = check_integer("n_games", n_games, 2)
     rng = check_rng(rng)
     largest = int(sizes.max())
-    shift = np.stack(
-        [aggregate_pairs(difference, tokens.sample(largest, n_tokens, rng), matrix) for _ in range(n_games)]
+    X = tokens.sample(n_games * largest, n_tokens, rng)
+    shift = np.concatenate(
+        [aggregate_pairs(difference, part, matrix) for part in np.array_split(X, n_games // 50 + 1)]
     )
+    shift = shift.reshape(n_games, largest, n_tokens)
     second = rng.integers(0, 2, n_games).astype(bool)
     residual = noise.sample(shift.shape, rng) + np.where(second[:, None, None], shift, 0.0)
     coin = rng.integers(0, 2, n_games).astype(bool)
