@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pairint import experiments, sweep
 from pairint._version import __version__
 from pairint.experiments.base import Claim, Experiment
+from pairint.progress import duration
 from pairint.results import ResultsError, load_provenance, load_results, stored_names
 
 if TYPE_CHECKING:
@@ -22,7 +24,19 @@ if TYPE_CHECKING:
 
     from pandas import DataFrame
 
-__all__ = ["Line", "build", "claims_of", "experiment_table", "number", "to_json", "to_markdown", "to_text"]
+__all__ = [
+    "Line",
+    "build",
+    "claims_of",
+    "experiment_table",
+    "number",
+    "presets_markdown",
+    "runs_markdown",
+    "summary",
+    "to_json",
+    "to_markdown",
+    "to_text",
+]
 
 
 @dataclass(frozen=True)
@@ -149,6 +163,7 @@ def number(value: float | None, digits: int = 4) -> str:
     return text.replace("-", "−")
 
 
+_COLUMNS = ("Paper", "Theory", "Ours [95 % interval]", "Tolerance", "Verdict")
 _RELATIONS = {"equal": "", "at most": "≤ ", "at least": "≥ "}
 
 
@@ -156,7 +171,7 @@ def _cells(claim: Claim) -> tuple[str, ...]:
     relation = _RELATIONS[claim.relation]
     ours = number(claim.ours)
     if claim.interval is not None and claim.ours is not None:
-        ours += f" [{number(claim.interval[0])}, {number(claim.interval[1])}]"
+        ours += f" [{number(claim.interval[0], 3)}, {number(claim.interval[1], 3)}]"
     paper = number(claim.published) if claim.published is None else relation + number(claim.published)
     theory = number(claim.expected) if claim.expected is None else relation + number(claim.expected)
     tolerance = number(claim.tolerance) if (claim.published, claim.expected) != (None, None) else "–"
@@ -178,12 +193,13 @@ def to_markdown(lines: Sequence[Line], *, commands: bool = True) -> str:
         parts.append(f"**{experiment.title}** ({experiment.source})\n")
         claims = [line.claim for line in group if line.claim is not None]
         if claims:
-            parts.append(
-                "| Quantity | Source | Paper | Theory | Ours [95 % interval] | Tolerance | Verdict |"
-            )
-            parts.append("|---|---|---|---|---|---|---|")
+            # A column of one value is no column: the heading says it already.
+            sources = len({claim.source for claim in claims}) > 1
+            header = ["Quantity", *["Source"] * sources, *_COLUMNS]
+            parts.append("| " + " | ".join(header) + " |")
+            parts.append("|---" * len(header) + "|")
             for claim in claims:
-                row = (claim.name, claim.source, *_cells(claim))
+                row = (claim.name, *[claim.source] * sources, *_cells(claim))
                 parts.append("| " + " | ".join(text.replace("|", "\\|") for text in row) + " |")
             parts.append("")
         problems = [line.problem for line in group if line.problem]
@@ -197,9 +213,54 @@ def to_markdown(lines: Sequence[Line], *, commands: bool = True) -> str:
     return "\n".join(parts)
 
 
+def summary(lines: Sequence[Line]) -> dict[str, int]:
+    """Count the verdicts, the most frequent first."""
+    verdicts = Counter(line.claim.verdict if line.claim else "not computed" for line in lines)
+    return dict(verdicts.most_common())
+
+
+def runs_markdown(folder: Path | str | None = None) -> str:
+    """Return a Markdown table of the stored runs, and where they ran, from their provenance."""
+    rows = [
+        "| Experiment | Preset | Cells | Computing time | Elapsed | Finished |",
+        "|---|---|---|---|---|---|",
+    ]
+    software, machines = [], []
+    for name in stored_names(folder):
+        record = load_provenance(name, folder)
+        rows.append(
+            f"| `{name}` | {record['preset']} | {record['cells']} | {duration(record['computing_seconds'])} "
+            f"| {duration(record['wall_seconds'])} | {record['last_cell'][:10]} |"
+        )
+        for place in record["environments"]:
+            libraries = (f"{library} {version}" for library, version in place["libraries"].items())
+            software.append(f"pairint {place['pairint']}, Python {place['python']}, {', '.join(libraries)}")
+            m = place["machine"]
+            machines.append(f"{m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB, {m['system']}")
+    if not software:
+        return "No results are stored."
+    rows.append("")
+    rows.extend(f"- Machine: {text}." for text in dict.fromkeys(machines))
+    rows.extend(f"- Software: {text}." for text in dict.fromkeys(software))
+    return "\n".join(rows)
+
+
+def presets_markdown() -> str:
+    """Return a Markdown table of the experiments: how many cells each preset has, how long they take."""
+    rows = ["| Experiment | What | Source | quick | full |", "|---|---|---|---|---|"]
+    for name in experiments.names():
+        experiment = experiments.get(name)
+        sizes = []
+        for preset in ("quick", "full"):
+            cells = len(sweep.plan(experiment, preset)[1])
+            sizes.append(f"{cells} cells, about {duration(experiment.expected_seconds[preset])}")
+        rows.append(f"| `{name}` | {experiment.title} | {experiment.source} | {sizes[0]} | {sizes[1]} |")
+    return "\n".join(rows)
+
+
 def to_text(claims: Sequence[Claim]) -> str:
     """Return claims as a plain table for a terminal."""
-    header = ("quantity", "paper", "theory", "ours [95 % interval]", "tolerance", "verdict")
+    header = ("quantity", *(name.lower() for name in _COLUMNS))
     rows = [header, *((claim.name, *_cells(claim)) for claim in claims)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     return "\n".join(

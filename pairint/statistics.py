@@ -103,7 +103,7 @@ def fit_slope(
     Notes
     -----
     The interval is the expanded percentile interval of Hesterberg (2015, The American Statistician
-    69, 371-386, section 5.4): quantiles of the bootstrap slopes at levels widened to make up for the
+    69, 371-386): quantiles of the bootstrap slopes at levels widened to make up for the
     factor sqrt((n-1)/n) and for the Student quantile, which matter at 5 to 20 replicates.
     """
     x = np.asarray(check_array("x", x, (None,)), dtype=float)

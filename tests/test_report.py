@@ -4,9 +4,11 @@ import dataclasses
 import json
 import math
 
+import numpy as np
 import pytest
 from engine_demo import demo
 
+import pairint
 from pairint import experiments, report, sweep
 from pairint.experiments.base import Claim
 
@@ -98,6 +100,40 @@ def test_markdown(only):
     assert "1 [−∞, ∞] | – | not published |" in rows[4]
     assert "Regenerate: `pairint x`" in text
     assert "Data: stored table." in text
+
+
+def test_one_source_needs_no_column(only):
+    only(demo())
+    text = report.to_markdown([LINES[1], LINES[1]])
+    assert "Source" not in text
+    assert "| error | – | ≤ 0.0002 |" in text
+
+
+def test_summary(only):
+    assert report.summary([*LINES, report.Line("demo", None, "", "why")]) == {
+        "reproduced; agrees with theory": 1,
+        "agrees with theory": 1,
+        "not published": 1,
+        "not computed": 1,
+    }
+
+
+def test_stored_runs(only, tmp_path):
+    only(demo())
+    assert report.runs_markdown(tmp_path) == "No results are stored."
+    sweep.execute(demo(), "full").store(folder=tmp_path)
+    row, empty, machine, software = report.runs_markdown(tmp_path).splitlines()[2:]
+    assert row.startswith("| `demo` | full | 24 | ")
+    assert empty == ""
+    assert machine.startswith("- Machine: ")
+    assert f"pairint {pairint.__version__}, " in software
+    assert f"numpy {np.__version__}, " in software
+
+
+def test_presets(only):
+    only(demo())
+    (row,) = report.presets_markdown().splitlines()[2:]
+    assert "| 8 cells, about 0.1 s | 24 cells, about 0.2 s |" in row
 
 
 def test_json_has_no_infinities(only):
