@@ -20,7 +20,7 @@ _FOLDER = Path(__file__).parent
 
 #: The book's theme gives the outputs of cells a light card in dark mode; these figures have their own.
 _PAGE_CSS = (
-    "html[data-theme] .bd-content div.cell_output .text_html:has(.pairint-explorer)"
+    "html[data-theme] .bd-content div.cell_output .output.text_html:has(.pairint-explorer)"
     "{background:none;padding:0;overflow:visible}"
     ".pairint-explorer{display:block;margin:1rem 0;scroll-margin-top:5rem}"
     ".pairint-explorer>figure{margin:0}.pairint-explorer>figure img{max-width:100%;height:auto}"

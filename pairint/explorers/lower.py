@@ -11,22 +11,23 @@ import numpy as np
 from pairint.explorers.base import Explorer, Numbers, Series, Simulation
 from pairint.explorers.panels import Axis, Panel, Parameter, line, points
 from pairint.model.noise import GaussianNoise
-from pairint.model.tokens import UniformCube
+from pairint.model.tokens import Sphere
 from pairint.theory import rates
-from pairint.theory.coercivity import product_density
 from pairint.theory.games import guessing_game
-from pairint.theory.lower import BumpFamily, bump_profile, guessing_error_bound, lower_bound
+from pairint.theory.lower import BumpFamily, LowerBound, bump_profile, guessing_error_bound, lower_bound
 
 __all__ = ["LowerBoundExplorer"]
 
-_SCORE_BOUND = 3.0
-_INTERVAL = (0.0, 2.0)
-_GRID = 401
+#: Tokens on the sphere of R^3 and A = I / sqrt 3: the score is uniform on [-sqrt 3, sqrt 3] (Archimedes).
+_SCORE_BOUND = math.sqrt(3.0)
+_DENSITY = 1 / (2 * _SCORE_BOUND)
+_INTERVAL = (0.0, _SCORE_BOUND)
+_GRID = 601
 _SAMPLES = (1e2, 1e8, 61)
-_COUNTS = np.unique(np.round(np.geomspace(1, 128, 34))).astype(int)
+_COUNTS = np.unique(np.round(np.geomspace(1, 1e7, 100))).astype(int)
+_FEWEST_SHOWN = 100
 _MOST_BUMPS = 64
 _WORD = (np.random.default_rng(3).random(_MOST_BUMPS) < 0.5).astype(int)
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
 _MOST_PAIRS, _GAMES = 30_000, 200
 _VERDICTS = {
     "few": "Fano needs at least 8 bumps",
@@ -35,16 +36,12 @@ _VERDICTS = {
 }
 
 
-def _density(u: Any) -> Any:
-    return product_density(u, _SCORE_BOUND)
-
-
 class LowerBoundExplorer(Explorer):
     """Bumps that differ too little to be seen, and the bound on every estimator that follows.
 
-    Tokens are uniform on a cube and the matrix has rank one with a single entry, so that scores lie in
-    [-3, 3]; bumps fill [0, 2] (and are mirrored when odd). The bounds are those of
-    :func:`pairint.theory.lower.lower_bound`.
+    Tokens are independent and uniform on the sphere of R^3 and the matrix is proportional to the identity, so
+    that the score is uniform on [-sqrt 3, sqrt 3]; bumps fill the positive half (and are mirrored when odd).
+    The bounds are those of :func:`pairint.theory.lower.lower_bound`.
     """
 
     name = "lower"
@@ -104,7 +101,7 @@ class LowerBoundExplorer(Explorer):
         Panel(
             "bumps",
             "The bound against the number of bumps",
-            Axis("number of bumps K", "log", (1, 128)),
+            Axis("number of bumps K", "log"),
             Axis("squared L²(ρ) error", "log"),
             (
                 line("assouad", "Assouad", "blue", width=2.6),
@@ -135,63 +132,57 @@ class LowerBoundExplorer(Explorer):
         for k in range(5):
             for key in profiles:
                 # The constant is slope^alpha span^(1 - alpha): two values of alpha give both factors.
-                slope = bump_profile(k + 1.0, False, key == "odd").holder_constant
-                span = bump_profile(k + 0.5, False, key == "odd").holder_constant ** 2 / slope
-                profiles[key].append({"slope": slope, "span": span})
+                whole, half = (bump_profile(k + alpha, False, key == "odd") for alpha in (1.0, 0.5))
+                slope, norm = whole.holder_constant, whole.squared_norm
+                span = half.holder_constant**2 / slope
+                profiles[key].append({"slope": slope, "span": span, "squared_norm": norm})
         return {
             "score_bound": _SCORE_BOUND,
-            "interval": _INTERVAL,
             "grid": _GRID,
             "samples": _SAMPLES,
             "counts": _COUNTS.tolist(),
+            "fewest": _FEWEST_SHOWN,
             "word": _WORD.tolist(),
-            "nodes": _NODES.tolist(),
-            "weights": _WEIGHTS.tolist(),
             "profiles": profiles,
             "verdicts": _VERDICTS,
         }
 
     def compute(self, values: Mapping[str, Any]) -> Numbers:
-        beta, n_samples, n_tokens = values["beta"], values["samples"], values["tokens"]
+        beta, n_samples, n_tokens, n_bumps = (values[k] for k in ("beta", "samples", "tokens", "bumps"))
         odd = values["argument"] == "odd"
-        families = [self._family(values, int(k)) for k in _COUNTS]
-        energies = [family.energies(_density) for family in families]
         grid = np.geomspace(*_SAMPLES)
-        # Divergence between two hypotheses at squared distance 1, for each M (see gaussian_kl).
+        energies = np.array([_DENSITY * self._family(values, int(k)).squared_norm for k in _COUNTS])
+        # Divergence between two hypotheses at squared distance 1 (gaussian_kl, with Jensen or for odd bumps).
         rate = n_tokens / (2 * values["noise"] ** 2) / (n_tokens - 1 if odd else 1)
 
-        def assouad(e: Any, m: Any) -> Any:
-            return np.sum(e * guessing_error_bound(np.multiply.outer(m * rate, e)), axis=-1) / 2
-
-        chosen = self._family(values, values["bumps"])
-        word = _WORD[: chosen.n_bumps]
-        middle = chosen.n_bumps // 2
-        flipped = word.copy()
-        flipped[middle] = 1 - flipped[middle]
-        u = np.linspace(-_INTERVAL[1] if odd else _INTERVAL[0], _INTERVAL[1], _GRID)
+        chosen = self._family(values, n_bumps)
+        word = _WORD[:n_bumps]
+        flipped = np.where(np.arange(n_bumps) == n_bumps // 2, 1 - word, word)
+        u = np.linspace(-_SCORE_BOUND if odd else 0.0, _SCORE_BOUND, _GRID)
+        separation = _DENSITY * chosen.squared_norm
+        kl = separation * rate * n_samples
+        error = float(guessing_error_bound(kl))
         series: Series = {
             "hypotheses.one": {"x": u, "y": chosen.activation(word)(u)},
             "hypotheses.two": {"x": u, "y": chosen.activation(flipped)(u)},
+            "guess.curve": {"x": grid, "y": guessing_error_bound(separation * rate * grid)},
+            "guess.here": {"x": [n_samples], "y": [error]},
         }
 
-        separation = float(chosen.energies(_density)[middle])
-        kl = separation * rate * n_samples
-        error = float(guessing_error_bound(kl))
-        series["guess.curve"] = {"x": grid, "y": guessing_error_bound(separation * rate * grid)}
-        series["guess.here"] = {"x": [n_samples], "y": [error]}
-
-        here = float(assouad(chosen.energies(_density), n_samples))
-        by_count = np.array([float(assouad(e, n_samples)) for e in energies])
+        by_count = _COUNTS * energies * guessing_error_bound(n_samples * rate * energies) / 2
         best = int(by_count.argmax())
-        fano = [self._fano(values, int(k)) if k >= 8 else None for k in _COUNTS]
-        useful = [i for i, f in enumerate(fano) if f is not None and f.value > 0]
-        series["bumps.assouad"] = {"x": _COUNTS, "y": by_count}
-        series["bumps.fano"] = {"x": _COUNTS[useful], "y": [fano[i].value for i in useful]}
-        series["bumps.here"] = {"x": [values["bumps"]], "y": [here]}
+        shown = _COUNTS[: np.searchsorted(_COUNTS, max(_FEWEST_SHOWN, 8 * _COUNTS[best]), side="right")]
+        fano = {int(k): self._bound(values, int(k), "fano").value for k in shown if k >= 8}
+        useful = [k for k, value in fano.items() if value > 0]
+        here = self._bound(values, n_bumps, "assouad").value
+        series["bumps.assouad"] = {"x": shown, "y": by_count[: len(shown)]}
+        series["bumps.fano"] = {"x": useful, "y": [fano[k] for k in useful]}
+        series["bumps.here"] = {"x": [n_bumps], "y": [here]}
         series["bumps.best"] = {"x": [_COUNTS[best]], "y": [by_count[best]]}
 
         exponent = rates.minimax_exponent(beta)
-        bound = np.max([assouad(e, grid) for e in energies], axis=0)
+        every = _COUNTS * energies * guessing_error_bound(np.multiply.outer(grid * rate, energies)) / 2
+        bound = every.max(axis=1)
         rest = (beta, 1, 1, n_tokens, values["noise"], values["holder"], _SCORE_BOUND)
         budget = []
         for m in grid:
@@ -202,7 +193,7 @@ class LowerBoundExplorer(Explorer):
         series["samples.budget"] = {"x": grid, "y": budget}
         series["samples.here"] = {"x": [n_samples], "y": [by_count[best]]}
 
-        verdict = self._fano(values, values["bumps"]) if values["bumps"] >= 8 else None
+        verdict = self._bound(values, n_bumps, "fano") if n_bumps >= 8 else None
         facts = {
             "kl": kl,
             "error": error,
@@ -213,7 +204,7 @@ class LowerBoundExplorer(Explorer):
             "exponent": exponent,
             "fano": _VERDICTS["few" if verdict is None else "works" if verdict.value > 0 else "fails"],
             "fano_kl": 0.0 if verdict is None else verdict.kl,
-            "fano_words": 0.0 if verdict is None else values["bumps"] / 8 * math.log(2),
+            "fano_words": 0.0 if verdict is None else n_bumps / 8 * math.log(2),
         }
         return Numbers(series, facts)
 
@@ -230,8 +221,8 @@ class LowerBoundExplorer(Explorer):
             report(k / n_rounds)
             game = guessing_game(
                 family.activation(word),
-                UniformCube(1),
-                [[1.0]],
+                Sphere(3),
+                np.eye(3) / _SCORE_BOUND,
                 GaussianNoise(values["noise"]),
                 values["tokens"],
                 sizes.tolist(),
@@ -253,7 +244,7 @@ class LowerBoundExplorer(Explorer):
         odd = values["argument"] == "odd"
         return BumpFamily(values["beta"], values["holder"], n_bumps, _INTERVAL, odd)
 
-    def _fano(self, values: Mapping[str, Any], n_bumps: int) -> Any:
+    def _bound(self, values: Mapping[str, Any], n_bumps: int, road: str) -> LowerBound:
         return lower_bound(
             values["samples"],
             values["tokens"],
@@ -261,8 +252,8 @@ class LowerBoundExplorer(Explorer):
             values["holder"],
             values["noise"],
             interval=_INTERVAL,
-            density=_density,
+            density=(_DENSITY, _DENSITY),
             symmetric=values["argument"] == "odd",
-            road="fano",
+            road=road,
             n_bumps=n_bumps,
         )

@@ -51,6 +51,8 @@ class Parameter:
     at_most : str
         Key of another parameter that this one cannot exceed.
     unit : str
+    presets : mapping
+        Values of other parameters that choosing one of the ``choices`` also sets.
     """
 
     key: str
@@ -65,6 +67,7 @@ class Parameter:
     names: Sequence[str] = ()
     at_most: str | None = None
     unit: str = ""
+    presets: Mapping[Any, Mapping[str, Any]] | None = None
 
     def check(self, value: Any) -> Any:
         """Return ``value`` if the control can show it, or raise naming the parameter."""

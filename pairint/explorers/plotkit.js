@@ -168,7 +168,7 @@ function textWidth(text, size, weight = 400) {
 
 function wrap(text, size, width, weight) {
   const lines = [];
-  for (const word of text.split(" ")) {
+  for (const word of text.replaceAll(" = ", "\u00a0=\u00a0").split(" ")) {
     const longer = lines.length ? `${lines[lines.length - 1]} ${word}` : word;
     if (lines.length && textWidth(longer, size, weight) <= width) lines[lines.length - 1] = longer;
     else lines.push(word);
@@ -523,7 +523,7 @@ export function mount({ model, el, compute }) {
   const charts = spec.panels.map((panel) => {
     const tip = node("div", { className: "tip", hidden: true });
     const chart = node("div", { className: "chart" }, tip);
-    chart.style.flex = `${panel.grow} 1 ${panel.grow > 1 ? 26 : 20}rem`;
+    chart.style.flex = `${panel.grow} 1 ${panel.grow > 1 ? 18 : 15}rem`;
     return { panel, chart, tip };
   });
   const summary = node("p", { className: "summary", "aria-live": "polite" });
@@ -569,7 +569,8 @@ export function mount({ model, el, compute }) {
 
   // Behaviour ------------------------------------------------------------------------------------------
   function onInput(key, value) {
-    change({ [key]: value });
+    const { presets } = spec.parameters.find((p) => p.key === key);
+    change({ [key]: value, ...presets?.[value] });
   }
 
   function change(values, tell = true) {

@@ -44,6 +44,8 @@ export function compute(p, data) {
   series["samples.here"] = { x: [p.samples], y: [here.total] };
   series["samples.needed"] = { x: [needed], y: [p.error] };
 
+  for (const [key, points] of Object.entries(data.measured[p.measured] ?? {})) series[`samples.measured_${key}`] = points;
+
   const ks = [...new Set(logspace(...data.intervals).map(Math.round))];
   const costs = ks.map((k) => terms(p.samples, k, p, bound));
   for (const key of keys) series[`intervals.${key}`] = { x: ks, y: costs.map((t) => t[key]) };

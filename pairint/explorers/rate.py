@@ -11,6 +11,7 @@ import numpy as np
 from pairint.estimation.error import interaction_error
 from pairint.estimation.regressor import InteractionRegressor, OracleRegressor
 from pairint.explorers.base import Explorer, Numbers, Series, Simulation
+from pairint.explorers.measured import measured_lines
 from pairint.explorers.panels import Axis, Panel, Parameter, line, points, rule
 from pairint.model.activations import RoughActivation
 from pairint.model.attention import AttentionModel
@@ -24,7 +25,7 @@ __all__ = ["RateExplorer"]
 _SCORE_BOUND = 3.0
 _SAMPLES = (1e2, 1e10)
 _N_SAMPLES = 121
-_INTERVALS = (1.0, 300.0)
+_INTERVALS = (1.0, 3000.0)
 _N_INTERVALS = 81
 _TERMS = ("bias", "variance", "parametric", "total")
 
@@ -71,7 +72,7 @@ class RateExplorer(Explorer):
     simulation = Simulation(
         "Simulate",
         "Draw data at these parameters (M at most 10 000), fit them, and add the errors",
-        free=("samples", "error"),
+        free=("samples", "error", "measured"),
     )
     parameters = (
         Parameter("beta", "smoothness β", 2.0, 0.5, 5.0, 0.05),
@@ -100,6 +101,8 @@ class RateExplorer(Explorer):
                 rule("error", "wanted error ε", "y", "orange", "dash", 1.8),
                 points("needed", "samples needed", "orange", "diamond", 5.0),
                 points("here", "chosen M", "vermillion", "circle", 5.5),
+                points("measured_fit", "measured, ± 2 standard errors", "blue", "square", 4.0),
+                points("measured_oracle", "measured, matrix known", "ink", "diamond", 3.0),
                 points("simulated", "simulated fits", "blue", "cross", 4.5),
                 points("simulated_oracle", "simulated, matrix known", "ink", "triangle", 3.5),
             ),
@@ -123,8 +126,24 @@ class RateExplorer(Explorer):
         ),
     )
 
+    def __init__(self, **values: Any) -> None:
+        lines = measured_lines()
+        if lines:
+            choice = Parameter(
+                "measured",
+                "measured points (sets the sliders)",
+                "none",
+                scale="choice",
+                choices=("none", *(measured.key for measured in lines)),
+                names=("none", *(measured.name for measured in lines)),
+                presets={measured.key: measured.values for measured in lines},
+            )
+            self.parameters = (choice, *type(self).parameters)
+        super().__init__(**values)
+
     def data(self) -> dict[str, Any]:
         return {
+            "measured": {measured.key: measured.points for measured in measured_lines()},
             "score_bound": _SCORE_BOUND,
             "samples": [*_SAMPLES, _N_SAMPLES],
             "intervals": [*_INTERVALS, _N_INTERVALS],
@@ -152,6 +171,10 @@ class RateExplorer(Explorer):
         needed = rates.samples_for_error(values["error"], *rest)
         series["samples.here"] = {"x": [samples], "y": [here.total]}
         series["samples.needed"] = {"x": [needed], "y": [values["error"]]}
+
+        for measured in measured_lines():
+            if measured.key == values["measured"]:
+                series |= {f"samples.measured_{key}": part for key, part in measured.points.items()}
 
         ks = np.unique(np.round(np.geomspace(*_INTERVALS, _N_INTERVALS)))
         terms = [rates.error_terms(samples, int(k), *rest) for k in ks]

@@ -83,8 +83,9 @@ def test_html_is_whole_and_needs_nothing_else(explorer, html):
 
 
 def test_html_is_the_same_each_time():
-    cls = pairint.explorers.RateExplorer
-    assert cls().to_html("figure") == cls().to_html("figure")
+    figure = pairint.explorers.RateExplorer()
+    assert figure._picture() == figure._picture()
+    assert figure.spec() == pairint.explorers.RateExplorer().spec()
 
 
 def test_no_text_can_end_the_script(monkeypatch, no_picture):

@@ -1,0 +1,179 @@
+"""Fit explorer: truth, data and fit, too few cells and too many."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from pairint.estimation.error import interaction_error
+from pairint.estimation.regressor import InteractionRegressor
+from pairint.explorers import fits
+from pairint.explorers.base import Explorer, Numbers, Series, Simulation
+from pairint.explorers.panels import Axis, Panel, Parameter, area, line, points, rule
+from pairint.theory.coercivity import product_density
+
+__all__ = ["FitExplorer"]
+
+_BOUND = 3.0
+_GRID = 301
+_REPLICATES = 3
+_WORDS = {
+    "under": "fewer cells than that smooth the truth away",
+    "right": "this is it",
+    "over": "more cells than that follow the noise",
+}
+
+
+def _slider(key: str, label: str, value: float) -> Parameter:
+    return Parameter(key, label, value, scale="list", choices=fits.AXES[key])
+
+
+class FitExplorer(Explorer):
+    """One fit of the interaction regressor, with the number of cells in the reader's hand.
+
+    The fits are stored (:mod:`pairint.explorers.fits`): two tokens, a matrix of rank one, a truth that is
+    rough at every scale. The matrix is fitted once, then the spline for each number of cells.
+    """
+
+    name = "fit"
+    title = "One fit, with too few cells and too many"
+    summary = (
+        "M = {samples} samples of two tokens, d = {d}, noise σ = {noise}, a truth of smoothness β = {beta}. "
+        "With K = {cells} cells the squared error is {error} ({oracle} with the matrix known). The best of "
+        "the five fits has K = {best}: {verdict}. From the data the estimator chooses K = {chosen}."
+    )
+    simulation = Simulation(
+        "Simulate",
+        "Draw new data at these parameters, fit them with this K, and add the errors",
+        free=("cells",),
+    )
+    parameters = (
+        Parameter("cells", "cells of the spline K", 12, scale="list", choices=fits.CELLS),
+        _slider("samples", "samples M", 500),
+        _slider("noise", "noise σ", 0.8),
+        _slider("beta", "smoothness β", 1.0),
+        _slider("d", "dimension d", 5),
+    )
+    panels = (
+        Panel(
+            "fit",
+            "Activation: truth, data and fit",
+            Axis("score u = x′Ay", range=(-_BOUND, _BOUND)),
+            Axis("φ(u)", range=(-2.6, 2.6)),
+            (
+                points("outputs", "the first 120 outputs", "muted", "circle", 2.6, 0.55),
+                line("truth", "truth φ*", "ink", width=1.8),
+                line("fitted", "fit, K = {cells}", "vermillion", width=2.8),
+            ),
+            height=310,
+            grow=1.4,
+        ),
+        Panel(
+            "error",
+            "Error against number of cells",
+            Axis("number of cells K", "log", (2.5, 60)),
+            Axis("squared L²(ρ) error", "log"),
+            (
+                line("fitted", "matrix fitted too", "blue", width=2.6),
+                line("oracle", "matrix known", "ink", "dash", 1.6),
+                rule("chosen", "K chosen from the data: {chosen}", "x", "green", "dot", 2.2),
+                points("here", "K = {cells}", "vermillion", "circle", 5.5),
+                points("simulated", "new data", "purple", "cross", 4.5),
+            ),
+            height=310,
+        ),
+        Panel(
+            "scores",
+            "Where the scores are",
+            Axis("score u", range=(-_BOUND, _BOUND)),
+            Axis("density", range=(0.0, 0.8)),
+            (
+                area("density", "density of the scores", "sky", 0.45),
+                points("knots", "ends of the cells", "vermillion", "triangle", 4.0),
+            ),
+            height=110,
+        ),
+    )
+
+    def data(self) -> dict[str, Any]:
+        outputs = {}
+        for d in fits.AXES["d"]:
+            scores, noise = fits.first_outputs(int(d))
+            outputs[str(d)] = {"scores": scores.tolist(), "noise": noise.tolist()}
+        return {
+            "bound": _BOUND,
+            "grid": _GRID,
+            "degree": fits.DEGREE,
+            "digits": fits.DIGITS,
+            "steps": fits.STEPS,
+            "cells": fits.CELLS,
+            "axes": fits.AXES,
+            "fits": fits.stored_records(),
+            "truths": [_terms(beta) for beta in fits.AXES["beta"]],
+            "outputs": outputs,
+            "density": _density(),
+            "words": _WORDS,
+        }
+
+    def compute(self, values: Mapping[str, Any]) -> Numbers:
+        fit = fits.load_fits()[tuple(values[key] for key in fits.AXES)]
+        cell = fits.CELLS.index(values["cells"])
+        truth = fits.model_of(values["beta"], int(values["d"])).activation
+        u = np.linspace(-_BOUND, _BOUND, _GRID)
+        inside = np.linspace(fit.lower, fit.upper, _GRID)
+        scores, noise = fits.first_outputs(int(values["d"]))
+        knots = np.linspace(fit.lower, fit.upper, values["cells"] + 1)
+        best = int(np.argmin(fit.errors))
+        series: Series = {
+            "fit.truth": {"x": u, "y": truth(u)},
+            "fit.fitted": {"x": inside, "y": fit.spline(cell)(inside)},
+            "fit.outputs": {"x": scores, "y": truth(scores) + values["noise"] * noise},
+            "error.fitted": {"x": fits.CELLS, "y": fit.errors},
+            "error.oracle": {"x": fits.CELLS, "y": fit.oracle_errors},
+            "error.here": {"x": [values["cells"]], "y": [fit.errors[cell]]},
+            "error.chosen": {"at": fit.chosen},
+            "scores.density": _density(),
+            "scores.knots": {"x": knots, "y": 0 * knots},
+        }
+        facts = {
+            "error": fit.errors[cell],
+            "oracle": fit.oracle_errors[cell],
+            "best": fits.CELLS[best],
+            "chosen": fit.chosen,
+            "ratio": fit.errors[cell] / fit.errors[best],
+            "verdict": _WORDS["under" if cell < best else "over" if cell > best else "right"],
+        }
+        return Numbers(series, facts)
+
+    def simulate(
+        self, values: Mapping[str, Any], rng: np.random.Generator, report: Callable[[float], None]
+    ) -> Iterator[Series]:
+        model = fits.model_of(values["beta"], int(values["d"]))
+        for replicate in range(_REPLICATES):
+            report(replicate / _REPLICATES)
+            X, Y = model.sample(int(values["samples"]), 2, rng)
+            Y = Y + values["noise"] * rng.standard_normal(Y.shape)
+            fit = InteractionRegressor(1, fits.DEGREE, values["cells"], random_state=rng)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the point shows where a fit with too little data ended
+                fit.fit(X, Y)
+            error = interaction_error(fit, model, n_pairs=50_000, rng=rng).value
+            yield {"error.simulated": {"x": [values["cells"]], "y": [error]}}
+
+
+def _terms(beta: float) -> list[list[float]]:
+    """Return angular frequency, height and phase of each cosine of the truth, by a Fourier transform."""
+    truth = fits.model_of(beta, 1).activation
+    n = 8192  # more than twice the highest frequency: the transform is exact
+    transform = np.fft.rfft(truth(_BOUND * (2 * np.arange(n) / n - 1))) * 2 / n
+    wave = 2 ** np.arange(len(truth.frequencies))
+    phases = np.angle(transform[wave]) + np.pi * wave
+    return np.stack([truth.frequencies, np.abs(transform[wave]), phases % (2 * np.pi)], axis=1).tolist()
+
+
+def _density() -> dict[str, list[float]]:
+    u = np.linspace(-_BOUND, _BOUND, 60)  # an even number: the density is infinite at 0
+    return {"x": np.round(u, 6).tolist(), "y": np.round(product_density(u, _BOUND), 6).tolist()}

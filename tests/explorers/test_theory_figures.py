@@ -1,0 +1,132 @@
+"""The numbers of the theory's figures against independent computations."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from pairint.explorers import AIMExplorer, CoercivityExplorer, LowerBoundExplorer, RateExplorer
+from pairint.explorers import measured as measured_module
+from pairint.explorers.coercivity import _NAMES, _law
+from pairint.explorers.lower import _DENSITY, _INTERVAL
+from pairint.model.attention import pair_scores
+from pairint.theory.coercivity import product_moments
+from pairint.theory.lower import lower_bound
+
+
+@pytest.mark.parametrize("law", _NAMES)
+def test_functions_are_orthonormal_and_ordered(law):
+    law = _law(law)
+    rng = np.random.default_rng(4)
+    n_tokens = min(law.most_tokens, 8)
+    scores = pair_scores(law.tokens.sample(20_000, n_tokens, rng), law.matrix)
+    values = np.stack([law.function(k)(scores[:, 0, 1:]) for k in range(len(law.cross))])
+    gram = np.einsum("kmj,lmj->kl", values, values) / values[0].size
+    means = values.mean(axis=2)
+    visible = (means**2).mean(axis=1)
+    np.testing.assert_allclose(gram, np.eye(len(gram)), atol=0.12)
+    expected = (1 + (n_tokens - 2) * law.cross) / (n_tokens - 1)
+    np.testing.assert_allclose(visible, expected, rtol=0.1, atol=1e-3)
+    assert np.all(np.diff(law.cross) > -1e-9)
+
+
+def test_cube_agrees_with_quadrature():
+    law = _law("cube")
+    knots = np.linspace(law.space.lower, law.space.upper, law.space.n_intervals + 1)
+    for k in (0, 6, len(law.cross) - 1):
+        moments = product_moments(law.function(k), 3.0, 3, knots)
+        assert moments.second == pytest.approx(1, abs=1e-6)
+        assert moments.cross == pytest.approx(law.cross[k], abs=1e-6)
+
+
+def test_a_constant_is_fully_visible():
+    for law in _NAMES:
+        facts = CoercivityExplorer(law=law, function=11).numbers().facts
+        assert facts["ratio"] == pytest.approx(1, abs=1e-6), law
+
+
+def test_all_points_in_random_order_hide_a_function():
+    facts = CoercivityExplorer(law="points", tokens=64, function=1).numbers().facts
+    assert facts["tokens"] == 8
+    assert facts["ratio"] == 0
+    assert facts["mean"] == pytest.approx(0, abs=1e-6)
+    assert "no more than 8" in facts["limit"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "beta", "bumps"), list(itertools.product(["odd", "plain"], [0.5, 2.6], [3, 20]))
+)
+def test_lower_bound_is_the_packages(argument, beta, bumps):
+    numbers = LowerBoundExplorer(argument=argument, beta=beta, bumps=bumps, tokens=5).numbers()
+    arguments = {"interval": _INTERVAL, "density": (_DENSITY, _DENSITY), "symmetric": argument == "odd"}
+    bound = lower_bound(10_000, 5, beta, 1.0, 0.1, road="assouad", n_bumps=bumps, **arguments)
+    assert numbers.facts["bound"] == pytest.approx(bound.value, rel=1e-9)
+    best = lower_bound(10_000, 5, beta, 1.0, 0.1, road="assouad", **arguments)
+    assert 0.9 * best.value < numbers.facts["best"] <= best.value * (1 + 1e-9)
+
+
+def test_lower_bound_is_below_the_budget():
+    series = LowerBoundExplorer().numbers().series
+    assert np.all(series["samples.bound"]["y"] < np.asarray(series["samples.budget"]["y"]))
+
+
+def test_error_vanishes_at_the_threshold():
+    exact = AIMExplorer(rho=0.5).numbers().facts["exact"]
+    assert exact == pytest.approx(0.1875)
+    assert AIMExplorer(alpha=exact * 1.01).numbers().facts["mmse"] == 0
+    assert 0 < AIMExplorer(alpha=exact * 0.99).numbers().facts["mmse"] < 0.03
+    assert "never" in AIMExplorer(channel="hardmax").sentence()
+
+
+def test_density_of_the_noisy_copy_has_mass_one():
+    for values in ({}, {"rho": 0.1, "alpha": 0.045}, {"channel": "hardmax", "alpha": 5.0}):
+        noisy = AIMExplorer(**values).numbers().series["spectrum.noisy"]
+        assert np.trapezoid(noisy["y"], noisy["x"]) == pytest.approx(1, abs=4e-3)
+
+
+@pytest.fixture
+def stored(monkeypatch):
+    """A small stored table of learning curves."""
+    pandas = pytest.importorskip("pandas")
+    cells = itertools.product([1.0, 2.0], [1, 5], [1000, 10_000], range(3), ["oracle", "fit"])
+    rows = [
+        {
+            "smoothness": beta,
+            "d": d,
+            "beta": beta,
+            "rank": 1,
+            "n_tokens": 3,
+            "noise_std": 0.2,
+            "selection": "auto",
+            "n_samples": m,
+            "replicate": replicate,
+            "estimator": estimator,
+            "error": (1 + replicate) / m,
+        }
+        for beta, d, m, replicate, estimator in cells
+    ]
+    monkeypatch.setattr(measured_module, "stored_names", lambda: ["rough", "unrelated"])
+    monkeypatch.setattr(measured_module, "load_results", lambda name: pandas.DataFrame(rows))
+    measured_module.measured_lines.cache_clear()
+    yield
+    measured_module.measured_lines.cache_clear()
+
+
+def test_measured_points_are_offered(stored):
+    figure = RateExplorer(measured="rough-1-5-auto")
+    points = figure.numbers().series["samples.measured_fit"]
+    assert points["x"] == [1000, 10_000]
+    assert points["y"] == pytest.approx([2e-3, 2e-4])
+    spread = 2 * 1e-3 / np.sqrt(3)
+    assert points["high"][0] - points["y"][0] == pytest.approx(spread, rel=1e-3)
+    choice = figure.spec()["parameters"][0]
+    assert choice["choices"][0] == "none"
+    assert choice["presets"]["rough-1-5-auto"] == {"beta": 1.0, "d": 5, "rank": 1, "tokens": 3, "noise": 0.2}
+    assert "samples.measured_fit" not in RateExplorer().numbers().series
+
+
+def test_without_tables_there_is_no_choice(monkeypatch):
+    monkeypatch.setattr(measured_module, "stored_names", lambda: [])
+    measured_module.measured_lines.cache_clear()
+    assert RateExplorer().parameters[0].key == "beta"
+    measured_module.measured_lines.cache_clear()
