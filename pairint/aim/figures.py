@@ -203,7 +203,7 @@ def information_figure(rhos: Sequence[float] = (0.1, 0.5, 1.0, 2.0)) -> Figure:
 
 @picture
 def crossing_figure(
-    rho: float = 0.5, alphas: Sequence[float] = (0.05, 0.1, 0.18), channel: str | Channel = "softmax"
+    rho: float = 0.5, alphas: Sequence[float] = (0.05, 0.1, 0.22), channel: str | Channel = "softmax"
 ) -> Figure:
     """The two scalar channels as two curves, and the iteration between them."""
     figure, axes = subplots(1, 4.3)
@@ -299,7 +299,7 @@ def collapse_figure(rho: float = 0.5, tokens: Sequence[int] = (2, 3, 4, 5, 6)) -
         left.plot(alphas, errors, color=color, label=f"$T = {t}$")
         right.plot(alphas * (t * t + t - 2), errors, color=color, linestyle=style, label=f"$T = {t}$")
     left.set(title=f"Softmax, $\\rho = {rho:g}$", xlabel=_ALPHA, ylabel=_ERROR)
-    right.set(title="One curve", xlabel="equations per parameter pair $\\alpha(T^2 + T - 2)$", ylabel=_ERROR)
+    right.set(title="One curve", xlabel="equations over $d^2/2$: $\\alpha(T^2 + T - 2)$", ylabel=_ERROR)
     left.legend()
     right.legend()
     return figure
