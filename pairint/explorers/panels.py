@@ -201,18 +201,19 @@ def draw(
         Not registered with pyplot: nothing to close.
     """
     from matplotlib.figure import Figure
+    from matplotlib.transforms import offset_copy
 
     with figure_style():
         columns = min(2, len(panels))
         rows = -(-len(panels) // columns)
-        figure = Figure(figsize=(5.6 * columns, 4.7 * rows), layout="constrained")
-        grid = figure.add_gridspec(rows, columns)
+        heights = [max(p.height for p in panels[row * columns : (row + 1) * columns]) for row in range(rows)]
+        figure = Figure(figsize=(5.6 * columns, sum(heights) / 90 + 1.3 * rows), layout="constrained")
+        grid = figure.add_gridspec(rows, columns, height_ratios=[h + 90 for h in heights])
         figure.suptitle(title, fontweight="bold")
         for i, panel in enumerate(panels):
             alone = i == len(panels) - 1 and i % columns == 0
             axes = figure.add_subplot(grid[i // columns, :] if alone else grid[i // columns, i % columns])
             axes.set(xscale=panel.x.scale, yscale=panel.y.scale, title=fill(panel.title, facts))
-            axes.minorticks_off()
             axes.set(xlabel=fill(panel.x.label, facts), ylabel=fill(panel.y.label, facts))
             for mark in panel.marks:
                 data = series.get(f"{panel.key}.{mark.key}")
@@ -222,9 +223,31 @@ def draw(
                 axes.set_xlim(panel.x.range)
             if panel.y.range:
                 axes.set_ylim(panel.y.range)
+            elif panel.y.scale == "log":  # ten decades at most, as in the page
+                low, high = axes.dataLim.minposy, axes.dataLim.y1
+                axes.set_ylim(max(low / 1.25, 1e-10 * high), 1.25 * high)
+            for axis, description, limits in (
+                (axes.xaxis, panel.x, axes.get_xlim()),
+                (axes.yaxis, panel.y, axes.get_ylim()),
+            ):
+                if description.scale == "log":
+                    _log_ticks(axis, limits)
             if axes.get_legend_handles_labels()[0]:
-                axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, frameon=False)
+                below = offset_copy(axes.transAxes, figure, 0, -36, units="points")
+                axes.legend(
+                    loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, ncols=2, frameon=False
+                )
     return figure
+
+
+def _log_ticks(axis: Any, limits: tuple[float, float]) -> None:
+    """Label decades, and 1, 2, 5 where the axis covers less than two decades."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    if limits[1] / limits[0] < 100:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: short(float(f"{value:.6g}"))))
+    axis.set_minor_locator(NullLocator())
 
 
 def _draw_mark(axes: Any, mark: Mark, data: Mapping[str, Any], label: str) -> None:

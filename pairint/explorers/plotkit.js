@@ -166,9 +166,12 @@ function textWidth(text, size, weight = 400) {
   return ruler.known.get(key);
 }
 
+// "M = 10" stays on one line.
+const bind = (text) => text.replaceAll(" = ", "\u00a0=\u00a0");
+
 function wrap(text, size, width, weight) {
   const lines = [];
-  for (const word of text.replaceAll(" = ", "\u00a0=\u00a0").split(" ")) {
+  for (const word of bind(text).split(" ")) {
     const longer = lines.length ? `${lines[lines.length - 1]} ${word}` : word;
     if (lines.length && textWidth(longer, size, weight) <= width) lines[lines.length - 1] = longer;
     else lines.push(word);
@@ -278,7 +281,7 @@ export function drawPanel(panel, series, facts, width, colors, id) {
   box.bottom = box.top + plotHeight;
   const sx = makeScale(panel.x.scale, xDomain, [box.left, box.right]);
   const sy = makeScale(panel.y.scale, yDomain, [box.bottom, box.top]);
-  const xTicks = (panel.x.scale === "log" ? logTicks : linearTicks)(xDomain, Math.max(3, (box.right - box.left) / 64));
+  const xTicks = (panel.x.scale === "log" ? logTicks : linearTicks)(xDomain, Math.max(4, (box.right - box.left) / 64));
 
   let svg = titleLines
     .map((line, i) => `<text x="8" y="${17 + 18 * i}" font-size="14" font-weight="600" fill="${colors.ink}">${escapeText(line)}</text>`)
@@ -523,7 +526,7 @@ export function mount({ model, el, compute }) {
   const charts = spec.panels.map((panel) => {
     const tip = node("div", { className: "tip", hidden: true });
     const chart = node("div", { className: "chart" }, tip);
-    chart.style.flex = `${panel.grow} 1 ${panel.grow > 1 ? 18 : 15}rem`;
+    chart.style.flex = `${panel.grow} 1 max(15rem, 36%)`; // two in a row at most
     return { panel, chart, tip };
   });
   const summary = node("p", { className: "summary", "aria-live": "polite" });
@@ -628,7 +631,8 @@ export function mount({ model, el, compute }) {
   function settle() {
     clearTimeout(settling);
     settling = setTimeout(() => {
-      if (summary.textContent !== handle.summary) summary.textContent = handle.summary;
+      const words = bind(handle.summary);
+      if (summary.textContent !== words) summary.textContent = words;
       if (details.open) tableHolder.replaceChildren(...makeTables(spec, handle));
     }, summary.textContent ? 120 : 0);
   }
