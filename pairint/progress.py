@@ -13,15 +13,15 @@ __all__ = ["Progress", "duration"]
 
 
 def duration(seconds: float) -> str:
-    """Return a duration for readers: ``"8 s"``, ``"3 min 20 s"``, ``"2 h 05 min"``."""
+    """Return a duration for readers: ``"8 s"``, ``"3 min 20 s"``, ``"20 min"``, ``"2 h 05 min"``."""
     if seconds < 9.95:
         return f"{seconds:.2g} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    count, large, small = (whole, "min", "s") if whole < 3600 else (whole // 60, "h", "min")
+    rest = f" {count % 60:02d} {small}" if count % 60 else ""
+    return f"{count // 60} {large}{rest}"
 
 
 class Progress:

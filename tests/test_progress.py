@@ -22,8 +22,8 @@ def clock(monkeypatch):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.04, "0.04 s"), (8, "8 s"), (9.97, "10 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (200, "3 min 20 s"),
-     (3599.7, "1 h 00 min"), (7500, "2 h 05 min")],
+    [(0.04, "0.04 s"), (8, "8 s"), (9.97, "10 s"), (59.4, "59 s"), (59.6, "1 min"), (200, "3 min 20 s"),
+     (3599.7, "1 h"), (7500, "2 h 05 min"), (61, "1 min 01 s")],
 )  # fmt: skip
 def test_durations(seconds, text):
     assert duration(seconds) == text
