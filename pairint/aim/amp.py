@@ -1,0 +1,221 @@
+r"""Approximate message passing for attention-indexed models (the paper's Algorithm 1).
+
+From the estimate :math:`\hat S` and its error C, one iteration
+
+1. predicts the indices, :math:`\omega = h(\hat S) - \sigma^2 C\,g`, the last term (Onsager) removing the part
+   of the prediction that comes from having used the same samples before;
+2. scores the labels, :math:`g = g_{out}(y, \omega, V)`, whose size gives the noise of the next step,
+   :math:`\Delta = 1/\big(2\alpha\,\langle\sum_{a<b} g_{ab}^2 + 2\sum_a g_{aa}^2\rangle\big)`;
+3. moves the estimate, :math:`R = \hat S + \tfrac{2\Delta}{d}\,\tfrac1{\sqrt d}\sum_\mu\big(X_\mu^\top G_\mu X_\mu -
+   I\operatorname{Tr}G_\mu\big)`, where :math:`G_{aa} = g_{aa}` and :math:`G_{ab} = g_{ab}/2`; then R is the
+   truth plus symmetric Gaussian noise of variance :math:`\Delta`;
+4. denoises the eigenvalues of R (:class:`~pairint.aim.spectrum.NoisySpectrum`), with error C.
+
+Two refinements make it converge at moderate d without tuning; both vanish as d grows. For softmax and
+linear outputs the variance V is the measured one of the residuals :math:`h - \omega` rather than C, and the
+updates of :math:`\hat S` and C are averaged with the previous ones (damping). Hardmax needs neither.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pairint.aim.channels import Channel, make_channel
+from pairint.aim.indices import adjoint, indices
+from pairint.aim.spectrum import NoisySpectrum
+from pairint.aim.teacher import matrix_error
+from pairint.backend import array_namespace, to_device, to_host
+from pairint.validation import check_array, check_choice, check_integer, check_real
+
+__all__ = ["AMPResult", "ConvergenceWarning", "amp"]
+
+
+class ConvergenceWarning(UserWarning):
+    """An iteration stopped before it settled."""
+
+
+@dataclass(frozen=True)
+class AMPResult:
+    r"""Outcome of :func:`amp`.
+
+    Attributes
+    ----------
+    S : array (d, d)
+        Estimate of the attention matrix, in the normalisation of :class:`~pairint.aim.teacher.AIMTeacher`.
+    mmse : float
+        The algorithm's own estimate of its error (it knows no truth).
+    history : dict of ndarray (n_iter,)
+        ``"delta"``: noise of the equivalent noisy copy; ``"mmse"``: own estimate of the error;
+        ``"self_overlap"``: :math:`\operatorname{Tr}\hat S^2/d`; ``"change"``: :math:`\lVert\hat S_t -
+        \hat S_{t-1}\rVert_F^2/d`; and, if the truth was given, ``"overlap"``:
+        :math:`\operatorname{Tr} S\hat S/d` and ``"error"``: :math:`\lVert S - \hat S\rVert_F^2/d`.
+    converged : bool
+    n_iter : int
+    damping : float
+        Weight of the new estimate in the last iteration.
+    """
+
+    S: Any
+    mmse: float
+    history: dict[str, np.ndarray] = field(repr=False)
+    converged: bool
+    n_iter: int
+    damping: float
+
+
+def amp(
+    X,
+    y,
+    rho: float,
+    channel: str | Channel = "softmax",
+    *,
+    truth=None,
+    max_iter: int = 300,
+    tol: float = 1e-5,
+    damping: float | str = "auto",
+    onsager: bool = True,
+    calibrate: bool = True,
+    dtype: str | None = None,
+) -> AMPResult:
+    r"""Estimate the attention matrix of an attention-indexed model from labelled samples.
+
+    Parameters
+    ----------
+    X : array (n, T, d)
+        Tokens, standard Gaussian. NumPy or CuPy; the computation stays in that library.
+    y : array (n, T, T)
+        Labels of the channel; pass ``SoftmaxChannel(log_labels=True)`` with logarithms if some underflow.
+    rho : float
+        Width ratio of the teacher.
+    channel : {"softmax", "hardmax", "linear"} or Channel
+        Hardmax needs T = 2.
+    truth : array (d, d), optional
+        The true matrix, for the history only.
+    max_iter : int
+    tol : float
+        Converged when an undamped step would change :math:`\hat S` by less than ``tol`` times the error:
+        :math:`\lVert\hat S_t - \hat S_{t-1}\rVert_F/\gamma < \sqrt{tol}\,\lVert\hat S - S\rVert_F`
+        (the right side as estimated by the algorithm).
+    damping : float in (0, 1] or "auto"
+        Weight :math:`\gamma` of the new estimate. ``"auto"`` is 1 for hardmax and 1/2 for softmax and linear,
+        halved whenever the noise :math:`\Delta` rises over ten iterations.
+    onsager : bool
+        Whether to include the Onsager term. Without it the predictions are biased; this is for teaching.
+    calibrate : bool
+        Whether V is measured from the labels (see above) instead of set to C.
+    dtype : {"float32", "float64"}, optional
+        Precision of the large arrays; that of ``X`` by default.
+
+    Returns
+    -------
+    AMPResult
+
+    Warns
+    -----
+    ConvergenceWarning
+        If ``max_iter`` iterations were not enough, or the iteration diverged (the best estimate by
+        the algorithm's own account is returned).
+
+    Notes
+    -----
+    An iteration costs two products of a (n T, d) matrix by a (d, d) one, and an eigendecomposition; the memory
+    beyond the inputs is O(n T^2 + d^2).
+    """
+    rho = check_real("rho", rho, 0, exclusive_minimum=True)
+    max_iter = check_integer("max_iter", max_iter, 1)
+    tol = check_real("tol", tol, 0, exclusive_minimum=True)
+    X = check_array("X", X, (None, None, None))
+    if dtype is not None:
+        X = X.astype(check_choice("dtype", dtype, ("float32", "float64")), copy=False)
+    xp = array_namespace(X)
+    n, n_tokens, d = X.shape
+    channel = make_channel(channel, n_tokens)
+    if channel.n_tokens != n_tokens:
+        raise ValueError(f"X has {n_tokens} tokens per sample, the channel expects {channel.n_tokens}")
+    observed = channel.observe(y)
+    if len(observed) != n:
+        raise ValueError(f"y has {len(observed)} samples, X has {n}")
+    observed = observed.astype(X.dtype, copy=False)
+    if truth is not None:
+        truth = check_array("truth", truth, (d, d)).astype(X.dtype, copy=False)
+    automatic = damping == "auto"
+    if automatic:
+        gamma = 0.5 if channel.recovers_exactly else 1.0
+    else:
+        gamma = check_real("damping", damping, 0, 1, exclusive_minimum=True)
+
+    alpha = n / d**2
+    half = xp.asarray(0.5 * (np.ones((n_tokens, n_tokens)) + np.eye(n_tokens)), dtype=X.dtype)
+    sigma2 = 2 * half
+    S = rho**0.5 * xp.eye(d, dtype=X.dtype)
+    error = 1.0  # C, the estimated error of S
+    trust = 1.0  # V / C, near one
+    omega = indices(X, S)
+    history: dict[str, list[float]] = {"delta": [], "mmse": [], "self_overlap": [], "change": []}
+    if truth is not None:
+        history |= {"overlap": [], "error": []}
+    best, converged, reason = (S, error), False, f"not converged after {max_iter} iterations"
+
+    for _ in range(max_iter):
+        g = channel.g_out(observed, omega, trust * error)
+        weighted = g * half
+        information = 4 * float((weighted**2).sum()) / n
+        if calibrate:
+            if channel.recovers_exactly:
+                # g is the residual over V: take V from the measured size of the residuals.
+                kappa = float(channel.kappa(0.0))
+                ratio = trust * error * information / kappa
+                g /= ratio
+                weighted /= ratio
+                information /= ratio**2
+            else:
+                # One scoring step for log V: the likelihood depends on omega/sqrt(V) only.
+                score = -0.5 * (omega * weighted).sum(axis=(1, 2))
+                step = float(score.mean()) / float((score**2).mean())
+                trust *= float(np.exp(np.clip(step, -0.5, 0.5)))
+        delta = 1 / (alpha * information)
+        if not 1e-14 < delta < 1e8:
+            converged = delta <= 1e-14  # recovered to machine precision
+            reason = "the iteration diverged"
+            S, error = best
+            break
+        moved = S + (2 * delta / d) * adjoint(X, weighted)
+        eigenvalues, vectors = xp.linalg.eigh(moved)
+        spectrum = NoisySpectrum(rho, delta)
+        denoised = to_device(spectrum.denoise(to_host(eigenvalues).astype(np.float64)), X)
+        estimate = (vectors * denoised.astype(X.dtype)) @ vectors.T
+        step = estimate - S
+        change = float((step**2).sum()) / d  # of the undamped step
+        S = S + gamma * step
+        error = gamma * spectrum.mmse + (1 - gamma) * error
+        omega = indices(X, S)
+        if onsager:
+            omega -= sigma2 * error * g
+
+        history["delta"].append(delta)
+        history["mmse"].append(error)
+        history["self_overlap"].append(float((S**2).sum()) / d)
+        history["change"].append(gamma**2 * change)
+        if truth is not None:
+            history["overlap"].append(float((S * truth).sum()) / d)
+            history["error"].append(matrix_error(truth, S))
+        best = (S, error)
+        if change < tol * max(error, 1e-3):  # below 1e-3, zero error is close enough
+            converged = True
+            break
+        deltas = history["delta"]
+        if automatic and len(deltas) % 10 == 0 and len(deltas) > 10 and deltas[-1] > deltas[-11]:
+            gamma = max(0.5 * gamma, 0.1)
+
+    if not converged:
+        warnings.warn(
+            f"AMP: {reason} (alpha = {alpha:.4g}, d = {d}); its error estimate is {error:.3g}",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    arrays = {name: np.array(values) for name, values in history.items()}
+    return AMPResult(S, float(error), arrays, converged, len(arrays["delta"]), gamma)

@@ -1,0 +1,124 @@
+r"""The teacher of an attention-indexed model: a random attention matrix, tokens, and labels.
+
+.. math::
+
+   S = \frac{WW^\top}{\sqrt{rd}}, \quad x_a \sim \mathcal N(0, I_d), \quad
+   h_{ab} = \frac{x_a^\top S x_b - \delta_{ab}\operatorname{Tr}S}{\sqrt d}, \quad y = g(h),
+
+with :math:`W \in \mathbb R^{d\times r}` of independent standard Gaussians, :math:`\rho = r/d`. In this
+normalisation :math:`\operatorname{Tr} S^2/d \to Q_0 = 1 + \rho` and the error without data is 1.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pairint.aim.channels import Channel, make_channel
+from pairint.aim.indices import indices
+from pairint.validation import check_array, check_choice, check_integer, check_real, check_rng
+
+__all__ = ["NORMALISATIONS", "AIMTeacher", "convert_error", "convert_matrix", "matrix_error"]
+
+#: Factors c(d, r) of S = c W W' in use; "aim" is the one of this package and of the AIM paper.
+NORMALISATIONS = {
+    "aim": lambda d, r: 1 / math.sqrt(r * d),
+    "sqrt_width": lambda d, r: 1 / math.sqrt(r),
+    "width": lambda d, r: 1 / r,
+    "sqrt_dimension": lambda d, r: 1 / math.sqrt(d),
+    "dimension": lambda d, r: 1 / d,
+    "gram": lambda d, r: 1.0,
+}
+
+
+class AIMTeacher:
+    r"""A tied attention layer with random weights, which labels Gaussian tokens.
+
+    Parameters
+    ----------
+    d : int
+        Embedding dimension.
+    rho : float
+        Width ratio; the width is ``round(rho d)``, at least 1.
+    n_tokens : int
+        Tokens per sample, T >= 2.
+    channel : {"softmax", "hardmax", "linear"} or Channel
+    rng : Generator, SeedSequence, int or None
+        Source of the weights.
+
+    Attributes
+    ----------
+    W : ndarray (d, r)
+    S : ndarray (d, d)
+    width : int
+    rho : float
+        ``width / d``, which differs from the argument if that is not a multiple of 1/d.
+    channel : Channel
+    """
+
+    def __init__(
+        self,
+        d: int,
+        rho: float,
+        n_tokens: int = 2,
+        channel: str | Channel = "softmax",
+        rng: np.random.Generator | np.random.SeedSequence | int | None = None,
+    ) -> None:
+        self.d = check_integer("d", d, 1)
+        self.width = max(1, round(check_real("rho", rho, 0, exclusive_minimum=True) * self.d))
+        self.rho = self.width / self.d
+        self.channel = make_channel(channel, n_tokens)
+        self.n_tokens = self.channel.n_tokens
+        self.W = check_rng(rng).standard_normal((self.d, self.width))
+        self.S = convert_matrix(self.W @ self.W.T, self.d, self.width, "gram", "aim")
+
+    def sample(
+        self, n_samples: int, rng: np.random.Generator | np.random.SeedSequence | int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw tokens X of shape (n, T, d) and their labels y of shape (n, T, T)."""
+        n = check_integer("n_samples", n_samples, 1)
+        X = check_rng(rng).standard_normal((n, self.n_tokens, self.d))
+        return X, self.labels(X)
+
+    def labels(self, X: np.ndarray) -> np.ndarray:
+        """Labels (n, T, T) of the tokens ``X`` (n, T, d)."""
+        X = check_array("X", X, (None, self.n_tokens, self.d))
+        return self.channel.output(indices(X, self.S))
+
+    def error(self, estimate: np.ndarray) -> float:
+        r"""Error :math:`\lVert S - \hat S\rVert_F^2/d` of an estimate of ``S``."""
+        return matrix_error(self.S, estimate)
+
+
+def matrix_error(truth, estimate) -> float:
+    r"""The error of an estimate, :math:`\lVert S - \hat S\rVert_F^2/d` (two (d, d) arrays of one library)."""
+    return float(((truth - estimate) ** 2).sum()) / truth.shape[0]
+
+
+def convert_matrix(matrix, d: int, width: int, source: str, target: str = "aim"):
+    r"""Rescale an attention matrix from one normalisation of :math:`WW^\top` to another.
+
+    Parameters
+    ----------
+    matrix : array (d, d)
+    d, width : int
+        Embedding dimension, and width r of the layer.
+    source, target : str
+        Keys of :data:`NORMALISATIONS`: ``"aim"`` is :math:`WW^\top/\sqrt{rd}`, ``"sqrt_width"``
+        :math:`WW^\top/\sqrt r`, ``"width"`` :math:`WW^\top/r`, ``"sqrt_dimension"`` :math:`WW^\top/\sqrt d`,
+        ``"dimension"`` :math:`WW^\top/d` and ``"gram"`` :math:`WW^\top`.
+    """
+    return matrix * _conversion(d, width, source, target)
+
+
+def convert_error(error, d: int, width: int, source: str, target: str = "aim"):
+    r"""Rescale a squared error :math:`\lVert S - \hat S\rVert_F^2/d` between normalisations."""
+    return error * _conversion(d, width, source, target) ** 2
+
+
+def _conversion(d: int, width: int, source: str, target: str) -> float:
+    d, width = check_integer("d", d, 1), check_integer("width", width, 1)
+    for name, value in (("source", source), ("target", target)):
+        check_choice(name, value, tuple(NORMALISATIONS))
+    return NORMALISATIONS[target](d, width) / NORMALISATIONS[source](d, width)
