@@ -75,7 +75,7 @@ class RateExplorer(Explorer):
         free=("samples", "error", "measured"),
     )
     parameters = (
-        Parameter("beta", "smoothness β", 2.0, 0.5, 5.0, 0.05),
+        Parameter("beta", "smoothness β", 2.0, 0.5, 7.0, 0.05),
         Parameter("d", "dimension d", 30, 1, 1000, scale="log", integer=True),
         Parameter("rank", "rank r", 2, 1, 100, scale="log", integer=True, at_most="d"),
         Parameter("tokens", "tokens N", 3, 2, 128, scale="log", integer=True),
@@ -198,6 +198,8 @@ class RateExplorer(Explorer):
         self, values: Mapping[str, Any], rng: np.random.Generator, report: Callable[[float], None]
     ) -> Iterator[Series]:
         beta, d, rank, n_tokens = values["beta"], values["d"], values["rank"], values["tokens"]
+        if beta > 5:
+            raise ValueError(f"choose β at most 5 to simulate, got {beta}")
         if rank * d > _LARGEST_RD:
             raise ValueError(f"choose rd at most {_LARGEST_RD} to simulate, got {rank * d}")
         n_samples = min(values["samples"], _LARGEST_M, _MOST_PAIRS // (n_tokens * (n_tokens - 1)))

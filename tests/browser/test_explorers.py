@@ -378,3 +378,22 @@ def test_two_figures_in_a_page(tmp_path, visit):
     assert (values[0]["beta"], values[0]["d"]) == (2.0, 30)
     assert values[1]["d"] == 7
     seen.assert_quiet()
+
+
+def test_measured_points_set_the_sliders(tmp_path, visit, skip_or_fail):
+    figure = pairint.explorers.RateExplorer()
+    if figure.parameters[0].key != "measured":
+        skip_or_fail("no learning curves are stored in book/results")
+    key, preset = list(figure.parameters[0].presets.items())[-1]
+    seen = visit(figure.save(tmp_path / "rate.html").as_uri())
+    ready(seen.page, figure)
+    seen.page.get_by_label(figure.parameters[0].label, exact=True).select_option(key)
+    frames(seen.page, 3)
+    shown = seen.page.evaluate(
+        "['values', 'series'].map(key => document.querySelector('#pairint-rate').pairint[key])"
+    )
+    assert {k: shown[0][k] for k in preset} == preset
+    ours = figure.numbers(measured=key, **preset)
+    assert differences(Numbers(ours.series, {}), shown[1], {}) == []
+    assert "samples.measured_oracle" in shown[1]
+    seen.assert_quiet()

@@ -139,7 +139,7 @@ def test_arguments_are_checked():
     with pytest.raises(TypeError, match="has no parameter 'gamma'; it has beta, d"):
         pairint.explorers.RateExplorer(gamma=1)
     with pytest.raises(ValueError, match="beta must be"):
-        pairint.explorers.RateExplorer(beta=7.0)
+        pairint.explorers.RateExplorer(beta=7.5)
 
 
 def test_values_limited_by_another_follow_it():
