@@ -241,7 +241,7 @@ def _run_one(experiment: Any, overrides: dict[str, str], options: argparse.Names
         print(f"pairint: warning: no figure from these settings: {_brief(error)}", file=sys.stderr)
         code = FAILED
     try:
-        print(to_text(claims_of(experiment, table, options.preset)))
+        print(to_text(claims_of(experiment, table)))
     except Exception as error:
         print(f"pairint: warning: no claims from these settings: {_brief(error)}", file=sys.stderr)
         code = FAILED

@@ -73,7 +73,7 @@ def experiment_table(
     jobs: int = 1,
     progress: bool = False,
 ) -> tuple[DataFrame, str, str]:
-    """Return an experiment's table, its preset and where it comes from.
+    """Return an experiment's table, the command that computes it and where it comes from.
 
     The stored table if there is one of the experiment's present version, else the quick preset.
 
@@ -87,19 +87,23 @@ def experiment_table(
         if provenance["version"] == experiment.version:
             table = load_results(experiment.name, folder)
             preset = provenance["preset"]
-            return table, preset, f"stored table, preset {preset}, {provenance['last_cell'][:10]}"
+            command = provenance["command"] or _command(experiment.name, preset)
+            return table, command, f"stored table, preset {preset}, {provenance['last_cell'][:10]}"
         reason = f"stored by version {provenance['version']}, the experiment is at {experiment.version}"
     else:
         reason = "nothing is stored"
     if not run_missing:
         raise ResultsError(f"no table for {experiment.name!r}: {reason}")
     table = sweep.run(experiment, "quick", out=out, jobs=jobs, progress=progress)
-    return table, "quick", f"quick preset, computed now ({reason})"
+    return table, _command(experiment.name, "quick"), f"quick preset, computed now ({reason})"
 
 
-def claims_of(experiment: Experiment, table: DataFrame, preset: str) -> list[Claim]:
+def _command(name: str, preset: str) -> str:
+    return f"pairint run {name} --preset {preset}"
+
+
+def claims_of(experiment: Experiment, table: DataFrame, command: str = "") -> list[Claim]:
     """Return the claims of an experiment, each with the command that regenerates it."""
-    command = f"pairint run {experiment.name} --preset {preset}"
     return [replace(claim, command=claim.command or command) for claim in experiment.claims(table)]
 
 
@@ -138,10 +142,10 @@ def build(
         experiment = experiments.get(name)
         data = ""
         try:
-            table, preset, data = experiment_table(
+            table, command, data = experiment_table(
                 experiment, run_missing=run_missing, folder=folder, out=out, jobs=jobs, progress=progress
             )
-            claims = claims_of(experiment, table, preset)
+            claims = claims_of(experiment, table, command)
         except Exception as error:  # one broken experiment must not hide the others
             problem = f"{type(error).__name__}: {error}".splitlines()[0]
             lines.append(Line(name, None, data, problem))

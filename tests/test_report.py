@@ -36,10 +36,11 @@ def test_without_a_stored_table_the_quick_preset_is_run(only, tmp_path):
 
 def test_a_stored_table_is_used(only, tmp_path):
     only(demo(raises=__file__))  # running it would fail
-    sweep.execute(demo(), "full").store(folder=tmp_path)
+    command = "pairint run demo --preset full --set beta=1 --store"
+    sweep.execute(demo(), "full").store(command, tmp_path)
     first, _ = report.build(folder=tmp_path)
     assert first.data.startswith("stored table, preset full, 20")
-    assert first.claim.command == "pairint run demo --preset full"
+    assert first.claim.command == command
     assert first.claim.ours == pytest.approx(sweep.run(demo(), "full")["error"].mean())
 
 
