@@ -14,7 +14,7 @@ import numpy as np
 
 from pairint.backend import array_namespace, is_cupy
 
-__all__ = ["bivariate_log_density", "bivariate_log_cdf", "bivariate_scores", "normal_functions"]
+__all__ = ["bivariate_log_cdf", "bivariate_log_density", "bivariate_scores", "normal_functions"]
 
 _TAIL = 1e-7  # below this probability the plain formula has lost digits when the correlation is negative
 

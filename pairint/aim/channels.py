@@ -13,7 +13,7 @@ only through
 
 where :math:`P` integrates the label's probability over :math:`h`, and :math:`\omega_{ab} = \omega_{ba}` is one
 coordinate. :math:`\kappa` is exact here for softmax and linear outputs (any number of tokens) and for
-hardmax of two tokens; hardmax of more tokens is sampled (:mod:`pairint.aim.sampling`).
+hardmax of two tokens. Hardmax labels of more tokens can be drawn, but not yet analysed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from pairint.aim.bivariate import (
-    bivariate_log_density,
     bivariate_log_cdf,
+    bivariate_log_density,
     bivariate_scores,
     normal_functions,
 )
@@ -206,16 +206,14 @@ class HardmaxChannel(Channel):
 
        g_{ii} = \frac{s_i}{\sqrt{3V}}\,\partial_{\kappa_i}\log\Phi_2, \qquad g_{12} = -(g_{11} + g_{22}).
 
-    For more tokens :meth:`kappa` is a fit to sampled values (see :mod:`pairint.aim.sampling`).
+    For more tokens labels can be drawn; :meth:`kappa` and :meth:`g_out` are those of two tokens only.
     """
 
     name = "hardmax"
 
     def kappa(self, tau):
         if self.n_tokens > 2:
-            from pairint.aim.sampling import hardmax_kappa_fit
-
-            return hardmax_kappa_fit(self.n_tokens).kappa(tau)
+            raise ValueError(f"kappa of the hardmax channel needs n_tokens = 2, got {self.n_tokens}")
         return _two_token_kappa(type(self))(tau)
 
     def output(self, h):
@@ -255,7 +253,7 @@ class PublishedHardmaxChannel(HardmaxChannel):
 
     The hardmax curves of the paper are reproduced when :math:`\partial_{\kappa_i}\Phi_2` is replaced by
     :math:`\varphi_2(\kappa_1, \kappa_2)`, the mixed second derivative. This g is not a derivative of the
-    log-likelihood: the identities of :mod:`pairint.aim.identities` fail for it. It is kept to draw
+    log-likelihood: the I-MMSE and Nishimori identities fail for it. It is kept to draw
     and to examine the published curves, and is never the default.
     """
 

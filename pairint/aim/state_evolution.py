@@ -25,8 +25,6 @@ from scipy.optimize import brentq
 
 from pairint.aim.channels import (
     Channel,
-    HardmaxChannel,
-    PublishedHardmaxChannel,
     hardmax_tail_constant,
     make_channel,
 )
@@ -61,8 +59,6 @@ class StateEvolution:
         Overlap :math:`1 + \rho - \mathrm{mmse}`.
     q_hat : array or float
         Precision of the equivalent noisy copy; infinite after exact recovery.
-    mmse_error : array or float
-        Standard error of ``mmse`` where the channel is sampled (hardmax, T > 2), else 0.
     """
 
     alpha: np.ndarray | float
@@ -70,7 +66,6 @@ class StateEvolution:
     mmse: np.ndarray | float
     q: np.ndarray | float
     q_hat: np.ndarray | float
-    mmse_error: np.ndarray | float
 
 
 def overlap_at_start(rho: float, d: int | None = None) -> tuple[float, float]:
@@ -118,8 +113,7 @@ def state_evolution(
     Returns
     -------
     StateEvolution
-        Exact to about 1e-10 for softmax, linear, and hardmax of two tokens. Hardmax of more
-        tokens rests on sampled values of kappa; ``mmse_error`` is the resulting standard error.
+        Exact to about 1e-10 for softmax and linear outputs, and hardmax of two tokens.
 
     Examples
     --------
@@ -136,10 +130,7 @@ def state_evolution(
     mmse = np.array([_denoising(rho, x)[0] if x > 0 else 0.0 for x in deltas]).reshape(alphas.shape)
     with np.errstate(divide="ignore"):
         q_hat = (1 / deltas).reshape(alphas.shape)
-    error = np.zeros(alphas.shape)
-    if isinstance(channel, HardmaxChannel) and channel.n_tokens > 2:
-        error = _sampling_error(deltas, rho, channel).reshape(alphas.shape)
-    return StateEvolution(alphas[()], rho, mmse[()], (1 + rho - mmse)[()], q_hat[()], error[()])
+    return StateEvolution(alphas[()], rho, mmse[()], (1 + rho - mmse)[()], q_hat[()])
 
 
 def _solve_noise(alpha: float, rho: float, channel: Channel) -> float:
@@ -164,22 +155,6 @@ def _solve_noise(alpha: float, rho: float, channel: Channel) -> float:
     if low == high:
         return math.exp(low)
     return math.exp(brentq(excess, low, high, xtol=1e-14, rtol=1e-14))
-
-
-def _sampling_error(deltas: np.ndarray, rho: float, channel: HardmaxChannel) -> np.ndarray:
-    """Standard error of the mmse from that of kappa: alpha kappa(tau(delta)) = F(delta), differentiated."""
-    from pairint.aim.sampling import hardmax_kappa_fit
-
-    fit = hardmax_kappa_fit(channel.n_tokens)
-    errors = []
-    for delta in deltas:
-        step = 1e-3
-        low, high = (math.log(alpha_of_noise(delta * math.exp(s), rho, channel)) for s in (-step, step))
-        mmse_low, mmse_high = (_denoising(rho, delta * math.exp(s))[0] for s in (-step, step))
-        slope = (mmse_high - mmse_low) / (high - low)
-        tau = (1 + rho) / _denoising(rho, delta)[0] - 1
-        errors.append(abs(slope) * fit.relative_error(tau))
-    return np.array(errors)
 
 
 def state_evolution_iterates(
