@@ -6,8 +6,8 @@ From the estimate :math:`\hat S` and its error C, one iteration
    of the prediction that comes from having used the same samples before;
 2. scores the labels, :math:`g = g_{out}(y, \omega, V)`, whose size gives the noise of the next step,
    :math:`\Delta = 1/\big(2\alpha\,\langle\sum_{a<b} g_{ab}^2 + 2\sum_a g_{aa}^2\rangle\big)`;
-3. moves the estimate, :math:`R = \hat S + \tfrac{2\Delta}{d}\,\tfrac1{\sqrt d}\sum_\mu\big(X_\mu^\top G_\mu X_\mu -
-   I\operatorname{Tr}G_\mu\big)`, where :math:`G_{aa} = g_{aa}` and :math:`G_{ab} = g_{ab}/2`; then R is the
+3. moves the estimate,
+   :math:`R = \hat S + \tfrac{2\Delta}{d}\,\tfrac1{\sqrt d}\sum_\mu\big(X_\mu^\top G_\mu X_\mu - I\operatorname{Tr}G_\mu\big)`, where :math:`G_{aa} = g_{aa}` and :math:`G_{ab} = g_{ab}/2`; then R is the
    truth plus symmetric Gaussian noise of variance :math:`\Delta`;
 4. denoises the eigenvalues of R (:class:`~pairint.aim.spectrum.NoisySpectrum`), with error C.
 
@@ -122,8 +122,8 @@ def amp(
 
     Notes
     -----
-    An iteration costs two products of a (n T, d) matrix by a (d, d) one, and an eigendecomposition; the memory
-    beyond the inputs is O(n T^2 + d^2).
+    An iteration costs two products of a (n T, d) matrix by a (d, d) one, and an eigendecomposition;
+    the memory beyond the inputs is O(n T^2 + d^2).
     """
     rho = check_real("rho", rho, 0, exclusive_minimum=True)
     max_iter = check_integer("max_iter", max_iter, 1)

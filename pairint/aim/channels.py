@@ -11,8 +11,8 @@ only through
    K(q) = 2\,\mathbb E\Big[\sum_{a<b} g_{ab}^2 + 2\sum_a g_{aa}^2\Big] = \frac{\kappa(\tau)}{V},
    \qquad g_{ab} = \partial_{\omega_{ab}} \log P(y\mid\omega, V), \qquad \tau = \frac qV ,
 
-where :math:`P` integrates the label's probability over :math:`h`, and :math:`\omega_{ab} = \omega_{ba}` is one
-coordinate. :math:`\kappa` is exact here for softmax and linear outputs (any number of tokens) and for
+where :math:`P` integrates the label's probability over :math:`h`, and
+:math:`\omega_{ab} = \omega_{ba}` is one coordinate. :math:`\kappa` is exact here for softmax and linear outputs (any number of tokens) and for
 hardmax of two tokens. Hardmax labels of more tokens can be drawn, but not yet analysed.
 """
 
@@ -46,7 +46,7 @@ __all__ = [
 
 
 def index_variances(n_tokens: int, like=None):
-    r"""The (T, T) array :math:`\sigma^2_{ab}`: 1 off the diagonal and 2 on it (in ``like``'s library and dtype)."""
+    r"""The (T, T) array :math:`\sigma^2_{ab}`: 1 off the diagonal and 2 on it (library of ``like``)."""
     xp = array_namespace(like)
     dtype = np.float64 if like is None else like.dtype
     return xp.ones((n_tokens, n_tokens), dtype=dtype) + xp.eye(n_tokens, dtype=dtype)
@@ -136,8 +136,8 @@ class SoftmaxChannel(Channel):
     r"""Each row of the label is the softmax of a row of h: :math:`\kappa = T^2 + T - 2`.
 
     The logarithms of a row give its indices up to a constant, and the symmetry of h joins the rows:
-    with :math:`\ell = \log y/\beta`, :math:`\varphi_{ab} = \ell_{ab} + \ell_{1a} - \ell_{a1}` equals h up to one
-    constant for the whole sample. Any finite inverse temperature gives the same error.
+    with :math:`\ell = \log y/\beta`, :math:`\varphi_{ab} = \ell_{ab} + \ell_{1a} - \ell_{a1}` equals h up to
+    one constant for the whole sample. Any finite inverse temperature gives the same error.
 
     Parameters
     ----------
@@ -278,8 +278,9 @@ def two_token_average(function, tau: float) -> float:
     r"""Sum over the four labels of :math:`\mathbb E[f(\kappa_1, \kappa_2, \sigma)]`.
 
     Here :math:`(\kappa_1, \kappa_2)` is Gaussian with variances ``tau`` and correlation
-    :math:`\sigma/3`, and :math:`\sigma = s_1 s_2`. ``function(k1, k2, sigma)`` varies on the scale one, the
-    Gaussian on the scale :math:`\sqrt\tau`: the trapezoidal rule after :math:`\kappa = c\sinh t` resolves both.
+    :math:`\sigma/3`, and :math:`\sigma = s_1 s_2`. ``function(k1, k2, sigma)`` varies on the scale one,
+    the Gaussian on the scale :math:`\sqrt\tau`: the trapezoidal rule after :math:`\kappa = c\sinh t`
+    resolves both.
     """
     if tau == 0:
         zero = np.zeros(1)
@@ -309,7 +310,8 @@ def two_token_kappa_integral(channel: type[HardmaxChannel], tau: float) -> float
 
     .. math::
 
-       k(\tau) = \frac43\sum_{\sigma=\pm}\mathbb E\big[\Phi_2\,(2 a_1^2 + 2 a_2^2 + (a_1 + \sigma a_2)^2)\big],
+       k(\tau) = \frac43\sum_{\sigma=\pm}\mathbb E\big[\Phi_2\,
+       (2 a_1^2 + 2 a_2^2 + (a_1 + \sigma a_2)^2)\big],
 
     with :math:`a_i = \partial_i\log\Phi_2` (for the correct channel) at correlation :math:`\sigma/3`.
     """
@@ -358,7 +360,8 @@ def hardmax_tail_constant(n_tokens: int) -> float:
     density = np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
     wide = np.exp(-0.25 * x * x) / math.sqrt(4 * math.pi)
     one_sign = dx * np.exp(-x * x - math.log(2 * math.pi) - log_ndtr(x)).sum()
-    off = math.comb(t - 1, 2) * math.sqrt(2) * (density**2 * ndtr(x) ** max(t - 3, 0) * ndtr(x / math.sqrt(2))).sum()
+    ties = density**2 * ndtr(x) ** max(t - 3, 0) * ndtr(x / math.sqrt(2))
+    off = math.comb(t - 1, 2) * math.sqrt(2) * ties.sum()
     diagonal = (t - 1) * math.sqrt(3) * (density * wide * ndtr(x) ** (t - 2)).sum()
     return float(4 * one_sign * t * dx * (off + diagonal))
 

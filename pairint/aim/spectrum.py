@@ -180,7 +180,7 @@ class NoisySpectrum:
         bulks = list(zip(edges[::2], edges[1::2], strict=True))
         if len(bulks) == 1:
             # One bulk about to split has a pair of branch points near the axis: cut the integral there.
-            (lo, hi), = bulks
+            ((lo, hi),) = bulks
             for v in roots:
                 cut = (b * (v * v - 1)).real
                 if abs(v.imag) >= 1e-9 * abs(v) and lo < cut < hi:
@@ -271,8 +271,10 @@ class NoisySpectrum:
 
     def _across_gap(self, x):
         # Real roots of the cubic for y = f/delta = g - a, the middle one being the physical branch.
-        polynomial = np.array([[1.0, 2 * self._a, self.rho + (1 - self.rho) / self.delta,
-                                -self._a * self.rho / self.delta]] * len(x))
+        polynomial = np.array(
+            [[1.0, 2 * self._a, self.rho + (1 - self.rho) / self.delta, -self._a * self.rho / self.delta]]
+            * len(x)
+        )
         polynomial[:, 1] -= x / self.delta
         polynomial[:, 2] -= self._a * x / self.delta
         middle = np.array([np.sort(np.roots(p).real)[1] for p in polynomial])

@@ -2,7 +2,7 @@ r"""State evolution: the Bayes-optimal error of attention-indexed models, to ten
 
 With :math:`n = \alpha d^2` samples and :math:`d \to \infty` the data are worth one noisy copy of the matrix,
 :math:`R = S + \hat q^{-1/2} Z`. The overlap :math:`q` of the optimal estimator and the precision
-:math:`\hat q` solve (replica-symmetric theory of the paper; proved there under its assumptions)
+:math:`\hat q` solve (the paper's replica-symmetric theory: asymptotic, derived by statistical physics)
 
 .. math:: Q_0 - q = E(1/\hat q), \qquad \hat q = \alpha K(q),
 
@@ -12,7 +12,7 @@ information of a label (:mod:`pairint.aim.channels`). Writing :math:`\Delta = 1/
 
 .. math:: \alpha = \frac{F(\Delta)}{\kappa\big((Q_0 - E(\Delta))/E(\Delta)\big)},
 
-whose right side decreases in :math:`\Delta`: a single bracketed root, and no iteration that might stall.
+whose right side falls as :math:`\Delta` grows (observed, not proved): a single bracketed root, and no iteration that might stall.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ def weak_recovery_threshold(channel: str | Channel = "softmax", n_tokens: int = 
 
 
 def small_width_samples(t, channel: str | Channel = "softmax", n_tokens: int = 2):
-    r"""Samples :math:`\bar\alpha = n/(dr)` at which the noise is :math:`t = \rho\Delta \in (0, 1]`, as rho -> 0.
+    r"""Samples :math:`\bar\alpha = n/(dr)` at which the noise is :math:`t = \rho\Delta`, as rho -> 0.
 
     With few strong directions the denoiser is the one of a spike: :math:`q = (1-t)^2`, so that the error is
     :math:`t(2-t)` and :math:`\bar\alpha = (2-t)/\kappa\big((1-t)^2/(t(2-t))\big)`.
