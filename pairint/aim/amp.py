@@ -7,7 +7,8 @@ From the estimate :math:`\hat S` and its error C, one iteration
 2. scores the labels, :math:`g = g_{out}(y, \omega, V)`, whose size gives the noise of the next step,
    :math:`\Delta = 1/\big(2\alpha\,\langle\sum_{a<b} g_{ab}^2 + 2\sum_a g_{aa}^2\rangle\big)`;
 3. moves the estimate,
-   :math:`R = \hat S + \tfrac{2\Delta}{d}\,\tfrac1{\sqrt d}\sum_\mu\big(X_\mu^\top G_\mu X_\mu - I\operatorname{Tr}G_\mu\big)`, where :math:`G_{aa} = g_{aa}` and :math:`G_{ab} = g_{ab}/2`; then R is the
+   :math:`R = \hat S + \tfrac{2\Delta}{d}\,\tfrac1{\sqrt d}\sum_\mu\big(X_\mu^\top G_\mu X_\mu
+   - I\operatorname{Tr}G_\mu\big)`, where :math:`G_{aa} = g_{aa}` and :math:`G_{ab} = g_{ab}/2`; then R is the
    truth plus symmetric Gaussian noise of variance :math:`\Delta`;
 4. denoises the eigenvalues of R (:class:`~pairint.aim.spectrum.NoisySpectrum`), with error C.
 
@@ -78,7 +79,6 @@ def amp(
     tol: float = 1e-5,
     damping: float | str = "auto",
     onsager: bool = True,
-    calibrate: bool = True,
     dtype: str | None = None,
 ) -> AMPResult:
     r"""Estimate the attention matrix of an attention-indexed model from labelled samples.
@@ -102,11 +102,9 @@ def amp(
         (the right side as estimated by the algorithm).
     damping : float in (0, 1] or "auto"
         Weight :math:`\gamma` of the new estimate. ``"auto"`` is 1 for hardmax and 1/2 for softmax and linear,
-        halved whenever the noise :math:`\Delta` rises over ten iterations.
+        halved whenever ten iterations have brought no progress.
     onsager : bool
         Whether to include the Onsager term. Without it the predictions are biased; this is for teaching.
-    calibrate : bool
-        Whether V is measured from the labels (see above) instead of set to C.
     dtype : {"float32", "float64"}, optional
         Precision of the large arrays; that of ``X`` by default.
 
@@ -153,30 +151,24 @@ def amp(
     sigma2 = 2 * half
     S = rho**0.5 * xp.eye(d, dtype=X.dtype)
     error = 1.0  # C, the estimated error of S
-    trust = 1.0  # V / C, near one
     omega = indices(X, S)
     history: dict[str, list[float]] = {"delta": [], "mmse": [], "self_overlap": [], "change": []}
     if truth is not None:
         history |= {"overlap": [], "error": []}
+    changes: list[float] = []
     best, converged, reason = (S, error), False, f"not converged after {max_iter} iterations"
 
     for _ in range(max_iter):
-        g = channel.g_out(observed, omega, trust * error)
+        g = channel.g_out(observed, omega, error)
         weighted = g * half
         information = 4 * float((weighted**2).sum()) / n
-        if calibrate:
-            if channel.recovers_exactly:
-                # g is the residual over V: take V from the measured size of the residuals.
-                kappa = float(channel.kappa(0.0))
-                ratio = trust * error * information / kappa
-                g /= ratio
-                weighted /= ratio
-                information /= ratio**2
-            else:
-                # One scoring step for log V: the likelihood depends on omega/sqrt(V) only.
-                score = -0.5 * (omega * weighted).sum(axis=(1, 2))
-                step = float(score.mean()) / float((score**2).mean())
-                trust *= float(np.exp(np.clip(step, -0.5, 0.5)))
+        if channel.recovers_exactly:
+            # g is the residual over V: take V from the measured size of the residuals.
+            kappa = float(channel.kappa(0.0))
+            ratio = error * information / kappa
+            g /= ratio
+            weighted /= ratio
+            information /= ratio**2
         delta = 1 / (alpha * information)
         if not 1e-14 < delta < 1e8:
             converged = delta <= 1e-14  # recovered to machine precision
@@ -207,9 +199,11 @@ def amp(
         if change < tol * max(error, 1e-3):  # below 1e-3, zero error is close enough
             converged = True
             break
-        deltas = history["delta"]
-        if automatic and len(deltas) % 10 == 0 and len(deltas) > 10 and deltas[-1] > deltas[-11]:
-            gamma = max(0.5 * gamma, 0.1)
+        changes.append(change)
+        if automatic and len(changes) >= 20 and len(changes) % 10 == 0:
+            # No progress over ten iterations: the iteration circles around its fixed point.
+            if max(changes[-10:]) > 0.9 * max(changes[-20:-10]):
+                gamma = max(0.5 * gamma, 0.1)
 
     if not converged:
         warnings.warn(

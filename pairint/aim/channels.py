@@ -12,7 +12,8 @@ only through
    \qquad g_{ab} = \partial_{\omega_{ab}} \log P(y\mid\omega, V), \qquad \tau = \frac qV ,
 
 where :math:`P` integrates the label's probability over :math:`h`, and
-:math:`\omega_{ab} = \omega_{ba}` is one coordinate. :math:`\kappa` is exact here for softmax and linear outputs (any number of tokens) and for
+:math:`\omega_{ab} = \omega_{ba}` is one coordinate. :math:`\kappa` is exact here for softmax and linear
+outputs (any number of tokens) and for
 hardmax of two tokens. Hardmax labels of more tokens can be drawn, but not yet analysed.
 """
 

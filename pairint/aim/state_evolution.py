@@ -12,7 +12,8 @@ information of a label (:mod:`pairint.aim.channels`). Writing :math:`\Delta = 1/
 
 .. math:: \alpha = \frac{F(\Delta)}{\kappa\big((Q_0 - E(\Delta))/E(\Delta)\big)},
 
-whose right side falls as :math:`\Delta` grows (observed, not proved): a single bracketed root, and no iteration that might stall.
+whose right side falls as :math:`\Delta` grows (observed, not proved): a single
+bracketed root, and no iteration that might stall.
 """
 
 from __future__ import annotations
