@@ -200,10 +200,10 @@ def amp(
             converged = True
             break
         changes.append(change)
-        if automatic and len(changes) >= 20 and len(changes) % 10 == 0:
+        due = automatic and len(changes) >= 20 and len(changes) % 10 == 0
+        if due and max(changes[-10:]) > 0.9 * max(changes[-20:-10]):
             # No progress over ten iterations: the iteration circles around its fixed point.
-            if max(changes[-10:]) > 0.9 * max(changes[-20:-10]):
-                gamma = max(0.5 * gamma, 0.1)
+            gamma = max(0.5 * gamma, 0.1)
 
     if not converged:
         warnings.warn(
