@@ -21,7 +21,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test browser-test notebooks notebooks-check constraints lint format environment clean distclean
+.PHONY: help book test browser-test notebooks notebooks-check assignments constraints lint format environment clean distclean
 
 help: ## list the targets
 	@echo "make TARGET [PYTHON=python3.12] [VENV=.venv] [EXTRAS=network] [JOBS=2] [PYTEST_ARGS=...]"
@@ -46,6 +46,9 @@ notebooks: environment ## write the .ipynb beside each .md notebook
 
 notebooks-check: environment ## fail if a .ipynb is out of step with its .md
 	@$(PY) tools/notebooks.py --check
+
+assignments: environment ## write student versions and solutions of the assignments
+	@$(PY) tools/assignments.py
 
 constraints: environment ## refresh the pinned versions of the toolchain
 	@$(PY) tools/constraints.py

@@ -275,9 +275,11 @@ class NetworkRegressor(_PairwiseRegressor):
         cells = n_intervals or min(_COARSE_INTERVALS, max(1, n_rows // 10 - degree))
         selection = None
         starts = _starts(whitened, Y, rank, self.start, rng)
-        best = min((problem.solve(*start, cells) for start in starts), key=lambda r: r.inner.residual)
+        rounds = [problem.solve(*start, problem.space(*start, cells)) for start in starts]
+        best = min(rounds, key=lambda r: r.inner.residual)
         if d == 1 and n_intervals is None:
-            selection, best = problem.choose(best)
+            selection, cells = problem.choose(best)
+            best = problem.solve(best.left, best.right, problem.space(best.left, best.right, cells))
         history: list[dict[str, float]] = []
         level = len(_LEVELS) if d == 1 else 0
         with _one_thread(torch):
@@ -288,7 +290,7 @@ class NetworkRegressor(_PairwiseRegressor):
                 factors = network.train_factors(
                     whitened, Y, best.left, best.right, step, epochs, batch_size, rng
                 )
-                trial = problem.solve(*factors, best.space.n_intervals)
+                trial = problem.solve(*factors, best.space)
                 history.append(
                     {
                         "stage": float(level),
@@ -304,7 +306,9 @@ class NetworkRegressor(_PairwiseRegressor):
                 if exhausted:
                     level += 1
                     if n_intervals is None and level < len(_LEVELS):
-                        selection, best = problem.choose(best, selection is not None)
+                        selection, cells = problem.choose(best, selection is not None)
+                    # The cells move here only: the risks of one level are comparable.
+                    best = problem.solve(best.left, best.right, problem.space(best.left, best.right, cells))
                 network.fit(best.spline, problem.points(best), network_steps, _WARM_RATE)
             network.fit(best.spline, problem.points(best), _LAST_FACTOR * network_steps)
             activation = network.activation()
@@ -370,23 +374,25 @@ class _Problem:
     penalty: float
     n_matrix: int
 
-    def solve(self, left: NDArray[np.float64], right: NDArray[np.float64], n_intervals: int) -> _Round:
+    def space(self, left: NDArray[np.float64], right: NDArray[np.float64], n_intervals: int) -> SplineSpace:
+        """Return the splines on the interval that the scores of this matrix fill."""
+        return SplineSpace(*score_range(self.X, left, right), n_intervals, self.degree)
+
+    def solve(self, left: NDArray[np.float64], right: NDArray[np.float64], space: SplineSpace) -> _Round:
         """Fit the spline, the matrix being fixed."""
-        space = SplineSpace(*score_range(self.X, left, right), n_intervals, self.degree)
         equations = normal_equations(self.X, self.Y, left, right, space)
         return _Round(left, right, space, solve_inner(equations, space, self.penalty))
 
-    def choose(self, current: _Round, refine: bool = False) -> tuple[IntervalChoice, _Round]:
-        """Choose ``K`` for the present matrix; to refine a choice, leave it where it hardly changes."""
+    def choose(self, current: _Round, refine: bool = False) -> tuple[IntervalChoice, int]:
+        """Choose ``K`` for the present matrix; to refine a choice, keep it where it hardly changes."""
         left, right = current.left, current.right
         lower, upper = score_range(self.X, left, right)
         selection = choose_intervals(
             self.X, self.Y, left, right, lower, upper, self.degree, self.penalty, self.n_matrix
         )
-        change = abs(math.log(selection.n_intervals / current.space.n_intervals))
-        if refine and change < _SAME_CHOICE:
-            return selection, current
-        return selection, self.solve(left, right, selection.n_intervals)
+        cells = current.space.n_intervals
+        keep = refine and abs(math.log(selection.n_intervals / cells)) < _SAME_CHOICE
+        return selection, cells if keep else selection.n_intervals
 
     def points(self, current: _Round) -> NDArray[np.float64]:
         """Return where the MLP is fitted: all of the interval, most densely where scores are."""

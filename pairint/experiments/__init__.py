@@ -22,6 +22,7 @@ MODULES: dict[str, str] = {
     "dimension": "pairint.experiments.dimension",
     "smoothness": "pairint.experiments.smoothness",
     "rough": "pairint.experiments.rough",
+    "network": "pairint.experiments.network",
 }
 
 _registered: dict[str, Experiment] = {}

@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "_build" / "vendor" / "axe-core" / "axe.min.js"
 REPORT = ROOT / "_build" / "explorers.json"
 ALL = [getattr(pairint.explorers, name) for name in pairint.explorers.__all__]
+#: Two suffice where only the shared library is tested: one with sliders alone, one with a list of choices.
+TWO = [pairint.explorers.LowerBoundExplorer, pairint.explorers.FitExplorer]
 TOLERANCE = 1e-6
 WIRE_LIMIT = 60_000
 
@@ -268,6 +270,7 @@ def test_readable_in_both_themes_and_on_a_phone(explorer, address, visit):
     seen.assert_quiet()
 
 
+@pytest.mark.parametrize("explorer", TWO, indirect=True, ids=lambda cls: cls.name)
 def test_table_holds_the_drawn_numbers(explorer, address, visit):
     seen = visit(address)
     page = seen.page
@@ -286,6 +289,7 @@ def test_table_holds_the_drawn_numbers(explorer, address, visit):
     assert cells[label] == pairint.explorers.panels.short(float(column[0]))
 
 
+@pytest.mark.parametrize("explorer", TWO, indirect=True, ids=lambda cls: cls.name)
 def test_exports(explorer, address, visit):
     seen = visit(address)
     page = seen.page
@@ -349,7 +353,7 @@ def test_weight_and_speed(explorer, html, address, visit):
     seen = visit(address)
     ready(seen.page, explorer)
     rng = np.random.default_rng(1)
-    for _ in range(25):
+    for _ in range(12):
         values = {p.key: draw_value(p, rng) for p in explorer.parameters}
         seen.page.evaluate(SET, [selector(explorer), values])
     timings = seen.page.evaluate(f"document.querySelector({selector(explorer)!r}).pairint.timings")

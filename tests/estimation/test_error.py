@@ -1,0 +1,104 @@
+"""The error in L2(rho): Monte Carlo, quadrature, and their agreement."""
+
+import math
+
+import numpy as np
+import pytest
+
+from pairint.estimation import InteractionError, OracleRegressor, interaction_error
+from pairint.model import (
+    AttentionModel,
+    GaussianNoise,
+    ReLU,
+    Sphere,
+    UniformCube,
+    interaction_matrix,
+    spline_activation,
+)
+
+
+def one_dimension(activation, entry=1.0):
+    return AttentionModel(activation, [[entry]], UniformCube(1), GaussianNoise(0.1))
+
+
+@pytest.mark.parametrize("entry", [1.0, -0.6])
+@pytest.mark.parametrize("degree", [0, 1, 3])
+def test_quadrature_and_monte_carlo_agree(entry, degree):
+    model = one_dimension(spline_activation(3, 1), entry)
+    X, Y = model.sample(300, 3, 0)
+    fit = OracleRegressor(model.matrix, degree, 7).fit(X, Y)
+    exact = interaction_error(fit, model, method="quadrature")
+    sampled = interaction_error(fit, model, n_pairs=60_000, rng=1)
+    assert isinstance(exact, InteractionError) and exact.standard_error == 0.0
+    assert 0 < sampled.standard_error < 0.05 * sampled.value
+    assert abs(sampled.value - exact.value) < 4 * sampled.standard_error
+
+
+@pytest.mark.parametrize(
+    ("activation", "expected"),
+    [
+        (lambda u: u, 1.0),  # E (xy)^2
+        (lambda u: u**2, (9 / 5) ** 2),  # (E x^4)^2
+        (ReLU(), 0.5),
+        (lambda u: 2.0 + 0 * u, 4.0),
+    ],
+)
+def test_norms_in_closed_form(activation, expected):
+    """The error of the zero function is the squared norm of g."""
+    model, zero = one_dimension(activation), one_dimension(lambda u: 0 * u)
+    assert interaction_error(zero, model, method="quadrature").value == pytest.approx(expected, rel=1e-9)
+    value, standard_error = interaction_error(zero, model, n_pairs=60_000, rng=0)
+    assert abs(value - expected) <= 4 * standard_error + 1e-12
+
+
+def test_constants_have_no_standard_error():
+    model, zero = one_dimension(lambda u: 2.0 + 0 * u), one_dimension(lambda u: 0 * u)
+    assert interaction_error(zero, model, n_pairs=100, rng=0).standard_error == pytest.approx(0.0, abs=1e-7)
+
+
+@pytest.mark.parametrize("method", ["monte_carlo", "quadrature"])
+def test_a_model_has_no_error_against_itself(method):
+    model = one_dimension(spline_activation(3, 1))
+    assert interaction_error(model, model, n_pairs=1000, rng=0, method=method) == (0.0, 0.0)
+
+
+def test_standard_error_is_honest():
+    """Spread of the value over seeds, against the standard error reported."""
+    model = AttentionModel(np.tanh, interaction_matrix(3, 1, 0), Sphere(3))
+    zero = AttentionModel(lambda u: 0 * u, interaction_matrix(3, 1, 0), Sphere(3))
+    results = [interaction_error(zero, model, n_pairs=500, rng=seed) for seed in range(200)]
+    spread = np.std([result.value for result in results], ddof=1)
+    reported = math.sqrt(np.mean([result.standard_error**2 for result in results]))
+    assert spread == pytest.approx(reported, rel=0.2)  # four standard errors of a spread over 200
+
+
+def test_chunks_and_seeds(monkeypatch):
+    from pairint.estimation import error
+
+    model = AttentionModel(np.tanh, interaction_matrix(3, 1, 0), Sphere(3))
+    zero = AttentionModel(lambda u: 0 * u, interaction_matrix(3, 1, 0), Sphere(3))
+    whole = interaction_error(zero, model, n_pairs=1000, rng=3)
+    assert whole == interaction_error(zero, model, n_pairs=1000, rng=3)
+    monkeypatch.setattr(error, "_CHUNK", 300)
+    assert interaction_error(zero, model, n_pairs=1000, rng=3) == pytest.approx(whole, rel=1e-10)
+
+
+MODEL = one_dimension(ReLU())
+PLANE = AttentionModel(ReLU(), np.eye(2), UniformCube(2))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: interaction_error(MODEL, MODEL, method="exact"), ValueError, "method must be one of"),
+        (lambda: interaction_error(MODEL, MODEL, n_pairs=1), ValueError, "n_pairs must be >= 2, got 1"),
+        (lambda: interaction_error(MODEL, MODEL, rng="a"), TypeError, "rng must be"),
+        (lambda: interaction_error(PLANE, PLANE, method="quadrature"), ValueError, "d = 1 .* got d = 2"),
+        (lambda: interaction_error(PLANE, MODEL), ValueError, r"x must have shape \(\.\.\., 2\)"),
+        (lambda: interaction_error(np.tanh, MODEL), TypeError, r"fit must have a method inter"),
+        (lambda: interaction_error(MODEL, ReLU()), TypeError, r"model must be an Atten.* got ReLU"),
+    ],
+)
+def test_bad_arguments(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

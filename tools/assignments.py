@@ -1,0 +1,189 @@
+"""Write what is made from the sources of the assignments.
+
+    python tools/assignments.py                   the student version and the solution (``make assignments``)
+    python tools/assignments.py --check           fail if one is missing, superfluous or stale
+    python tools/assignments.py --course FOLDER   an nbgrader course, ready to hand out and to grade
+
+An assignment is a folder of ``book/assignments`` with a MyST notebook ``source.md``. Its cells carry the
+metadata of nbgrader, in short form: a ``grade_id`` for each cell that matters; ``solution: true`` where
+students write; ``points`` where their work is tested. A cell with neither is locked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+from nbgrader.preprocessors import (
+    CheckCellMetadata,
+    ClearHiddenTests,
+    ClearOutput,
+    ClearSolutions,
+    ComputeChecksums,
+    LockCells,
+)
+from notebooks import ROOT, SETUP, repository_url
+
+FOLDER = ROOT / "book" / "assignments"
+VERSIONS = ("student", "solution")
+
+CONFIG = """\
+# Configuration of nbgrader for this course. Commands of nbgrader are run in this folder.
+c = get_config()  # noqa: F821
+c.CourseDirectory.course_id = "pairint"
+c.Execute.timeout = 120  # seconds for one cell
+c.OverwriteCells.add_missing_cells = True  # a test that a student has deleted comes back
+"""
+
+MARKER = re.compile(r"(?m)^\s*### (?:BEGIN|END) (?:SOLUTION|HIDDEN TESTS)\n?")
+SOLVED = "> **Solution**, with all tests. Made from the source of the assignment; to be read after trying."
+
+
+def sources(folder: Path = FOLDER) -> list[Path]:
+    """Return the source of each assignment."""
+    return sorted(folder.glob("*/source.md"))
+
+
+def complete(short: dict[str, Any]) -> dict[str, Any]:
+    """Return the full nbgrader metadata of a cell; what is already there stays."""
+    solution = short.get("solution", False)
+    derived = {"schema_version": 3, "solution": solution, "grade": "points" in short, "locked": not solution}
+    return {**derived, "task": False, **short}
+
+
+def read(path: Path, url: str) -> Any:
+    """Return the instructor's notebook: the source, the cell that fetches the package, full metadata.
+
+    Parameters
+    ----------
+    path : Path
+        A ``source.md``.
+    url : str
+        The address of the repository, for the first cell.
+
+    Raises
+    ------
+    ValueError
+        If two cells have the same ``grade_id``, or a region is marked where nbgrader does not look.
+    """
+    source = jupytext.read(path, fmt="md:myst")
+    setup = nbformat.v4.new_code_cell(SETUP.format(url=url), metadata={"cellView": "form"})
+    cells = [setup, *source.cells]
+    seen: set[str] = set()
+    for number, cell in enumerate(cells):
+        meta = cell.metadata.get("nbgrader")
+        if meta is not None:
+            if meta["grade_id"] in seen:
+                raise ValueError(f"{path}: the grade_id {meta['grade_id']} is used twice")
+            seen.add(meta["grade_id"])
+            cell.metadata["nbgrader"] = meta = complete(meta)
+        for region, key in (("SOLUTION", "solution"), ("HIDDEN TESTS", "grade")):
+            if f"### BEGIN {region}" in cell.source and not (meta or {}).get(key):
+                raise ValueError(f"{path}: a region {region} in a cell that is not marked as such")
+        cell["id"] = meta["grade_id"] if meta else f"cell-{number:03d}"  # the same at every call
+        if cell.cell_type == "code":
+            cell["outputs"], cell["execution_count"] = [], None
+    metadata = {"kernelspec": source.metadata["kernelspec"], "language_info": {"name": "python"}}
+    return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+
+
+def student(notebook: Any) -> Any:
+    """Return what students receive: the steps of ``nbgrader generate_assignment``, without a gradebook."""
+    resources: dict[str, Any] = {}
+    for step in (LockCells, ClearSolutions, ClearOutput, CheckCellMetadata, ComputeChecksums):
+        notebook, resources = step().preprocess(notebook, resources)
+    for step in (ClearHiddenTests, ComputeChecksums, CheckCellMetadata):
+        notebook, resources = step().preprocess(notebook, resources)
+    return notebook
+
+
+def solution(notebook: Any) -> Any:
+    """Return the notebook with solutions and all tests, no longer an assignment."""
+    for cell in notebook.cells:
+        cell.metadata.pop("nbgrader", None)
+        cell.source = MARKER.sub("", cell.source).rstrip("\n")
+    notebook.cells.insert(1, nbformat.v4.new_markdown_cell(SOLVED, id="solution"))
+    return notebook
+
+
+def text(notebook: Any) -> str:
+    """Return the content of the file of a notebook."""
+    nbformat.validate(notebook)
+    return nbformat.writes(notebook, version=4) + "\n"
+
+
+def render(path: Path, url: str) -> dict[Path, str]:
+    """Return the files that belong beside a source, and their content.
+
+    All versions have the name of the assignment: nbgrader finds a submission by it.
+    """
+    name = f"{path.parent.name}.ipynb"
+    make = {"student": student, "solution": solution}
+    return {path.parent / version / name: text(make[version](read(path, url))) for version in VERSIONS}
+
+
+def superfluous(wanted: set[Path], folder: Path = FOLDER) -> list[Path]:
+    """Return the notebooks that no source asks for."""
+    found = {path for version in VERSIONS for path in folder.glob(f"*/{version}/*.ipynb")}
+    return sorted(found - wanted)
+
+
+def write_course(course: Path, url: str, folder: Path = FOLDER) -> list[Path]:
+    """Lay out an nbgrader course: ``source/NAME/NAME.ipynb``, and a configuration if there is none.
+
+    Submissions, grades and a changed configuration of an existing course stay as they are.
+    """
+    written = []
+    config = course / "nbgrader_config.py"
+    course.mkdir(parents=True, exist_ok=True)
+    if not config.exists():
+        config.write_text(CONFIG, encoding="utf-8")
+        written.append(config)
+    for path in sources(folder):
+        name = path.parent.name
+        target = course / "source" / name / f"{name}.ipynb"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text(read(path, url)), encoding="utf-8")
+        written.append(target)
+    return written
+
+
+def main(arguments: list[str] | None = None, folder: Path = FOLDER) -> int:
+    parser = argparse.ArgumentParser(description="Write the versions of the assignments.")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of step")
+    group.add_argument("--course", type=Path, metavar="FOLDER", help="lay out an nbgrader course there")
+    options = parser.parse_args(arguments)
+    url = repository_url()
+    if options.course is not None:
+        for path in write_course(options.course, url, folder):
+            print(f"Wrote {path}")
+        return 0
+    wanted = {target: content for path in sources(folder) for target, content in render(path, url).items()}
+    stale = [
+        path
+        for path, content in wanted.items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != content
+    ]
+    left = superfluous(set(wanted), folder)
+    for path in stale + left:
+        name = path.relative_to(folder.parent.parent)
+        if options.check:
+            print(f"{name} is out of step with its source: run `make assignments`")
+        elif path in left:
+            path.unlink()
+            print(f"Removed {name}")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(wanted[path], encoding="utf-8")
+            print(f"Wrote {name}")
+    return 1 if options.check and (stale or left) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
