@@ -192,10 +192,12 @@ def _draw(table: DataFrame) -> Figure:
 
 
 def claims(table: DataFrame) -> list[Claim]:
-    """Compare the pipeline's slopes with theory and paper, and its errors with the estimator's.
+    """Compare the pipeline's slopes with theory and paper, and its errors with the direct estimator's.
 
-    The pipeline's spline and the estimator minimise the same risk over the same class, so that the ratio of
-    their errors is one where the training reaches the minimum.
+    The pipeline's spline and the estimator minimise the same risk over the same class: the ratio of their
+    errors is one where the training reaches the minimum. The MLP is not bound to the rule's ``K``. It
+    smooths the spline, and the truths are finite-dimensional: it may fall faster than the rate, which for it
+    is a bound.
     """
     from pairint.statistics import slope_table
 
@@ -203,17 +205,19 @@ def claims(table: DataFrame) -> list[Claim]:
     for _, row in slope_table(table, ["d", "smoothness", "estimator"]).iterrows():
         if row["estimator"] not in ("network", "mlp"):
             continue
+        spline = row["estimator"] == "network"
+        figure_b = spline and row["d"] == _FIGURE_B
         beta = row["smoothness"] - 1.0
-        published = PUBLISHED_SLOPES.get(row["smoothness"]) if row["d"] == _FIGURE_B else None
         result.append(
             Claim(
                 name=f"slope, d = {row['d']}, P = {row['smoothness']:g}, {NAMES[row['estimator']]}",
-                source="Figure (a)" if published is None else "Figure (b)",
+                source="Figure (b)" if figure_b else "Figure (a)" if spline else "Theorem 3.1",
                 ours=float(row["slope"]),
                 interval=(float(row["low"]), float(row["high"])),
-                published=published,
+                published=PUBLISHED_SLOPES.get(row["smoothness"]) if figure_b else None,
                 expected=-2 * beta / (2 * beta + 1),
                 tolerance=0.05,
+                relation="equal" if spline else "at most",
             )
         )
     for estimator in ("network", "mlp"):
@@ -225,7 +229,6 @@ def claims(table: DataFrame) -> list[Claim]:
                 interval=(float(row["low"]), float(row["high"])),
                 expected=1.0,
                 tolerance=0.1,
-                # The MLP is outside the class of splines: smoother than it, it may do better.
                 relation="equal" if estimator == "network" else "at most",
             )
             for _, row in error_ratios(table, estimator, by="d").iterrows()
@@ -246,7 +249,7 @@ EXPERIMENT = Experiment(
     compute=compute,
     plot=plot,
     claims=claims,
-    expected_seconds={"quick": 45.0, "full": 800.0},
+    expected_seconds={"quick": 40.0, "full": 650.0},
     data_keys=learning_curves.DATA_KEYS,
     cost=cost,
 )

@@ -49,8 +49,11 @@ def test_claims(factor, fine):
     claims = EXPERIMENT.claims(made_up(factor))
     slopes = [claim for claim in claims if claim.name.startswith("slope")]
     assert len(slopes) == 4 and all(abs(claim.ours + 0.8) < 0.06 for claim in slopes)
-    assert [claim.published for claim in slopes if "d = 5," in claim.name] == [-0.81, -0.81]
-    assert all(claim.published is None for claim in slopes if "d = 30," in claim.name)
+    # One line stands beside the published one: the spline of the rule's K, in the dimension of that figure.
+    assert [claim.name for claim in slopes if claim.published == -0.81] == [
+        "slope, d = 5, P = 3, network pipeline, its spline"
+    ]
+    assert [claim.relation for claim in slopes] == ["equal", "at most"] * 2
     ratios = [claim for claim in claims if claim.name.startswith("error")]
     assert len(ratios) == 4
     assert all(claim.theory_verdict in ("agrees", "close") for claim in ratios) is fine

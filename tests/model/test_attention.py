@@ -42,7 +42,9 @@ def double_loop(model, X):
 
 @pytest.mark.parametrize("n_tokens", [2, 3, 8])
 @pytest.mark.parametrize(
-    "activation", [spline_activation(3, 0), RoughActivation(0.5, 1), Tanh(), lambda u: u], ids=str
+    "activation",
+    [spline_activation(3, 0), RoughActivation(0.5, 1), Tanh(), lambda u: u],
+    ids=["spline", "rough", "tanh", "function"],
 )
 def test_forward_against_a_double_loop(n_tokens, activation):
     model = AttentionModel(activation, interaction_matrix(4, 2, 1), UniformCube(4))
