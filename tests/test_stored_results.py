@@ -51,8 +51,7 @@ class TestStored:
             if len(chosen) < 5 and spent + seconds[key] <= BUDGET:
                 chosen.append(key)
                 spent += seconds[key]
-        if not chosen:
-            pytest.skip(f"every cell takes more than {BUDGET:g} s")
+        chosen = chosen or [min(seconds, key=seconds.get)]
         part = dataclasses.replace(experiment, cells=lambda settings: [cells[key] for key in chosen])
         outcome = sweep.execute(part, record["preset"])
         missing = [error for _, error in outcome.failures if "ModuleNotFoundError" in error]
