@@ -188,8 +188,8 @@ def picture(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
     return drawn
 
 
-def subplots(columns: int = 1, height: float = 4.0, **kwargs: Any) -> tuple[Figure, Any]:
-    """Return a figure and its axes, one or an array of them in a row, of the book's width."""
+def subplots(columns: int = 1, height: float = 4.0, panel: float = 4.6, **kwargs: Any) -> tuple[Figure, Any]:
+    """Return a figure and its axes: one of the book's width, or an array of panels in a row (inches)."""
     import matplotlib.pyplot as plt
 
-    return plt.subplots(1, columns, figsize=(7.0 if columns == 1 else 4.6 * columns, height), **kwargs)
+    return plt.subplots(1, columns, figsize=(7.0 if columns == 1 else panel * columns, height), **kwargs)

@@ -22,7 +22,7 @@ from pairint.model import (
     interaction_matrix,
     pair_scores,
 )
-from pairint.style import CYCLE, INK, MARKERS
+from pairint.style import CYCLE, INK, MARKERS, picture, subplots
 from pairint.theory.coercivity import (
     coercivity_constant,
     exact_gram,
@@ -37,7 +37,6 @@ from pairint.theory.exchangeable import (
     invisible_activation,
     invisible_interaction,
 )
-from pairint.theory.figures.canvas import axes, picture
 
 __all__ = [
     "correlation_figure",
@@ -68,7 +67,7 @@ def token_laws(d: int, seed: int = 0) -> dict[str, TokenLaw]:
 @picture
 def exploration_figure(n_samples: int = 40_000, seed: int = 0) -> Figure:
     """Where the scores go: their density for each token law, and the exact one for the cube."""
-    figure, (left, right) = axes(2)
+    figure, (left, right) = subplots(2)
     matrix = interaction_matrix(3, 1, 3, kind="coordinate")
     edges = np.linspace(-4, 4, 81)
     centres = (edges[1:] + edges[:-1]) / 2
@@ -94,7 +93,7 @@ def exploration_figure(n_samples: int = 40_000, seed: int = 0) -> Figure:
 @picture
 def observation_figure(n_tokens: Sequence[int] = (2, 3, 8), n_samples: int = 800, seed: int = 0) -> Figure:
     """What is seen of the activation: outputs against one of the scores they average."""
-    figure, panels = axes(len(n_tokens), 3.6, sharey=True)
+    figure, panels = subplots(len(n_tokens), 3.6, panel=3.1, sharey=True)
     model = AttentionModel(Tanh(2.0), np.eye(1), UniformCube(1), GaussianNoise(0.05))
     u = np.linspace(-3, 3, 200)
     for panel, n in zip(panels, n_tokens, strict=True):
@@ -110,7 +109,7 @@ def observation_figure(n_tokens: Sequence[int] = (2, 3, 8), n_samples: int = 800
 @picture
 def identifiability_figure(factors: Sequence[float] = (1.0, 2.0, -0.5), seed: int = 0) -> Figure:
     """Several pairs (phi, A), one interaction."""
-    figure, (left, right) = axes(2, 3.6)
+    figure, (left, right) = subplots(2, 3.6)
     matrix = interaction_matrix(3, 2, seed)
     rng = np.random.default_rng(seed)
     x, y = UniformCube(3).sample(60, 2, rng).transpose(1, 0, 2)
@@ -138,7 +137,7 @@ def spectrum_figure(
     n_tokens: Sequence[int] = (2, 4, 8, 32), n_intervals: int = 12, degree: int = 3
 ) -> Figure:
     """Generalised eigenvalues of (G_N, Gamma), exact, for the cube and a matrix with one entry."""
-    figure, axis = axes(1)
+    figure, axis = subplots(1)
     space = SplineSpace(-3.0, 3.0, n_intervals, degree)
     for n, color, marker in zip(n_tokens, CYCLE, MARKERS, strict=False):
         scaled = coercivity_constant(exact_gram(space, 3.0, n)).eigenvalues * (n - 1)
@@ -157,7 +156,7 @@ def spectrum_figure(
 @picture
 def eigenfunction_figure(n_tokens: int = 8, n_intervals: int = 12, degree: int = 3) -> Figure:
     """Functions of the score that are hardest and easiest to see, exact."""
-    figure, (left, right) = axes(2, 3.8)
+    figure, (left, right) = subplots(2, 3.8)
     result = coercivity_constant(exact_gram(SplineSpace(-3.0, 3.0, n_intervals, degree), 3.0, n_tokens))
     u = np.linspace(-3, 3, 400)
     last = len(result.eigenvalues) - 1
@@ -213,7 +212,7 @@ def law_table(
 @picture
 def laws_figure(rows: Sequence[dict[str, Any]]) -> Figure:
     """The table of :func:`law_table` against the constant of the lemma."""
-    figure, axis = axes(1)
+    figure, axis = subplots(1)
     names = list(dict.fromkeys(row["law"] for row in rows))
     for shift, (name, color, marker) in enumerate(zip(names, CYCLE, MARKERS, strict=False)):
         mine = [row for row in rows if row["law"] == name]
@@ -242,7 +241,7 @@ def laws_figure(rows: Sequence[dict[str, Any]]) -> Figure:
 @picture
 def invisible_figure(n_points: int = 6, seed: int = 1) -> Figure:
     """An interaction and an activation that permuted points never show."""
-    figure, (left, right) = axes(2, 3.8)
+    figure, (left, right) = subplots(2, 3.8)
     h = invisible_interaction(n_points)
     largest = np.abs(h).max()
     image = left.imshow(h, cmap="PuOr", vmin=-largest, vmax=largest)
@@ -265,7 +264,7 @@ def invisible_figure(n_points: int = 6, seed: int = 1) -> Figure:
 @picture
 def extendable_figure(n_tokens: Sequence[int] = (3, 5, 10), longest: int = 200) -> Figure:
     """The coercivity constant of N tokens drawn from a longer exchangeable sequence."""
-    figure, axis = axes(1, 3.8)
+    figure, axis = subplots(1, 3.8)
     for n, color in zip(n_tokens, CYCLE, strict=False):
         lengths = np.unique(np.round(np.geomspace(n, longest, 60)).astype(int))
         scaled = [(n - 1) * extendable_constant(n, int(m)) for m in lengths]
@@ -284,7 +283,7 @@ def extendable_figure(n_tokens: Sequence[int] = (3, 5, 10), longest: int = 200) 
 @picture
 def correlation_figure(n_tokens: Sequence[int] = (3, 5, 10), n_samples: int = 4000, seed: int = 0) -> Figure:
     """Gaussian tokens with one correlation: the formula, and Monte Carlo for the worst interaction."""
-    figure, axis = axes(1, 3.8)
+    figure, axis = subplots(1, 3.8)
     rng = np.random.default_rng(seed)
     for n, color, marker in zip(n_tokens, CYCLE, MARKERS, strict=False):
         grid = np.linspace(-1 / (n - 1), 0.3, 200)

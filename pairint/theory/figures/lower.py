@@ -9,10 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pairint.model import GaussianNoise, UniformCube, UniformNoise, interaction_matrix
-from pairint.style import CYCLE, INK, MARKERS
+from pairint.style import CYCLE, INK, MARKERS, picture, subplots
 from pairint.theory.codes import varshamov_gilbert_code
 from pairint.theory.coercivity import product_density
-from pairint.theory.figures.canvas import axes, picture
 from pairint.theory.games import guessing_game, score_reduction
 from pairint.theory.lower import BumpFamily, lower_bound
 
@@ -38,7 +37,7 @@ def hypotheses_figure(
     seed: int = 0,
 ) -> Figure:
     """Hypotheses that so many samples cannot tell apart."""
-    figure, panels = axes(len(n_samples), 3.4)
+    figure, panels = subplots(len(n_samples), 3.4, panel=3.1)
     rng = np.random.default_rng(seed)
     u = np.linspace(0, 3, 1200)
     for panel, m in zip(panels, n_samples, strict=True):
@@ -56,7 +55,7 @@ def hypotheses_figure(
 @picture
 def code_figure(n_bits: int = 48, shown: int = 32) -> Figure:
     """A code and the distances between its words."""
-    figure, (left, right) = axes(2, 3.6)
+    figure, (left, right) = subplots(2, 3.6)
     code = varshamov_gilbert_code(n_bits)
     words = code.words(min(code.n_words, 512)).astype(int)
     left.imshow(words[1 : shown + 1], cmap="cividis", aspect="auto", interpolation="nearest")
@@ -76,7 +75,7 @@ def guessing_figure(
     heights: Sequence[float] = (4.0, 2.0, 1.0), n_games: int = 1000, noise_std: float = 1.0, seed: int = 0
 ) -> Figure:
     """The two-hypotheses game: error of the best test against M, and the bound."""
-    figure, (left, right) = axes(2)
+    figure, (left, right) = subplots(2)
     tokens, matrix = UniformCube(3), interaction_matrix(3, 1, 0, kind="coordinate")
     sizes = [1, 2, 4, 8, 16, 32, 64, 128]
     for height, color, marker in zip(heights, CYCLE, MARKERS, strict=False):
@@ -114,7 +113,7 @@ def guessing_figure(
 @picture
 def reduction_figure(n_pairs: int = 20_000, seed: int = 0) -> Figure:
     """An estimate with the wrong matrix, and what becomes of it given the true score."""
-    figure, (left, right) = axes(2)
+    figure, (left, right) = subplots(2)
     rng = np.random.default_rng(seed)
     x, y = UniformCube(2).sample(n_pairs, 2, rng).transpose(1, 0, 2)
     truth, u = np.tanh(2 * x[:, 0] * y[:, 0]), x[:, 0] * y[:, 0]
@@ -143,7 +142,7 @@ def reduction_figure(n_pairs: int = 20_000, seed: int = 0) -> Figure:
 @picture
 def roads_figure(n_samples: int = 10**9, beta: float = 1.0, holder_constant: float = 1.0) -> Figure:
     """Assouad and Fano against the number of bumps, and against M."""
-    figure, (left, right) = axes(2)
+    figure, (left, right) = subplots(2)
     common = dict(interval=(0.2, 2.7), density=_density(3.0))
     bumps = np.unique(np.round(np.geomspace(1, 4000, 40)).astype(int))
     for road, color, marker in (("assouad", CYCLE[0], MARKERS[0]), ("fano", CYCLE[1], MARKERS[1])):
@@ -176,7 +175,7 @@ def lower_tokens_figure(
     n_samples: int = 10**8, beta: float = 2.0, holder_constant: float = 1.0, noise_std: float = 0.5
 ) -> Figure:
     """Three ways to bound the divergence, three dependences on the number of tokens."""
-    figure, axis = axes(1)
+    figure, axis = subplots(1)
     tokens = np.unique(np.round(np.geomspace(2, 2**16, 17)).astype(int))
     common = dict(interval=(0.3, 2.7), density=_density(3.0), road="assouad")
     curves = {

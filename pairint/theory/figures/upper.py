@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from pairint.style import CYCLE, INK, MARKERS
+from pairint.style import CYCLE, INK, MARKERS, picture, subplots
 from pairint.theory.approximation import (
     best_l2_error,
     best_uniform_error,
@@ -18,7 +18,6 @@ from pairint.theory.approximation import (
 )
 from pairint.theory.coercivity import product_density
 from pairint.theory.covering import log_cover_interactions, log_cover_low_rank
-from pairint.theory.figures.canvas import axes, picture
 from pairint.theory.rates import best_intervals, condition_holds, error_terms
 from pairint.theory.upper import oracle_upper_bound, upper_bound
 
@@ -35,7 +34,7 @@ __all__ = [
 @picture
 def condition_figure(betas: Sequence[float] = (0.5, 1.0, 2.0, 4.0), largest: float = 1e12) -> Figure:
     """Where the condition rd <= (M / log M)^(1/(2 beta + 1)) holds."""
-    figure, axis = axes(1)
+    figure, axis = subplots(1)
     samples = np.geomspace(10, largest, 500)
     products = np.geomspace(1, 1e4, 800)
     for beta, color in zip(betas, CYCLE, strict=False):
@@ -63,7 +62,7 @@ def approximation_figure(
     phi: Callable[[Any], Any], beta: float, holder_constant: float, score_bound: float = 3.0, shown: int = 6
 ) -> Figure:
     """A function and its interpolant; the error against K with the two proved constants."""
-    figure, (left, right) = axes(2)
+    figure, (left, right) = subplots(2)
     degree = max(1, int(np.ceil(beta)) - 1)
     u = np.linspace(-score_bound, score_bound, 1500)
     left.plot(u, phi(u), color=CYCLE[0], label="$\\varphi$")
@@ -103,7 +102,7 @@ def approximation_figure(
 @picture
 def covering_figure(d: int = 30, rank: int = 2, n_intervals: int = 20, degree: int = 2) -> Figure:
     """How the log covering number splits between spline and matrix."""
-    figure, (left, right) = axes(2, 3.8)
+    figure, (left, right) = subplots(2, 3.8)
     accuracy = np.geomspace(1e-6, 1, 60)
     total = np.array([log_cover_interactions(e, d, rank, n_intervals, degree, 1.0, d) for e in accuracy])
     spline = (n_intervals * degree + 1) * np.log1p(4 / accuracy)
@@ -144,7 +143,7 @@ def upper_budget_figure(
     score_bound: float = 3.0,
 ) -> Figure:
     """Bias against variance: the proved bound and the leading-order budget, as functions of K."""
-    figure, (left, right) = axes(2)
+    figure, (left, right) = subplots(2)
     arguments = (n_samples, n_tokens, d, rank, beta, holder_constant, noise_std)
     cells = np.unique(np.round(np.geomspace(1, 200, 40)).astype(int))
     bounds = [upper_bound(*arguments, score_bound=score_bound, n_intervals=int(k)) for k in cells]
@@ -179,7 +178,7 @@ def upper_terms_figure(
     score_bound: float = 3.0,
 ) -> Figure:
     """The terms of the bound at the best K, against M."""
-    figure, axis = axes(1)
+    figure, axis = subplots(1)
     samples = np.geomspace(1e3, 1e10, 15).astype(int)
     rest = (n_tokens, d, rank, beta, holder_constant, noise_std)
     bounds = [upper_bound(int(m), *rest, score_bound=score_bound) for m in samples]
@@ -204,7 +203,7 @@ def oracle_tokens_figure(
     score_bound: float = 3.0,
 ) -> Figure:
     """The bounds against the number of tokens: odd functions, any function, unknown matrix."""
-    figure, axis = axes(1, 3.8)
+    figure, axis = subplots(1, 3.8)
     tokens = np.unique(np.round(np.geomspace(2, 128, 13)).astype(int))
 
     def density(u: Any) -> Any:

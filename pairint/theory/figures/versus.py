@@ -9,9 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pairint.model import AttentionModel, GaussianNoise, Tanh, UniformCube, interaction_matrix
-from pairint.style import CYCLE, INK, MARKERS
+from pairint.style import CYCLE, INK, MARKERS, picture, subplots
 from pairint.theory.coercivity import product_density
-from pairint.theory.figures.canvas import axes, picture
 from pairint.theory.lower import lower_bound
 from pairint.theory.rates import log_gap, minimax_exponent
 from pairint.theory.upper import oracle_upper_bound, upper_bound
@@ -101,7 +100,7 @@ def bounds_figure(
     largest: float = 1e10,
 ) -> Figure:
     """Upper and lower bounds against M, measured errors, and the rate."""
-    figure, axis = axes(1, 4.8)
+    figure, axis = subplots(1, 4.8)
     samples = np.geomspace(1e2, largest, 17).astype(int)
     shape = (beta, holder_constant, noise_std)
     upper = [upper_bound(int(m), n_tokens, d, 1, *shape, score_bound=3.0).value for m in samples]
@@ -151,7 +150,7 @@ def bounds_figure(
 @picture
 def log_gap_figure(betas: Sequence[float] = (0.5, 1.0, 2.0)) -> Figure:
     """The paper's logarithmic factor between its bounds, and the one that is left in ours."""
-    figure, axis = axes(1, 3.8)
+    figure, axis = subplots(1, 3.8)
     samples = np.geomspace(10, 1e12, 80).astype(int)
     for beta, color in zip(betas, CYCLE, strict=False):
         axis.loglog(
@@ -179,7 +178,7 @@ def tokens_figure(
     noise_std: float = 0.5,
 ) -> Figure:
     """Bounds and measured errors against the number of tokens, at one M."""
-    figure, axis = axes(1)
+    figure, axis = subplots(1)
     tokens = np.unique(np.round(np.geomspace(2, 64, 11)).astype(int))
     shape = (beta, holder_constant, noise_std)
     common = dict(interval=(0.0, 2.7), density=_density, sup_bound=1.0)
