@@ -219,7 +219,8 @@ def test_help_and_version(capsys):
 
 
 SCRIPT = """
-    import sys
+    import signal, sys
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, where tests run in the background
     sys.path.insert(0, {tests!r})
     from engine_demo import demo
     from pairint import experiments
