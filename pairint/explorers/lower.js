@@ -3,6 +3,22 @@ import { bestIntervals, terms } from "./budget.js";
 import { normalCdf } from "./normal.js";
 import { linspace, logspace } from "./plotkit.js";
 
+const drawn = [];
+
+// Scores of the drawn outputs, uniform on [-1, 1]: the generator of Lehmer, Park and Miller, as in lower.py.
+function unitScores({ outputs, partners, seed }) {
+  if (!drawn.length) {
+    let state = seed;
+    for (let i = 0; i < 2 * outputs; i += 1) {
+      drawn.push(Array.from({ length: partners }, () => {
+        state = (state * 16807) % 2147483647;
+        return (2 * state) / 2147483647 - 1;
+      }));
+    }
+  }
+  return drawn;
+}
+
 export function compute(p, data) {
   const odd = p.argument === "odd";
   const bound = data.score_bound;
@@ -33,9 +49,17 @@ export function compute(p, data) {
     return Math.abs(t) <= 1 ? weight * amplitude(p.bumps) * (1 - t * t) ** (k + 1) : 0;
   };
   const grid = linspace(odd ? -bound : 0, bound, data.grid);
-  for (const [key, flipped] of [["one", false], ["two", true]]) {
-    series[`hypotheses.${key}`] = { x: grid, y: grid.map((u) => half(u, flipped) - (odd ? half(-u, flipped) : 0)) };
-  }
+  const { outputs } = data.draws;
+  [["one", false], ["two", true]].forEach(([key, flipped], law) => {
+    const phi = (u) => half(u, flipped) - (odd ? half(-u, flipped) : 0);
+    series[`hypotheses.${key}`] = { x: grid, y: grid.map(phi) };
+    // Outputs drawn from it: each averages the tokens' N - 1 scores; shown against the first of them.
+    const rows = unitScores(data.draws).slice(law * outputs, (law + 1) * outputs).map((row) => row.slice(0, p.tokens - 1));
+    series[`data.${key}`] = {
+      x: rows.map((row) => bound * row[0]),
+      y: rows.map((row, i) => row.reduce((sum, u) => sum + phi(bound * u), 0) / row.length + p.noise * data.noise[law][i]),
+    };
+  });
 
   // Guessing between the two.
   const separation = energy(p.bumps);

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pairint.explorers.base import Explorer, Numbers, Series, Simulation
 from pairint.explorers.panels import Axis, Panel, Parameter, line, points
@@ -28,6 +30,9 @@ _COUNTS = np.unique(np.round(np.geomspace(1, 1e7, 100))).astype(int)
 _FEWEST_SHOWN = 100
 _MOST_BUMPS = 64
 _WORD = (np.random.default_rng(3).random(_MOST_BUMPS) < 0.5).astype(int)
+_MOST_TOKENS = 64
+#: Outputs drawn from each of the two hypotheses: as many as the fewest samples to choose.
+_OUTPUTS, _SEED = 100, 12_345
 _MOST_PAIRS, _GAMES = 30_000, 200
 _VERDICTS = {
     "few": "Fano needs at least 8 bumps",
@@ -71,7 +76,7 @@ class LowerBoundExplorer(Explorer):
         Parameter("beta", "smoothness β", 2.0, 0.5, 5.0, 0.05),
         Parameter("holder", "Hölder radius L", 1.0, 0.05, 20.0, scale="log"),
         Parameter("noise", "noise σ", 0.1, 0.01, 3.0, scale="log"),
-        Parameter("tokens", "tokens N", 3, 2, 64, scale="log", integer=True),
+        Parameter("tokens", "tokens N", 3, 2, _MOST_TOKENS, scale="log", integer=True),
     )
     panels = (
         Panel(
@@ -85,6 +90,17 @@ class LowerBoundExplorer(Explorer):
             ),
             height=260,
             grow=1.2,
+        ),
+        Panel(
+            "data",
+            f"{_OUTPUTS} outputs of each, σ = {{noise}}, N = {{tokens}}",
+            Axis("score u with one of the {partners} partners"),
+            Axis("output Y"),
+            (
+                points("one", "from the hypothesis", "blue", "circle", 2.8, 0.7),
+                points("two", "from its neighbour", "vermillion", "cross", 3.2),
+            ),
+            height=260,
         ),
         Panel(
             "guess",
@@ -143,6 +159,8 @@ class LowerBoundExplorer(Explorer):
             "counts": _COUNTS.tolist(),
             "fewest": _FEWEST_SHOWN,
             "word": _WORD.tolist(),
+            "draws": {"outputs": _OUTPUTS, "partners": _MOST_TOKENS - 1, "seed": _SEED},
+            "noise": _noise().tolist(),
             "profiles": profiles,
             "verdicts": _VERDICTS,
         }
@@ -163,11 +181,15 @@ class LowerBoundExplorer(Explorer):
         kl = separation * rate * n_samples
         error = float(guessing_error_bound(kl))
         series: Series = {
-            "hypotheses.one": {"x": u, "y": chosen.activation(word)(u)},
-            "hypotheses.two": {"x": u, "y": chosen.activation(flipped)(u)},
             "guess.curve": {"x": grid, "y": guessing_error_bound(separation * rate * grid)},
             "guess.here": {"x": [n_samples], "y": [error]},
         }
+        both = zip(("one", "two"), (word, flipped), _scores(), _noise(), strict=True)
+        for key, bits, scores, noise in both:
+            phi, scores = chosen.activation(bits), scores[:, : n_tokens - 1]
+            outputs = phi(scores).mean(axis=1) + values["noise"] * noise
+            series[f"hypotheses.{key}"] = {"x": u, "y": phi(u)}
+            series[f"data.{key}"] = {"x": scores[:, 0], "y": outputs}
 
         by_count = _COUNTS * energies * guessing_error_bound(n_samples * rate * energies) / 2
         best = int(by_count.argmax())
@@ -195,6 +217,7 @@ class LowerBoundExplorer(Explorer):
 
         verdict = self._bound(values, n_bumps, "fano") if n_bumps >= 8 else None
         facts = {
+            "partners": n_tokens - 1,
             "kl": kl,
             "error": error,
             "separation": separation,
@@ -257,3 +280,23 @@ class LowerBoundExplorer(Explorer):
             road=road,
             n_bumps=n_bumps,
         )
+
+
+@functools.cache
+def _scores() -> NDArray[np.float64]:
+    """Return the scores of the drawn outputs with all partners, shape ``(2, _OUTPUTS, _MOST_TOKENS - 1)``.
+
+    Given one token, its scores are independent and uniform. They come from the generator of Lehmer, Park and
+    Miller, which the ES module repeats exactly: a table of them would weigh more than the figure.
+    """
+    modulus, state, draws = 2**31 - 1, _SEED, []
+    for _ in range(2 * _OUTPUTS * (_MOST_TOKENS - 1)):
+        state = state * 16807 % modulus
+        draws.append(2 * state / modulus - 1)
+    return _SCORE_BOUND * np.reshape(draws, (2, _OUTPUTS, _MOST_TOKENS - 1))
+
+
+@functools.cache
+def _noise() -> NDArray[np.float64]:
+    """Return standard normal noise of the drawn outputs, shape ``(2, _OUTPUTS)``."""
+    return np.round(np.random.default_rng(8).standard_normal((2, _OUTPUTS)), 3)

@@ -226,19 +226,18 @@ function drawMark(mark, data, sx, sy, box, colors) {
     });
     return `<path d="${path}Z" fill="${color}" fill-opacity="${mark.opacity}" stroke="none"/>`;
   }
-  let out = ""; // points, with error bars where given
-  const filled = mark.symbol === "cross" ? "none" : color;
+  let [symbols, bars] = ["", ""]; // points, with error bars where given: one path each, whatever their number
   for (let i = 0; i < data.x.length; i += 1) {
     const [px, py] = [sx(data.x[i]), sy(data.y[i])];
     if (!Number.isFinite(px) || !Number.isFinite(py)) continue;
+    symbols += symbolPath(mark.symbol, px, py, mark.width);
     if (data.low) {
       const low = sy(data.low[i]);
-      const bottom = round(Number.isFinite(low) ? low : box.bottom);
-      out += `<path d="M${round(px)} ${round(sy(data.high[i]))}V${bottom}" stroke="${color}" stroke-width="1.5"/>`;
+      bars += `M${round(px)} ${round(sy(data.high[i]))}V${round(Number.isFinite(low) ? low : box.bottom)}`;
     }
-    out += `<path d="${symbolPath(mark.symbol, px, py, mark.width)}" fill="${filled}" fill-opacity="${mark.opacity}" stroke="${color}" stroke-width="1.2"/>`;
   }
-  return out;
+  const filled = mark.symbol === "cross" ? "none" : color;
+  return `${bars && `<path d="${bars}" stroke="${color}" stroke-width="1.5"/>`}<path d="${symbols}" fill="${filled}" fill-opacity="${mark.opacity}" stroke="${color}" stroke-width="1.2"/>`;
 }
 
 function drawKey(mark, x, y, colors) {
@@ -615,12 +614,24 @@ export function mount({ model, el, compute }) {
     settle();
   }
 
+  // Widths are read when the figure's own width changes, not at each drawing: to read one after a change makes
+  // the browser lay out the whole page, once for each panel.
+  let widths = [];
+  function measure() {
+    widths = charts.map(({ chart }) => Math.max(250, Math.floor(chart.clientWidth || 320)));
+  }
+
   function draw() {
+    if (!widths.length) measure();
     drawings = charts.map(({ panel, chart, tip }, i) => {
-      const width = Math.max(250, Math.floor(chart.clientWidth || 320));
-      const d = drawPanel(panel, handle.series, handle.facts, width, colors, `${prefix}-clip-${i}`);
-      chart.querySelector("svg")?.remove();
-      chart.insertAdjacentHTML("afterbegin", `${d.open} role="img" aria-label="${escapeText(fill(panel.title, handle.facts))}. ${escapeText(handle.summary)}">${d.body}</svg>`);
+      const d = drawPanel(panel, handle.series, handle.facts, widths[i], colors, `${prefix}-clip-${i}`);
+      const markup = `${d.open} role="img">${d.body}</svg>`;
+      if (markup !== chart.markup) { // most controls leave some panel as it is
+        chart.querySelector("svg")?.remove();
+        chart.insertAdjacentHTML("afterbegin", markup);
+        chart.markup = markup;
+      }
+      chart.firstChild.setAttribute("aria-label", `${fill(panel.title, handle.facts)}. ${handle.summary}`);
       tip.hidden = true;
       return d;
     });
@@ -671,6 +682,7 @@ export function mount({ model, el, compute }) {
   const resize = new ResizeObserver(() => {
     if (Math.abs(app.clientWidth - lastWidth) < 1) return;
     lastWidth = app.clientWidth;
+    measure();
     if (drawings.length) draw();
   });
   resize.observe(app);
@@ -714,11 +726,11 @@ function namesOf(spec, values) {
   return Object.fromEntries(chosen.map((p) => [`${p.key}_name`, p.names[p.choices.indexOf(values[p.key])]]));
 }
 
-// Values under the pointer: the nearest abscissa of each curve.
+// Values under the pointer, or the finger: the nearest abscissa of each curve. A lifted finger leaves the chart,
+// but what it asked for stays until the next touch or change.
 function attachReader(panel, chart, tip, current) {
   const hide = () => { tip.hidden = true; };
-  chart.addEventListener("pointerleave", hide);
-  chart.addEventListener("pointermove", (event) => {
+  const read = (event) => {
     const { drawing: d, handle, colors } = current();
     if (!d) return;
     const r = chart.getBoundingClientRect();
@@ -747,6 +759,11 @@ function attachReader(panel, chart, tip, current) {
     tip.style.top = `${Math.max(0, Math.min(py - 10, d.height - tip.offsetHeight))}px`;
     tip.style.left = px < d.width / 2 ? `${px + 14}px` : "auto";
     tip.style.right = px < d.width / 2 ? "auto" : `${r.width - px + 14}px`;
+  };
+  chart.addEventListener("pointerdown", read);
+  chart.addEventListener("pointermove", read);
+  chart.addEventListener("pointerleave", (event) => {
+    if (event.pointerType !== "touch") hide();
   });
 }
 

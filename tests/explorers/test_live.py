@@ -1,15 +1,21 @@
 """The live widget, without a front end."""
 
+import re
 import threading
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytest.importorskip("anywidget")
 
+from pairint.explorers import bundle
 from pairint.explorers.base import Explorer, Numbers, Simulation
 from pairint.explorers.live import LiveExplorer
 from pairint.explorers.panels import Axis, Panel, Parameter, points
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Slow(Explorer):
@@ -102,3 +108,34 @@ def test_the_widget_carries_its_module_and_description(slow):
     assert "export default" in slow.widget._esm
     assert slow.widget.spec["parameters"][0]["key"] == "a"
     assert slow.widget.spec["simulation"]["label"] == "Simulate"
+
+
+def test_the_scripts_ask_of_a_model_what_every_ipywidgets_offers():
+    """Colab has ipywidgets 7: a model there has these methods, and anywidget hands them on."""
+    offered = {"get", "set", "save_changes", "send", "on", "off"}
+    folder = Path(bundle.__file__).parent
+    scripts = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.js"))
+    scripts = re.sub(r"^\s*//.*$", "", scripts, flags=re.MULTILINE)
+    used = set(re.findall(r"\bmodel\.(\w+)", scripts))
+    assert used == offered
+    events = set(re.findall(r'\bmodel\.o(?:n|ff)\("([^"]+)"', scripts))
+    assert all(
+        re.fullmatch(r"change:(\w+)", event)[1] in LiveExplorer.class_trait_names() for event in events
+    )
+
+
+def test_the_widget_asks_for_an_anywidget_that_shows_itself_under_ipywidgets_7():
+    """Before anywidget 0.9.10 a widget has no ``_repr_mimebundle_`` if ipywidgets has none (7 has none)."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = project["optional-dependencies"]["widgets"]
+    bounds = dict(requirement.split(">=") for requirement in asked)
+    assert tuple(map(int, bounds["anywidget"].split("."))) >= (0, 9, 10)
+    assert bounds["ipywidgets"].startswith("7.")
+
+
+def test_what_a_cell_shows_is_the_widget(slow):
+    data, _ = slow.widget._repr_mimebundle_()
+    view = data["application/vnd.jupyter.widget-view+json"]
+    assert view["model_id"] == slow.widget.model_id
+    # The module comes with the widget and draws in an element: no front-end package of ours is needed.
+    assert (slow.widget._model_module, slow.widget._view_module) == ("anywidget", "anywidget")

@@ -4,8 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from pairint.explorers import AIMExplorer, CoercivityExplorer, LowerBoundExplorer, RateExplorer
+from pairint.explorers import lower as lower_module
 from pairint.explorers import measured as measured_module
 from pairint.explorers.coercivity import _NAMES, _law
 from pairint.explorers.lower import _DENSITY, _INTERVAL
@@ -68,6 +70,26 @@ def test_lower_bound_is_the_packages(argument, beta, bumps):
 def test_lower_bound_is_below_the_budget():
     series = LowerBoundExplorer().numbers().series
     assert np.all(series["samples.bound"]["y"] < np.asarray(series["samples.budget"]["y"]))
+
+
+def test_drawn_outputs_come_from_the_two_hypotheses():
+    figure = LowerBoundExplorer(noise=0.01, tokens=2, bumps=3, holder=20.0)
+    series = figure.numbers().series
+    for key, noise in zip(("one", "two"), lower_module._noise(), strict=True):
+        curve, outputs = series[f"hypotheses.{key}"], series[f"data.{key}"]
+        expected = np.interp(outputs["x"], curve["x"], curve["y"])
+        np.testing.assert_allclose(outputs["y"] - 0.01 * noise, expected, atol=1e-3)
+        assert np.abs(expected).max() > 0.1
+    averaged = LowerBoundExplorer(noise=0.01, tokens=64, bumps=3, holder=20.0).numbers().series
+    assert np.std(averaged["data.one"]["y"]) < 0.3 * np.std(series["data.one"]["y"])
+
+
+def test_drawn_scores_are_uniform_and_independent():
+    scores = lower_module._scores()
+    assert stats.kstest(scores.ravel(), stats.uniform(-np.sqrt(3), 2 * np.sqrt(3)).cdf).pvalue > 0.01
+    correlation = np.corrcoef(scores.reshape(-1, scores.shape[-1]), rowvar=False) - np.eye(scores.shape[-1])
+    assert np.abs(correlation).max() < 0.35  # 4.9 standard errors
+    assert lower_module._noise().std() == pytest.approx(1, abs=0.15)
 
 
 def test_error_vanishes_at_the_threshold():
