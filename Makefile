@@ -14,7 +14,6 @@ PY    := $(VENV)/bin/python
 export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
-export MPLBACKEND = agg
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 # nbgrader and jupyter call programs by name.

@@ -56,6 +56,13 @@ def refuse_dead_widgets(app: Sphinx, doctree: nodes.document, docname: str) -> N
             LOGGER.warning("a Jupyter widget in the page is dead without a kernel", location=docname)
 
 
+def refuse_names_of_pictures(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Warn, which fails the build, about a figure that is on the page by name only."""
+    for node in doctree.findall(nodes.literal_block):
+        if re.match(r"<Figure size |<Axes: ", node.astext()):
+            LOGGER.warning("a picture is missing: the page shows %r", node.astext().strip(), location=docname)
+
+
 def public_modules(package: str) -> list[ModuleType]:
     """Return the modules of a package that say what they offer in ``__all__``; of the root, its own only."""
     found = importlib.import_module(package).__path__
@@ -111,4 +118,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("missing-reference", follow_shorter_name)
     app.connect("html-page-context", drop_repeated_scripts, priority=900)
     app.connect("doctree-resolved", refuse_dead_widgets)
+    app.connect("doctree-resolved", refuse_names_of_pictures)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -72,7 +72,9 @@ def main() -> int:
     # --all: every page is read again, so that no warning of an earlier build is lost.
     command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(ROOT)]
     command += ["--all", "-W", "-n", "--keep-going"]
-    status = subprocess.run(command, cwd=ROOT).returncode
+    # Pictures enter a page through this backend; one chosen for another purpose would leave their names only.
+    environment = os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    status = subprocess.run(command, cwd=ROOT, env=environment).returncode
     if status != 0:
         for report in sorted((BUILD / "html" / "reports").rglob("*.err.log")):
             print(f"\n--- {report.relative_to(ROOT)}\n{report.read_text(encoding='utf-8')}", file=sys.stderr)

@@ -63,6 +63,15 @@ def violations(page: object, options: dict) -> list[str]:
     ]
 
 
+def poor_pictures(page: object) -> list[str]:
+    """Return the pictures that do not load, or that have no words for those who cannot see them."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("article img, main img")]
+            .filter(e => !e.complete || e.naturalWidth === 0 || !/\\s/.test(e.alt.trim()))
+            .map(e => e.outerHTML.slice(0, 200))"""
+    )
+
+
 def overflow(page: object) -> list[str]:
     """Return what makes the page wider than its window."""
     return page.evaluate(
@@ -90,6 +99,7 @@ def test_page(site, visit, skip_or_fail, address):
     settle(page)
     seen.assert_quiet()
     assert unset_formulas(page) == []
+    assert poor_pictures(page) == []
 
     page.add_script_tag(path=str(AXE))
     assert page.evaluate("document.documentElement.dataset.theme") == "light"

@@ -12,6 +12,7 @@ import jupytext
 import nbformat
 import notebooks
 import pytest
+from docutils import nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -162,6 +163,19 @@ def test_repeated_scripts_are_dropped():
     context = {"script_files": list(scripts)}
     book_extension.drop_repeated_scripts(None, "page", "page.html", context, None)
     assert context["script_files"] == [scripts[0], scripts[2], scripts[3]]
+
+
+@pytest.mark.parametrize(
+    ("output", "refused"),
+    [("<Figure size 700x400 with 2 Axes>", True), ("<Axes: title='x'>", True), ("Figure size 3", False)],
+)
+def test_a_picture_by_name_only_is_refused(monkeypatch, output, refused):
+    warnings = []
+    logger = SimpleNamespace(warning=lambda *args, **where: warnings.append(args))
+    monkeypatch.setattr(book_extension, "LOGGER", logger)
+    page = nodes.container("", nodes.paragraph("", "words"), nodes.literal_block(output, output))
+    book_extension.refuse_names_of_pictures(None, page, "page")
+    assert bool(warnings) is refused
 
 
 def test_oldest_versions_are_the_bounds():
