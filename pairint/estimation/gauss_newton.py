@@ -203,9 +203,10 @@ def _projected_system(X: Any, Y: Any, state: OuterState) -> tuple[NDArray[np.flo
         slopes = spline.derivative(scores) / (n_tokens - 1)
         slopes[:, diagonal, diagonal] = 0.0
         pulled = slopes @ tokens  # Z, shape (m, N, d)
-        J = xp.empty((rows, 2, d, rank))
-        xp.multiply(tokens.reshape(rows, d, 1), (pulled @ right).reshape(rows, 1, rank), out=J[:, 0])
-        xp.multiply(pulled.reshape(rows, d, 1), (tokens @ left).reshape(rows, 1, rank), out=J[:, 1])
+        # The long axis last: the products below run over it.
+        J = xp.empty((rows, 2, rank, d))
+        xp.multiply(tokens.reshape(rows, 1, d), (pulled @ right).reshape(rows, rank, 1), out=J[:, 0])
+        xp.multiply(pulled.reshape(rows, 1, d), (tokens @ left).reshape(rows, rank, 1), out=J[:, 1])
         J = J.reshape(rows, n_factors)
         F = aggregated_design(scores, space)
         square = square + J.T @ J
@@ -213,7 +214,9 @@ def _projected_system(X: Any, Y: Any, state: OuterState) -> tuple[NDArray[np.flo
         gradient = gradient + J.T @ (Y[chunk].reshape(-1) - F @ coefficients)
     projected = linalg.cho_solve(state.inner.factor, cross, check_finite=False)
     hessian = to_host(square) - cross.T @ projected
-    return _on_sphere(hessian, to_host(gradient), to_host(left), to_host(right))
+    order = np.arange(n_factors).reshape(2, rank, d).swapaxes(1, 2).ravel()  # that of the factors, (2, d, rank)
+    hessian, gradient = hessian[np.ix_(order, order)], to_host(gradient)[order]
+    return _on_sphere(hessian, gradient, to_host(left), to_host(right))
 
 
 def _on_sphere(
