@@ -16,6 +16,10 @@ function repair() {
       button.setAttribute("aria-label", `${label}: ${words}`);
     }
   }
+  // The arrow that unfolds a chapter's pages is named by the chapter.
+  for (const arrow of document.querySelectorAll("li.has-children > details > summary")) {
+    arrow.setAttribute("aria-label", `Pages of ${arrow.closest("li").querySelector("a").textContent.trim()}`);
+  }
   // The entries of a list are list items, also in a bibliography.
   for (const entry of document.querySelectorAll("[role=list] > [role=doc-biblioentry]")) {
     entry.setAttribute("role", "listitem");

@@ -120,7 +120,7 @@ class Visit:
     page: object
     foreign: list[str] = field(default_factory=list)  # requests to another host; none gets through
     errors: list[str] = field(default_factory=list)  # console errors and uncaught exceptions
-    weight: int = 0  # bytes received
+    received: dict[str, int] = field(default_factory=dict)  # bytes by address
 
     def assert_quiet(self) -> None:
         assert self.foreign == [], f"requests to other hosts: {self.foreign}"
@@ -150,7 +150,7 @@ def visit(browser: object) -> Iterator[Callable[..., Visit]]:
                 route.continue_()
 
         def weigh(response: object) -> None:
-            seen.weight += int(response.headers.get("content-length", 0))
+            seen.received[response.url] = int(response.headers.get("content-length", 0))
 
         context.route("**/*", gate)
         page.on("response", weigh)

@@ -1,20 +1,26 @@
 """Every page of the built book, in Chromium with the network cut."""
 
 import functools
+import gzip
 import json
+import re
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
 AXE = ROOT / "_build" / "vendor" / "axe-core" / "axe.min.js"
 WEIGHTS = ROOT / "_build" / "page-weights.json"
 MEGABYTE = 1_000_000
-SHARED_LIMIT = (
-    4 * MEGABYTE
-)  # MathJax (1.2 MB before compression), the theme, fonts: cached after the first page
-OWN_LIMIT = 2 * MEGABYTE  # one page's HTML with its figures
+SHARED_LIMIT = 4 * MEGABYTE  # MathJax, the theme, fonts, before compression: cached after the first page
+OWN_LIMIT = 2 * MEGABYTE  # one page's HTML and pictures, before compression
+HTML_LIMIT = 250_000  # one page's HTML with its interactive figures, as a server compresses it
+FIGURE_LIMIT = 60_000  # one interactive figure in it
 
 
 @functools.cache
@@ -84,10 +90,34 @@ def overflow(page: object) -> list[str]:
     )
 
 
-def record_weight(address: str, own: int, received: int) -> None:
-    record = json.loads(WEIGHTS.read_text()) if WEIGHTS.is_file() else {}
-    record[address] = {"html": own, "all": received}
-    WEIGHTS.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+def wire(text: str) -> int:
+    """Return the size of a text as a server compresses it."""
+    return len(gzip.compress(text.encode()))
+
+
+FIGURE = re.compile(
+    r'<div class="pairint-explorer" id="([^"]+)".*?</div>\s*<script type="module">.*?</script>', re.DOTALL
+)
+
+
+def figures(html: str) -> dict[str, str]:
+    """Return the HTML of each interactive figure of a page by its identifier."""
+    return {part[1]: part[0] for part in FIGURE.finditer(html)}
+
+
+def record(address: str, html: str, received: dict[str, int]) -> dict[str, Any]:
+    """Keep what a visit weighed, for people to look at; return it."""
+    shared = sum(size for url, size in received.items() if "/_static/" in url)
+    weights = {
+        "html_gzip": wire(html),
+        "own": sum(received.values()) - shared,
+        "shared": shared,
+        "figures_gzip": {identifier: wire(text) for identifier, text in figures(html).items()},
+    }
+    known = json.loads(WEIGHTS.read_text()) if WEIGHTS.is_file() else {}
+    known[address] = weights
+    WEIGHTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+    return weights
 
 
 def test_page(site, visit, skip_or_fail, address):
@@ -114,10 +144,11 @@ def test_page(site, visit, skip_or_fail, address):
     assert overflow(page) == []
     seen.assert_quiet()
 
-    own = (HTML / address).stat().st_size
-    record_weight(address, own, seen.weight)
-    assert own <= OWN_LIMIT
-    assert seen.weight - own <= SHARED_LIMIT
+    weights = record(address, (HTML / address).read_text(encoding="utf-8"), seen.received)
+    assert weights["html_gzip"] <= HTML_LIMIT
+    assert weights["own"] <= OWN_LIMIT
+    assert weights["shared"] <= SHARED_LIMIT
+    assert all(weight <= FIGURE_LIMIT for weight in weights["figures_gzip"].values())
 
 
 def test_theme_switch_reaches_the_page(site, visit):
@@ -135,3 +166,110 @@ def test_search_finds_a_page(site, visit):
     seen = visit(f"{site}/search.html?q=interaction")
     seen.page.wait_for_selector("#search-results li", timeout=10_000)
     seen.assert_quiet()
+
+
+class Loads(HTMLParser):
+    """Collects what a page loads by itself, and what it links to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        if tag == "a":
+            self.links.append(given.get("href") or "")
+        elif tag != "link" or given.get("rel") in (
+            "stylesheet",
+            "preload",
+            "modulepreload",
+            "icon",
+            "manifest",
+        ):
+            self.loads += [
+                given[key] or "" for key in ("src", "href", "srcset", "data", "poster") if key in given
+            ]
+
+
+def read(path: Path) -> Loads:
+    reader = Loads()
+    reader.feed(path.read_text(encoding="utf-8"))
+    return reader
+
+
+def test_no_page_names_another_host_to_load_from(site):
+    """Every page, also the listings that are not visited; data and addresses of this site only."""
+    pages = list(HTML.rglob("*.html"))
+    assert len(pages) > len(addresses()) > 10
+    foreign = {
+        f"{path.relative_to(HTML)}: {address}"
+        for path in pages
+        for address in read(path).loads
+        if urlsplit(address).scheme in ("http", "https") or address.startswith("//")
+    }
+    assert foreign == set()
+
+
+NOTEBOOKS = [path.stem for path in sorted((ROOT / "book").glob("*.ipynb"))]
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_launch_buttons_lead_to_the_notebook(site, name):
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    repository, buttons = config["repository"], config["launch_buttons"]
+    place, branch = urlsplit(repository["url"]).path.strip("/"), repository["branch"]
+    notebook = f"book/{name}.ipynb"
+    assert (ROOT / notebook).is_file()
+    links = read(HTML / "book" / f"{name}.html").links
+    binder = f"{buttons['binderhub_url']}/v2/gh/{place}/{branch}?urlpath=lab/tree/{notebook}"
+    colab = f"{buttons['colab_url']}/github/{place}/blob/{branch}/{notebook}"
+    assert [link for link in links if link.startswith(buttons["binderhub_url"])] == [binder]
+    assert [link for link in links if link.startswith(buttons["colab_url"])] == [colab]
+
+
+def test_the_repository_is_the_only_placeholder(site):
+    """Every address that names the unnamed owner is one of the configured repository's."""
+    url = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
+    owner = urlsplit(url).path.strip("/").split("/")[0]
+    for path in (HTML / "book").rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        inside = set(re.findall(rf"[\w.:/-]*/{owner}/[\w.-]*", text))
+        hosts = (url, "https://mybinder.org/v2/gh", "https://colab.research.google.com/github")
+        assert all(address.startswith(hosts) or address.startswith("gh/") for address in inside), path.name
+
+
+PAGES_WITH_FIGURES = {
+    address: identifiers
+    for address in addresses()
+    if (identifiers := FIGURE.findall((HTML / address).read_text(encoding="utf-8")))
+}
+
+
+@pytest.mark.parametrize("name", PAGES_WITH_FIGURES or ["nothing-is-built.html"])
+def test_figures_answer_in_their_page(site, visit, name):
+    """In the book's own pages: identifiers are unique, each figure draws, a link to a view leads to it."""
+    identifiers = PAGES_WITH_FIGURES[name]
+    assert len(set(identifiers)) == len(identifiers)
+    last = identifiers[-1]
+    seen = visit(f"{site}/{name}")
+    drawn = "ids => ids.every(id => document.getElementById(id)?.pairint?.updates > 0)"
+    seen.page.wait_for_function(drawn, arg=identifiers)
+    host = seen.page.locator(f"#{last}")
+    slider = host.locator("input[type=range]").first
+    slider.press("Home")
+    seen.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    moved = slider.get_attribute("aria-valuetext")
+    key = slider.get_attribute("data-key")
+    host.get_by_role("button", name="Link to this view").click()
+    link = seen.page.url
+    assert link.startswith(f"{site}/{name}#{last}?") and f"{key}=" in link
+    seen.assert_quiet()
+
+    again = visit(link)
+    again.page.wait_for_function(drawn, arg=identifiers)
+    assert again.page.locator(f"#{last} input[data-key={key}]").get_attribute("aria-valuetext") == moved
+    again.page.wait_for_function(
+        "id => Math.abs(document.getElementById(id).getBoundingClientRect().top) < innerHeight", arg=last
+    )
+    again.assert_quiet()
