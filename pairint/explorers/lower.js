@@ -110,6 +110,7 @@ export function compute(p, data) {
   return {
     series,
     facts: {
+      partners: p.tokens - 1,
       kl,
       error: guessing(kl),
       separation,

@@ -224,8 +224,10 @@ def draw(
             if panel.y.range:
                 axes.set_ylim(panel.y.range)
             elif panel.y.scale == "log":  # ten decades at most, as in the page
-                low, high = axes.dataLim.minposy, axes.dataLim.y1
-                axes.set_ylim(max(low / 1.25, 1e-10 * high), 1.25 * high)
+                high = axes.dataLim.y1
+                low = max(axes.dataLim.minposy, 1e-10 * high)
+                pad = max(1.25, (high / low) ** 0.04)
+                axes.set_ylim(low / pad, high * pad)
             for axis, description, limits in (
                 (axes.xaxis, panel.x, axes.get_xlim()),
                 (axes.yaxis, panel.y, axes.get_ylim()),

@@ -139,7 +139,11 @@ function extent(axis, arrays) {
     }
   }
   if (low > high) return axis.scale === "log" ? [0.1, 1] : [0, 1];
-  if (axis.scale === "log") return [Math.max(low / 1.25, high * 1e-10), high * 1.25]; // ten decades at most
+  if (axis.scale === "log") {
+    low = Math.max(low, high * 1e-10); // ten decades at most
+    const pad = Math.max(1.25, (high / low) ** 0.04);
+    return [low / pad, high * pad];
+  }
   if (axis.zero) [low, high] = [Math.min(0, low), Math.max(0, high)];
   const pad = 0.05 * (high - low || 1);
   return [axis.zero && low === 0 ? 0 : low - pad, high + pad];
@@ -359,7 +363,7 @@ function legal(p, value) {
 }
 
 function makeControl(p, id, onInput) {
-  const label = node("label", { htmlFor: id, textContent: p.label });
+  const label = node("label", { htmlFor: id, textContent: bind(p.label) });
   if (p.scale === "choice") {
     const options = p.choices.map((c, i) => node("option", { value: c, textContent: p.names[i] }));
     const select = node("select", { id, "data-lm-suppress-shortcuts": "true" }, ...options);

@@ -77,7 +77,7 @@ class RateExplorer(Explorer):
     parameters = (
         Parameter("beta", "smoothness β", 2.0, 0.5, 7.0, 0.05),
         Parameter("d", "dimension d", 30, 1, 1000, scale="log", integer=True),
-        Parameter("rank", "rank r", 2, 1, 100, scale="log", integer=True, at_most="d"),
+        Parameter("rank", "rank r", 1, 1, 100, scale="log", integer=True, at_most="d"),
         Parameter("tokens", "tokens N", 3, 2, 128, scale="log", integer=True),
         Parameter("noise", "noise σ", 0.1, 0.01, 3.0, scale="log"),
         Parameter("holder", "Hölder radius L", 1.0, 0.05, 20.0, scale="log"),
