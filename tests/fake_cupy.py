@@ -116,7 +116,9 @@ ndarray.__module__ = "cupy"
 for _name in ("shape", "ndim", "size", "dtype"):
     setattr(ndarray, _name, property(lambda self, name=_name: getattr(self._host, name)))
 
-for _name in ("reshape", "ravel", "sum", "mean", "min", "max", "any", "all", "astype", "copy", "swapaxes"):
+for _name in (
+    "reshape", "ravel", "sum", "mean", "min", "max", "any", "all", "astype", "copy", "swapaxes", "transpose",
+):  # fmt: skip
 
     def _method(self: Any, *args: Any, _name: str = _name, **kwargs: Any) -> Any:
         return _wrap(getattr(self._host, _name)(*_unwrap(args), **kwargs))

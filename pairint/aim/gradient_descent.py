@@ -1,0 +1,341 @@
+r"""Gradient descent on attention-indexed models: a student layer trained by Adam, once or many times.
+
+A student :math:`W \in \mathbb R^{d\times r}` predicts the labels :math:`p = g(h)` from the indices of
+:math:`S = WW^\top/\sqrt{rd}` and is trained on
+
+.. math::
+
+   L(W) = \frac1d\sum_\mu\sum_{a,b}\big(p_{\mu ab} - y_{\mu ab}\big)^2
+
+by full-batch Adam. With :math:`G_\mu = \partial L/\partial h_\mu + (\partial L/\partial h_\mu)^\top` and
+:math:`Z_\mu = X_\mu W` the gradient is
+
+.. math::
+
+   \nabla L(W) = \frac{1}{d\sqrt r}\sum_\mu\big(X_\mu^\top G_\mu Z_\mu - \operatorname{Tr}(G_\mu)\,W\big),
+   \qquad h_\mu = \frac{Z_\mu Z_\mu^\top - I\,\lVert W\rVert_F^2}{d\sqrt r} ,
+
+two products of a matrix of nT rows by one of d rows and r columns, nothing of size :math:`d^2` a sample.
+
+Below the threshold of exact recovery many matrices explain all labels, and the run ends in one that
+depends on where it began: about a sample of the posterior. The mean of several runs is the better estimate.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pairint.aim.amp import ConvergenceWarning
+from pairint.aim.channels import Channel, LinearChannel, SoftmaxChannel, make_channel
+from pairint.backend import array_namespace, is_cupy, to_device, to_host
+from pairint.validation import check_array, check_choice, check_integer, check_real, check_rng
+
+__all__ = ["GradientDescentResult", "gradient_descent", "loss_and_gradient"]
+
+# Entries of the largest array of a block: half a megabyte on a processor, so that a block and what is
+# made of it stay in its cache; a quarter of a gigabyte on a GPU.
+_BLOCK, _GPU_BLOCK = 2**16, 2**25
+
+_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's usual constants
+
+
+@dataclass(frozen=True)
+class GradientDescentResult:
+    r"""Outcome of :func:`gradient_descent`.
+
+    Attributes
+    ----------
+    S : array (d, d)
+        Mean of the matrices of all runs, in the normalisation of :class:`~pairint.aim.teacher.AIMTeacher`.
+    runs : array (n_runs, d, d)
+        Matrix of each run.
+    weights : array (n_runs, d, width)
+        Student of each run.
+    history : dict of ndarray
+        ``"loss"``, of shape (n_iter, n_runs): loss as a fraction of that of a constant prediction (the mean
+        label of the channel, 1/T or 0). If the truth was given also ``"error"``, of the same shape:
+        :math:`\lVert S - S_k\rVert_F^2/d` of each run, and ``"average_error"``, of shape (n_iter,): that of
+        their mean. A run that has converged stays where it is.
+    converged : bool
+        Whether all runs have.
+    run_converged : ndarray (n_runs,) of bool
+    n_iter : int
+        Evaluations of the loss and the gradient, of the run that took longest.
+    """
+
+    S: Any
+    runs: Any = field(repr=False)
+    weights: Any = field(repr=False)
+    history: dict[str, np.ndarray] = field(repr=False)
+    converged: bool
+    run_converged: np.ndarray = field(repr=False)
+    n_iter: int
+
+    @property
+    def spread(self) -> float:
+        r"""How far runs scatter, :math:`\frac1{2d}\mathbb E\lVert S_1 - S_2\rVert_F^2`.
+
+        The unbiased estimate from all runs; NaN for a single one. The error of the mean of k runs is on
+        average :math:`e_\infty + v/k`, with v the spread and :math:`e_\infty` the error of infinitely many.
+        """
+        k, d, _ = self.runs.shape
+        return float(((self.runs - self.S) ** 2).sum()) / ((k - 1) * d) if k > 1 else math.nan
+
+
+def gradient_descent(
+    X,
+    y,
+    width: int,
+    channel: str | Channel = "softmax",
+    *,
+    n_runs: int = 1,
+    learning_rate: float = 0.1,
+    max_iter: int = 1000,
+    tol: float = 1e-5,
+    truth=None,
+    dtype: str | None = None,
+    rng: np.random.Generator | np.random.SeedSequence | int | None = None,
+) -> GradientDescentResult:
+    r"""Train students by full-batch Adam from independent Gaussian weights, and average their matrices.
+
+    Parameters
+    ----------
+    X : array (n, T, d)
+        Tokens, standard Gaussian. NumPy or CuPy; the computation stays in that library.
+    y : array (n, T, T)
+        Labels of the channel; pass ``SoftmaxChannel(log_labels=True)`` with logarithms if some underflow.
+    width : int
+        Width r of the students, at least 1.
+    channel : {"softmax", "linear"} or Channel
+        Hardmax labels do not move with the weights, so that their squared loss has no useful gradient.
+    n_runs : int
+        Number of independent initial weights, all standard Gaussian, which is the prior of the teacher.
+    learning_rate : float
+        Step of Adam, constant.
+    max_iter : int
+    tol : float
+        A run has converged when its loss is at most ``tol`` times that of a constant prediction.
+    truth : array (d, d), optional
+        The true matrix, for the history only.
+    dtype : {"float32", "float64"}, optional
+        Precision of the computation; that of ``X`` by default.
+    rng : Generator, SeedSequence, int or None
+        Source of the initial weights, drawn from a child stream (``spawn``), so that they differ from a
+        teacher's of the same seed. The first k of many runs are those of ``n_runs=k``.
+
+    Returns
+    -------
+    GradientDescentResult
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or the labels are not of the channel.
+    FloatingPointError
+        If the loss overflows, for a learning rate that is too high.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If some run has not converged after ``max_iter`` evaluations. Expected where no student explains the
+        labels (noise, another width), and near the threshold of exact recovery.
+
+    Notes
+    -----
+    An iteration costs 4 n T d min(r, d) multiplications and additions a run, in two matrix products. Samples
+    pass in blocks: the memory beyond the inputs is O(n T^2) for the labels and O(n_runs (d r + d^2)) for the
+    runs and their matrices.
+    """
+    width = check_integer("width", width, 1)
+    n_runs = check_integer("n_runs", n_runs, 1)
+    learning_rate = check_real("learning_rate", learning_rate, 0, exclusive_minimum=True)
+    max_iter = check_integer("max_iter", max_iter, 1)
+    tol = check_real("tol", tol, 0, exclusive_minimum=True)
+    X, targets, beta, guess = _prepare(X, y, channel, dtype)
+    xp = array_namespace(X)
+    d = X.shape[2]
+    if truth is not None:
+        truth = check_array("truth", truth, (d, d)).astype(X.dtype, copy=False)
+    baseline = float(((targets - guess) ** 2).sum()) / d
+    if baseline == 0:
+        raise ValueError("y must vary: every label is the constant prediction, and tells nothing")
+
+    # From a stream of its own: a seed that has also served the teacher would hand its weights to the student.
+    draws = check_rng(rng).spawn(1)[0].standard_normal((n_runs, d, width))
+    weights = to_device(draws, X).astype(X.dtype, copy=False)
+    mean, square = xp.zeros_like(weights), xp.zeros_like(weights)
+    # Runs that have converged are taken out; these are the others, and `final` collects the former.
+    final = xp.empty_like(weights)
+    active = np.arange(n_runs)
+    losses = np.empty((max_iter, n_runs))
+    errors = np.empty((max_iter, n_runs + 1))
+    matrices = None if truth is None else _matrices(weights)
+
+    for step in range(max_iter):
+        loss, gradient = _loss_and_gradient(weights, X, targets, beta)
+        if step:
+            losses[step] = losses[step - 1]
+        losses[step, active] = to_host(loss) / baseline
+        if not np.isfinite(losses[step]).all():
+            message = f"gradient descent diverged after {step} steps; learning_rate is {learning_rate}"
+            raise FloatingPointError(message)
+        if truth is not None:
+            matrices[to_device(active, X)] = _matrices(weights)
+            off = xp.concatenate([matrices, matrices.mean(axis=0)[None]]) - truth
+            errors[step] = to_host((off**2).sum(axis=(1, 2))) / d
+        moving = losses[step, active] > tol
+        if not moving.all():
+            final[to_device(active[~moving], X)] = weights[to_device(np.flatnonzero(~moving), X)]
+            keep = to_device(np.flatnonzero(moving), X)
+            weights, mean, square, gradient = weights[keep], mean[keep], square[keep], gradient[keep]
+            active = active[moving]
+        if not len(active) or step + 1 == max_iter:
+            break  # the last loss is that of the weights returned
+        mean += (1 - _BETA_1) * (gradient - mean)
+        gradient *= gradient
+        square += (1 - _BETA_2) * (gradient - square)
+        first, second = 1 - _BETA_1 ** (step + 1), 1 - _BETA_2 ** (step + 1)
+        weights -= (learning_rate / first) * mean / (xp.sqrt(square / second) + _EPSILON)
+
+    final[to_device(active, X)] = weights
+    n_iter = step + 1
+    history = {"loss": losses[:n_iter].copy()}
+    if truth is not None:
+        history |= {"error": errors[:n_iter, :-1].copy(), "average_error": errors[:n_iter, -1].copy()}
+    run_converged = np.ones(n_runs, dtype=bool)
+    run_converged[active] = False
+    if len(active):
+        warnings.warn(
+            f"gradient descent: {len(active)} of {n_runs} runs have not converged after {n_iter} iterations; "
+            f"the largest relative loss is {losses[step].max():.3g}, tol is {tol:.3g}",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    runs = _matrices(final)
+    return GradientDescentResult(
+        runs.mean(axis=0), runs, final, history, not len(active), run_converged, n_iter
+    )
+
+
+def loss_and_gradient(W, X, y, channel: str | Channel = "softmax") -> tuple[Any, Any]:
+    r"""The loss :math:`\frac1d\sum(p - y)^2` of students, and its gradient in their weights.
+
+    Parameters
+    ----------
+    W : array (d, r) or (k, d, r)
+        One student, or k of them.
+    X : array (n, T, d)
+    y : array (n, T, T)
+    channel : {"softmax", "linear"} or Channel
+
+    Returns
+    -------
+    loss : float or array (k,)
+    gradient : array, of the shape of ``W``
+    """
+    X, targets, beta, _ = _prepare(X, y, channel, None)
+    single = getattr(W, "ndim", 3) == 2
+    W = check_array("W", W, (X.shape[2], None) if single else (None, X.shape[2], None))
+    W = W.astype(X.dtype, copy=False)
+    if not single:
+        return _loss_and_gradient(W, X, targets, beta)
+    loss, gradient = _loss_and_gradient(W[None], X, targets, beta)
+    return float(loss[0]), gradient[0]
+
+
+def _prepare(X, y, channel, dtype):
+    """Check the data; return X, the targets (T, T, n), the inverse temperature (or None), a constant guess.
+
+    The samples are the last axis of the targets: sums over the few tokens then run over whole vectors.
+    """
+    X = check_array("X", X, (None, None, None))
+    if dtype is not None:
+        X = X.astype(check_choice("dtype", dtype, ("float32", "float64")), copy=False)
+    xp = array_namespace(X, y)
+    n, n_tokens, d = X.shape
+    if n < 1 or d < 1:
+        raise ValueError(f"X must hold at least one sample and one dimension, got shape {X.shape}")
+    channel = make_channel(channel, n_tokens)
+    if not isinstance(channel, SoftmaxChannel | LinearChannel):
+        raise ValueError(
+            f"channel must be softmax or linear, got {channel!r}: labels that are constant almost "
+            "everywhere in the weights have no gradient to follow"
+        )
+    if channel.n_tokens != n_tokens:
+        raise ValueError(f"X has {n_tokens} tokens per sample, the channel expects {channel.n_tokens}")
+    observed = channel.observe(y)  # checks the labels
+    if len(observed) != n:
+        raise ValueError(f"y has {len(observed)} samples, X has {n}")
+    if isinstance(channel, SoftmaxChannel):
+        labels = xp.exp(xp.asarray(y)) if channel.log_labels else xp.asarray(y)
+        beta, guess = channel.inverse_temperature, 1 / n_tokens
+    else:
+        labels, beta, guess = observed, None, 0.0
+    return X, xp.ascontiguousarray(xp.transpose(labels, (1, 2, 0)).astype(X.dtype, copy=False)), beta, guess
+
+
+def _matrices(W):
+    """The matrices S (k, d, d) of students W (k, d, r)."""
+    return W @ W.swapaxes(1, 2) / math.sqrt(W.shape[1] * W.shape[2])
+
+
+def _loss_and_gradient(W, X, targets, beta):
+    """Losses (k,) and gradients (k, d, r) of students W (k, d, r), without checks."""
+    xp = array_namespace(W, X)
+    k, d, width = W.shape
+    n, t, _ = X.shape
+    wide = width > d  # then S itself is the smaller factor of the indices
+    factor = W @ W.swapaxes(1, 2) if wide else W
+    columns = factor.shape[2]
+    scale = 1 / (d * math.sqrt(width))
+    traces = scale * (W**2).sum(axis=(1, 2))
+    size = max(1, (_GPU_BLOCK if is_cupy(X) else _BLOCK) // (t * max(d, k * columns)))
+
+    loss = xp.zeros(k, dtype=X.dtype)
+    pulls = xp.zeros(k, dtype=X.dtype)  # sums of the traces of G
+    total = xp.zeros_like(factor)
+    for start in range(0, n, size):
+        block = slice(start, min(n, start + size))
+        m = block.stop - start
+        x = X[block].reshape(-1, d)
+        mapped = (x @ factor).reshape(k, m, t, columns)
+        partner = x.reshape(1, m, t, d) if wide else mapped
+        h = xp.empty((t, t, k, m), dtype=X.dtype)
+        for a in range(t):
+            for b in range(a, t):
+                h[a, b] = xp.einsum("kmj,kmj->km", mapped[:, :, a], partner[:, :, b])
+                h[b, a] = h[a, b]
+        h *= scale
+        for a in range(t):
+            h[a, a] -= traces[:, None]
+        y = targets[:, :, None, block]
+        if beta is None:
+            h -= y
+            loss += (h**2).sum(axis=(0, 1, 3))
+            h *= 2 / d
+        else:
+            h *= beta
+            h -= h.max(axis=1)[:, None]
+            p = xp.exp(h)
+            p /= p.sum(axis=1)[:, None]
+            residual = p - y
+            loss += (residual**2).sum(axis=(0, 1, 3))
+            residual *= p
+            p *= residual.sum(axis=1)[:, None]
+            h = residual - p  # the derivative of |p - y|^2 / 2 in beta h
+            h *= 2 * beta / d
+        weights = xp.empty((k, m, t, t), dtype=X.dtype)
+        for a in range(t):
+            for b in range(t):
+                weights[:, :, a, b] = h[a, b] + h[b, a]
+            pulls += 2 * h[a, a].sum(axis=1)
+        total += x.T @ (weights @ partner).reshape(k, m * t, columns)
+    gradient = total @ W if wide else total
+    gradient -= pulls[:, None, None] * W
+    gradient *= scale
+    return loss / d, gradient
