@@ -13,8 +13,8 @@ only through
 
 where :math:`P` integrates the label's probability over :math:`h`, and
 :math:`\omega_{ab} = \omega_{ba}` is one coordinate. :math:`\kappa` is exact here for softmax and linear
-outputs (any number of tokens) and for
-hardmax of two tokens. Hardmax labels of more tokens can be drawn, but not yet analysed.
+outputs (any number of tokens) and for hardmax of two tokens. For hardmax of three to five tokens it is an
+interpolation between exact properties, with an estimated error (:mod:`pairint.aim.hardmax`).
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ from pairint.aim.bivariate import (
     bivariate_log_cdf,
     bivariate_log_density,
     bivariate_scores,
-    normal_functions,
 )
-from pairint.backend import array_namespace
+from pairint.aim.hardmax import MAX_TOKENS, hardmax_information, hardmax_likelihood, possible_label
+from pairint.aim.hardmax import hardmax_tail_constant as hardmax_tail_constant  # its former place
+from pairint.backend import array_namespace, to_host
 from pairint.validation import check_array, check_choice, check_integer, check_real
 
 __all__ = [
@@ -76,6 +77,10 @@ class Channel(ABC):
     @abstractmethod
     def kappa(self, tau):
         r"""The function :math:`\kappa(\tau) = V K(q)`; scalar or array of ``tau >= 0``."""
+
+    def kappa_error(self, tau):
+        r"""Estimated error of :meth:`kappa`: zero where it is exact."""
+        return np.zeros(np.shape(tau))[()]
 
     @abstractmethod
     def output(self, h):
@@ -207,15 +212,27 @@ class HardmaxChannel(Channel):
 
        g_{ii} = \frac{s_i}{\sqrt{3V}}\,\partial_{\kappa_i}\log\Phi_2, \qquad g_{12} = -(g_{11} + g_{22}).
 
-    For more tokens labels can be drawn; :meth:`kappa` and :meth:`g_out` are those of two tokens only.
+    For three to five tokens the likelihood is computed by one-dimensional integrals, and
+    :math:`\kappa(\tau)` interpolates between exact properties (:mod:`pairint.aim.hardmax`).
     """
 
     name = "hardmax"
 
     def kappa(self, tau):
-        if self.n_tokens > 2:
-            raise ValueError(f"kappa of the hardmax channel needs n_tokens = 2, got {self.n_tokens}")
-        return _two_token_kappa(type(self))(tau)
+        if self.n_tokens == 2:
+            return _two_token_kappa(type(self))(tau)
+        return self._information().kappa(tau)
+
+    def kappa_error(self, tau):
+        return super().kappa_error(tau) if self.n_tokens == 2 else self._information().kappa_error(tau)
+
+    def _information(self):
+        if self.n_tokens > MAX_TOKENS:
+            raise ValueError(
+                f"hardmax is analysed for n_tokens <= {MAX_TOKENS} only, got {self.n_tokens}; "
+                "labels of more tokens can be drawn"
+            )
+        return hardmax_information(self.n_tokens)
 
     def output(self, h):
         xp = array_namespace(h)
@@ -225,13 +242,23 @@ class HardmaxChannel(Channel):
         y = self._check_labels(y)
         if not bool(((y == 0) | (y == 1)).all()) or not bool((y.sum(axis=-1) == 1).all()):
             raise ValueError("y must be one-hot: in each row one entry 1 and the others 0")
-        if self.n_tokens > 2:
+        if self.n_tokens == 2:
+            return 2 * y.diagonal(axis1=1, axis2=2) - 1
+        if self.n_tokens > MAX_TOKENS:
             raise ValueError(
-                f"g_out of the hardmax channel is available for n_tokens = 2 only, got {self.n_tokens}"
+                f"g_out of the hardmax channel needs n_tokens <= {MAX_TOKENS}, got {self.n_tokens}"
             )
-        return 2 * y.diagonal(axis1=1, axis2=2) - 1
+        targets = y.argmax(axis=-1)
+        if not possible_label(to_host(targets)).all():
+            raise ValueError(
+                "y holds labels in which three or more tokens point along a cycle: "
+                "no symmetric matrix of indices gives them"
+            )
+        return targets
 
     def g_out(self, observed, omega, variance):
+        if self.n_tokens > 2:
+            return hardmax_likelihood(observed, omega, variance)[1]
         xp = array_namespace(observed, omega)
         scale = math.sqrt(3 * variance)
         kappa = observed * (omega.diagonal(axis1=1, axis2=2) - omega[:, 0, 1, None]) / scale
@@ -339,32 +366,6 @@ def _two_token_kappa(channel: type[HardmaxChannel]):
 
     kappa.series = series
     return kappa
-
-
-def hardmax_tail_constant(n_tokens: int) -> float:
-    r"""The limit of :math:`\sqrt\tau\,\kappa(\tau)` for hardmax, as :math:`\tau\to\infty`.
-
-    When the indices are almost known, a label teaches something only if the two largest entries of a
-    row nearly tie. Each tie is a one-dimensional sign, worth
-    :math:`4\int\varphi^2/\Phi` times the density of the tie:
-
-    .. math::
-
-       c_\infty = 4J\,T\Big[\tbinom{T-1}{2}\sqrt2\int\varphi^2\,\Phi^{T-3}\,\Phi(\tfrac{x}{\sqrt2})\,dx
-       + (T-1)\sqrt{3}\int\varphi(x)\,\tfrac{1}{\sqrt2}\varphi(\tfrac{x}{\sqrt2})\,\Phi^{T-2}\,dx\Big],
-       \quad J = \int \frac{\varphi^2}{\Phi} .
-    """
-    t = check_integer("n_tokens", n_tokens, 2)
-    x = np.linspace(-12, 12, 4801)
-    dx = x[1] - x[0]
-    ndtr, log_ndtr = normal_functions(x)
-    density = np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
-    wide = np.exp(-0.25 * x * x) / math.sqrt(4 * math.pi)
-    one_sign = dx * np.exp(-x * x - math.log(2 * math.pi) - log_ndtr(x)).sum()
-    ties = density**2 * ndtr(x) ** max(t - 3, 0) * ndtr(x / math.sqrt(2))
-    off = math.comb(t - 1, 2) * math.sqrt(2) * ties.sum()
-    diagonal = (t - 1) * math.sqrt(3) * (density * wide * ndtr(x) ** (t - 2)).sum()
-    return float(4 * one_sign * t * dx * (off + diagonal))
 
 
 CHANNELS: dict[str, type[Channel]] = {

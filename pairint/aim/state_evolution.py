@@ -24,11 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
-from pairint.aim.channels import (
-    Channel,
-    hardmax_tail_constant,
-    make_channel,
-)
+from pairint.aim.channels import Channel, make_channel
+from pairint.aim.hardmax import hardmax_tail_constant
 from pairint.aim.spectrum import NoisySpectrum, parameter_count
 from pairint.validation import check_array, check_integer, check_real
 
@@ -60,6 +57,9 @@ class StateEvolution:
         Overlap :math:`1 + \rho - \mathrm{mmse}`.
     q_hat : array or float
         Precision of the equivalent noisy copy; infinite after exact recovery.
+    mmse_error : array or float
+        Estimated error of ``mmse`` that stems from the channel: zero where its information is exact, else
+        half the difference between the solutions with ``kappa_error`` added and subtracted.
     """
 
     alpha: np.ndarray | float
@@ -67,6 +67,7 @@ class StateEvolution:
     mmse: np.ndarray | float
     q: np.ndarray | float
     q_hat: np.ndarray | float
+    mmse_error: np.ndarray | float = 0.0
 
 
 def overlap_at_start(rho: float, d: int | None = None) -> tuple[float, float]:
@@ -114,7 +115,8 @@ def state_evolution(
     Returns
     -------
     StateEvolution
-        Exact to about 1e-10 for softmax and linear outputs, and hardmax of two tokens.
+        Exact to about 1e-10 for softmax and linear outputs, and hardmax of two tokens; for hardmax of three
+        to five tokens see ``mmse_error``.
 
     Examples
     --------
@@ -131,7 +133,28 @@ def state_evolution(
     mmse = np.array([_denoising(rho, x)[0] if x > 0 else 0.0 for x in deltas]).reshape(alphas.shape)
     with np.errstate(divide="ignore"):
         q_hat = (1 / deltas).reshape(alphas.shape)
-    return StateEvolution(alphas[()], rho, mmse[()], (1 + rho - mmse)[()], q_hat[()])
+    q = 1 + rho - mmse
+    inexact = [
+        _channel_error(float(a), rho, channel, float(x), float(e))
+        for a, x, e in zip(alphas.ravel(), deltas, mmse.ravel(), strict=True)
+    ]
+    return StateEvolution(
+        alphas[()], rho, mmse[()], q[()], q_hat[()], np.array(inexact).reshape(alphas.shape)[()]
+    )
+
+
+def _channel_error(alpha: float, rho: float, channel: Channel, delta: float, mmse: float) -> float:
+    """Error of the solution caused by that of kappa: as if alpha were wrong by the same factor."""
+    if delta == 0:
+        return 0.0
+    tau = (1 + rho - mmse) / mmse
+    relative = float(channel.kappa_error(tau)) / float(channel.kappa(tau))
+    if relative == 0:
+        return 0.0
+    less, more = (
+        _denoising(rho, _solve_noise(alpha * (1 + sign * relative), rho, channel))[0] for sign in (-1, 1)
+    )
+    return 0.5 * abs(less - more)
 
 
 def _solve_noise(alpha: float, rho: float, channel: Channel) -> float:

@@ -187,7 +187,7 @@ def test_normalisations_convert_there_and_back():
         ((0.1, 0.0), "rho"),
         ((0.1, 0.5, "softmx"), "channel"),
         ((0.1, 0.5, "softmax", 1), "n_tokens"),
-        ((0.1, 0.5, "hardmax", 3), "n_tokens"),
+        ((0.1, 0.5, "hardmax", 6), "n_tokens"),
     ],
 )
 def test_bad_input_is_named(arguments, message):

@@ -1,0 +1,90 @@
+"""The limiting spectrum against one large matrix, and an independent solution of the cubic."""
+
+import numpy as np
+import pytest
+
+from pairint.aim.spectrum import NoisySpectrum, wishart_density
+from pairint.aim.teacher import AIMTeacher
+
+
+def distribution(spectrum, x):
+    """Distribution function of the law by integrating its density."""
+    total = np.zeros(len(x))
+    for low, high in spectrum.edges:
+        grid = low + (high - low) * (1 - np.cos(np.linspace(0, np.pi, 4001))) / 2
+        density = spectrum.density(grid)
+        mass = np.concatenate([[0], np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(grid))])
+        total += np.interp(x, grid, mass)
+    return total
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rho", "delta"), [(0.3, 0.02)])
+def test_eigenvalues_of_a_matrix_of_2000(rho, delta):
+    d = 2000
+    rng = np.random.default_rng(0)
+    S = AIMTeacher(d, rho, rng=rng).S
+    noise = rng.standard_normal((d, d))
+    values = np.linalg.eigvalsh(S + np.sqrt(delta / (2 * d)) * (noise + noise.T))
+    spectrum = NoisySpectrum(rho, delta)
+    assert spectrum.n_bulks == 2
+    middle = (np.arange(d) + 0.5) / d
+
+    def distance(law):
+        return np.abs(distribution(law, values) - middle).max()
+
+    # The eigenvalues of one matrix are rigid: the distance is of order 1/d, not 1/sqrt(d).
+    assert distance(spectrum) < 2 / d + 1e-3
+    # Negative controls: another width, another noise.
+    assert distance(NoisySpectrum(1.05 * rho, delta)) > 0.01
+    assert distance(NoisySpectrum(rho, 1.2 * delta)) > 0.01
+
+
+def cubic_law(rho, delta, x):
+    """Density from the complex root of the cubic of the Stieltjes transform."""
+    a = np.sqrt(rho)
+    # x g (a - g) = (a - g) + delta g^2 (a - g) + rho g, with leading coefficient one.
+    matrices = np.zeros((len(x), 3, 3))
+    matrices[:, 1, 0] = matrices[:, 2, 1] = 1
+    coefficients = (
+        np.stack([a + 0 * x, rho - 1 - x * a, delta * a + x], axis=1) / -delta
+    )  # of 1, g, g^2, where g^3 has -delta
+    matrices[:, :, 2] = -coefficients
+    return np.abs(np.linalg.eigvals(matrices).imag).max(axis=1) / np.pi
+
+
+@pytest.mark.parametrize(("rho", "delta"), [(0.05, 1e-3), (0.5, 0.3), (1.0, 1.0), (3.0, 20.0)])
+def test_density_solves_the_cubic(rho, delta):
+    spectrum = NoisySpectrum(rho, delta)
+    for low, high in spectrum.edges:
+        x = np.linspace(low, high, 203)[1:-1]
+        np.testing.assert_allclose(spectrum.density(x), cubic_law(rho, delta, x), rtol=1e-6, atol=1e-9)
+        outside = np.array([low - 0.02 * (high - low), high + 0.02 * (high - low)])
+        alone = [not any(lo < v < hi for lo, hi in spectrum.edges) for v in outside]
+        assert np.all(spectrum.density(outside)[alone] == 0)
+        assert np.all(cubic_law(rho, delta, outside)[alone] < 1e-6)
+
+
+@pytest.mark.parametrize("rho", [0.3, 2.0])
+def test_without_noise_the_law_is_that_of_the_matrix(rho):
+    spectrum = NoisySpectrum(rho, 1e-7)
+    low, high = spectrum.edges[-1]
+    x = np.linspace(low, high, 50)[5:-5]
+    np.testing.assert_allclose(spectrum.density(x), wishart_density(x, rho), rtol=1e-4)
+
+
+def test_denoiser_increases_and_shrinks():
+    for rho, delta in ((0.3, 0.02), (0.5, 2.0), (5.0, 0.1)):
+        spectrum = NoisySpectrum(rho, delta)
+        x = np.linspace(spectrum.edges[0][0] - 0.3, spectrum.edges[-1][1] + 0.3, 400)
+        f = spectrum.denoise(x)
+        assert np.all(f > 0) and np.all(np.diff(f) > -1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rho", "delta", "match"),
+    [(0.0, 1.0, "rho"), (-1.0, 1.0, "rho"), (0.5, 0.0, "delta"), (0.5, np.nan, "delta")],
+)
+def test_bad_input_is_named(rho, delta, match):
+    with pytest.raises(ValueError, match=match):
+        NoisySpectrum(rho, delta)

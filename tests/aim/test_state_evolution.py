@@ -1,0 +1,128 @@
+"""The state evolution against an independent solution, and its general properties."""
+
+import math
+
+import numpy as np
+import pytest
+
+from pairint.aim.channels import HardmaxChannel, PublishedHardmaxChannel, make_channel
+from pairint.aim.state_evolution import (
+    alpha_of_noise,
+    exact_recovery_threshold,
+    large_alpha_error,
+    small_width_limit,
+    state_evolution,
+    state_evolution_iterates,
+    weak_recovery_threshold,
+)
+
+
+def denoising_error(rho, delta):
+    """E(delta) by the roots of the cubic and Chebyshev quadrature: nothing is shared with the package."""
+    a = math.sqrt(rho)
+
+    def density(x):
+        matrices = np.zeros((len(x), 3, 3))
+        matrices[:, 1, 0] = matrices[:, 2, 1] = 1
+        matrices[:, :, 2] = np.stack([a + 0 * x, rho - 1 - x * a, delta * a + x], axis=1) / delta
+        return np.abs(np.linalg.eigvals(matrices).imag).max(axis=1) / np.pi
+
+    spread = 3 * (math.sqrt(delta) + 1)
+    grid = np.linspace(-2.1 * math.sqrt(delta) - 0.1, a + 1 / a + 2 + spread, 4000)
+    inside = density(grid) > 1e-7
+    changes = np.flatnonzero(np.diff(inside.astype(int)))
+    edges = []
+    for i in changes:  # bisection of the ends
+        low, high = grid[i], grid[i + 1]
+        for _ in range(45):
+            middle = 0.5 * (low + high)
+            if (density(np.array([middle]))[0] > 1e-9) == inside[i]:
+                low = middle
+            else:
+                high = middle
+        edges.append(0.5 * (low + high))
+    angle = (np.arange(400) + 0.5) * np.pi / 400
+    third = 0.0
+    for low, high in zip(edges[::2], edges[1::2], strict=True):
+        x = 0.5 * (low + high) + 0.5 * (high - low) * np.cos(angle)
+        third += (density(x) ** 3 * np.sin(angle)).sum() * 0.5 * (high - low) * np.pi / 400
+    return delta - 4 * np.pi**2 / 3 * delta**2 * third
+
+
+@pytest.mark.parametrize(
+    ("rho", "alpha", "channel", "t"),
+    [(0.5, 0.1, "softmax", 2), (1.5, 0.03, "linear", 3), (0.3, 0.4, "hardmax", 2)],
+)
+def test_solution_satisfies_the_equations_computed_otherwise(rho, alpha, channel, t):
+    s = state_evolution(alpha, rho, channel, t)
+    assert denoising_error(rho, 1 / s.q_hat) == pytest.approx(s.mmse, abs=1e-8)
+    kappa = float(make_channel(channel, t).kappa(s.q / s.mmse))
+    assert s.q_hat == pytest.approx(alpha * kappa / s.mmse, rel=1e-9)
+
+
+@pytest.mark.parametrize(("channel", "alpha"), [("softmax", 0.08), ("hardmax", 0.5)])
+def test_iteration_ends_at_the_root(channel, alpha):
+    iterates = state_evolution_iterates(alpha, 0.5, channel, n_iter=150)
+    assert iterates[0] == 1 and np.all(np.diff(iterates) < 1e-13)
+    assert iterates[-1] == pytest.approx(state_evolution(alpha, 0.5, channel).mmse, abs=1e-8)
+
+
+@pytest.mark.parametrize(("channel", "t"), [("softmax", 2), ("softmax", 4), ("linear", 3), ("hardmax", 2)])
+def test_arrays_are_many_scalars_and_errors_fall(channel, t):
+    alphas = np.array([[0.02, 0.05, 0.08], [0.11, 0.14, 0.2]])
+    together = state_evolution(alphas, 0.7, channel, t)
+    for name in ("mmse", "q", "q_hat", "mmse_error"):
+        one_by_one = [getattr(state_evolution(float(a), 0.7, channel, t), name) for a in alphas.ravel()]
+        np.testing.assert_array_equal(getattr(together, name).ravel(), one_by_one)
+    positive = together.mmse.ravel()[together.mmse.ravel() > 0]
+    assert np.all(np.diff(positive) < 0)
+    assert np.ndim(state_evolution(0.1, 0.7).mmse) == 0
+
+
+@pytest.mark.parametrize("rho", [0.05, 0.5, 1.0, 4.0])
+@pytest.mark.parametrize("channel", ["softmax", "hardmax"])
+def test_noise_determines_the_samples_and_back(rho, channel):
+    deltas = np.geomspace(1e-4, 1e3, 15)
+    alphas = [alpha_of_noise(delta, rho, channel) for delta in deltas]
+    assert np.all(np.diff(alphas) < 0)
+    for delta, alpha in zip(deltas[::5], alphas[::5], strict=True):
+        assert 1 / state_evolution(alpha, rho, channel).q_hat == pytest.approx(delta, rel=1e-6)
+
+
+def test_thresholds_are_limits():
+    for rho, channel, t in ((0.4, "softmax", 2), (2.0, "linear", 3)):
+        limit = alpha_of_noise(1e-9, rho, channel, t)
+        assert limit == pytest.approx(exact_recovery_threshold(rho, channel, t), rel=1e-3)
+    bars = weak_recovery_threshold("hardmax", 3) * np.array([0.98, 1.02, 1.5])
+    errors = small_width_limit(bars, "hardmax", 3)
+    assert errors[0] == 1 > errors[1] > errors[2] and errors[1] > 0.99
+
+
+def test_density_in_place_of_the_derivative_decays_too_slowly():
+    alphas = np.array([500.0, 1000.0])
+    for channel, exponent in ((HardmaxChannel(), -2), (PublishedHardmaxChannel(), -1)):
+        errors = state_evolution(alphas, 0.5, channel).mmse
+        assert np.log2(errors[1] / errors[0]) == pytest.approx(exponent, abs=0.02)
+    np.testing.assert_allclose(
+        state_evolution(alphas, 0.5, "hardmax").mmse, large_alpha_error(alphas, 0.5), rtol=0.01
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda: state_evolution([0.1, -0.1], 0.5), "alpha"),
+        (lambda: state_evolution([0.1, math.nan], 0.5), "alpha"),
+        (lambda: state_evolution(0.1, math.inf, "hardmax"), "rho"),
+        (lambda: state_evolution(0.1, math.nan), "rho"),
+        (lambda: state_evolution(0.1, -0.5), "rho"),
+        (lambda: state_evolution("0.1", 0.5), "alpha"),
+        (lambda: state_evolution_iterates(0.0, 0.5), "alpha"),
+        (lambda: alpha_of_noise(0.0, 0.5), "delta"),
+        (lambda: small_width_limit([0.0]), "alpha_bar"),
+        (lambda: exact_recovery_threshold(-1.0), "rho"),
+    ],
+)
+def test_bad_input_is_named(call, match):
+    with pytest.raises((ValueError, TypeError), match=match):
+        call()
