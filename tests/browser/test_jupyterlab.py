@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -135,9 +136,17 @@ def test_figure_in_a_kernel(lab, visit):
     drawn = figure.evaluate("e => e.pairintSeries['samples.simulated']")
     assert drawn["x"] == [300, 300, 300]
     assert all(0 < y < 1 for y in drawn["y"])
+    # With many samples there is time to watch the progress and to cancel.
+    figure.get_by_label("samples M", exact=True).press("End")
     figure.get_by_role("button", name="Simulate").click()
+    figure.get_by_text(re.compile(r"Simulating… \d+ %")).wait_for(timeout=30_000)
+    assert figure.locator("progress").is_visible()
+    assert figure.get_by_role("button", name="Simulate").is_disabled()
     figure.get_by_role("button", name="Cancel").click()
     figure.get_by_text("Cancelled.").wait_for(timeout=60_000)
+    kept = figure.evaluate("e => e.pairintSeries['samples.simulated'].x")
+    assert kept[:3] == [300, 300, 300]
+    assert len(kept) < 6  # the points of a finished simulation would be three more
     figure.get_by_role("button", name="Clear points").click()
     page.wait_for_function(
         "!('samples.simulated' in document.querySelector('[data-pairint-explorer]').pairintSeries)"
