@@ -92,10 +92,9 @@ def test_variance_of_the_diagonal_is_twice_that_of_the_rest(diagonal, holds):
     predicted = math.sqrt(q) * sigma * rng.standard_normal((n, 3))
     rest = math.sqrt(variance) * sigma * rng.standard_normal((n, 3))
     place = np.array([[0, 1], [1, 2]])
-    for channel in (HardmaxChannel(), SoftmaxChannel()):
-        y = channel.output((predicted + rest)[:, place])
-        g = channel.g_out(channel.observe(y), predicted[:, place], variance)
-        scores = np.stack([g[:, 0, 0], g[:, 0, 1], g[:, 1, 1]], axis=1)
-        gap = (scores * rest - variance * np.array([2.0, 1.0, 2.0]) * scores**2).sum(axis=1)
-        # For softmax and the right variances the two sides agree sample by sample.
-        assert (abs(gap.mean()) < 5 * gap.std() / math.sqrt(n) + 1e-12) == holds
+    channel = HardmaxChannel()
+    y = channel.output((predicted + rest)[:, place])
+    g = channel.g_out(channel.observe(y), predicted[:, place], variance)
+    scores = np.stack([g[:, 0, 0], g[:, 0, 1], g[:, 1, 1]], axis=1)
+    gap = (scores * rest - variance * np.array([2.0, 1.0, 2.0]) * scores**2).sum(axis=1)
+    assert (abs(gap.mean()) < 5 * gap.std() / math.sqrt(n)) == holds

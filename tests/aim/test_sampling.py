@@ -26,7 +26,7 @@ def rounded_softmax(levels):
 @pytest.mark.parametrize("tau", [0.0, 2.0, 50.0])
 def test_sampling_gives_the_closed_forms(channel, tau):
     value, error = sampled_kappa(channel, tau, 4000, 0)
-    assert abs(value - channel.kappa(tau)) < 4 * error < 0.2
+    assert abs(value - channel.kappa(tau)) < 4 * error < 0.5
 
 
 @pytest.mark.parametrize(("t", "n"), [(2, 20_000), (3, 6000), (4, 2000)])
@@ -47,8 +47,8 @@ def test_same_seed_gives_a_smooth_curve():
 def test_rejection_needs_no_scores(t, tau):
     result = label_information(first_layer, [[tau]], [[1.0]], t, 6000, 0)
     assert abs(result.K[0, 0] - make_channel("hardmax", t).kappa(tau)) < 4 * result.error[0, 0] < 0.35
-    # On average at most one proposal for each of the labels: all but the cycles of three.
-    assert result.n_proposals < 6000 * 1.3 * (t**t - (2 if t == 3 else 0)) + 2**16
+    # On average at most as many proposals as labels, and rounds are not stopped early.
+    assert result.n_proposals < 6000 * t**t + 2**18
 
 
 def test_softmax_is_the_limit_of_its_rounded_labels():
