@@ -10,6 +10,7 @@ import numpy as np
 
 from pairint.aim.channels import Channel, PublishedHardmaxChannel, hardmax_tail_constant, make_channel
 from pairint.aim.indices import indices
+from pairint.aim.sampling import sampled_kappa
 from pairint.aim.spectrum import NoisySpectrum, wishart_density
 from pairint.aim.state_evolution import (
     exact_recovery_threshold,
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "averaging_figure",
     "collapse_figure",
     "crossing_figure",
     "denoiser_figure",
+    "descent_figure",
     "discrepancy_figure",
     "error_figure",
+    "hardmax_tokens_figure",
     "identity_figure",
     "indices_figure",
     "information_figure",
@@ -39,6 +43,7 @@ __all__ = [
     "layer_figure",
     "small_width_figure",
     "spectra_figure",
+    "training_figure",
     "trajectory_figure",
 ]
 
@@ -337,6 +342,50 @@ def kappa_figure() -> Figure:
 
 
 @picture
+def hardmax_tokens_figure(
+    rho: float,
+    tokens: Sequence[int] = (2, 3, 4),
+    dots: Mapping[int, Sequence[tuple[float, float]]] | None = None,
+    n_samples: int = 3000,
+) -> Figure:
+    """Information of a hardmax label for several numbers of tokens, sampled too, and the error.
+
+    Parameters
+    ----------
+    rho : float
+    tokens : sequence of int
+    dots : mapping from the number of tokens to (alpha, error) pairs, optional
+        Measured errors.
+    n_samples : int
+        Samples of each Monte Carlo point.
+    """
+    figure, (left, right) = subplots(2, 4.1)
+    u, points = np.linspace(0, 1, 200)[1:], (0.25, 0.45, 0.65, 0.85)
+    alphas = np.geomspace(0.03, 10, 40)
+    for t, color, marker in zip(tokens, CYCLE, MARKERS, strict=False):
+        channel = make_channel("hardmax", t)
+        left.plot(u, channel.kappa(1 / u**2 - 1) / u, color=color, label=f"$T = {t}$")
+        sampled = [sampled_kappa(channel, 1 / v**2 - 1, n_samples, t) for v in points]
+        values, errors = np.array(sampled).T / np.array(points)
+        left.errorbar(points, values, errors, fmt=marker, color=color, fillstyle="none", capsize=3)
+        right.loglog(alphas, state_evolution(alphas, rho, channel).mmse, color=color, label=f"$T = {t}$")
+        measured = np.array((dots or {}).get(t, [])).reshape(-1, 2)
+        if len(measured):
+            right.plot(*measured.T, marker, color=color, fillstyle="none", label=f"AMP, $T = {t}$")
+    left.set(
+        title="A hardmax label",
+        xlabel="$u = 1/\\sqrt{1 + \\tau}$: nothing known at 1",
+        ylabel="information $\\sqrt{1 + \\tau}\\,k(\\tau)$",
+        ylim=(0, None),
+    )
+    left.plot([], [], "o", color=INK, fillstyle="none", label="sampled")
+    right.set(title=f"Hardmax, $\\rho = {rho:g}$", xlabel=_ALPHA, ylabel=_ERROR)
+    left.legend(loc="lower left", ncols=2)
+    right.legend()
+    return figure
+
+
+@picture
 def discrepancy_figure(
     rho: float,
     dots: Sequence[tuple[float, float]] = (),
@@ -490,4 +539,115 @@ def landscape_figure(
         ylim=(1, 1e12),
     )
     axes.legend(loc="upper left", fontsize=8.5)
+    return figure
+
+
+# Gradient descent ----------------------------------------------------------------------------------
+
+
+@picture
+def training_figure(history: Mapping[str, np.ndarray], bayes: float) -> Figure:
+    """Training of several students: their losses, and their errors with that of their mean.
+
+    Parameters
+    ----------
+    history : mapping
+        That of :func:`~pairint.aim.gradient_descent.gradient_descent`, the truth given.
+    bayes : float
+        Bayes-optimal error.
+    """
+    figure, (left, right) = subplots(2, 3.9)
+    steps = np.arange(1, len(history["loss"]) + 1)
+    thin = {"linewidth": 0.9, "alpha": 0.6}
+    for panel, values, name in (
+        (left, history["loss"], "one run"),
+        (right, history["error"], "one run"),
+    ):
+        panel.semilogx(steps, values[:, 0], color=COLORS["sky"], **thin, label=name)
+        panel.semilogx(steps, values[:, 1:], color=COLORS["sky"], **thin)
+        panel.set_xlabel("step")
+    n_runs = history["loss"].shape[1]
+    right.semilogx(steps, history["average_error"], color=COLORS["blue"], label=f"mean of {n_runs} runs")
+    right.axhline(bayes, color=INK, linestyle="--", linewidth=1.2, label="Bayes-optimal")
+    right.axhline(2 * bayes, color=INK, linestyle=":", linewidth=1.2, label="twice that")
+    left.set(title="The labels are learned ...", ylabel="loss / loss of a constant", yscale="log")
+    right.set(title="... the matrix only in part", ylabel=_ERROR, ylim=(0, None))
+    left.legend()
+    right.legend(loc="lower left", fontsize=8.5)
+    return figure
+
+
+@picture
+def descent_figure(
+    measured: Mapping[str, Sequence[tuple[float, float, float]]],
+    rho: float = 0.5,
+    channel: str = "softmax",
+    n_tokens: int = 2,
+) -> Figure:
+    """Errors of gradient descent against the samples, with the Bayes-optimal error and twice that.
+
+    Parameters
+    ----------
+    measured : mapping from a name to (alpha, mean, standard error) triples
+    rho : float
+    channel : {"softmax", "linear"}
+    n_tokens : int
+    """
+    figure, axes = subplots(1, 4.3)
+    alphas = np.linspace(0.004, 1.08, 90) * exact_recovery_threshold(rho, channel, n_tokens)
+    bayes = state_evolution(alphas, rho, channel, n_tokens).mmse
+    axes.plot(alphas, bayes, color=INK, label="Bayes-optimal: mean of all posterior samples")
+    axes.plot(alphas, 2 * bayes, color=INK, linestyle=":", label="twice that: one posterior sample")
+    for (name, triples), color, marker in zip(measured.items(), CYCLE, MARKERS, strict=False):
+        alpha, mean, error = np.array(triples).T
+        axes.errorbar(
+            alpha,
+            mean,
+            error,
+            fmt=marker,
+            color=color,
+            capsize=3,
+            linestyle="none",
+            fillstyle="none",
+            label=name,
+        )
+    title = f"Gradient descent, {channel}, $T = {n_tokens}$, $\\rho = {rho:g}$"
+    axes.set(title=title, xlabel=_ALPHA, ylabel=_ERROR, ylim=(-0.03, 2.1))
+    axes.legend()
+    return figure
+
+
+@picture
+def averaging_figure(errors: Mapping[float, np.ndarray], bayes: Mapping[float, float]) -> Figure:
+    """Error of the mean of k runs against k, and what posterior samples would give.
+
+    Parameters
+    ----------
+    errors : mapping from alpha to an array (n_teachers, k)
+        Errors of the means of 1, 2, ..., k runs.
+    bayes : mapping from alpha to float
+        Bayes-optimal errors.
+    """
+    figure, axes = subplots(1, 4.1)
+    for (alpha, values), color, marker in zip(errors.items(), CYCLE, MARKERS, strict=False):
+        k = np.arange(1, values.shape[1] + 1)
+        bars = values.std(axis=0, ddof=1) / math.sqrt(len(values))
+        name = f"$\\alpha = {alpha:g}$"
+        axes.errorbar(
+            k,
+            values.mean(axis=0),
+            bars,
+            fmt=marker,
+            color=color,
+            capsize=2,
+            linestyle="none",
+            fillstyle="none",
+            label=f"gradient descent, {name}",
+        )
+        axes.plot(k, (1 + 1 / k) * bayes[alpha], color=color, label=f"posterior samples, {name}")
+        axes.axhline(bayes[alpha], color=color, linestyle=":", linewidth=1.2)
+    axes.set(title="Averaging runs", xlabel="runs averaged, $k$", ylabel=_ERROR, xscale="log", ylim=(0, None))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
+    axes.legend(fontsize=8.5)
     return figure

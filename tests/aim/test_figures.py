@@ -18,10 +18,16 @@ DRAWN = {
     "error": lambda: figures.error_figure("softmax", (0.5, np.inf), np.linspace(0.02, 0.3, 5)),
     "collapse": lambda: figures.collapse_figure(tokens=(2, 3)),
     "kappa": figures.kappa_figure,
+    "hardmax tokens": lambda: figures.hardmax_tokens_figure(0.5, (2, 3), {3: [(0.1, 0.5)]}, 50),
     "discrepancy": lambda: figures.discrepancy_figure(0.5, [(1.0, 0.08)], 0.56, 20),
     "identity": lambda: figures.identity_figure(Q, {"a": (Q, Q), "b": (Q, 2 * Q)}),
     "trajectory": lambda: figures.trajectory_figure({"a": Q}, np.array([1.0, 0.2, 0.4])),
     "small width": lambda: figures.small_width_figure("softmax", (0.05, 1.0), np.linspace(0.05, 0.6, 5)),
+    "training": lambda: figures.training_figure(
+        {"loss": np.ones((3, 2)), "error": np.ones((3, 2)), "average_error": np.ones(3)}, 0.5
+    ),
+    "descent": lambda: figures.descent_figure({"one run": [(0.1, 0.8, 0.1), (0.15, 0.3, 0.1)]}),
+    "averaging": lambda: figures.averaging_figure({0.1: np.ones((2, 3))}, {0.1: 0.4}),
     "landscape": lambda: figures.landscape_figure([10, 100], 2, {"a": [1e3, 1e6]}),
 }
 
