@@ -12,9 +12,20 @@ From the estimate :math:`\hat S` and its error C, one iteration
    truth plus symmetric Gaussian noise of variance :math:`\Delta`;
 4. denoises the eigenvalues of R (:class:`~pairint.aim.spectrum.NoisySpectrum`), with error C.
 
-Two refinements make it converge at moderate d without tuning; both vanish as d grows. For softmax and
-linear outputs the variance V is the measured one of the residuals :math:`h - \omega` rather than C, and the
-updates of :math:`\hat S` and C are averaged with the previous ones (damping). Hardmax needs neither.
+Four refinements make it converge at moderate d without tuning; all vanish as d grows.
+
+- C is the noise times the divergence of the denoiser at the eigenvalues at hand, of which
+  :math:`E(\Delta)` is the limit (Stein's identity). It matters for narrow layers, whose few large
+  eigenvalues are far from their limiting law.
+- For softmax and linear outputs the variance V is the measured one of the residuals :math:`h - \omega` rather
+  than C.
+- The updates of :math:`\hat S`, :math:`\omega` and C are averaged with the previous ones (damping). The
+  average of two corrected predictions is a corrected prediction: the Onsager term of each step keeps the
+  score it belongs to. Hardmax is damped only once it circles.
+- Hardmax labels do not change when S is multiplied by a positive number, so the scale of :math:`\hat S` would
+  drift for hundreds of steps. Its law does not depend on the data: a Wishart matrix has a trace independent
+  of S / Tr S, hence the posterior mean has exactly the trace of the prior mean, :math:`\sqrt\rho\,d`, which
+  each step restores.
 """
 
 from __future__ import annotations
@@ -25,7 +36,7 @@ from typing import Any
 
 import numpy as np
 
-from pairint.aim.channels import Channel, make_channel
+from pairint.aim.channels import Channel, HardmaxChannel, make_channel
 from pairint.aim.indices import adjoint, indices
 from pairint.aim.spectrum import NoisySpectrum
 from pairint.aim.teacher import matrix_error
@@ -152,9 +163,11 @@ def amp(
     S = rho**0.5 * xp.eye(d, dtype=X.dtype)
     error = 1.0  # C, the estimated error of S
     omega = indices(X, S)
+    scale_free = isinstance(channel, HardmaxChannel)
     history: dict[str, list[float]] = {"delta": [], "mmse": [], "self_overlap": [], "change": []}
     if truth is not None:
         history |= {"overlap": [], "error": []}
+    echo = 0.0  # what each label has added to its own prediction, over sigma^2
     changes: list[float] = []
     best, converged, reason = (S, error), False, f"not converged after {max_iter} iterations"
 
@@ -179,14 +192,19 @@ def amp(
         eigenvalues, vectors = xp.linalg.eigh(moved)
         spectrum = NoisySpectrum(rho, delta)
         denoised = to_device(spectrum.denoise(to_host(eigenvalues).astype(np.float64)), X)
+        if scale_free:
+            denoised *= rho**0.5 * d / denoised.sum()
         estimate = (vectors * denoised.astype(X.dtype)) @ vectors.T
         step = estimate - S
         change = float((step**2).sum()) / d  # of the undamped step
         S = S + gamma * step
-        error = gamma * spectrum.mmse + (1 - gamma) * error
+        response = delta * _divergence(to_host(eigenvalues), to_host(denoised))
+        error = gamma * response + (1 - gamma) * error
+        # By linearity, h(S) is already the average of h(estimate) and of the last one.
+        echo = gamma * response * g + (1 - gamma) * echo
         omega = indices(X, S)
         if onsager:
-            omega -= sigma2 * error * g
+            omega -= sigma2 * echo
 
         history["delta"].append(delta)
         history["mmse"].append(error)
@@ -213,3 +231,16 @@ def amp(
         )
     arrays = {name: np.array(values) for name, values in history.items()}
     return AMPResult(S, float(error), arrays, converged, len(arrays["delta"]), gamma)
+
+
+def _divergence(values: np.ndarray, denoised: np.ndarray) -> float:
+    r"""Mean derivative of the denoiser over symmetric directions, at a matrix with these eigenvalues.
+
+    The derivative of :math:`U f(\lambda) U^\top` is the divided difference of f in the plane of two
+    eigenvectors, and :math:`f'` along one: the sum of both, over :math:`d^2/2`.
+    """
+    gaps = values[:, None] - values
+    np.fill_diagonal(gaps, 1.0)
+    slopes = (denoised[:, None] - denoised) / gaps
+    np.fill_diagonal(slopes, 2 * np.gradient(denoised, values))  # d of d^2/2 terms: no need of exactness
+    return float(slopes.sum()) / len(values) ** 2

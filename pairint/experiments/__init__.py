@@ -23,6 +23,12 @@ MODULES: dict[str, str] = {
     "smoothness": "pairint.experiments.smoothness",
     "rough": "pairint.experiments.rough",
     "network": "pairint.experiments.network",
+    "aim_hardmax": "pairint.experiments.aim_hardmax",
+    "aim_softmax": "pairint.experiments.aim_softmax",
+    "aim_tokens": "pairint.experiments.aim_tokens",
+    "aim_linear": "pairint.experiments.aim_linear",
+    "aim_general": "pairint.experiments.aim_general",
+    "aim_small_width": "pairint.experiments.aim_small_width",
 }
 
 _registered: dict[str, Experiment] = {}

@@ -193,7 +193,7 @@ def draw_lines(
     axes.set_yscale("log")
     axes.set_xlabel("number of samples $M$")
     axes.set_ylabel(r"squared error $\|\hat g - g\|^2_{L^2(\rho)}$")
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16))
 
 
 def relative_slope_claims(

@@ -59,7 +59,7 @@ def _draw(table: DataFrame) -> Figure:
     from matplotlib.pyplot import figure as new_figure
 
     dimensions = sorted(table["d"].unique())
-    figure = new_figure(figsize=(5.6 * len(dimensions), 4.8), layout="constrained")
+    figure = new_figure(figsize=(4.6 * max(len(dimensions), 1.4), 5.8), layout="constrained")
     exponents = {beta: 2 * beta / (2 * beta + 1) for beta in table["smoothness"].unique()}
     panels = figure.subplots(1, len(dimensions), squeeze=False, sharey=True)[0]
     for axes, d in zip(panels, dimensions, strict=True):

@@ -40,7 +40,7 @@ def _draw(table: DataFrame) -> Figure:
     from matplotlib.pyplot import figure as new_figure
 
     selections = list(dict.fromkeys(table["selection"]))
-    figure = new_figure(figsize=(5.6 * len(selections), 4.8), layout="constrained")
+    figure = new_figure(figsize=(4.6 * max(len(selections), 1.4), 6.4), layout="constrained")
     titles = {"rule": "$K$ by the rule $M^{1/(2\\beta+1)}$", "auto": "$K$ from the data"}
     exponents = {p: 2 * (p - 1) / (2 * p - 1) for p in table["smoothness"].unique()}
     for axes, selection in zip(

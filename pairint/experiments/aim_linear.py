@@ -1,0 +1,59 @@
+"""Figure 3 of the paper on attention-indexed models: the indices themselves are the labels.
+
+The baseline: no symmetry is lost, and the threshold is a count of T (T + 1)/2 equations a sample. AMP at
+d = 100 with eight teachers a point.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pairint.experiments import aim_points
+from pairint.experiments.aim_softmax import draw_widths, width_cells
+from pairint.experiments.base import Claim, Experiment
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+__all__ = ["EXPERIMENT"]
+
+
+def plot(table: DataFrame) -> Figure:
+    """Draw the error against alpha for each width."""
+    from pairint.style import picture
+
+    return picture(draw_widths)(table, "Linear output, $T = 2$")
+
+
+def claims(table: DataFrame) -> list[Claim]:
+    """Check the thresholds, and AMP against the state evolution."""
+    rhos = sorted(table["rho"].unique())
+    result = aim_points.recovery_claims(table, "linear", [(rho, 2) for rho in rhos], "Figure 3")
+    result += aim_points.bayes_claims(table, "rho", "rho = {value:g}", "Figure 3")
+    return result + aim_points.convergence_claims(table, "Algorithm 1")
+
+
+EXPERIMENT = Experiment(
+    name="aim_linear",
+    title="Linear outputs: Bayes-optimal error and AMP for all widths",
+    source="attention-indexed models, Figure 3",
+    version=1,
+    presets={
+        "quick": {
+            "channel": "linear", "rhos": [0.5], "fractions": [0.2, 0.5, 0.8, 1.2], "d": 50, "narrow_d": 50,
+            "replicates": 3,
+        },
+        "full": {
+            "channel": "linear", "rhos": [0.3, 0.5, 1.0, 2.0], "fractions": [0.2, 0.4, 0.6, 0.8, 0.9, 1.1],
+            "d": 100, "narrow_d": 200, "replicates": 8,
+        },
+    },
+    cells=width_cells,
+    compute=aim_points.compute,
+    plot=plot,
+    claims=claims,
+    expected_seconds={"quick": 3.0, "full": 180.0},
+    data_keys=aim_points.DATA_KEYS,
+    cost=aim_points.cost,
+)  # fmt: skip

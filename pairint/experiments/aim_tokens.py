@@ -1,0 +1,146 @@
+"""Figure 2, right, of the paper on attention-indexed models: softmax of several tokens, and gradient descent.
+
+The width ratio is 1/2. AMP at d = 100 with eight teachers a point. Gradient descent at d = 60 with four
+teachers a point, two tokens, eight runs averaged (the paper: d = 200, sixteen teachers, 32 runs).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pairint.experiments import aim_points
+from pairint.experiments.base import Claim, Experiment, grid
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+__all__ = ["EXPERIMENT"]
+
+
+def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the cells: AMP for all numbers of tokens, gradient descent for some."""
+    aim_points.check_settings(settings)
+    result = []
+    for method, prefix in (("amp", ""), ("gd", "gd_")):
+        for n_tokens in settings[f"{prefix}tokens"]:
+            result += grid(
+                channel="softmax",
+                n_tokens=n_tokens,
+                rho=settings["rho"],
+                alpha=aim_points.fractions_of_threshold(
+                    "softmax", n_tokens, settings["rho"], settings[f"{prefix}fractions"]
+                ),
+                d=settings[f"{prefix}d"],
+                method=method,
+                replicate=range(settings[f"{prefix}replicates"]),
+            )
+    return result
+
+
+def plot(table: DataFrame) -> Figure:
+    """Draw the error against the number of equations, for AMP and both uses of gradient descent."""
+    from pairint.style import picture
+
+    return picture(_draw)(table)
+
+
+def _equations(points: DataFrame) -> Any:
+    return points["alpha"] * (points["n_tokens"] ** 2 + points["n_tokens"] - 2)
+
+
+def _draw(table: DataFrame) -> Figure:
+    from pairint.style import COLORS, CYCLE, INK, MARKERS, subplots
+
+    figure, axes = subplots(1, 5.0)
+    rho = float(table["rho"].iloc[0])
+    alphas = np.linspace(0.0, 0.25, 46)[1:]
+    aim_points.draw_curve(axes, alphas, rho, "softmax", scale=4, color=INK, label="state evolution, all $T$")
+    amp = table[table["estimator"] == "amp"]
+    for number, n_tokens in enumerate(sorted(amp["n_tokens"].unique())):
+        part = amp[amp["n_tokens"] == n_tokens]
+        aim_points.draw_dots(
+            axes, part, x=_equations, color=CYCLE[number % len(CYCLE)], marker=MARKERS[number % len(MARKERS)],
+            label=f"AMP, $T = {n_tokens}$, $d = {part['d'].iloc[0]}$",
+        )  # fmt: skip
+    for estimator, label, color, marker in (
+        ("gd", "one run of gradient descent", COLORS["black"], "x"),
+        ("averaged gd", f"mean of {aim_points.N_RUNS} runs", COLORS["black"], "*"),
+    ):
+        part = table[table["estimator"] == estimator]
+        if len(part):
+            aim_points.draw_dots(
+                axes, part, x=_equations, estimator=estimator, color=color, marker=marker, linestyle=":",
+                linewidth=1.0, markersize=7, label=f"{label}, $T = 2$, $d = {part['d'].iloc[0]}$",
+            )  # fmt: skip
+    axes.set_title(f"Softmax, $\\rho = {rho:g}$")
+    axes.set(
+        xlabel=r"equations over parameters of a full matrix, $\alpha(T^2 + T - 2)$", ylabel=aim_points.ERROR
+    )
+    axes.set_ylim(bottom=-0.03)
+    axes.legend(fontsize="small")
+    return figure
+
+
+def claims(table: DataFrame) -> list[Claim]:
+    """Check AMP against the state evolution for each T, and gradient descent against the Bayes error.
+
+    A draw of the posterior has exactly twice the Bayes-optimal error (Nishimori), the mean of k draws
+    1 + 1/k times. Whether gradient descent draws from the posterior is what the figure asks.
+    """
+    from pairint.statistics import mean_interval
+
+    source = "Figure 2, right"
+    rho = float(table["rho"].iloc[0])
+    pairs = [(rho, int(t)) for t in sorted(table["n_tokens"].unique())]
+    result = aim_points.recovery_claims(table, "softmax", pairs, source)
+    result += aim_points.bayes_claims(table, "n_tokens", "T = {value:g}", source)
+    result += aim_points.convergence_claims(table, "Algorithm 1")
+    k = aim_points.N_RUNS
+    for estimator, name, expected, tolerance in (
+        ("gd", "one run of gradient descent", 2.0, 0.25),
+        ("averaged gd", f"mean of {k} runs", 1 + 1 / k, 0.1),
+    ):
+        for alpha, group in table[table["estimator"] == estimator].groupby("alpha"):
+            if not (group["bayes_finite"] > aim_points.VISIBLE).all():
+                continue
+            mean, low, high = mean_interval((group["error"] / group["bayes_finite"]).to_numpy())
+            result.append(
+                Claim(
+                    name=f"{name} over Bayes error, T = 2, alpha = {alpha:.4g}",
+                    source=source,
+                    ours=mean,
+                    interval=(low, high),
+                    expected=expected,
+                    tolerance=tolerance,
+                )
+            )
+    return result
+
+
+EXPERIMENT = Experiment(
+    name="aim_tokens",
+    title="Softmax labels of several tokens: AMP, gradient descent, and averaged gradient descent",
+    source="attention-indexed models, Figure 2, right",
+    version=1,
+    presets={
+        "quick": {
+            "rho": 0.5, "tokens": [2, 4], "fractions": [0.3, 0.6, 1.2], "d": 40, "replicates": 2,
+            "gd_tokens": [2], "gd_fractions": [0.3, 0.6], "gd_d": 24, "gd_replicates": 2,
+        },
+        "full": {
+            "rho": 0.5, "tokens": [2, 3, 4, 5, 6], "fractions": [0.2, 0.4, 0.6, 0.8, 1.1], "d": 100,
+            "replicates": 8, "gd_tokens": [2], "gd_fractions": [0.2, 0.4, 0.6, 0.8], "gd_d": 60,
+            "gd_replicates": 4,
+        },
+    },
+    cells=cells,
+    compute=aim_points.compute,
+    plot=plot,
+    claims=claims,
+    expected_seconds={"quick": 15.0, "full": 400.0},
+    data_keys=aim_points.DATA_KEYS,
+    cost=aim_points.cost,
+)  # fmt: skip
