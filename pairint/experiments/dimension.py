@@ -76,7 +76,7 @@ def _draw(table: DataFrame) -> Figure:
         part = table[table["selection"] == selection]
         exponents = {d: 2 * beta / (2 * beta + 1) for d, beta in zip(part["d"], part["beta"], strict=True)}
         learning_curves.draw_lines(axes, part, "d", "$d$", exponents)
-        axes.set_title(f"Error against samples: {titles[selection]}")
+        axes.set_title(f"Error, {titles[selection]}")
     return figure
 
 

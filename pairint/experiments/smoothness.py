@@ -48,7 +48,7 @@ def _draw(table: DataFrame) -> Figure:
     ):
         part = table[table["selection"] == selection]
         learning_curves.draw_lines(axes, part, "smoothness", "$P$", exponents)
-        axes.set_title(f"Error against samples: {titles[selection]}")
+        axes.set_title(f"Error, {titles[selection]}")
     return figure
 
 
