@@ -138,8 +138,9 @@ def _draw(table: DataFrame) -> Figure:
     from pairint.style import CYCLE, INK, MARKERS
 
     dimensions = sorted(table["d"].unique())
-    figure = new_figure(figsize=(4.8 * (len(dimensions) + 1), 5.4), layout="constrained")
-    *panels, last = figure.subplots(1, len(dimensions) + 1)
+    figure = new_figure(figsize=(4.6 * max(len(dimensions), 1.4), 9.2), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, height_ratios=[5.6, 3.6])
+    panels, last = upper.subplots(1, len(dimensions), squeeze=False)[0], lower.subplots()
     for d, axes in zip(dimensions, panels, strict=True):
         part = table[table["d"] == d]
         slopes = slope_table(part, "estimator").set_index("estimator")
@@ -185,9 +186,9 @@ def _draw(table: DataFrame) -> Figure:
     last.axhline(1.0, color=INK, linewidth=0.8)
     last.set_xscale("log")
     last.set_xlabel("number of samples $M$")
-    last.set_ylabel("error over that of the direct estimator")
+    last.set_ylabel("error over the direct fit's")
     last.set_title("The same data: what training costs")
-    last.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
+    last.legend(fontsize="small", ncols=2)
     return figure
 
 
