@@ -1,7 +1,7 @@
 """Figure 5 of the paper on attention-indexed models: softmax of narrow layers, in samples per weight.
 
 Against n/(dr) the curves of narrowing layers approach a limit with a sharp start, the weak-recovery
-threshold, and a sharp end. The paper shows the state evolution; dots are AMP, at d = 200 with four teachers
+threshold, and a sharp end. The paper shows the state evolution; dots are AMP, at d = 150 with four teachers
 a point.
 """
 
@@ -123,8 +123,8 @@ EXPERIMENT = Experiment(
         "quick": {"rhos": [0.1], "alpha_bars": [0.2, 0.35, 0.45], "d": 60, "replicates": 3},
         "full": {
             "rhos": [0.05, 0.1, 0.5],
-            "alpha_bars": [0.1, 0.2, 0.25, 0.3, 0.35, 0.4],
-            "d": 200,
+            "alpha_bars": [0.1, 0.2, 0.3, 0.4],
+            "d": 150,
             "replicates": 4,
         },
     },

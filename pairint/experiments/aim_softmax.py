@@ -1,7 +1,7 @@
 """Figure 2, left, of the paper on attention-indexed models: softmax of two tokens, all widths.
 
-Sample ratios are fractions of the exact-recovery threshold. AMP at d = 100 with eight teachers a point; narrow
-layers (rho below 0.25), whose few samples make the fluctuations large, at d = 200.
+Sample ratios are fractions of the exact-recovery threshold. AMP at d = 100 with six teachers a point;
+narrow layers (rho below 0.25), whose few samples make the fluctuations large, at d = 200.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def width_cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def draw_widths(table: DataFrame, title: str) -> Figure:
-    """Draw the error against alpha, one curve and its dots for each width, and the limit of infinite width."""
+    """Draw the error against alpha: one curve and its dots a width, and the limit of infinite width."""
     from pairint.aim.state_evolution import exact_recovery_threshold, state_evolution
     from pairint.style import CYCLE, INK, MARKERS, subplots
 
@@ -111,8 +111,8 @@ EXPERIMENT = Experiment(
             "narrow_d": 50, "replicates": 3,
         },
         "full": {
-            "channel": "softmax", "rhos": [0.1, 0.2, 0.3, 0.5, 1.0, 2.0],
-            "fractions": [0.2, 0.4, 0.6, 0.8, 0.9, 1.1], "d": 100, "narrow_d": 200, "replicates": 8,
+            "channel": "softmax", "rhos": [0.1, 0.3, 0.5, 1.0, 2.0],
+            "fractions": [0.2, 0.5, 0.8, 1.2], "d": 100, "narrow_d": 200, "replicates": 6,
         },
     },
     cells=width_cells,
