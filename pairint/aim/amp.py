@@ -239,6 +239,9 @@ def _divergence(values: np.ndarray, denoised: np.ndarray) -> float:
     The derivative of :math:`U f(\lambda) U^\top` is the divided difference of f in the plane of two
     eigenvectors, and :math:`f'` along one: the sum of both, over :math:`d^2/2`.
     """
+    values = values.astype(np.float64)
+    if (np.diff(values) <= 0).any():  # possible in single precision
+        values = values + np.arange(len(values)) * 1e-7 * (np.ptp(values) + 1e-30)
     gaps = values[:, None] - values
     np.fill_diagonal(gaps, 1.0)
     slopes = (denoised[:, None] - denoised) / gaps

@@ -1,0 +1,80 @@
+"""An AMP iteration against its own matrix products alone, and its memory against the tokens.
+
+    python benchmarks/aim_amp.py [--repeats 5] [--alpha 1.0] [-d 100]
+
+Reference point: d = 100, rho = 0.5, T = 2, alpha = 1. An iteration must multiply the tokens (n T, d) by the
+estimate (d, d), and the transposed tokens by a matrix of their own shape; these two products, each made for
+all samples at once, are the yardstick. Targets: an iteration takes at most 3 times as long, and the memory
+beyond the inputs, at its peak, is at most 4 times the size of X. Times are processor time on one thread, the
+least of the repeats: half the difference between runs of three and of one iteration, so that the checks
+before the first are left out. Softmax at alpha = 1 recovers the matrix; the time of an iteration does not
+depend on that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import tracemalloc
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from pairint.aim.amp import ConvergenceWarning, amp
+from pairint.aim.teacher import AIMTeacher
+
+
+def least_time(function: Callable[[], object], repeats: int) -> float:
+    """Processor time of the fastest of several calls after one that is not counted, in milliseconds."""
+    function()
+    times = []
+    for _ in range(repeats):
+        began = time.process_time()
+        function()
+        times.append(time.process_time() - began)
+    return 1e3 * min(times)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--alpha", type=float, default=1.0)
+    parser.add_argument("-d", type=int, default=100)
+    options = parser.parse_args()
+    d, n = options.d, round(options.alpha * options.d**2)
+    print(f"d = {d}, rho = 0.5, T = 2, alpha = {options.alpha:g}")
+    print(f"{'channel':>8}{'dtype':>9}{'products/ms':>13}{'iteration/ms':>14}{'ratio':>7}{'memory/X':>10}")
+    warnings.simplefilter("ignore", ConvergenceWarning)  # a few iterations are not meant to converge
+    with threadpool_limits(1):
+        for channel in ("softmax", "linear", "hardmax"):
+            teacher = AIMTeacher(d, 0.5, 2, channel, rng=0)
+            tokens, labels = teacher.sample(n, 1)
+            for dtype in (np.float64, np.float32):
+                X, y = tokens.astype(dtype), labels.astype(dtype)
+                flat, S = X.reshape(-1, d), teacher.S.astype(dtype)
+                mapped = flat @ S
+
+                def products(flat=flat, S=S, mapped=mapped):
+                    return flat @ S, flat.T @ mapped
+
+                def run(n_iter, X=X, y=y, channel=channel):
+                    return amp(X, y, 0.5, channel, max_iter=n_iter, tol=1e-30)
+
+                alone = least_time(products, options.repeats)
+                three = least_time(lambda run=run: run(3), options.repeats)
+                one = least_time(lambda run=run: run(1), options.repeats)
+                iteration = (three - one) / 2
+                tracemalloc.start()
+                run(2)
+                peak = tracemalloc.get_traced_memory()[1] / X.nbytes
+                tracemalloc.stop()
+                times = f"{alone:>13.2f}{iteration:>14.2f}{iteration / alone:>7.2f}"
+                print(f"{channel:>8}{dtype.__name__:>9}{times}{peak:>10.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
