@@ -1,21 +1,23 @@
-"""AMP follows its state evolution, and needs its Onsager term."""
+"""AMP follows its state evolution, step by step, settles without tuning, and needs its Onsager term."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
 
-from pairint.aim.amp import amp
-from pairint.aim.state_evolution import state_evolution, state_evolution_iterates
+from pairint.aim.amp import ConvergenceWarning, amp
+from pairint.aim.spectrum import NoisySpectrum
+from pairint.aim.state_evolution import exact_recovery_threshold, state_evolution, state_evolution_iterates
 from pairint.aim.teacher import AIMTeacher
 
 D = 100
 
 
-def run(channel, alpha, rho=0.5, seed=0, **options):
-    teacher = AIMTeacher(D, rho, 2, channel, rng=10 * seed + 1)
-    X, y = teacher.sample(round(alpha * D**2), 10 * seed + 2)
-    result = amp(X, y, rho, channel, truth=teacher.S, **options)
+def run(channel, alpha, rho=0.5, seed=0, d=D, n_tokens=2, **options):
+    teacher = AIMTeacher(d, rho, n_tokens, channel, rng=10 * seed + 1)
+    X, y = teacher.sample(round(alpha * d**2), 10 * seed + 2)
+    result = amp(X, y, teacher.rho, channel, truth=teacher.S, **options)
     return result, teacher.error(result.S)
 
 
@@ -28,19 +30,94 @@ def test_error_is_that_of_the_state_evolution(channel, alpha):
     expected = state_evolution(alpha / (1 + 1 / D), 0.5, channel).mmse
     errors = np.array([error for _, error in outcomes])
     assert errors.mean() == pytest.approx(expected, rel=0.06)
+    # What the algorithm believes, without knowing the truth.
+    assert np.mean([result.mmse for result, _ in outcomes]) == pytest.approx(expected, rel=0.1)
 
 
-def test_undamped_trajectory_follows_the_iterates():
-    result, _ = run("hardmax", 0.3, damping=1.0, max_iter=8, tol=1e-8)
+def trajectory(onsager=True):
+    """Mean errors of the first undamped steps, and the iterates of the state evolution."""
+    histories = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for seed in range(3):
+            options = {"damping": 1.0, "max_iter": 8, "tol": 1e-12, "onsager": onsager}
+            histories.append(run("hardmax", 0.3, seed=seed, **options)[0].history["error"])
     iterates = state_evolution_iterates(0.3 / (1 + 1 / D), 0.5, "hardmax", n_iter=8)
-    np.testing.assert_allclose(result.history["error"][:5], iterates[1:6], rtol=0.08)
+    return np.mean(histories, axis=0), iterates[1:]
+
+
+def test_trajectory_follows_the_iterates():
+    errors, iterates = trajectory()
+    np.testing.assert_allclose(errors, iterates, rtol=0.06)
+
+
+def test_trajectory_needs_the_onsager_term():
+    errors, iterates = trajectory(onsager=False)
+    assert errors[0] == pytest.approx(iterates[0], rel=0.06)  # the first step has no echo yet
+    assert np.abs(errors[1:] / iterates[1:] - 1).max() > 0.3
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_onsager_term_is_needed():
+def test_noise_follows_the_iterates_too():
+    result, _ = run("hardmax", 0.3, damping=1.0, max_iter=6, tol=1e-12)
+    errors = state_evolution_iterates(0.3 / (1 + 1 / D), 0.5, "hardmax", n_iter=6)[1:]
+    predicted = [NoisySpectrum(0.5, delta).mmse for delta in result.history["delta"]]
+    np.testing.assert_allclose(predicted, errors, rtol=0.06)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_onsager_term_is_needed_with_damping():
     _, right = run("softmax", 0.1, max_iter=60)
     _, wrong = run("softmax", 0.1, max_iter=60, onsager=False)
     assert wrong > 1.2 * right
+
+
+@pytest.mark.parametrize(
+    ("channel", "fraction", "rho", "d", "n_tokens"),
+    [
+        ("hardmax", 1.0, 0.2, 60, 2),
+        ("hardmax", 2.0, 0.5, 50, 2),
+        ("hardmax", 0.03, 0.1, 60, 2),
+        ("softmax", 0.2, 0.3, 60, 2),
+        ("softmax", 0.8, 1.0, 60, 2),
+        ("softmax", 1.2, 0.5, 60, 2),
+        ("softmax", 0.5, 0.5, 50, 6),
+        ("linear", 0.8, 2.0, 50, 2),
+    ],
+)
+def test_it_settles_without_tuning(channel, fraction, rho, d, n_tokens):
+    threshold = exact_recovery_threshold(rho, channel, n_tokens)
+    alpha = fraction * (threshold if math.isfinite(threshold) else 1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        result, error = run(channel, alpha, rho, d=d, n_tokens=n_tokens)
+    assert result.converged
+    expected = float(state_evolution(alpha / (1 + 1 / d), rho, channel, n_tokens).mmse)
+    assert error == pytest.approx(expected, rel=0.35, abs=5e-3)
+
+
+def test_scale_of_hardmax_is_that_of_the_prior():
+    result, _ = run("hardmax", 1.0, 0.2, d=40)
+    assert np.trace(result.S) == pytest.approx(math.sqrt(0.2) * 40)
+    # Nothing else could tell it: the labels do not change with the scale of the matrix.
+    teacher = AIMTeacher(12, 0.5, 2, "hardmax", rng=0)
+    X, y = teacher.sample(200, 1)
+    teacher.S = 3 * teacher.S
+    np.testing.assert_array_equal(teacher.labels(X), y)
+
+
+def test_single_precision_agrees():
+    double, _ = run("softmax", 0.1, d=50)
+    single, _ = run("softmax", 0.1, d=50, dtype="float32")
+    assert single.S.dtype == np.float32
+    np.testing.assert_allclose(single.S, double.S, atol=2e-2)
+
+
+def test_it_says_when_it_has_not_converged():
+    with pytest.warns(ConvergenceWarning, match="not converged after 3 iterations"):
+        result, _ = run("softmax", 0.1, d=30, max_iter=3)
+    assert not result.converged and result.n_iter == 3
+    assert all(len(values) == 3 for values in result.history.values())
 
 
 def test_labels_are_checked():
