@@ -83,7 +83,7 @@ def test_scores_are_the_derivatives(t):
 
 def test_nishimori_holds_for_three_tokens_and_fails_for_the_wrong_variance_of_the_diagonal():
     rng = np.random.default_rng(7)
-    n, t, q, variance = 20_000, 3, 0.6, 0.4
+    n, t, q, variance = 8000, 3, 0.6, 0.4
     upper = np.triu(index_variances(t))
     z = {}
     for diagonal in (2.0, 1.0):  # of the world in which the labels are made
@@ -93,7 +93,7 @@ def test_nishimori_holds_for_three_tokens_and_fails_for_the_wrong_variance_of_th
         g = channel.g_out(channel.observe(channel.output(omega + rest)), omega, variance)
         gap = (np.triu(g * rest) - upper * variance * g**2).sum(axis=(1, 2))
         z[diagonal] = gap.mean() / (gap.std() / math.sqrt(n))
-    assert abs(z[2.0]) < 4 < 10 < abs(z[1.0])
+    assert abs(z[2.0]) < 4 < 8 < abs(z[1.0])
 
 
 def test_information_without_knowledge():
