@@ -116,6 +116,18 @@ def test_modules_declare_different_names(explorer):
     assert len(set(names)) == len(names)
 
 
+@pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.name)
+def test_each_figure_stands_among_all_and_in_a_chapter(cls):
+    book = Path(__file__).resolve().parents[2] / "book"
+    shown = {
+        path.stem
+        for path in book.glob("*.md")
+        if re.search(rf"^{cls.__name__}\(.*\)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert "explorers" in shown
+    assert len(shown) > 1
+
+
 @pytest.fixture
 def no_picture(monkeypatch):
     """Pictures take most of the time; not every test looks at them."""
