@@ -122,7 +122,7 @@ EXPERIMENT = Experiment(
     presets={
         "quick": {"rhos": [0.1], "alpha_bars": [0.2, 0.35, 0.45], "d": 60, "replicates": 3},
         "full": {
-            "rhos": [0.05, 0.1, 0.5],
+            "rhos": [0.1, 0.5],
             "alpha_bars": [0.1, 0.2, 0.3, 0.4],
             "d": 150,
             "replicates": 4,
