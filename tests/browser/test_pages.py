@@ -25,10 +25,10 @@ FIGURE_LIMIT = 60_000  # one interactive figure in it
 
 @functools.cache
 def addresses() -> tuple[str, ...]:
-    """Return every page, relative to the site's root; source listings of the package count as one."""
+    """Return every page, relative to the site's root; of the source listings, all of one kind, only one."""
     pages = sorted(path.relative_to(HTML).as_posix() for path in HTML.rglob("*.html"))
     listings = [page for page in pages if page.startswith("_modules/")]
-    left_out = {"index.html", *listings[1:]}  # index.html only sends the reader on to the first page
+    left_out = {"index.html", *listings[2:]}  # index.html only sends the reader on to the first page
     return tuple(page for page in pages if page not in left_out and not page.startswith("_static/"))
 
 
@@ -134,9 +134,7 @@ def test_page(site, visit, skip_or_fail, address):
     page.add_script_tag(path=str(AXE))
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
     found = violations(page, {})
-    # Only colours depend on the theme; a colour on its way from one theme to the other says nothing.
-    page.add_style_tag(content="* { transition: none !important; animation: none !important }")
-    page.evaluate("document.documentElement.dataset.theme = document.documentElement.dataset.mode = 'dark'")
+    dark(page)  # only colours depend on the theme
     found += [f"dark: {v}" for v in violations(page, {"runOnly": ["color-contrast"]})]
     assert found == [], "\n".join(found)
 
@@ -149,6 +147,34 @@ def test_page(site, visit, skip_or_fail, address):
     assert weights["own"] <= OWN_LIMIT
     assert weights["shared"] <= SHARED_LIMIT
     assert all(weight <= FIGURE_LIMIT for weight in weights["figures_gzip"].values())
+
+
+def dark(page: Any) -> None:
+    """Switch a page to the dark theme at once: a colour on its way says nothing."""
+    page.add_style_tag(content="* { transition: none !important; animation: none !important }")
+    page.evaluate("document.documentElement.dataset.theme = document.documentElement.dataset.mode = 'dark'")
+
+
+def test_every_kind_of_token_in_the_listings_is_readable(site, visit, skip_or_fail):
+    """The listings that are not visited differ from the one that is in the colours of their code only."""
+    if not AXE.is_file():
+        skip_or_fail("axe-core was not fetched: run `make browser-test`")
+    listings = sorted((HTML / "_modules" / "pairint").rglob("*.html"))
+    code = "".join(path.read_text(encoding="utf-8") for path in listings)
+    kinds = sorted(set(re.findall(r'<span class="([a-z]\w?)">', code)))
+    assert len(kinds) > 15
+    seen = visit(f"{site}/{listings[0].relative_to(HTML).as_posix()}", color_scheme="light")
+    settle(seen.page)
+    seen.page.evaluate(
+        """kinds => document.querySelector("div.highlight pre").replaceChildren(...kinds.map(kind =>
+            Object.assign(document.createElement("span"), {className: kind, textContent: `${kind} `})))""",
+        kinds,
+    )
+    seen.page.add_script_tag(path=str(AXE))
+    only = {"runOnly": ["color-contrast"]}
+    found = violations(seen.page, only)
+    dark(seen.page)
+    assert found + violations(seen.page, only) == []
 
 
 def test_theme_switch_reaches_the_page(site, visit):
@@ -264,12 +290,17 @@ def test_figures_answer_in_their_page(site, visit, name):
     host.get_by_role("button", name="Link to this view").click()
     link = seen.page.url
     assert link.startswith(f"{site}/{name}#{last}?") and f"{key}=" in link
-    seen.assert_quiet()
 
-    again = visit(link)
-    again.page.wait_for_function(drawn, arg=identifiers)
-    assert again.page.locator(f"#{last} input[data-key={key}]").get_attribute("aria-valuetext") == moved
-    again.page.wait_for_function(
-        "id => Math.abs(document.getElementById(id).getBoundingClientRect().top) < innerHeight", arg=last
+    host.get_by_role("button", name="Reset").click()
+    seen.page.evaluate("scrollTo(0, 0)")
+    seen.page.evaluate("hash => { location.hash = ''; location.hash = hash; }", urlsplit(link).fragment)
+    seen.page.wait_for_function(
+        """([id, key, text]) => {
+            const host = document.getElementById(id);
+            const slider = host.shadowRoot.querySelector(`input[data-key=${key}]`);
+            const top = host.getBoundingClientRect().top;
+            return slider.getAttribute("aria-valuetext") === text && top > 0 && top < innerHeight;
+        }""",
+        arg=[last, key, moved],
     )
-    again.assert_quiet()
+    seen.assert_quiet()
