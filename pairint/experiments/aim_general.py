@@ -3,7 +3,7 @@ r"""Figure 4 of the paper on attention-indexed models: the general state equatio
 The paper's state equation for T tokens holds an average over predictions and labels. Here that average is
 sampled for the softmax of four and five tokens, from the channel's labels and scores alone, and the equation
 is solved with it; the closed form has :math:`\kappa = T^2 + T - 2` in its place. AMP at d = 120,
-six teachers a point.
+eight teachers a point.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ EXPERIMENT = Experiment(
         "quick": {"tokens": [4], "rhos": [0.5], "fractions": [0.3, 0.6, 0.8], "d": 40, "replicates": 2},
         "full": {
             "tokens": [4, 5], "rhos": [0.5], "fractions": [0.2, 0.5, 0.8], "d": 120,
-            "replicates": 6,
+            "replicates": 8,
         },
     },
     cells=cells,

@@ -2,7 +2,7 @@
 
 Curves are the state evolution with the derivative of the bivariate normal distribution function; the
 published ones are reproduced with its density instead, which the chapter on the discrepancy discusses. Dots
-are AMP at d = 100, six teachers a point (the paper: sixteen), for alpha up to 2 (the paper: 10; a run
+are AMP at d = 100, eight teachers a point (the paper: sixteen), for alpha up to 2 (the paper: 10; a run
 costs n d^2).
 """
 
@@ -137,7 +137,7 @@ EXPERIMENT = Experiment(
             "rhos": [0.1, 0.2, 0.5, 1.0, 2.0],
             "alphas": [0.03, 0.1, 0.3, 1.0, 2.0],
             "d": 100,
-            "replicates": 6,
+            "replicates": 8,
         },
     },
     cells=cells,

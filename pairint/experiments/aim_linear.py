@@ -1,7 +1,7 @@
 """Figure 3 of the paper on attention-indexed models: the indices themselves are the labels.
 
 The baseline: no symmetry is lost, and the threshold is a count of T (T + 1)/2 equations a sample. AMP at
-d = 100 with four teachers a point.
+d = 100 with eight teachers a point.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ EXPERIMENT = Experiment(
         },
         "full": {
             "channel": "linear", "rhos": [0.3, 0.5, 1.0], "fractions": [0.2, 0.5, 0.8, 1.2],
-            "d": 100, "narrow_d": 200, "replicates": 4,
+            "d": 100, "narrow_d": 200, "replicates": 8,
         },
     },
     cells=width_cells,

@@ -1,6 +1,6 @@
 """Figure 2, left, of the paper on attention-indexed models: softmax of two tokens, all widths.
 
-Sample ratios are fractions of the exact-recovery threshold. AMP at d = 100 with six teachers a point;
+Sample ratios are fractions of the exact-recovery threshold. AMP at d = 100 with eight teachers a point;
 narrow layers (rho below 0.25), whose few samples make the fluctuations large, at d = 150.
 """
 
@@ -112,7 +112,7 @@ EXPERIMENT = Experiment(
         },
         "full": {
             "channel": "softmax", "rhos": [0.1, 0.3, 0.5, 1.0, 2.0],
-            "fractions": [0.2, 0.5, 0.8, 1.2], "d": 100, "narrow_d": 150, "replicates": 6,
+            "fractions": [0.2, 0.5, 0.8, 1.2], "d": 100, "narrow_d": 150, "replicates": 8,
         },
     },
     cells=width_cells,
