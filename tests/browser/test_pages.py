@@ -72,7 +72,7 @@ def violations(page: object, options: dict) -> list[str]:
 def poor_pictures(page: object) -> list[str]:
     """Return the pictures that do not load, or that have no words for those who cannot see them."""
     return page.evaluate(
-        """() => [...document.querySelectorAll("article img, main img")]
+        """() => [...document.querySelectorAll("main img:not(.toggler)")]
             .filter(e => !e.complete || e.naturalWidth === 0 || !/\\s/.test(e.alt.trim()))
             .map(e => e.outerHTML.slice(0, 200))"""
     )
