@@ -647,7 +647,8 @@ def averaging_figure(errors: Mapping[float, np.ndarray], bayes: Mapping[float, f
         axes.plot(k, (1 + 1 / k) * bayes[alpha], color=color, label=f"posterior samples, {name}")
         axes.axhline(bayes[alpha], color=color, linestyle=":", linewidth=1.2)
     axes.set(title="Averaging runs", xlabel="runs averaged, $k$", ylabel=_ERROR, xscale="log", ylim=(0, None))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("")
+    ticks = [2**j for j in range(max(v.shape[1] for v in errors.values()).bit_length())]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set_xticks([], minor=True)
     axes.legend(fontsize=8.5)
     return figure

@@ -159,6 +159,20 @@ def test_a_run_does_not_depend_on_the_others_even_when_they_stop_earlier():
     assert one.n_iter == stops[0] + 1
 
 
+def test_steps_are_those_of_adam():
+    """Against the algorithm as published, written out with its usual constants."""
+    teacher, X, y = problem(12, 0.2)
+    W = quiet(X, y, teacher.width, rng=5, max_iter=1).weights[0]  # the start: no step has been made
+    first, second = np.zeros_like(W), np.zeros_like(W)
+    for t in range(1, 6):
+        _, g = loss_and_gradient(W, X, y)
+        first = 0.9 * first + 0.1 * g
+        second = 0.999 * second + 0.001 * g**2
+        W = W - 0.07 * (first / (1 - 0.9**t)) / (np.sqrt(second / (1 - 0.999**t)) + 1e-8)
+    result = quiet(X, y, teacher.width, rng=5, max_iter=6, learning_rate=0.07)
+    np.testing.assert_allclose(result.weights[0], W, rtol=1e-9, atol=1e-12)
+
+
 def test_same_seed_same_result():
     teacher, X, y = problem(12, 0.2)
     first, second, other = (quiet(X, y, teacher.width, n_runs=2, rng=seed, max_iter=30) for seed in (7, 7, 8))
