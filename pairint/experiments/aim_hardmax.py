@@ -54,7 +54,7 @@ def _draw(table: DataFrame) -> Figure:
     from pairint.style import CYCLE, INK, MARKERS, subplots
 
     figure, (left, right) = subplots(2, 4.6)
-    alphas = np.geomspace(0.03, 10, 34)
+    alphas = np.geomspace(0.03, 10, 26)
     rhos = sorted(table["rho"].unique())
     d = "/".join(f"{value}" for value in sorted(table["d"].unique()))
     for number, rho in enumerate(rhos):
@@ -66,7 +66,7 @@ def _draw(table: DataFrame) -> Figure:
     left.set(xscale="log", yscale="log", xlabel=aim_points.ALPHA, ylabel=aim_points.ERROR)
     left.set_title("Hardmax, $T = 2$")
     left.legend(title=f"lines: state evolution; dots: AMP, $d = {d}$", title_fontsize="small")
-    bars = np.linspace(0.03, 2.0, 40)
+    bars = np.linspace(0.03, 2.0, 30)
     right.plot(bars, small_width_limit(bars, "hardmax"), color=INK, linewidth=2.4, label="$\\rho \\to 0$")
     for number, rho in enumerate(_NARROW):
         color, marker = CYCLE[number % len(CYCLE)], MARKERS[number % len(MARKERS)]
