@@ -185,7 +185,7 @@ EXPERIMENT = Experiment(
     compute=compute,
     plot=plot,
     claims=claims,
-    expected_seconds={"quick": 5.0, "full": 150.0},
+    expected_seconds={"quick": 5.0, "full": 80.0},
     data_keys=aim_points.DATA_KEYS,
     cost=aim_points.cost,
 )  # fmt: skip

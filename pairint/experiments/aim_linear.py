@@ -53,7 +53,7 @@ EXPERIMENT = Experiment(
     compute=aim_points.compute,
     plot=plot,
     claims=claims,
-    expected_seconds={"quick": 3.0, "full": 180.0},
+    expected_seconds={"quick": 3.0, "full": 120.0},
     data_keys=aim_points.DATA_KEYS,
     cost=aim_points.cost,
 )  # fmt: skip

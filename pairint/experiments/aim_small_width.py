@@ -132,7 +132,7 @@ EXPERIMENT = Experiment(
     compute=aim_points.compute,
     plot=plot,
     claims=claims,
-    expected_seconds={"quick": 4.0, "full": 250.0},
+    expected_seconds={"quick": 4.0, "full": 150.0},
     data_keys=aim_points.DATA_KEYS,
     cost=aim_points.cost,
 )

@@ -119,7 +119,7 @@ EXPERIMENT = Experiment(
     compute=aim_points.compute,
     plot=plot,
     claims=claims,
-    expected_seconds={"quick": 6.0, "full": 400.0},
+    expected_seconds={"quick": 6.0, "full": 180.0},
     data_keys=aim_points.DATA_KEYS,
     cost=aim_points.cost,
 )  # fmt: skip
