@@ -157,6 +157,11 @@ def test_a_run_does_not_depend_on_the_others_even_when_they_stop_earlier():
     one = quiet(X, y, teacher.width, n_runs=1, **options)
     np.testing.assert_allclose(one.runs[0], many.runs[0], rtol=1e-6, atol=1e-8)
     assert one.n_iter == stops[0] + 1
+    free = quiet(X, y, teacher.width, n_runs=5, tol=1e-15, rng=4, max_iter=many.n_iter)
+    for k, stop in enumerate(stops):
+        losses = many.history["loss"][:, k]
+        np.testing.assert_allclose(losses[: stop + 1], free.history["loss"][: stop + 1, k], rtol=1e-6)
+        np.testing.assert_array_equal(losses[stop:], losses[stop])  # and stays where it is
 
 
 def test_steps_are_those_of_adam():
