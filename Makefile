@@ -38,7 +38,7 @@ test: environment ## run the tests; says what is skipped, and why
 browser-test: TOOLS += test-browser
 browser-test: environment ## check the built pages in a headless Chromium
 	@$(PY) tools/vendor.py --tests
-	@PAIRINT_BROWSER=required $(PY) -m pytest tests/browser $(PYTEST_ARGS)
+	@PAIRINT_BROWSER=required $(PY) -m pytest tests/browser -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 notebooks: environment ## write the .ipynb beside each .md notebook
 	@$(PY) tools/notebooks.py
