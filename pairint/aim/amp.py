@@ -103,7 +103,7 @@ def amp(
     rho : float
         Width ratio of the teacher.
     channel : {"softmax", "hardmax", "linear"} or Channel
-        Hardmax needs T = 2.
+        Hardmax needs 2 to 5 tokens.
     truth : array (d, d), optional
         The true matrix, for the history only.
     max_iter : int

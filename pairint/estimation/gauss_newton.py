@@ -214,7 +214,7 @@ def _projected_system(X: Any, Y: Any, state: OuterState) -> tuple[NDArray[np.flo
         gradient = gradient + J.T @ (Y[chunk].reshape(-1) - F @ coefficients)
     projected = linalg.cho_solve(state.inner.factor, cross, check_finite=False)
     hessian = to_host(square) - cross.T @ projected
-    order = np.arange(n_factors).reshape(2, rank, d).swapaxes(1, 2).ravel()  # that of the factors, (2, d, rank)
+    order = np.arange(n_factors).reshape(2, rank, d).swapaxes(1, 2).ravel()  # as the factors are stacked
     hessian, gradient = hessian[np.ix_(order, order)], to_host(gradient)[order]
     return _on_sphere(hessian, gradient, to_host(left), to_host(right))
 
