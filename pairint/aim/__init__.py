@@ -1,0 +1,32 @@
+"""Attention-indexed models: what the labels of a wide layer reveal, and the algorithms that read it."""
+
+from pairint.aim.amp import AMPResult, amp
+from pairint.aim.channels import HardmaxChannel, LinearChannel, SoftmaxChannel, make_channel
+from pairint.aim.gradient_descent import GradientDescentResult, gradient_descent
+from pairint.aim.spectrum import NoisySpectrum
+from pairint.aim.state_evolution import (
+    StateEvolution,
+    exact_recovery_threshold,
+    small_width_limit,
+    state_evolution,
+    weak_recovery_threshold,
+)
+from pairint.aim.teacher import AIMTeacher
+
+__all__ = [
+    "AIMTeacher",
+    "AMPResult",
+    "GradientDescentResult",
+    "HardmaxChannel",
+    "LinearChannel",
+    "NoisySpectrum",
+    "SoftmaxChannel",
+    "StateEvolution",
+    "amp",
+    "exact_recovery_threshold",
+    "gradient_descent",
+    "make_channel",
+    "small_width_limit",
+    "state_evolution",
+    "weak_recovery_threshold",
+]

@@ -1,13 +1,13 @@
 """Gradient descent: its gradient, what it recovers, what averaging gains, and what it refuses."""
 
 import math
+import sys
 import warnings
 
 import fake_cupy
 import numpy as np
 import pytest
 
-from pairint.aim import gradient_descent as module
 from pairint.aim.amp import ConvergenceWarning
 from pairint.aim.channels import SoftmaxChannel, make_channel
 from pairint.aim.gradient_descent import gradient_descent, loss_and_gradient
@@ -83,7 +83,7 @@ def test_blocks_do_not_matter(monkeypatch, width):
     W = np.random.default_rng(1).standard_normal((2, 10, width))
     whole = loss_and_gradient(W, X, y)
     for entries in (1, 7 * 3 * 40):  # one sample at a time; blocks that do not divide the samples
-        monkeypatch.setattr(module, "_BLOCK", entries)
+        monkeypatch.setattr(sys.modules[gradient_descent.__module__], "_BLOCK", entries)
         for ours, expected in zip(loss_and_gradient(W, X, y), whole, strict=True):
             np.testing.assert_allclose(ours, expected, rtol=1e-12, atol=1e-14)
 
