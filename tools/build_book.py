@@ -18,6 +18,8 @@ import sys
 import time
 from pathlib import Path
 
+import execute
+import notebooks
 import vendor
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,8 +75,10 @@ def main() -> int:
     command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(ROOT)]
     command += ["--all", "-W", "-n", "--keep-going"]
     # Pictures enter a page through this backend; one chosen for another purpose would leave their names only.
-    environment = os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
-    status = subprocess.run(command, cwd=ROOT, env=environment).returncode
+    # Interactive figures give plain HTML instead of widgets.
+    os.environ.update(MPLBACKEND="module://matplotlib_inline.backend_inline", PAIRINT_STATIC="1")
+    execute.execute(notebooks.page_files(), CACHE)
+    status = subprocess.run(command, cwd=ROOT).returncode
     if status != 0:
         for report in sorted((BUILD / "html" / "reports").rglob("*.err.log")):
             print(f"\n--- {report.relative_to(ROOT)}\n{report.read_text(encoding='utf-8')}", file=sys.stderr)

@@ -12,11 +12,15 @@ From the estimate :math:`\hat S` and its error C, one iteration
    truth plus symmetric Gaussian noise of variance :math:`\Delta`;
 4. denoises the eigenvalues of R (:class:`~pairint.aim.spectrum.NoisySpectrum`), with error C.
 
-Four refinements make it converge at moderate d without tuning; all vanish as d grows.
+Five refinements make it converge, and lose nothing, at moderate d; all vanish as d grows.
 
 - C is the noise times the divergence of the denoiser at the eigenvalues at hand, of which
   :math:`E(\Delta)` is the limit (Stein's identity). It matters for narrow layers, whose few large
   eigenvalues are far from their limiting law.
+- For softmax and linear outputs the indices of a sample have the covariance that its tokens give them
+  (:class:`~pairint.aim.indices.IndexCovariance`) instead of its average over tokens, :math:`\sigma^2`. The
+  average loses a share of order T/d of the information: tokens are not exactly orthogonal, nor of equal
+  length, and samples should be weighted accordingly.
 - For softmax and linear outputs the variance V is the measured one of the residuals :math:`h - \omega` rather
   than C.
 - The updates of :math:`\hat S`, :math:`\omega` and C are averaged with the previous ones (damping). The
@@ -37,7 +41,7 @@ from typing import Any
 import numpy as np
 
 from pairint.aim.channels import Channel, HardmaxChannel, make_channel
-from pairint.aim.indices import adjoint, indices
+from pairint.aim.indices import IndexCovariance, adjoint, indices
 from pairint.aim.spectrum import NoisySpectrum
 from pairint.aim.teacher import matrix_error
 from pairint.backend import array_namespace, to_device, to_host
@@ -90,6 +94,7 @@ def amp(
     tol: float = 1e-5,
     damping: float | str = "auto",
     onsager: bool = True,
+    token_covariance: bool = True,
     dtype: str | None = None,
 ) -> AMPResult:
     r"""Estimate the attention matrix of an attention-indexed model from labelled samples.
@@ -116,6 +121,9 @@ def amp(
         halved whenever ten iterations have brought no progress.
     onsager : bool
         Whether to include the Onsager term. Without it the predictions are biased; this is for teaching.
+    token_covariance : bool
+        Whether to use the covariance of the indices given the tokens (softmax and linear, T <= d/2) or its
+        average, as the algorithm is usually written.
     dtype : {"float32", "float64"}, optional
         Precision of the large arrays; that of ``X`` by default.
 
@@ -163,24 +171,34 @@ def amp(
     S = rho**0.5 * xp.eye(d, dtype=X.dtype)
     error = 1.0  # C, the estimated error of S
     omega = indices(X, S)
+    covariance = None
+    if token_covariance and channel.recovers_exactly and 2 * n_tokens <= d:
+        covariance = IndexCovariance(X)
+    parameters = 1 + 1 / d  # the number d (d + 1) / 2 of parameters, over d^2/2
     scale_free = isinstance(channel, HardmaxChannel)
     history: dict[str, list[float]] = {"delta": [], "mmse": [], "self_overlap": [], "change": []}
     if truth is not None:
         history |= {"overlap": [], "error": []}
-    echo = 0.0  # what each label has added to its own prediction, over sigma^2
+    echo = 0.0  # what each label has added to its own prediction
     changes: list[float] = []
     best, converged, reason = (S, error), False, f"not converged after {max_iter} iterations"
 
     for _ in range(max_iter):
-        g = channel.g_out(observed, omega, error)
-        weighted = g * half
-        information = 4 * float((weighted**2).sum()) / n
+        # What a sample adds to its own prediction, in units of the response to come, is called its reaction.
+        if covariance is None:
+            g = channel.g_out(observed, omega, error)
+            weighted, reaction = g * half, sigma2 * g
+            information = 2 * float((weighted * reaction).sum()) / n
+        else:
+            weighted = channel.g_out_given(observed, omega, error, covariance)
+            reaction = covariance.apply(weighted)
+            information = 2 * float((weighted * reaction).sum()) / (n * parameters)
         if channel.recovers_exactly:
             # g is the residual over V: take V from the measured size of the residuals.
-            kappa = float(channel.kappa(0.0))
-            ratio = error * information / kappa
-            g /= ratio
+            expected = float(channel.kappa(0.0)) / (parameters if covariance is not None else 1.0)
+            ratio = error * information / expected
             weighted /= ratio
+            reaction /= ratio
             information /= ratio**2
         delta = 1 / (alpha * information)
         if not 1e-14 < delta < 1e8:
@@ -201,10 +219,10 @@ def amp(
         response = delta * _divergence(to_host(eigenvalues), to_host(denoised))
         error = gamma * response + (1 - gamma) * error
         # By linearity, h(S) is already the average of h(estimate) and of the last one.
-        echo = gamma * response * g + (1 - gamma) * echo
+        echo = gamma * response * reaction + (1 - gamma) * echo
         omega = indices(X, S)
         if onsager:
-            omega -= sigma2 * echo
+            omega -= echo
 
         history["delta"].append(delta)
         history["mmse"].append(error)

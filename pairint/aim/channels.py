@@ -32,6 +32,7 @@ from pairint.aim.bivariate import (
 )
 from pairint.aim.hardmax import MAX_TOKENS, hardmax_information, hardmax_likelihood, possible_label
 from pairint.aim.hardmax import hardmax_tail_constant as hardmax_tail_constant  # its former place
+from pairint.aim.indices import IndexCovariance
 from pairint.backend import array_namespace, to_host
 from pairint.validation import check_array, check_choice, check_integer, check_real
 
@@ -109,6 +110,32 @@ class Channel(ABC):
             Symmetric; the entries (a, b) and (b, a) both hold the derivative in their common coordinate.
         """
 
+    def g_out_given(self, observed, omega, variance: float, covariance: IndexCovariance):
+        r"""Derivatives as in :meth:`g_out`, for indices of covariance :math:`V\Gamma` given the tokens.
+
+        Parameters
+        ----------
+        observed
+            Result of :meth:`observe`.
+        omega : array (n, T, T)
+            Symmetric means of the indices.
+        variance : float
+            V.
+        covariance : IndexCovariance
+            The matrices :math:`\Gamma` of the samples.
+
+        Returns
+        -------
+        array (n, T, T)
+            Symmetric weights: :math:`g_{aa}` on the diagonal, :math:`g_{ab}/2` off it.
+
+        Raises
+        ------
+        NotImplementedError
+            For labels that are not linear in the indices.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes the indices of a sample as independent")
+
     def n_equations(self) -> float | None:
         """Equations per sample on the indices, in units of d^2/2 parameters (None: no exact recovery)."""
         return None
@@ -136,6 +163,9 @@ class LinearChannel(Channel):
 
     def g_out(self, observed, omega, variance):
         return (observed - omega) / (index_variances(self.n_tokens, omega) * variance)
+
+    def g_out_given(self, observed, omega, variance, covariance):
+        return covariance.solve(observed - omega) / variance
 
 
 class SoftmaxChannel(Channel):
@@ -199,6 +229,13 @@ class SoftmaxChannel(Channel):
         trace = residual.trace(axis1=1, axis2=2)
         constant = (residual.sum(axis=(1, 2)) + trace) / self.n_tokens**2
         return (residual - constant[:, None, None] / sigma2) / variance
+
+    def g_out_given(self, observed, omega, variance, covariance):
+        # As above, with Gamma for the variances: the constant is a generalised least-squares mean.
+        ones = covariance.solve(array_namespace(omega).ones_like(omega))
+        weights = covariance.solve(observed - omega)
+        constant = weights.sum(axis=(1, 2)) / ones.sum(axis=(1, 2))
+        return (weights - constant[:, None, None] * ones) / variance
 
 
 class HardmaxChannel(Channel):

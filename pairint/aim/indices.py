@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pairint.backend import array_namespace, is_cupy
 
-__all__ = ["adjoint", "indices"]
+__all__ = ["IndexCovariance", "adjoint", "indices"]
 
 # Entries of X per block: a megabyte on a processor, a sixteenth of a gigabyte on a GPU.
 _BLOCK, _GPU_BLOCK = 2**17, 2**23
@@ -70,3 +70,60 @@ def adjoint(X, weights):
         total += x.reshape(-1, d).T @ xp.matmul(weights[block], x).reshape(-1, d)
     total -= weights.trace(axis1=1, axis2=2).sum() * xp.eye(d, dtype=X.dtype)
     return (total + total.T) / (2 * d**0.5)
+
+
+class IndexCovariance:
+    r"""Covariance of a sample's indices given its tokens, for a matrix with independent Gaussian entries.
+
+    Let M be symmetric with independent entries of variance :math:`1/d`, twice that on the diagonal. Given
+    the tokens of a sample, the indices :math:`h(M)` are Gaussian, with covariance
+    :math:`\Gamma = \tfrac2d\,h\,h^*`, where :math:`h^*` is the adjoint map. Its mean over tokens is diagonal,
+    :math:`(1 + \tfrac1d)\,\sigma^2_{ab}`; from sample to sample it varies by :math:`O(d^{-1/2})`. With the
+    Gram matrix :math:`G = X X^\top` and symmetric weights W,
+
+    .. math::
+
+       \Gamma W = \tfrac{2}{d^2}\big[G W G - G \operatorname{Tr} W
+           + I\,(d \operatorname{Tr} W - \operatorname{Tr} G W)\big],
+
+    so that it is applied and inverted by products of T x T matrices.
+
+    Parameters
+    ----------
+    X : array (n, T, d)
+        Tokens, with T < d.
+    """
+
+    def __init__(self, X) -> None:
+        xp = array_namespace(X)
+        n, t, d = X.shape
+        self.d = d
+        self.gram = xp.empty((n, t, t), dtype=X.dtype)
+        for block in _blocks(X):
+            self.gram[block] = xp.matmul(X[block], X[block].transpose(0, 2, 1))
+        self.identity = xp.eye(t, dtype=X.dtype)
+        self.inverse = xp.linalg.inv(self.gram)
+        self.square = xp.matmul(self.inverse, self.inverse)
+        # The traces t = Tr W and s = Tr GW of a solution solve two linear equations.
+        first, second = (a.trace(axis1=1, axis2=2) for a in (self.inverse, self.square))
+        self._system = (1 - first + d * second, -second, d * first - t, 1 - first)
+
+    def apply(self, weights):
+        r"""Return :math:`\Gamma W` for weights (n, T, T) that hold :math:`g_{aa}` and :math:`g_{ab}/2`."""
+        xp = array_namespace(weights)
+        product = xp.matmul(self.gram, weights)
+        trace = weights.trace(axis1=1, axis2=2)[:, None, None]
+        shift = self.d * trace - product.trace(axis1=1, axis2=2)[:, None, None]
+        return (2 / self.d**2) * (xp.matmul(product, self.gram) - self.gram * trace + self.identity * shift)
+
+    def solve(self, values):
+        r"""Return the weights W with :math:`\Gamma W` equal to ``values`` (n, T, T), symmetric."""
+        xp = array_namespace(values)
+        scaled = (self.d**2 / 2) * xp.matmul(xp.matmul(self.inverse, values), self.inverse)
+        trace, crossed = (a.trace(axis1=1, axis2=2) for a in (scaled, xp.matmul(self.gram, scaled)))
+        a, b, c, e = self._system
+        determinant = a * e - b * c
+        t = (e * trace - b * crossed) / determinant
+        s = (a * crossed - c * trace) / determinant
+        shift = (s - self.d * t)[:, None, None]
+        return scaled + t[:, None, None] * self.inverse + shift * self.square

@@ -173,12 +173,12 @@ EXPERIMENT = Experiment(
     name="aim_general",
     title="The general state equation, sampled, against the closed form for softmax, with AMP",
     source="attention-indexed models, Figure 4",
-    version=1,
+    version=2,  # the algorithm uses the covariance of the indices given the tokens
     presets={
         "quick": {"tokens": [4], "rhos": [0.5], "fractions": [0.3, 0.6, 0.8], "d": 40, "replicates": 2},
         "full": {
             "tokens": [4, 5], "rhos": [0.5], "fractions": [0.2, 0.5, 0.8], "d": 120,
-            "replicates": 8,
+            "replicates": 16,
         },
     },
     cells=cells,

@@ -38,7 +38,7 @@ EXPERIMENT = Experiment(
     name="aim_linear",
     title="Linear outputs: Bayes-optimal error and AMP for all widths",
     source="attention-indexed models, Figure 3",
-    version=1,
+    version=2,  # the algorithm uses the covariance of the indices given the tokens
     presets={
         "quick": {
             "channel": "linear", "rhos": [0.5], "fractions": [0.2, 0.5, 0.8, 1.2], "d": 50, "narrow_d": 50,
@@ -46,7 +46,7 @@ EXPERIMENT = Experiment(
         },
         "full": {
             "channel": "linear", "rhos": [0.3, 0.5, 1.0], "fractions": [0.2, 0.5, 0.8, 1.2],
-            "d": 100, "narrow_d": 200, "replicates": 8,
+            "d": 120, "narrow_d": 180, "replicates": 16,
         },
     },
     cells=width_cells,

@@ -118,14 +118,14 @@ EXPERIMENT = Experiment(
     name="aim_small_width",
     title="Softmax labels of narrow layers: from nothing to everything",
     source="attention-indexed models, Figure 5",
-    version=1,
+    version=2,  # the algorithm uses the covariance of the indices given the tokens
     presets={
         "quick": {"rhos": [0.1], "alpha_bars": [0.2, 0.35, 0.45], "d": 60, "replicates": 3},
         "full": {
             "rhos": [0.1, 0.5],
             "alpha_bars": [0.1, 0.2, 0.3, 0.4],
             "d": 150,
-            "replicates": 4,
+            "replicates": 8,
         },
     },
     cells=cells,

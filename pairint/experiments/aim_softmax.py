@@ -104,7 +104,7 @@ EXPERIMENT = Experiment(
     name="aim_softmax",
     title="Softmax labels: Bayes-optimal error and AMP for all widths",
     source="attention-indexed models, Figure 2, left",
-    version=1,
+    version=2,  # the algorithm uses the covariance of the indices given the tokens
     presets={
         "quick": {
             "channel": "softmax", "rhos": [0.3, 1.0], "fractions": [0.2, 0.5, 0.8, 1.2], "d": 50,
@@ -112,7 +112,7 @@ EXPERIMENT = Experiment(
         },
         "full": {
             "channel": "softmax", "rhos": [0.1, 0.3, 0.5, 1.0, 2.0],
-            "fractions": [0.2, 0.5, 0.8, 1.2], "d": 100, "narrow_d": 150, "replicates": 8,
+            "fractions": [0.2, 0.5, 0.8, 1.2], "d": 120, "narrow_d": 180, "replicates": 16,
         },
     },
     cells=width_cells,

@@ -124,15 +124,15 @@ EXPERIMENT = Experiment(
     name="aim_tokens",
     title="Softmax labels of several tokens: AMP, gradient descent, and averaged gradient descent",
     source="attention-indexed models, Figure 2, right",
-    version=1,
+    version=2,  # the algorithm uses the covariance of the indices given the tokens
     presets={
         "quick": {
             "rho": 0.5, "tokens": [2, 4], "fractions": [0.3, 0.6, 1.2], "d": 40, "replicates": 2,
             "gd_tokens": [2], "gd_fractions": [0.3, 0.6], "gd_d": 24, "gd_replicates": 2,
         },
         "full": {
-            "rho": 0.5, "tokens": [2, 3, 4, 5, 6], "fractions": [0.2, 0.5, 0.8, 1.2], "d": 100,
-            "replicates": 8, "gd_tokens": [2], "gd_fractions": [0.27, 0.55, 0.8], "gd_d": 60,
+            "rho": 0.5, "tokens": [2, 3, 4, 5, 6], "fractions": [0.2, 0.5, 0.8, 1.2], "d": 120,
+            "replicates": 16, "gd_tokens": [2], "gd_fractions": [0.27, 0.55, 0.8], "gd_d": 100,
             "gd_replicates": 4,
         },
     },

@@ -8,11 +8,13 @@ from types import SimpleNamespace
 import book_extension
 import build_book
 import constraints
+import execute
 import jupytext
 import nbformat
 import notebooks
 import pytest
 from docutils import nodes
+from jupyter_cache import get_cache
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -151,6 +153,19 @@ def test_reference_page_names_the_objects():
     content = ["% modules of pairint\n"]
     book_extension.expand_api(None, "book/api", content)
     assert ".. automodule:: pairint.style" in content[0] and "\n   figure_style\n" in content[0]
+
+
+def test_pages_are_executed_once_into_the_cache(tmp_path, page):
+    wrong, words = tmp_path / "wrong.md", tmp_path / "words.md"
+    wrong.write_text(PAGE.replace("1 + 1", "1 / 0"), encoding="utf-8")
+    words.write_text("# No code", encoding="utf-8")
+    cache = tmp_path / "cache"
+    assert execute.execute([page, wrong, words], cache, jobs=2) == 1
+    assert execute.execute([page, words], cache) == 0
+    notebook, _ = execute.read(page)
+    _, found = get_cache(str(cache)).merge_match_into_notebook(notebook)
+    (cell,) = (cell for cell in found.cells if cell.cell_type == "code")
+    assert cell.outputs[0]["data"]["text/plain"] == "2"
 
 
 def test_repeated_scripts_are_dropped():

@@ -1,0 +1,69 @@
+"""Execute the book's notebooks side by side, into the cache that the build reads.
+
+Sphinx executes one page after another. This does the same work ahead of it, one kernel per core. A page that
+fails is left to the build, which executes it again and reports it.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.executors.utils import single_nb_execution
+from myst_nb.core.config import NbParserConfig
+from myst_nb.core.read import create_nb_reader
+from myst_parser.config.main import MdParserConfig
+
+
+def read(path: Path) -> tuple[Any, dict | None] | None:
+    """Read a page as the build does: the notebook and its format; nothing if the page is none."""
+    text = path.read_text(encoding="utf-8")
+    reader = create_nb_reader(str(path), MdParserConfig(), NbParserConfig(), text)
+    return None if reader is None else (reader.read(text), reader.read_fmt)
+
+
+def run(path: Path, timeout: float) -> tuple[Any, float] | None:
+    """Execute a page in its folder; nothing if it fails."""
+    notebook, _ = read(path)
+    result = single_nb_execution(notebook, cwd=str(path.parent), timeout=timeout, allow_errors=False)
+    return None if result.err is not None else (notebook, result.time)
+
+
+def execute(pages: list[Path], cache_folder: Path, jobs: int | None = None, timeout: float = 300) -> int:
+    """Execute the pages that the cache does not hold; return how many it took up.
+
+    Only this process writes to the cache.
+    """
+    cache = get_cache(str(cache_folder))
+    missing = {}
+    for page in pages:
+        found = read(page)
+        if found is None:
+            continue
+        try:
+            cache.match_cache_notebook(found[0])
+        except KeyError:
+            missing[page] = found[1]
+    if not missing:
+        return 0
+    count = 0
+    print(f"Executing {len(missing)} pages", flush=True)
+    with ProcessPoolExecutor(min(len(missing), jobs or os.cpu_count() or 1)) as pool:
+        futures = {pool.submit(run, page, timeout): page for page in missing}
+        for done, future in enumerate(as_completed(futures), start=1):
+            page, result = futures[future], future.result()
+            if result is None:
+                print(f"{done}/{len(missing)} {page.name}: failed, the build will say how", flush=True)
+                continue
+            notebook, seconds = result
+            form = missing[page]
+            record = cache.add_nb_to_project(str(page), **({"read_data": form} if form else {}))
+            bundle = CacheBundleIn(notebook, record.uri, data={"execution_seconds": seconds})
+            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+            count += 1
+            print(f"{done}/{len(missing)} {page.name}: {seconds:.0f} s", flush=True)
+    return count
