@@ -131,10 +131,10 @@ class Channel(ABC):
 
         Raises
         ------
-        NotImplementedError
+        TypeError
             For labels that are not linear in the indices.
         """
-        raise NotImplementedError(f"{type(self).__name__} takes the indices of a sample as independent")
+        raise TypeError(f"{type(self).__name__}: its labels are not linear in the indices; use g_out")
 
     def n_equations(self) -> float | None:
         """Equations per sample on the indices, in units of d^2/2 parameters (None: no exact recovery)."""
