@@ -177,7 +177,7 @@ EXPERIMENT = Experiment(
     presets={
         "quick": {"tokens": [4], "rhos": [0.5], "fractions": [0.3, 0.6, 0.8], "d": 40, "replicates": 2},
         "full": {
-            "tokens": [4, 5], "rhos": [0.5], "fractions": [0.2, 0.5, 0.8], "d": 120,
+            "tokens": [4, 5], "rhos": [0.5], "fractions": [0.2, 0.5, 0.8], "d": 200,
             "replicates": 16,
         },
     },
@@ -185,7 +185,7 @@ EXPERIMENT = Experiment(
     compute=compute,
     plot=plot,
     claims=claims,
-    expected_seconds={"quick": 5.0, "full": 80.0},
+    expected_seconds={"quick": 5.0, "full": 120.0},
     data_keys=aim_points.DATA_KEYS,
     cost=aim_points.cost,
 )  # fmt: skip
