@@ -137,7 +137,7 @@ EXPERIMENT = Experiment(
             "rhos": [0.1, 0.2, 0.5, 1.0, 2.0],
             "alphas": [0.03, 0.1, 0.3, 1.0, 2.0],
             "d": 100,
-            "replicates": 16,
+            "replicates": 8,
         },
     },
     cells=cells,
