@@ -124,7 +124,7 @@ EXPERIMENT = Experiment(
         "full": {
             "rhos": [0.1, 0.5],
             "alpha_bars": [0.1, 0.2, 0.3, 0.4],
-            "d": 250,
+            "d": 150,
             "replicates": 8,
         },
     },
@@ -132,7 +132,7 @@ EXPERIMENT = Experiment(
     compute=aim_points.compute,
     plot=plot,
     claims=claims,
-    expected_seconds={"quick": 4.0, "full": 300.0},
+    expected_seconds={"quick": 4.0, "full": 150.0},
     data_keys=aim_points.DATA_KEYS,
     cost=aim_points.cost,
 )
