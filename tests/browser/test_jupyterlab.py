@@ -104,9 +104,21 @@ def run(page: Any, cell: Any) -> None:
     pytest.fail("JupyterLab does not run the cell")
 
 
+def answer_dialogs(page: Any) -> None:
+    """Accept what JupyterLab asks on its own account: which kernel to use, when it was slow to find one."""
+    dialog = page.locator("dialog.jp-Dialog")
+
+    def accept() -> None:
+        print("JupyterLab asks:", dialog.first.inner_text())
+        dialog.locator("button.jp-mod-accept").last.click()
+
+    page.add_locator_handler(dialog.first, accept)
+
+
 def test_figure_in_a_kernel(lab, visit):
     seen = visit(f"{lab}/lab/tree/figure.ipynb?token={TOKEN}&reset")
     page = seen.page
+    answer_dialogs(page)
     cells = page.locator(".jp-CodeCell")
     cells.first.wait_for(timeout=90_000)
     page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for(timeout=90_000)
