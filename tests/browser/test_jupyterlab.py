@@ -105,12 +105,13 @@ def run(page: Any, cell: Any) -> None:
 
 
 def answer_dialogs(page: Any) -> None:
-    """Accept what JupyterLab asks on its own account: which kernel to use, when it was slow to find one."""
+    """Accept what JupyterLab asks on its own account (which kernel to use, say); close what it reports."""
     dialog = page.locator("dialog.jp-Dialog")
 
     def accept() -> None:
         print("JupyterLab asks:", dialog.first.inner_text())
-        dialog.locator("button.jp-mod-accept").last.click()
+        accepting = dialog.locator("button.jp-mod-accept")
+        (accepting if accepting.count() else dialog.locator("button.jp-Dialog-button")).last.click()
 
     page.add_locator_handler(dialog.first, accept)
 
