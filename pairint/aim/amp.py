@@ -239,7 +239,7 @@ def amp(
         due = automatic and len(changes) >= 20 and len(changes) % 10 == 0
         if due and max(changes[-10:]) > 0.9 * max(changes[-20:-10]):
             # No progress over ten iterations: the iteration circles around its fixed point.
-            gamma = max(0.5 * gamma, 0.1)
+            gamma = max(0.5 * gamma, 0.02)
 
     if not converged:
         warnings.warn(

@@ -40,6 +40,9 @@ __all__ = ["GradientDescentResult", "gradient_descent", "loss_and_gradient"]
 # Entries of the largest array of a block: half a megabyte on a processor, so that a block and what is
 # made of it stay in its cache; a quarter of a gigabyte on a GPU.
 _BLOCK, _GPU_BLOCK = 2**16, 2**25
+# Columns of weights that pass through the samples together on a processor: enough for its matrix products,
+# few enough that a block still holds a hundred tokens.
+_COLUMNS = 512
 
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's usual constants
 
@@ -288,6 +291,10 @@ def _loss_and_gradient(W, X, targets, beta):
     """Losses (k,) and gradients (k, d, r) of students W (k, d, r), without checks."""
     xp = array_namespace(W, X)
     k, d, width = W.shape
+    together = max(1, _COLUMNS // min(width, d))
+    if k > together and not is_cupy(X):
+        parts = [_loss_and_gradient(W[i : i + together], X, targets, beta) for i in range(0, k, together)]
+        return tuple(xp.concatenate(part) for part in zip(*parts, strict=True))
     n, t, _ = X.shape
     wide = width > d  # then S itself is the smaller factor of the indices
     factor = W @ W.swapaxes(1, 2) if wide else W

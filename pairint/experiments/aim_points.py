@@ -6,7 +6,9 @@ samples are drawn from these, and every method of the cell's experiment sees the
 ``"amp"``
     One row: the error of approximate message passing (:func:`pairint.aim.amp.amp`).
 ``"gd"``
-    Two rows: the mean error of single runs of gradient descent, and that of the mean of their matrices.
+    Two rows: the mean error of single runs of gradient descent, and that of the mean of their matrices; the
+    number of runs is the cell's ``n_runs``. In single precision: a run ends where its loss is a fraction
+    1e-5 of the initial one, far above rounding, and takes half the time.
 
 Beside each error stands what the state evolution predicts: ``bayes`` at :math:`\alpha`, ``bayes_finite`` at
 :math:`\alpha/(1 + 1/d)`, for a symmetric matrix has :math:`d(d+1)/2` entries, not :math:`d^2/2`.
@@ -45,6 +47,7 @@ __all__ = [
     "convergence_claims",
     "cost",
     "data",
+    "dimension",
     "draw_curve",
     "draw_dots",
     "fractions_of_threshold",
@@ -60,9 +63,9 @@ ALPHA = r"samples $\alpha = n/d^2$"
 #: Above this error AMP is held to the state evolution within :data:`TOLERANCE`, below it within error bars.
 VISIBLE = 0.05
 TOLERANCE = 0.03
-#: Runs of gradient descent that are averaged.
-N_RUNS = 8
-_MAX_ITER = 300
+_MAX_ITER = 600
+# Below this width ratio a layer has few large eigenvalues, and needs a larger d for the same accuracy.
+_NARROW = 0.25
 
 
 def data(cell: dict[str, Any]) -> tuple[AIMTeacher, np.ndarray, np.ndarray]:
@@ -104,7 +107,13 @@ def _descent(cell: dict[str, Any], teacher: AIMTeacher, X: np.ndarray, y: np.nda
 
     began = time.perf_counter()
     result = gradient_descent(
-        X, y, teacher.width, teacher.channel, n_runs=N_RUNS, rng=generator_for(cell, DATA_KEYS, "students")
+        X,
+        y,
+        teacher.width,
+        teacher.channel,
+        n_runs=cell["n_runs"],
+        dtype="float32",
+        rng=generator_for(cell, DATA_KEYS, "students"),
     )
     seconds = time.perf_counter() - began
     common = (math.nan, result.n_iter, result.converged, seconds)
@@ -146,7 +155,14 @@ def row(
 def cost(cell: dict[str, Any]) -> float:
     """Return the relative computing time of a cell."""
     n_flops = cell["alpha"] * cell["n_tokens"] * cell["d"] ** 4
-    return (n_flops + 30 * cell["d"] ** 3) * (40 if cell["method"] == "gd" else 1)
+    if cell["method"] == "gd":
+        return 4 * n_flops * cell["n_runs"]
+    return n_flops + 30 * cell["d"] ** 3
+
+
+def dimension(settings: dict[str, Any], rho: float) -> int:
+    """Return the dimension of the cells of width ratio ``rho``: ``narrow_d`` below 1/4, ``d`` above."""
+    return settings["narrow_d"] if rho < _NARROW else settings["d"]
 
 
 def fractions_of_threshold(
@@ -183,6 +199,8 @@ def check_settings(settings: dict[str, Any]) -> None:
     for key in ("replicates", "gd_replicates"):
         if key in settings:
             check_integer(key, settings[key], 0 if key.startswith("gd") else 1)
+    if "gd_runs" in settings:
+        check_integer("gd_runs", settings["gd_runs"], 2, 10_000)
 
 
 # Pictures ------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Figure 2, left, of the paper on attention-indexed models: softmax of two tokens, all widths.
 
-Sample ratios are fractions of the exact-recovery threshold. AMP at d = 100 with eight teachers a point;
-narrow layers (rho below 0.25), whose few samples make the fluctuations large, at d = 150.
+Sample ratios are fractions of the exact-recovery threshold. AMP at d = 120 with sixteen teachers a point;
+narrow layers (rho below 1/4), whose few samples make the fluctuations large, at d = 300.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EXPERIMENT", "draw_widths", "width_cells"]
 
-_NARROW = 0.25
-
 
 def width_cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the cells: every width at every fraction of its threshold."""
@@ -33,7 +31,7 @@ def width_cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
             n_tokens=2,
             rho=rho,
             alpha=aim_points.fractions_of_threshold(settings["channel"], 2, rho, settings["fractions"]),
-            d=settings["narrow_d"] if rho < _NARROW else settings["d"],
+            d=aim_points.dimension(settings, rho),
             method="amp",
             replicate=range(settings["replicates"]),
         )
