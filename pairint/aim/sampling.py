@@ -41,7 +41,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pairint.aim.channels import Channel, index_variances, make_channel
+from pairint.aim.channels import Channel, HardmaxChannel, index_variances, make_channel
+from pairint.aim.hardmax import MAX_TOKENS
 from pairint.aim.spectrum import NoisySpectrum
 from pairint.aim.state_evolution import StateEvolution, state_evolution
 from pairint.validation import check_array, check_choice, check_integer, check_real, check_rng
@@ -49,6 +50,7 @@ from pairint.validation import check_array, check_choice, check_integer, check_r
 __all__ = [
     "LabelInformation",
     "LayeredPoint",
+    "SampledHardmaxChannel",
     "label_information",
     "layered_point",
     "sampled_kappa",
@@ -109,6 +111,60 @@ def sampled_kappa(
     upper = np.triu(index_variances(t))
     worth = 2 * (upper * g**2).sum(axis=(1, 2))
     return float(worth.mean()), float(worth.std(ddof=1) / math.sqrt(n))
+
+
+class SampledHardmaxChannel(HardmaxChannel):
+    r"""Hardmax whose information :math:`\kappa(\tau)` is sampled, with its Monte Carlo standard error.
+
+    The other road to the state evolution of three to five tokens: nothing is assumed about the shape of
+    :math:`\kappa` but that it is smooth. The curve between exact properties
+    (:class:`~pairint.aim.channels.HardmaxChannel`) is more precise for any affordable number of samples; this
+    one has an error that statistics vouches for, and checks it.
+
+    Parameters
+    ----------
+    n_tokens : int
+        2 to 5.
+    n_samples : int
+        Samples per node, at least 2; the same directions for all nodes.
+    rng : Generator, SeedSequence, int or None
+
+    Notes
+    -----
+    With :math:`u = 1/\sqrt{1+\tau}` the function :math:`\kappa/u` is sampled at twelve Chebyshev nodes
+    in (0, 1), and a polynomial of degree five is fitted, with weights. :meth:`kappa_error` is the standard error,
+    interpolated between the nodes.
+    """
+
+    _NODES, _DEGREE = 12, 5
+
+    def __init__(
+        self,
+        n_tokens: int = 3,
+        n_samples: int = 10_000,
+        rng: np.random.Generator | np.random.SeedSequence | int | None = None,
+    ) -> None:
+        super().__init__(check_integer("n_tokens", n_tokens, 2, MAX_TOKENS))
+        self.n_samples = check_integer("n_samples", n_samples, 2)
+        seed = int(check_rng(rng).integers(2**63))
+        nodes = 0.5 - 0.5 * np.cos(math.pi * (np.arange(self._NODES) + 0.5) / self._NODES)
+        exact = HardmaxChannel(n_tokens)  # the samples need its scores only
+        worth = np.array([sampled_kappa(exact, 1 / u**2 - 1, n_samples, seed) for u in nodes]).T / nodes
+        # Weights: the few samples near ties make small u noisy, and must not move the sure values near 1.
+        # Fixed ones: weights from the sampled errors would depend on the values, and bias them.
+        self._curve = np.polynomial.Chebyshev.fit(nodes, worth[0], self._DEGREE, domain=(0, 1), w=nodes)
+        self._nodes, self._errors = nodes, worth[1]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(n_tokens={self.n_tokens}, n_samples={self.n_samples})"
+
+    def kappa(self, tau):
+        u = 1 / np.sqrt(1 + np.asarray(tau, dtype=np.float64))
+        return (u * self._curve(u))[()]
+
+    def kappa_error(self, tau):
+        u = 1 / np.sqrt(1 + np.asarray(tau, dtype=np.float64))
+        return (u * np.interp(u, self._nodes, self._errors))[()]
 
 
 @dataclass(frozen=True)

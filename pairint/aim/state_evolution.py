@@ -115,8 +115,10 @@ def state_evolution(
     Returns
     -------
     StateEvolution
-        Exact to about 1e-10 for softmax and linear outputs, and hardmax of two tokens; for hardmax of three
-        to five tokens see ``mmse_error``.
+        Exact to about 1e-10 for softmax and linear outputs, and hardmax of two tokens. For hardmax of three
+        to five tokens ``mmse_error`` is the error that stems from :math:`\kappa`: heuristic where it is
+        interpolated (``"hardmax"``), a standard error where it is sampled
+        (:class:`~pairint.aim.sampling.SampledHardmaxChannel`).
 
     Examples
     --------

@@ -3,8 +3,20 @@
 import numpy as np
 import pytest
 
-from pairint.aim.channels import HardmaxChannel, LinearChannel, SoftmaxChannel, make_channel
-from pairint.aim.sampling import label_information, layered_point, sampled_kappa, summed_layers
+from pairint.aim.channels import (
+    HardmaxChannel,
+    LinearChannel,
+    PublishedHardmaxChannel,
+    SoftmaxChannel,
+    make_channel,
+)
+from pairint.aim.sampling import (
+    SampledHardmaxChannel,
+    label_information,
+    layered_point,
+    sampled_kappa,
+    summed_layers,
+)
 from pairint.aim.state_evolution import alpha_of_noise, state_evolution
 
 
@@ -41,6 +53,45 @@ def test_same_seed_gives_a_smooth_curve():
     values = [sampled_kappa("hardmax", tau, 500, 3)[0] for tau in (1.0, 1.001, 1.002)]
     assert abs(values[0] - 2 * values[1] + values[2]) < 1e-5
     assert values[0] > values[1] > values[2]
+
+
+def test_sampled_channel_gives_the_exact_curve():
+    tau = np.geomspace(1e-3, 1e4, 40)
+    exact = HardmaxChannel(2)
+    channel = SampledHardmaxChannel(2, 20_000, 1)
+    off = (channel.kappa(tau) - exact.kappa(tau)) / channel.kappa_error(tau)
+    assert np.abs(off).max() < 4
+    assert (channel.kappa_error(tau) < 0.05 * exact.kappa(tau))[tau < 10].all()
+    # The error is not so generous that anything would pass.
+    wrong = channel.kappa(tau) - PublishedHardmaxChannel().kappa(tau)
+    assert (np.abs(wrong) / channel.kappa_error(tau)).max() > 10
+
+
+def test_error_of_the_sampled_channel_is_the_spread_over_seeds():
+    tau = np.array([0.0, 1.0, 30.0])
+    channels = [SampledHardmaxChannel(2, 500, seed) for seed in range(40)]
+    spread = np.std([c.kappa(tau) for c in channels], axis=0, ddof=1)
+    stated = np.mean([c.kappa_error(tau) for c in channels], axis=0)
+    np.testing.assert_allclose(spread, stated, rtol=0.4)
+
+
+def test_three_tokens_sampled_and_interpolated_agree():
+    channel = SampledHardmaxChannel(3, 1500, 0)
+    sampled = state_evolution([0.1, 0.5, 2.0], 0.5, channel)
+    cubic = state_evolution([0.1, 0.5, 2.0], 0.5, "hardmax", 3)
+    assert (sampled.mmse_error > cubic.mmse_error).all()
+    assert (np.abs(sampled.mmse - cubic.mmse) < 4 * sampled.mmse_error).all()
+    assert SampledHardmaxChannel(3, 50, 7).kappa(1.0) == SampledHardmaxChannel(3, 50, 7).kappa(1.0)
+    assert repr(channel) == "SampledHardmaxChannel(n_tokens=3, n_samples=1500)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [((6,), "n_tokens must be >= 2 and <= 5"), ((3, 1), "n_samples must be >= 2"), ((3, 10, "x"), "rng")],
+)
+def test_bad_sampled_channels(arguments, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        SampledHardmaxChannel(*arguments)
 
 
 @pytest.mark.parametrize(("t", "tau"), [(2, 1.0), (3, 0.0), (3, 2.0)])
