@@ -132,8 +132,8 @@ class SampledHardmaxChannel(HardmaxChannel):
     Notes
     -----
     With :math:`u = 1/\sqrt{1+\tau}` the function :math:`\kappa/u` is sampled at twelve Chebyshev nodes
-    in (0, 1), and a polynomial of degree five is fitted, with weights. :meth:`kappa_error` is the standard error,
-    interpolated between the nodes.
+    in (0, 1), and a polynomial of degree five is fitted, with weights u. :meth:`kappa_error` is the standard
+    error, interpolated between the nodes.
     """
 
     _NODES, _DEGREE = 12, 5
