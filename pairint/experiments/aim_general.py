@@ -2,8 +2,8 @@ r"""Figure 4 of the paper on attention-indexed models: the general state equatio
 
 The paper's state equation for T tokens holds an average over predictions and labels. Here that average is
 sampled for the softmax of four and five tokens, from the channel's labels and scores alone, and the equation
-is solved with it; the closed form has :math:`\kappa = T^2 + T - 2` in its place. AMP at d = 120,
-eight teachers a point.
+is solved with it; the closed form has :math:`\kappa = T^2 + T - 2` in its place. AMP at d = 200,
+sixteen teachers a point.
 """
 
 from __future__ import annotations

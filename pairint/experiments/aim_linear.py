@@ -1,7 +1,7 @@
 """Figure 3 of the paper on attention-indexed models: the indices themselves are the labels.
 
 The baseline: no symmetry is lost, and the threshold is a count of T (T + 1)/2 equations a sample. AMP at
-d = 100 with eight teachers a point.
+d = 150 with sixteen teachers a point.
 """
 
 from __future__ import annotations

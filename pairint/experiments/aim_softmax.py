@@ -109,7 +109,7 @@ EXPERIMENT = Experiment(
             "narrow_d": 50, "replicates": 3,
         },
         "full": {
-            "channel": "softmax", "rhos": [0.1, 0.3, 0.5, 1.0, 2.0],
+            "channel": "softmax", "rhos": [0.1, 0.2, 0.3, 0.5, 1.0, 2.0],
             "fractions": [0.2, 0.5, 0.8, 1.2], "d": 120, "narrow_d": 300, "replicates": 16,
         },
     },
