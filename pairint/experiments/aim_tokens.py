@@ -1,7 +1,7 @@
 """Figure 2, right, of the paper on attention-indexed models: softmax of several tokens, and gradient descent.
 
-The width ratio is 1/2. Sixteen teachers a point, at d = 150 for AMP and d = 120 for gradient descent, the latter
-for two tokens and with 32 runs averaged (the paper: d = 200, eight times the work).
+The width ratio is 1/2. Sixteen teachers a point, at d = 150 for AMP and d = 120 for gradient descent, for two
+tokens and with 32 runs averaged (the paper: d = 200, eight times the work).
 """
 
 from __future__ import annotations
