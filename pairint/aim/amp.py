@@ -34,6 +34,7 @@ Five refinements make it converge, and lose nothing, at moderate d; all vanish a
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,7 +91,7 @@ def amp(
     channel: str | Channel = "softmax",
     *,
     truth=None,
-    max_iter: int = 300,
+    max_iter: int = 1000,
     tol: float = 1e-5,
     damping: float | str = "auto",
     onsager: bool = True,
@@ -118,7 +119,8 @@ def amp(
         (the right side as estimated by the algorithm).
     damping : float in (0, 1] or "auto"
         Weight :math:`\gamma` of the new estimate. ``"auto"`` is 1 for hardmax and 1/2 for softmax and linear,
-        halved whenever ten iterations have brought no progress.
+        halved whenever the last ten iterations went round in circles, and doubled again (softmax and
+        linear, up to 1/2) when they were slow but straight.
     onsager : bool
         Whether to include the Onsager term. Without it the predictions are biased; this is for teaching.
     token_covariance : bool
@@ -161,7 +163,7 @@ def amp(
         truth = check_array("truth", truth, (d, d)).astype(X.dtype, copy=False)
     automatic = damping == "auto"
     if automatic:
-        gamma = 0.5 if channel.recovers_exactly else 1.0
+        gamma, slowest = (0.5, 0.1) if channel.recovers_exactly else (1.0, 0.02)
     else:
         gamma = check_real("damping", damping, 0, 1, exclusive_minimum=True)
 
@@ -181,6 +183,8 @@ def amp(
         history |= {"overlap": [], "error": []}
     echo = 0.0  # what each label has added to its own prediction
     changes: list[float] = []
+    turns: list[float] = []  # cosines of the angles between successive steps
+    last = None
     best, converged, reason = (S, error), False, f"not converged after {max_iter} iterations"
 
     for _ in range(max_iter):
@@ -215,6 +219,9 @@ def amp(
         estimate = (vectors * denoised.astype(X.dtype)) @ vectors.T
         step = estimate - S
         change = float((step**2).sum()) / d  # of the undamped step
+        length = d * math.sqrt(change * changes[-1]) if changes else 0.0
+        turns.append(float((step * last).sum()) / length if length else 0.0)
+        last = step
         S = S + gamma * step
         response = delta * _divergence(to_host(eigenvalues), to_host(denoised))
         error = gamma * response + (1 - gamma) * error
@@ -238,8 +245,13 @@ def amp(
         changes.append(change)
         due = automatic and len(changes) >= 20 and len(changes) % 10 == 0
         if due and max(changes[-10:]) > 0.9 * max(changes[-20:-10]):
-            # No progress over ten iterations: the iteration circles around its fixed point.
-            gamma = max(0.5 * gamma, 0.02)
+            # No progress over ten iterations. Steps that turn back circle around the fixed point; steps
+            # that all point the same way are merely slow, as they are near the threshold, and damping
+            # would make them slower.
+            if scale_free or min(turns[-10:]) < 0:
+                gamma = max(0.5 * gamma, slowest)
+            elif min(turns[-10:]) > 0.5:
+                gamma = min(2 * gamma, 0.5)
 
     if not converged:
         warnings.warn(

@@ -31,13 +31,13 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class HolderSum:
-    r"""A function whose Hölder radius is known exactly: a sum of one-sided powers.
+    r"""A function with a known Hölder radius: a sum of one-sided powers.
 
     .. math:: f(u) = c(\beta) \sum_j w_j (u - a_j)_+^{\beta}
 
     with :math:`c(\beta)` of :func:`pairint.theory.rates.taylor_constant`. The derivative of order k (the
-    largest integer below beta) of each term is :math:`w_j (u - a_j)_+^{\beta - k}`, whose Hölder constant
-    of exponent :math:`\beta - k \le 1` is :math:`|w_j|`.
+    largest integer below beta) is :math:`\sum_j w_j (u - a_j)_+^{\alpha}` with
+    :math:`\alpha = \beta - k \in (0, 1]`.
 
     Parameters
     ----------
@@ -57,8 +57,38 @@ class HolderSum:
 
     @property
     def holder_constant(self) -> float:
-        """``sum_j |w_j|``, a Hölder radius of the function (the best one for a single term)."""
-        return float(np.abs(self.weights).sum())
+        r"""A Hölder radius: the largest modulus of a sum of weights of consecutive centres.
+
+        The increment of :math:`(\cdot - a)_+^\alpha` from v to u > v is, as a function of a, at most
+        :math:`(u - v)^\alpha`; it rises up to a = v and falls to 0 at a = u. So the centres at which it
+        exceeds a given level are consecutive, and the increment of the sum is an average over levels of
+        sums of consecutive weights. For :math:`\alpha = 1` the increment does not rise but is constant up
+        to v: then only the sums that begin at the first centre count, and they are the slopes.
+
+        This is the smallest radius on the whole line if beta is an integer or if there is one term; for
+        several terms it may be too large.
+        """
+        centres, which = np.unique(self.centres, return_inverse=True)
+        weights = np.bincount(which, self.weights, minlength=len(centres))
+        sums = np.concatenate([[0.0], np.cumsum(weights)])
+        if self.beta - holder_degree(self.beta) == 1:
+            return float(np.abs(sums).max())
+        return float(sums.max() - sums.min())
+
+    def radius_on_grid(self, low: float, high: float, n_points: int = 1000) -> float:
+        r"""Return the largest :math:`|f^{(k)}(u) - f^{(k)}(v)| / |u - v|^{\alpha}` on a grid of [low, high].
+
+        The grid contains the centres. No radius on the interval is smaller than this number.
+        """
+        low = check_real("low", low)
+        high = check_real("high", high, low, exclusive_minimum=True)
+        n_points = check_integer("n_points", n_points, 2)
+        inside = self.centres[(self.centres >= low) & (self.centres <= high)]
+        u = np.union1d(np.linspace(low, high, n_points), inside)
+        alpha = self.beta - holder_degree(self.beta)
+        derivative = np.maximum(u[:, None] - self.centres, 0.0) ** alpha @ self.weights
+        i, j = np.triu_indices(len(u), 1)
+        return float(np.max(np.abs(derivative[j] - derivative[i]) / (u[j] - u[i]) ** alpha))
 
     @property
     def smoothness(self) -> float:

@@ -85,7 +85,7 @@ def taylor_constant(beta: float) -> float:
 
     If ``|f^(k)(x) - f^(k)(y)| <= L |x-y|^(beta-k)``, k the largest integer below beta, then the
     Taylor polynomial of degree k at a misses f(x) by at most ``L taylor_constant(beta) |x-a|^beta``,
-    with equality for ``f = |x-a|^beta`` suitably scaled.
+    with equality for ``f(x) = L taylor_constant(beta) max(x-a, 0)^beta``.
 
     Returns
     -------

@@ -82,6 +82,9 @@ def test_onsager_term_is_needed_with_damping():
         ("softmax", 0.8, 1.0, 60, 2),
         ("softmax", 1.2, 0.5, 60, 2),
         ("softmax", 0.5, 0.5, 50, 6),
+        ("softmax", 1.2, 0.1, 50, 2),
+        ("softmax", 0.5, 0.5, 200, 2),
+        ("softmax", 0.8, 0.1, 200, 2),
         ("linear", 0.8, 2.0, 50, 2),
     ],
 )

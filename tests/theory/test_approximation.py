@@ -51,6 +51,40 @@ def test_taylor_remainder_is_sharp_for_one_power():
     assert f(0.8) == pytest.approx(ap.taylor_error(1, 2.5, 1.0, 0.8))
 
 
+@pytest.mark.parametrize("beta", [0.5, 1.5, 2.0, 3.7])
+def test_constant_is_attained_by_a_one_sided_power_not_by_a_two_sided_one(beta):
+    """c |u|^1.5 = c (u_+^1.5 + (-u)_+^1.5) has the same Taylor error but sqrt(2) times the radius."""
+    one_sided = ap.HolderSum([0.3], [1.0], beta)
+    assert one_sided.holder_constant == 1
+    assert one_sided.radius_on_grid(-2, 2) == pytest.approx(1, rel=1e-9)
+    slope = lambda u: np.sign(u) * np.abs(u) ** 0.5  # noqa: E731  derivative of c |u|^1.5
+    assert (slope(0.7) - slope(-0.7)) / 1.4**0.5 == pytest.approx(np.sqrt(2))
+
+
+@given(holder_functions())
+@settings(max_examples=60, deadline=None)
+def test_holder_constant_is_a_radius_and_at_most_the_sum_of_moduli(f):
+    assert f.radius_on_grid(-4, 4, 200) <= f.holder_constant * (1 + 1e-6) + 1e-9
+    assert f.holder_constant <= np.abs(f.weights).sum() + 1e-12
+
+
+@given(holder_functions(), st.integers(1, 3))
+@settings(max_examples=30, deadline=None)
+def test_holder_constant_is_the_best_radius_for_integers(f, beta):
+    f = ap.HolderSum(f.centres, f.weights, float(beta))
+    # Slopes of the top derivative: distinct centres that nearly coincide would need a finer grid.
+    if np.all(np.diff(np.unique(f.centres)) > 1e-6):
+        assert f.radius_on_grid(-4, 4, 200) == pytest.approx(f.holder_constant, rel=1e-6, abs=1e-9)
+
+
+def test_holder_constant_by_hand():
+    # In the order of the centres: 1, -2, 1.5; partial sums 1, -1, 0.5.
+    centres, weights = [0.9, -1.1, 0.13], [1.5, 1.0, -2.0]
+    assert ap.HolderSum(centres, weights, 1.0).holder_constant == 1.0
+    assert ap.HolderSum(centres, weights, 1.5).holder_constant == 2.0
+    assert ap.HolderSum([0.2, 0.2], [1.0, -3.0], 0.5).holder_constant == 2.0
+
+
 @pytest.mark.parametrize("degree", [1, 2, 3, 5])
 def test_interpolation_reproduces_polynomials(degree):
     rng = np.random.default_rng(degree)
