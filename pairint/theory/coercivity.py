@@ -7,7 +7,8 @@ For exchangeable tokens and any h in L2(rho),
     E |R_h[X]_1|^2 = \frac{E h(X_1, X_2)^2}{N-1} + \frac{N-2}{N-1}\, E[h(X_1, X_2)\, h(X_1, X_3)],
 
 and the last expectation is :math:`E[m^2] \ge 0`, with :math:`m = E[h(X_1, X_2) \mid X_1, \Theta]`, when the
-tokens are independent given some Theta. On a space of functions of the score this reads
+tokens are independent and identically distributed given some Theta. (Independent given Theta would not be
+enough: let Theta be the order of permuted points.) On a space of functions of the score this reads
 :math:`G_N = \Gamma / (N-1) + (N-2)/(N-1)\, C` for Gram matrices.
 """
 
@@ -116,7 +117,7 @@ def pair_moments(values: Any) -> PairMoments:
 
 
 def mixture_moments(h: Any, weights: Any, probabilities: Any, n_tokens: int) -> PairMoments:
-    """Return the exact moments of h for tokens with finitely many values, independent given Theta.
+    """Return the exact moments of h for tokens with finitely many values, i.i.d. given Theta.
 
     Parameters
     ----------

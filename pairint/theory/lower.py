@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 from scipy import special
 
+from pairint.theory._density import check_density_values, check_mass
 from pairint.theory._integers import best_integer
 from pairint.theory.rates import holder_degree
 from pairint.validation import check_array, check_choice, check_integer, check_real
@@ -152,7 +154,8 @@ class BumpFamily:
         t, weight = np.polynomial.legendre.leggauss(n_nodes)
         square = (2 if self.odd else 1) * (self.amplitude * self.profile.polynomial(t / 2)) ** 2
         centres = self.interval[0] + self.width * (np.arange(self.n_bumps) + 0.5)
-        p = np.asarray(density(centres[:, None] + self.width * t / 2), dtype=float)
+        values = density(centres[:, None] + self.width * t / 2)
+        p = check_density_values(values, (self.n_bumps, n_nodes))
         return self.width / 2 * p @ (weight * square)
 
     @property
@@ -225,8 +228,16 @@ def guessing_error_bound(kl: Any) -> Any:
 
     Given the tokens, the data are Gaussian with means at distance delta and the best test errs with
     probability :math:`\Phi(-\delta/2)`, a convex function of :math:`\delta^2`, and :math:`E\delta^2 = 2 KL`.
+
+    Parameters
+    ----------
+    kl : float or array_like
+        Divergence between the laws of the data, >= 0; the noise is Gaussian.
     """
-    return special.ndtr(-np.sqrt(np.asarray(kl, dtype=float) / 2))
+    kl = np.asarray(kl, dtype=float)
+    if not np.all(kl >= 0):
+        raise ValueError(f"kl must be >= 0, got {kl[~(kl >= 0)].flat[0]}")
+    return special.ndtr(-np.sqrt(kl / 2))
 
 
 @dataclass(frozen=True)
@@ -278,10 +289,11 @@ def lower_bound(
 
     The infimum is over all measurable functions of the data (even knowing the matrix), the supremum over
     phi in C(beta, L) with modulus at most B, the norm that of L2(rho). Let
-    :math:`e_k = E b_k(U)^2`. The divergence between neighbours that differ in bump k is at most
+    :math:`e_k = E b_k(U)^2`. The divergence between neighbours that differ in bump k is, for Gaussian noise,
+    at most
 
     * :math:`M N e_k / (2 \sigma^2)` for exchangeable tokens (Jensen);
-    * :math:`M N e_k / (2 \sigma^2 (N-1))` (an equality) for tokens that are independent and symmetric
+    * :math:`M N e_k / (2 \sigma^2 (N-1))` (an equality) for tokens that are i.i.d. with a symmetric law
       given Theta, with odd bumps: the number of tokens disappears;
     * :math:`M N [\bar e + (N-2) (a h^{\beta+1} \|\Psi\|_\infty V)^2 / K] / (2 \sigma^2 (N-1))`, on average
       over the bumps, if the density of the score given the first token (and Theta) has variation at
@@ -290,6 +302,10 @@ def lower_bound(
 
     Assouad: :math:`\tfrac12 \sum_k e_k \Phi(-\sqrt{KL_k/2})`. Fano, with a code of :math:`2^{K/8}` words at
     distance K/8: :math:`\tfrac{K}{32} e_{min} (1 - (KL_0 + \log 2) / (K \log 2 / 8))`.
+
+    For other noise (``curvature``), :math:`1/\sigma^2` becomes the curvature, and Assouad's sum is
+    :math:`\tfrac14 \sum_k e_k \max\{1 - \sqrt{KL_k/2}, \tfrac12 e^{-KL_k}\}`, by the inequalities of Pinsker
+    and of Bretagnolle and Huber.
 
     Parameters
     ----------
@@ -301,16 +317,17 @@ def lower_bound(
         Part of the range of the score.
     density : callable or (float, float)
         Density of the score, integrated by quadrature over each bump; or bounds 0 < p_min <= p_max of it
-        on the interval.
+        on the interval. The score may have atoms elsewhere. The mass on the interval (and on its mirror
+        image, for symmetric tokens) is checked to be at most 1.
     symmetric : bool
-        Tokens symmetric and independent given Theta; the interval must lie in [0, inf).
+        Tokens i.i.d. with a symmetric law given Theta; the interval must lie in [0, inf).
     variation : float, optional
-        V; not together with ``symmetric``.
+        V, for tokens i.i.d. given Theta; not together with ``symmetric``.
     sup_bound : float
-        B.
+        B > 0; infinite by default.
     curvature : float, optional
         Noise whose log-density has a second derivative at least ``-curvature``, instead of Gaussian:
-        the divergence for a shift by v is then at most ``curvature v^2 / 2``.
+        the divergence for a shift by v is then at most ``curvature v^2 / 2``. ``noise_std`` is then not used.
     road : {"best", "assouad", "fano"}
     n_bumps : int, optional
         K; chosen to maximise the bound by default.
@@ -318,9 +335,12 @@ def lower_bound(
     Raises
     ------
     ValueError
-        Also if bumps this wide are higher than ``sup_bound``, or for Fano with fewer than 8 bumps.
+        Also if bumps this wide are higher than ``sup_bound``, for Fano with fewer than 8 bumps, or if
+        ``density`` is not one.
     """
     check_choice("road", road, ("best", "assouad", "fano"))
+    n_bumps = None if n_bumps is None else check_integer("n_bumps", n_bumps)
+    interval = _check_interval(interval, symmetric)
     if symmetric and variation is not None:
         raise ValueError("variation must be None for symmetric tokens: the odd bumps need none")
     problem = _Problem(
@@ -328,8 +348,8 @@ def lower_bound(
         n_tokens=check_integer("n_tokens", n_tokens, 2),
         beta=check_real("beta", beta, 0, exclusive_minimum=True),
         holder_constant=check_real("holder_constant", holder_constant, 0, exclusive_minimum=True),
-        interval=_check_interval(interval, symmetric),
-        density=_check_density(density),
+        interval=interval,
+        density=_check_density(density, interval, symmetric),
         symmetric=symmetric,
         variation=None if variation is None else check_real("variation", variation, 0),
         gaussian=curvature is None,
@@ -337,8 +357,8 @@ def lower_bound(
         if curvature is None
         else check_real("curvature", curvature, 0, exclusive_minimum=True),
     )
-    if not (isinstance(sup_bound, int | float) and sup_bound > 0):
-        raise ValueError(f"sup_bound must be > 0, got {sup_bound!r}")
+    if not (isinstance(sup_bound, numbers.Real) and sup_bound == math.inf):
+        sup_bound = check_real("sup_bound", sup_bound, 0, exclusive_minimum=True)
     one = problem.family(1)
     fewest = math.ceil((one.amplitude * one.profile.sup / sup_bound) ** (1 / beta) - 1e-9)
     bounds = []
@@ -420,16 +440,34 @@ def _affinity(kl: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.maximum(1 - np.sqrt(kl / 2), np.exp(-kl) / 2)
 
 
-def _check_density(density: Any) -> Callable[[Any], Any] | tuple[float, float]:
+def _check_density(
+    density: Any, interval: tuple[float, float], symmetric: bool
+) -> Callable[[Any], Any] | tuple[float, float]:
+    low, high = interval
+    copies = 2 if symmetric else 1  # the mirror image has the same mass
     if callable(density):
+        t, weight = np.polynomial.legendre.leggauss(20)
+        edges = np.linspace(low, high, 65)
+        half = (edges[1] - edges[0]) / 2
+        values = density((edges[:-1] + half)[:, None] + half * t)
+        check_mass(copies * half * float((check_density_values(values, (64, 20)) @ weight).sum()))
         return density
-    low, high = density
-    low = check_real("density[0]", low, 0, exclusive_minimum=True)
-    return low, check_real("density[1]", high, low)
+    try:
+        smallest, largest = density
+    except (TypeError, ValueError):
+        message = f"density must be a function of the score or a pair of bounds of it, got {density!r}"
+        raise TypeError(message) from None
+    smallest = check_real("density[0]", smallest, 0, exclusive_minimum=True)
+    largest = check_real("density[1]", largest, smallest)
+    check_mass(copies * smallest * (high - low))
+    return smallest, largest
 
 
 def _check_interval(interval: Any, odd: bool) -> tuple[float, float]:
-    low, high = interval
+    try:
+        low, high = interval
+    except (TypeError, ValueError):
+        raise TypeError(f"interval must be a pair of real numbers, got {interval!r}") from None
     low = check_real("interval[0]", low, 0 if odd else None)
     high = check_real("interval[1]", high, low, exclusive_minimum=True)
     return low, high

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pairint.theory._density import check_density_values, check_mass
 from pairint.theory._integers import best_integer
 from pairint.theory.approximation import lebesgue_constant, spline_degree, spline_error, taylor_error
 from pairint.theory.covering import log_cover_ball, log_cover_interactions
-from pairint.theory.rates import holder_degree
+from pairint.theory.rates import holder_degree, matrix_dimension
 from pairint.validation import check_integer, check_real
 
 __all__ = [
@@ -94,10 +95,12 @@ def upper_bound(
 ) -> UpperBound:
     r"""Bound :math:`\sup E\|\hat g - g_*\|^2_{L^2(\rho)}` for empirical risk minimisation, unknown matrix.
 
-    The truth: phi in the Hölder class C(beta, L) with :math:`|\varphi| \le B` on [-abar, abar], a matrix
-    of rank at most r with scores in [-abar, abar]. The estimator: minimiser of the empirical risk over
-    :math:`p(\mathrm{clip}(x^\top A y))`, p a continuous spline of degree s on K equal cells, bounded by
-    :math:`B + \delta`. For every K, :math:`\epsilon > 0` and :math:`0 < \lambda < N / (2 \sigma^2)`,
+    The tokens: independent and identically distributed given some Theta (otherwise ``coercivity`` must be
+    given), with a support that spans R^d. The truth: phi in the Hölder class C(beta, L) with
+    :math:`|\varphi| \le B` on [-abar, abar], a matrix of rank at most r with scores in [-abar, abar]. The
+    estimator: minimiser of the empirical risk over :math:`p(\mathrm{clip}(x^\top A y))`, p a continuous
+    spline of degree s on K equal cells, bounded by :math:`B + \delta`. For every K, :math:`\epsilon > 0`
+    and :math:`0 < \lambda < N / (2 \sigma^2)`,
 
     .. math::
 
@@ -127,7 +130,8 @@ def upper_bound(
     support_ratio : float, optional
         See :func:`pairint.theory.covering.log_cover_interactions`; d (a cube) by default.
     coercivity : float, optional
-        Coercivity constant of the token law, in (0, 1]; 1/(N-1) by default (conditionally i.i.d. tokens).
+        Coercivity constant of the token law, in (0, 1]; 1/(N-1) by default, which is right for tokens that
+        are i.i.d. given some Theta.
 
     Returns
     -------
@@ -156,38 +160,68 @@ def upper_bound(
     return at(best_integer(lambda k: at(k).value, 2**20))
 
 
-def losses(bound: UpperBound, n_tokens: int, noise_std: float) -> dict[str, float]:
-    r"""Return the factors by which the steps of the proof exceed the leading order.
+def losses(
+    bound: UpperBound,
+    n_tokens: int,
+    noise_std: float,
+    beta: float,
+    d: int,
+    rank: int,
+    *,
+    support_ratio: float | None = None,
+) -> dict[str, dict[str, float]]:
+    r"""Return, for each term of the bound, the factors by which it exceeds the leading order.
 
-    The leading order is that of :func:`pairint.theory.rates.error_terms`: Taylor's bias, and
-    :math:`\sigma^2/(MN)` for each parameter after aggregation.
+    The leading order is that of :func:`pairint.theory.rates.error_terms` for the same K: Taylor's bias, and
+    :math:`\sigma^2 (N-1)/(MN)` for each of the :math:`K (k + 1)` coefficients and of the
+    :math:`r (2d - r)` entries. The product of the factors of a term is the ratio, exactly. What the bound
+    has besides, its ``discretisation``, has no counterpart in the leading order.
 
     Parameters
     ----------
     bound : UpperBound
-    n_tokens : int
-        N >= 2.
-    noise_std : float
-        sigma > 0.
+    n_tokens, noise_std, beta, d, rank, support_ratio
+        Those of the call of :func:`upper_bound`; ``noise_std`` > 0.
 
     Returns
     -------
-    dict
-        Factors on the bias: ``"continuity"``, ``"oracle inequality"``; on the cost of a parameter:
-        ``"envelope"`` (exponential inequality, against the noise alone) and ``"logarithm"`` (the covering,
-        against counting the numbers of the spline).
+    dict of dict
+        Of ``"bias"``: ``"continuity"`` (interpolation instead of Taylor's polynomials),
+        ``"oracle inequality"``, ``"coercivity"`` (from aggregated to pairwise error). Of ``"spline"`` and
+        ``"matrix"``: ``"envelope"`` (the exponential inequality, against the noise alone), ``"logarithm"``
+        (the covering, against counting numbers), ``"count"`` (numbers of the covering, against those of the
+        leading order), ``"coercivity"`` (against the factor N - 1 that the leading order has, too).
     """
     n_tokens = check_integer("n_tokens", n_tokens, 2)
     noise_std = check_real("noise_std", noise_std, 0, exclusive_minimum=True)
+    support_ratio = float(d) if support_ratio is None else check_real("support_ratio", support_ratio, 1)
     squared = bound.envelope**2
     mu = bound.temperature - 2 * bound.temperature**2 * noise_std**2 / n_tokens
     c = -math.expm1(-mu * squared) / squared
     radius = (bound.envelope + bound.approximation) / 2  # B + delta from 2 B + delta
-    return {
-        "continuity": (1 + lebesgue_constant(bound.degree)) ** 2,
-        "oracle inequality": bound.temperature / c,
+    per_accuracy = 4 * radius / bound.accuracy
+    slope = 2 * support_ratio * bound.degree**2 * bound.n_intervals
+    price = {
         "envelope": n_tokens / (noise_std**2 * c),
-        "logarithm": math.log1p(4 * radius / bound.accuracy),
+        "coercivity": bound.amplification / (n_tokens - 1),
+    }
+    numbers = bound.n_intervals * bound.degree + 1
+    return {
+        "bias": {
+            "continuity": (1 + lebesgue_constant(bound.degree)) ** 2,
+            "oracle inequality": bound.temperature / c,
+            "coercivity": bound.amplification,
+        },
+        "spline": price
+        | {
+            "logarithm": math.log1p(per_accuracy),
+            "count": numbers / (bound.n_intervals * (holder_degree(beta) + 1)),
+        },
+        "matrix": price
+        | {
+            "logarithm": math.log1p(slope * per_accuracy),
+            "count": 2 * d * rank / matrix_dimension(d, rank),
+        },
     }
 
 
@@ -238,7 +272,7 @@ def oracle_upper_bound(
 ) -> OracleUpperBound:
     r"""Bound the error of least squares on piecewise polynomials of the score, with the matrix known.
 
-    For tokens independent given some Theta, a space V of dimension D with
+    For tokens independent and identically distributed given some Theta, a space V of dimension D with
     :math:`\kappa = \sup_u B(u)^\top \Gamma^{-1} B(u)`, and any :math:`\varphi_0 \in V`, put
     :math:`e = \varphi_* - \varphi_0` and :math:`b = \|e\|^2_\rho + (N-2) E[E(e(U_{12})|X_1, \Theta)^2]`. Then
 
@@ -258,7 +292,8 @@ def oracle_upper_bound(
     beta, holder_constant, noise_std : float
         As in :func:`upper_bound`.
     density : callable
-        Density of the score on [-score_bound, score_bound]; positive almost everywhere there.
+        Density of the score on [-score_bound, score_bound]; positive almost everywhere there. Its mass is
+        checked to be at most 1, by quadrature.
     score_bound, sup_bound : float
         abar and B, > 0.
     odd : bool
@@ -271,6 +306,8 @@ def oracle_upper_bound(
     n_samples = check_integer("n_samples", n_samples, 1)
     n_tokens = check_integer("n_tokens", n_tokens, 2)
     noise_std = check_real("noise_std", noise_std, 0)
+    if not callable(density):
+        raise TypeError(f"density must be a function of the score, got {density!r}")
     sup_bound = check_real("sup_bound", sup_bound, 0, exclusive_minimum=True)
     score_bound = check_real("score_bound", score_bound, 0, exclusive_minimum=True)
     degree = holder_degree(beta)
@@ -333,7 +370,8 @@ def christoffel_number(
     weight = np.tile(weights / 4, 4)
     half = score_bound / n_intervals
     centres = -score_bound + half * (2 * np.arange(n_intervals) + 1)
-    p = np.asarray(density(centres[:, None] + half * t), dtype=float) * weight * half
+    p = check_density_values(density(centres[:, None] + half * t), (n_intervals, len(t))) * weight * half
+    check_mass(float(p.sum()))
     powers = np.polynomial.legendre.legvander(t, degree)
     gram = np.einsum("cq,qi,qj->cij", p, powers, powers)
     fine = np.polynomial.legendre.legvander(np.linspace(-1, 1, 41), degree)

@@ -168,6 +168,41 @@ def test_other_noise_uses_pinsker_or_bretagnolle_huber():
     assert 0.3 * gaussian < same < gaussian
 
 
+@pytest.mark.parametrize("shift", [0.05, 0.5, 2.0, 6.0])
+def test_inequalities_for_other_noise(shift):
+    """Logistic noise: its divergence, and its overlap, by quadrature, against what the proof says."""
+    log_p = stats.logistic.logpdf
+    curvature = 0.5  # -(log p)'' = sech^2(x / 2) / 2
+
+    def integral(f):
+        return integrate.quad(f, -60, 60, points=[0, shift, shift / 2], limit=300)[0]
+
+    kl = integral(lambda x: np.exp(log_p(x)) * (log_p(x) - log_p(x - shift)))
+    assert 0 < kl <= curvature * shift**2 / 2
+    overlap = integral(lambda x: np.exp(min(log_p(x), log_p(x - shift))))
+    assert lo._affinity(np.array(kl)) <= overlap  # 1 - TV
+    assert lo._affinity(np.array(kl)) >= max(1 - math.sqrt(kl / 2), math.exp(-kl) / 2) * (1 - 1e-12)
+
+
+def test_assouad_for_other_noise_by_hand():
+    bound = lo.lower_bound(
+        100,
+        2,
+        1.0,
+        1.0,
+        1.0,
+        interval=(0, 1),
+        density=(0.5, 0.5),
+        road="assouad",
+        n_bumps=1,
+        curvature=3.0,
+    )
+    energy = 0.5 * (1 / 4) ** 2 * 8 / 15
+    kl = 3.0 * 100 * 2 * energy / 2
+    assert bound.kl == pytest.approx(kl)
+    assert bound.value == pytest.approx(energy / 4 * max(1 - math.sqrt(kl / 2), math.exp(-kl) / 2))
+
+
 def test_sup_bound_limits_the_height():
     free = lo.lower_bound(10, 3, 1.0, 5.0, 0.5, **COMMON)
     low = lo.lower_bound(10, 3, 1.0, 5.0, 0.5, sup_bound=0.1, **COMMON)
@@ -198,10 +233,57 @@ def test_guessing_error_bound_values():
         ({"road": "fano", "n_bumps": 7}, "n_bumps must be >= 8"),
         ({"sup_bound": 1e-3, "n_bumps": 1}, "n_bumps must be >="),
         ({"sup_bound": 0}, "sup_bound must be > 0"),
+        ({"sup_bound": math.nan}, "sup_bound must be finite"),
+        ({"sup_bound": -math.inf}, "sup_bound must be finite"),
         ({"curvature": 0}, "curvature must be > 0"),
+        ({"density": lambda u: np.full_like(u, -1.0)}, "density must be finite and >= 0, got -1"),
+        ({"density": lambda u: np.full_like(u, np.nan)}, "density must be finite and >= 0, got nan"),
+        ({"density": lambda u: np.full_like(u, 0.5)}, "density must have a mass of at most 1"),
+        ({"density": lambda u: np.full_like(u, 0.3), "symmetric": True}, "mass of at most 1"),
+        ({"density": (5, 6)}, "density must have a mass of at most 1, got at least 11"),
+        ({"density": (0.3, 0.4), "symmetric": True}, "mass of at most 1, got at least 1.32"),
     ],
 )
 def test_bad_arguments_are_named(change, message):
     arguments = dict(n_samples=100, n_tokens=3, beta=1.0, holder_constant=1.0, noise_std=0.5)
     with pytest.raises(ValueError, match=message):
         lo.lower_bound(**(arguments | COMMON | change))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"density": None}, "density must be a function of the score or a pair"),
+        ({"density": (0.1, 0.2, 0.3)}, "density must be a function of the score or a pair"),
+        ({"interval": None}, "interval must be a pair of real numbers, got None"),
+        ({"interval": (1.0,)}, "interval must be a pair"),
+        ({"sup_bound": True}, "sup_bound must be a real number, got True"),
+        ({"sup_bound": None}, "sup_bound must be a real number"),
+        ({"n_bumps": 2.5}, "n_bumps must be an integer"),
+    ],
+)
+def test_arguments_of_a_wrong_kind_are_named(change, message):
+    arguments = dict(n_samples=100, n_tokens=3, beta=1.0, holder_constant=1.0, noise_std=0.5)
+    with pytest.raises(TypeError, match=message):
+        lo.lower_bound(**(arguments | COMMON | change))
+
+
+def test_sup_bound_may_be_any_real_number():
+    arguments = dict(n_samples=100, n_tokens=3, beta=1.0, holder_constant=1.0, noise_std=0.5, **COMMON)
+    reference = lo.lower_bound(**arguments, sup_bound=1.0).value
+    assert lo.lower_bound(**arguments, sup_bound=np.float32(1)).value == reference
+    assert (
+        lo.lower_bound(**arguments, sup_bound=np.float32(np.inf)).value == lo.lower_bound(**arguments).value
+    )
+
+
+@pytest.mark.parametrize("kl", [-1, [0.5, -1e-9], math.nan])
+def test_guessing_error_bound_rejects_what_is_no_divergence(kl):
+    with pytest.raises(ValueError, match="kl must be >= 0"):
+        lo.guessing_error_bound(kl)
+
+
+def test_energies_reject_a_density_that_is_negative_somewhere():
+    family = lo.BumpFamily(1.0, 1.0, 4, (0.2, 2.4))
+    with pytest.raises(ValueError, match="density must be finite and >= 0"):
+        family.energies(lambda u: np.where(u > 1.9, -0.1, 0.2))

@@ -77,15 +77,69 @@ def test_dimension_enters_through_the_matrix_alone_and_linearly():
     assert large.matrix / small.matrix == pytest.approx(4, rel=0.3)
 
 
-def test_losses_explain_the_whole_distance_to_the_leading_order():
-    bound = up.upper_bound(**BASE)
-    leading = error_terms(10_000, bound.n_intervals, 2.0, 5, 2, 3, 0.5, 1.0, 1.0)
-    factors = up.losses(bound, 3, 0.5)
-    bias = leading.bias * factors["continuity"] * factors["oracle inequality"] * 2  # coercivity: N - 1 = 2
-    assert bound.bias == pytest.approx(bias, rel=1e-9)
-    numbers = bound.n_intervals * bound.degree + 1
-    per_number = 0.25 * (2 / 3) / 10_000 * factors["envelope"] * factors["logarithm"]
-    assert bound.spline == pytest.approx(numbers * per_number, rel=1e-9)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"n_tokens": 64, "n_samples": 10**8},
+        {"beta": 2.5, "degree": 4, "support_ratio": 1.7, "n_intervals": 7},
+        {"coercivity": 0.9, "beta": 0.5, "rank": 5},
+    ],
+)
+def test_losses_explain_the_whole_distance_to_the_leading_order(change):
+    case = BASE | change
+    bound = up.upper_bound(**case)
+    shape = [case[k] for k in ("beta", "d", "rank", "n_tokens", "noise_std", "holder_constant")]
+    leading = error_terms(case["n_samples"], bound.n_intervals, *shape, 1.0)
+    factors = up.losses(
+        bound,
+        case["n_tokens"],
+        case["noise_std"],
+        case["beta"],
+        case["d"],
+        case["rank"],
+        support_ratio=case.get("support_ratio"),
+    )
+    assert list(factors) == ["bias", "spline", "matrix"]
+    assert bound.bias == pytest.approx(leading.bias * math.prod(factors["bias"].values()), rel=1e-9)
+    assert bound.spline == pytest.approx(leading.variance * math.prod(factors["spline"].values()), rel=1e-9)
+    matrix = leading.parametric * math.prod(factors["matrix"].values())
+    assert bound.matrix == pytest.approx(matrix, rel=1e-9)
+
+
+def test_the_factor_of_coercivity_is_on_the_bias_alone():
+    """The leading variance already holds the factor N - 1; the leading bias does not."""
+    factors = up.losses(up.upper_bound(**BASE | {"n_tokens": 64}), 64, 0.5, 2.0, 5, 2)
+    assert factors["bias"]["coercivity"] == pytest.approx(63)
+    assert factors["spline"]["coercivity"] == pytest.approx(1)
+
+
+@given(
+    n_tokens=st.integers(1, 3),
+    sigma=st.floats(0.2, 2.0),
+    envelope=st.floats(0.2, 3.0),
+    share=st.floats(0.05, 0.95),
+    n_samples=st.integers(2, 10**4),
+    seed=st.integers(0, 2**31),
+)
+@settings(max_examples=60, deadline=None)
+def test_bernstein_inequality_of_the_truncated_loss(n_tokens, sigma, envelope, share, n_samples, seed):
+    """E exp(-lambda Z) <= exp(-lambda (D/2 - 2 Delta t)), exactly, for noise with two values."""
+    rng = np.random.default_rng(seed)
+    # Mean zero; Hoeffding: sub-Gaussian with sigma = half of the range.
+    values = 2 * sigma * np.array([1 - share, -share])
+    chance = np.array([share, 1 - share])
+    tau = sigma * math.sqrt(2 * math.log(2 * n_samples**2 * n_tokens))
+    tail = chance @ np.maximum(np.abs(values) - tau, 0)
+    assert tail <= sigma**2 / (tau * n_samples**2 * n_tokens)
+    delta = envelope * rng.uniform(-1, 1, (40, n_tokens)) ** 3
+    choices = np.array(np.meshgrid(*[[0, 1]] * n_tokens)).reshape(n_tokens, -1).T
+    eta, weight = np.clip(values, -tau, tau)[choices], chance[choices].prod(axis=1)
+    z = (delta**2).mean(axis=1)[:, None] - 2 * delta @ eta.T / n_tokens
+    temperature = 1 / (2 * (envelope**2 + 2 * envelope * tau + 4 * sigma**2))
+    left = (np.exp(-temperature * z) @ weight).mean()
+    right = math.exp(-temperature * ((delta**2).mean() / 2 - 2 * envelope * tail))
+    assert left <= right * (1 + 1e-12)
 
 
 def test_known_coercivity_constant_scales_the_bound():
@@ -227,8 +281,17 @@ def test_bad_arguments_are_named(change, message):
         ({"coupling": 1.5}, "coupling must be"),
         ({"density": np.zeros_like}, "density must be positive"),
         ({"n_tokens": 1}, "n_tokens must be >= 2"),
+        ({"density": lambda u: np.full_like(u, np.nan)}, "density must be finite"),
+        ({"density": lambda u: np.full_like(u, -0.5)}, "density must be finite and >= 0"),
+        ({"density": lambda u: np.full_like(u, 0.6)}, "density must have a mass of at most 1"),
     ],
 )
 def test_bad_oracle_arguments_are_named(change, message):
     with pytest.raises(ValueError, match=message):
         up.oracle_upper_bound(**ORACLE | change)
+
+
+@pytest.mark.parametrize("density", [(0.1, 0.2), None])
+def test_oracle_density_must_be_a_function(density):
+    with pytest.raises(TypeError, match="density must be a function of the score"):
+        up.oracle_upper_bound(**ORACLE | {"density": density})
