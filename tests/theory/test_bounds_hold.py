@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from pairint.estimation import InteractionRegressor, OracleRegressor, interaction_error
+import pairint.estimation
+from pairint.estimation import InteractionRegressor, NetworkRegressor, OracleRegressor, interaction_error
 from pairint.model import AttentionModel, GaussianNoise, UniformCube
 from pairint.theory.coercivity import product_density
-from pairint.theory.figures import measured_errors
+from pairint.theory.figures import measured_errors, zero_error
 from pairint.theory.lower import lower_bound
 from pairint.theory.upper import oracle_upper_bound, upper_bound
 
@@ -14,6 +15,8 @@ FITS = {
     "oracle": lambda matrix: OracleRegressor(matrix, degree=1),
     "learned": lambda matrix: InteractionRegressor(rank=1, degree=1, n_starts=1),
 }
+#: A small network: the bounds are far from it, and a large one takes a minute.
+NETWORK = dict(n_intervals=8, hidden=(24, 24), network_steps=40, batch_size=256, max_rounds=5, epochs=1)
 #: tanh(u/2): |second derivative| <= 4 / (3 sqrt 3) / 4 < 0.2.
 SHAPE = (2.0, 0.2, 0.5)
 
@@ -28,19 +31,49 @@ def test_truth_is_in_the_class():
     assert np.abs(np.diff(slope) / np.diff(u)).max() < 0.2
 
 
-@pytest.mark.parametrize("n_tokens", [2, 3, 8])
-def test_measured_errors_lie_between_the_bounds(n_tokens):
-    rows = measured_errors(FITS, [200, 1000], [n_tokens], replicates=2)
-    assert len(rows) == 4
-    for row in rows:
-        m = row["n_samples"]
-        common = dict(interval=(0.0, 2.7), density=density, sup_bound=1.0)
-        lower = lower_bound(m, n_tokens, *SHAPE, symmetric=True, **common).value
-        upper = upper_bound(m, n_tokens, 3, 1, *SHAPE, score_bound=3.0).value
-        assert lower < row["error"] < upper
-        if row["method"] == "oracle":
-            known = oracle_upper_bound(m, n_tokens, *SHAPE, density=density, score_bound=3.0, odd=True)
-            assert row["error"] < known.value
+def check(row, known):
+    """Assert that an error lies between the bounds; the upper one must rule out the estimator zero."""
+    m, n = row["n_samples"], row["n_tokens"]
+    common = dict(interval=(0.0, 2.7), density=density, sup_bound=1.0)
+    lower = lower_bound(m, n, *SHAPE, symmetric=True, **common).value
+    if known:
+        upper = oracle_upper_bound(m, n, *SHAPE, density=density, score_bound=3.0, odd=True).value
+    else:
+        upper = upper_bound(m, n, 3, 1, *SHAPE, score_bound=3.0).value
+    assert lower < row["error"] < upper < zero_error()
+
+
+def test_error_of_the_estimator_zero():
+    x = np.random.default_rng(0).uniform(-1, 1, (400_000, 2)).prod(axis=1) * 3
+    values = np.tanh(x / 2) ** 2
+    assert zero_error() == pytest.approx(values.mean(), abs=4 * values.std() / 400_000**0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "n_samples", "n_tokens"),
+    [
+        ("learned", 10_000, 2),
+        ("learned", 20_000, 3),
+        ("oracle", 5000, 2),
+        ("oracle", 10_000, 3),
+        ("oracle", 20_000, 8),  # with the matrix unknown, the bound for 8 tokens is empty up to M = 40,000
+    ],
+)
+def test_measured_errors_lie_between_the_bounds(name, n_samples, n_tokens):
+    (row,) = measured_errors({name: FITS[name]}, [n_samples], [n_tokens], replicates=2)
+    check(row, known=name == "oracle")
+
+
+def test_error_of_the_network_lies_between_the_bounds():
+    pytest.importorskip("torch", reason="the network baseline needs PyTorch: pip install 'pairint[network]'")
+    fits = {"network": lambda matrix: NetworkRegressor(rank=1, degree=1, random_state=0, **NETWORK)}
+    (row,) = measured_errors(fits, [10_000], [2], replicates=2)
+    check(row, known=False)
+
+
+def test_every_estimator_of_the_package_is_tried():
+    regressors = {name for name in pairint.estimation.__all__ if name.endswith("Regressor")}
+    assert regressors == {"InteractionRegressor", "NetworkRegressor", "OracleRegressor"}
 
 
 @pytest.mark.parametrize("n_samples", [100, 2000])

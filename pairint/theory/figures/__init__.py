@@ -28,7 +28,13 @@ from pairint.theory.figures.upper import (
     upper_budget_figure,
     upper_terms_figure,
 )
-from pairint.theory.figures.versus import bounds_figure, log_gap_figure, measured_errors, tokens_figure
+from pairint.theory.figures.versus import (
+    bounds_figure,
+    log_gap_figure,
+    measured_errors,
+    tokens_figure,
+    zero_error,
+)
 
 __all__ = [
     "approximation_figure",
@@ -57,4 +63,5 @@ __all__ = [
     "tokens_figure",
     "upper_budget_figure",
     "upper_terms_figure",
+    "zero_error",
 ]

@@ -10,12 +10,24 @@ from matplotlib.figure import Figure
 
 from pairint.model import AttentionModel, GaussianNoise, Tanh, UniformCube, interaction_matrix
 from pairint.style import CYCLE, INK, MARKERS, picture, subplots
-from pairint.theory.coercivity import product_density
+from pairint.theory.coercivity import product_density, product_moments
 from pairint.theory.lower import lower_bound
 from pairint.theory.rates import log_gap, minimax_exponent
 from pairint.theory.upper import oracle_upper_bound, upper_bound
 
-__all__ = ["bounds_figure", "log_gap_figure", "measured_errors", "tokens_figure"]
+__all__ = ["bounds_figure", "log_gap_figure", "measured_errors", "tokens_figure", "zero_error"]
+
+
+def zero_error() -> float:
+    """Return the error of the estimator that is zero, for the truth of :func:`measured_errors`.
+
+    It is E tanh(U/2)^2. An upper bound above it says nothing about this truth.
+    """
+    return product_moments(lambda u: np.tanh(u / 2), 3.0, 2, [0.0]).second
+
+
+def _draw_zero(axis: Any) -> None:
+    axis.axhline(zero_error(), color=INK, ls=(0, (6, 2, 1, 2)), lw=1, label="error of the estimator zero")
 
 
 def measured_errors(
@@ -128,6 +140,7 @@ def bounds_figure(
             ls="none",
             label=f"measured: {name}",
         )
+    _draw_zero(axis)
     anchor = np.sqrt(lower[-1] * known[-1])
     exponent = minimax_exponent(beta)
     axis.loglog(
@@ -212,6 +225,7 @@ def tokens_figure(
             lw=1,
             label=f"measured: {name}",
         )
+    _draw_zero(axis)
     axis.set_xscale("log", base=2)
     axis.set(
         title=f"The number of tokens, $M = {n_samples}$",
