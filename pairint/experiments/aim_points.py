@@ -65,7 +65,7 @@ VISIBLE = 0.05
 TOLERANCE = 0.03
 _MAX_ITER = 600
 # Below this width ratio a layer has few large eigenvalues, and needs a larger d for the same accuracy.
-_NARROW = 0.25
+_NARROW = 0.15
 
 
 def data(cell: dict[str, Any]) -> tuple[AIMTeacher, np.ndarray, np.ndarray]:
@@ -161,7 +161,7 @@ def cost(cell: dict[str, Any]) -> float:
 
 
 def dimension(settings: dict[str, Any], rho: float) -> int:
-    """Return the dimension of the cells of width ratio ``rho``: ``narrow_d`` below 1/4, ``d`` above."""
+    """Return the dimension of the cells of width ratio ``rho``: ``narrow_d`` below 0.15, ``d`` above."""
     return settings["narrow_d"] if rho < _NARROW else settings["d"]
 
 

@@ -1,7 +1,7 @@
 """Figure 2, left, of the paper on attention-indexed models: softmax of two tokens, all widths.
 
 Sample ratios are fractions of the exact-recovery threshold. AMP at d = 120 with sixteen teachers a point;
-narrow layers (rho below 1/4), whose few samples make the fluctuations large, at d = 300.
+narrow layers (rho = 0.1), whose few samples make the fluctuations large, at d = 300.
 """
 
 from __future__ import annotations
