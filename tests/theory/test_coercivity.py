@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from pairint.model import (
     Equicorrelated,
@@ -182,3 +183,11 @@ def test_unexplored_cells_are_reported():
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_scores_need_not_crowd_near_zero():
+    """Sphere in dimension three, A = I: the score is uniform; with one nonzero entry it is not."""
+    x, y = Sphere(3).sample(20_000, 2, 0).transpose(1, 0, 2)
+    uniform = stats.uniform(-3, 6).cdf
+    assert stats.kstest((x * y).sum(axis=1), uniform).pvalue > 1e-3
+    assert stats.kstest(x[:, 0] * y[:, 0], uniform).pvalue < 1e-10

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -123,3 +125,18 @@ def test_tabulated_activation_and_its_slope():
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("points", [[0, 0, 1], [0, 0, 0, 1], [0, 1, 2, 2]])
+def test_points_that_partly_coincide_hide_an_interaction(points):
+    """The construction of the proof; it needs a point whose partners are not all equal."""
+    points = np.array(points)
+    n = len(points)
+    i = next(i for i in range(n) if len(set(np.delete(points, i))) > 1)
+    (v, w), counts = (part[:2] for part in np.unique(np.delete(points, i), return_counts=True))
+    h = {(points[i], v): 1 / counts[0], (points[i], w): -1 / counts[1]}
+    for order in itertools.permutations(points):
+        for k in range(n):
+            assert sum(h.get((order[k], order[j]), 0.0) for j in range(n) if j != k) == pytest.approx(0)
+    pairs = itertools.permutations(range(n), 2)
+    assert any(h.get((points[j], points[k]), 0.0) != 0 for j, k in pairs)

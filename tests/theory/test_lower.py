@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
+from pairint.model import Sphere, TruncatedGaussian, UniformCube, interaction_matrix
 from pairint.theory import lower as lo
 from pairint.theory.codes import varshamov_gilbert_code
 from pairint.theory.coercivity import product_density, product_moments
@@ -201,6 +202,77 @@ def test_assouad_for_other_noise_by_hand():
     kl = 3.0 * 100 * 2 * energy / 2
     assert bound.kl == pytest.approx(kl)
     assert bound.value == pytest.approx(energy / 4 * max(1 - math.sqrt(kl / 2), math.exp(-kl) / 2))
+
+
+def density_condition(law, matrix):
+    """Return the interval and the bounds of the density of the score from the proof of the proposition."""
+    d = law.d
+    singular = np.linalg.svd(matrix, compute_uv=False)
+    a, radius = singular[0], law.radius
+    if isinstance(law, Sphere) and d == 2:
+        scale = a * radius**2
+        if singular[1] > 1e-9:
+            smaller = singular[1] * radius**2
+            return (smaller / 4, smaller / 2), (1 / (np.pi * scale), 2 / (math.sqrt(3) * np.pi * smaller))
+        return (scale / 4, scale / 2), (1 / (np.pi * scale), 4 / (np.pi * scale))
+    if isinstance(law, Sphere):
+        constant = math.exp(math.lgamma(d / 2) - math.lgamma((d - 1) / 2)) / math.sqrt(np.pi)
+        upper = a * radius**2 / 4
+        chance = stats.beta.sf(1 / 4, 1 / 2, (d - 1) / 2)  # squared coordinate of a unit vector
+        low = chance * constant * 0.75 ** ((d - 3) / 2) / (a * radius**2)
+        return (upper / 2, upper), (low, constant / (upper / 2))
+    if isinstance(law, UniformCube):
+        inner, smallest = math.sqrt(3), (2 * math.sqrt(3)) ** -d
+        largest = smallest
+    else:
+        inner = law.radius
+        shape = (
+            stats.chi2.cdf(law.cutoff**2 * d, d)
+            * (2 * np.pi) ** (d / 2)
+            * (inner / (law.cutoff * d**0.5)) ** d
+        )
+        smallest, largest = math.exp(-(law.cutoff**2) * d / 2) / shape, 1 / shape
+
+    def ball(k):
+        return np.pi ** (k / 2) / math.gamma(k / 2 + 1)
+
+    upper = a * inner**2 / 4
+    chance = smallest * inner**d * ball(d) * stats.beta.sf(1 / 4, 1 / 2, (d + 1) / 2)
+    low = chance * smallest * ball(d - 1) * (math.sqrt(3) * inner / 2) ** (d - 1) / (a * inner)
+    return (upper / 2, upper), (low, largest * ball(d - 1) * radius**d / (upper / 2))
+
+
+@pytest.mark.parametrize(
+    ("law", "d", "rank"),
+    [
+        (law, d, rank)
+        for law in (UniformCube, Sphere, TruncatedGaussian)
+        for d in (1, 2, 3, 4)
+        for rank in (1, 2)
+        if rank <= d and (law is not Sphere or d > 1)  # the sphere in dimension one: two atoms
+    ],
+)
+def test_density_condition_holds_with_the_constants_of_the_proof(law, d, rank):
+    tokens, matrix = law(d), interaction_matrix(d, rank, 5)
+    (low, high), (smallest, largest) = density_condition(tokens, matrix)
+    x, y = tokens.sample(400_000, 2, 1).transpose(1, 0, 2)
+    scores = np.einsum("ni,ij,nj->n", x, matrix, y)
+    counts = np.histogram(scores, np.linspace(low, high, 6))[0]
+    scale = len(scores) * (high - low) / 5
+    assert np.all(counts + 4 * np.sqrt(counts + 1) >= smallest * scale)
+    assert np.all(counts - 4 * np.sqrt(counts + 1) <= largest * scale)
+    assert (
+        smallest > 0
+        and lo.lower_bound(
+            10**4, 3, 1.0, 1.0, 0.5, interval=(low, high), density=(smallest, largest), symmetric=True
+        ).value
+        > 0
+    )
+
+
+def test_a_sphere_in_dimension_one_has_two_scores():
+    x, y = Sphere(1).sample(1000, 2, 0).transpose(1, 0, 2)
+    assert set(np.round((x * y)[:, 0], 12)) == {-1.0, 1.0}
 
 
 def test_sup_bound_limits_the_height():

@@ -37,6 +37,16 @@ def test_optimal_intervals_is_the_floor(n_samples, beta):
     assert (k + 1) ** (2 * beta + 1) > bound * (1 - 1e-9)
 
 
+@given(st.integers(3, 10**12), BETAS, st.integers(1, 3000))
+def test_number_of_intervals_of_the_rate_theorem(n_samples, beta, rank_times_d):
+    """Both steps of the proof: K is between x/2 and x, and rd <= x is the same as rd <= K."""
+    k = rates.optimal_intervals(n_samples, beta)
+    x = (n_samples / math.log(n_samples)) ** (1 / (2 * beta + 1))
+    assert x / 2 <= k <= x * (1 + 1e-9)
+    if abs(x - round(x)) > 1e-9 * x:
+        assert (rank_times_d <= k) == rates.condition_holds(n_samples, beta, rank_times_d)
+
+
 def test_optimal_intervals_by_hand():
     # 10^4 / log 10^4 = 1085.7; its cube root is 10.28
     assert rates.optimal_intervals(10_000, 1) == 10

@@ -232,5 +232,6 @@ def tokens_figure(
         xlabel="tokens $N$",
         ylabel="squared error in $L^2(\\rho)$",
     )
-    axis.legend()
+    axis.set_ylim(top=300 * axis.get_ylim()[1])  # room for the legend
+    axis.legend(ncols=2, fontsize=8.5, loc="upper left")
     return figure
