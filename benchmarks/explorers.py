@@ -1,6 +1,7 @@
 """How soon an interactive figure answers, and what it weighs.
 
     python benchmarks/explorers.py [--moves 60] [--slow-down 1] [--executable chromium]
+                                   [--output benchmarks/results/explorers.json] [--check]
 
 Each figure is opened from disk in a headless Chromium; its sliders are moved at random, one input event at a
 time, as a hand does. Columns, in milliseconds, median and 95 % quantile over the moves:
@@ -12,21 +13,31 @@ time, as a hand does. Columns, in milliseconds, median and 95 % quantile over th
 Target: shown at most 50 ms at the 95 % quantile. ``--slow-down 4`` imitates a phone by slowing the browser's
 processor. The weight is that of the figure in a page, script, data and printed picture together, as a server
 compresses it (gzip). Target: 60 kB.
+
+The numbers are written to a JSON file, with the machine, its load when the run began, and whether each target
+is met. With ``--check`` the exit status is 1 if one is missed. Times are those of the machine: run it where
+nothing else runs.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
+import json
+import os
+import platform
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import sync_playwright
 
 import pairint.explorers
+
+OUTPUT = Path(__file__).resolve().parent / "results" / "explorers.json"
+TARGETS = {"shown_ms_q95": 50.0, "kB_gzip": 60.0}
 
 MOVE = """async ([selector, count, seed]) => {
     const root = document.querySelector(selector).shadowRoot;
@@ -63,7 +74,27 @@ def measure(page: Any, selector: str, n_moves: int) -> dict[str, np.ndarray]:
     return {key: np.array([t[key] for t in times]) for key in ("work", "shown")}
 
 
-def main() -> None:
+def missed(figures: dict[str, dict[str, float]]) -> list[str]:
+    """Say which targets are missed, and by which figure."""
+    return [
+        f"{name}: {key} is {row[key]:g}, target {target:g}"
+        for name, row in figures.items()
+        for key, target in TARGETS.items()
+        if not row[key] <= target
+    ]
+
+
+def processor() -> str:
+    """Return the name of the processor, as Linux gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -72,7 +103,13 @@ def main() -> None:
         "--slow-down", type=float, default=1.0, help="factor by which the processor is slowed"
     )
     parser.add_argument("--executable", default=shutil.which("chromium") or shutil.which("google-chrome"))
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="JSON file to write")
+    parser.add_argument("--check", action="store_true", help="exit with status 1 if a target is missed")
     arguments = parser.parse_args()
+    from playwright.sync_api import sync_playwright
+
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    figures: dict[str, dict[str, float]] = {}
     print(f"{'figure':>11} {'work':>13} {'shown':>13} {'kB gzip':>8} {'kB':>6}")
     flags = ["--headless", "--no-sandbox", "--disable-gpu"]
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
@@ -88,13 +125,38 @@ def main() -> None:
                 session.send("Emulation.setCPUThrottlingRate", {"rate": arguments.slow_down})
             times = measure(page, f"#pairint-{figure.name}", arguments.moves)
             page.close()
-            columns = [f"{np.median(t):6.1f} {np.quantile(t, 0.95):6.1f}" for t in times.values()]
             weights = len(gzip.compress(text.encode())) / 1000, len(text.encode()) / 1000
+            row = {
+                f"{key}_ms_{name}": round(float(np.quantile(t, q)), 2)
+                for key, t in times.items()
+                for name, q in (("median", 0.5), ("q95", 0.95))
+            }
+            figures[figure.name] = row | {"kB_gzip": weights[0], "kB": weights[1]}
+            columns = [f"{np.median(t):6.1f} {np.quantile(t, 0.95):6.1f}" for t in times.values()]
             print(
                 f"{figure.name:>11} {columns[0]} {columns[1]} {weights[0]:8.1f} {weights[1]:6.0f}", flush=True
             )
+        version = chromium.version
         chromium.close()
+    failures = missed(figures)
+    record = {
+        "targets": TARGETS,
+        "met": not failures,
+        "figures": figures,
+        "moves": arguments.moves,
+        "slow_down": arguments.slow_down,
+        "browser": version,
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "load_at_start": load,
+    }
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(f"written to {arguments.output}")
+    for failure in failures:
+        print(f"missed: {failure}")
+    return int(arguments.check and bool(failures))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -15,11 +15,11 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import http.client
 import io
 import os
 import sys
 import tarfile
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +93,7 @@ def download(archive: Archive, timeout: float = 60.0) -> bytes:
     Raises
     ------
     Unreachable
-        If the registry does not answer.
+        If the registry does not answer, or not to the end, or if its address is not one.
     ValueError
         If the bytes are not those pinned here.
     """
@@ -101,7 +101,8 @@ def download(archive: Archive, timeout: float = 60.0) -> bytes:
     try:
         with urllib.request.urlopen(address, timeout=timeout) as answer:
             content = answer.read()
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        # No answer, an answer cut short, or an address that is none.
         raise Unreachable(f"{address}: {error}") from error
     found = base64.b64encode(hashlib.sha512(content).digest()).decode()
     if found != archive.sha512:

@@ -1,4 +1,4 @@
-// AIM explorer: state evolution as pairint.aim.state_evolution; kappa of hardmax from a Chebyshev series.
+// AIM explorer: state evolution as pairint.aim.state_evolution; kappa of hardmax from Chebyshev series.
 import { fill, linspace, logspace } from "./plotkit.js";
 import { noisySpectrum } from "./spectrum.js";
 
@@ -23,18 +23,19 @@ function increasingRoot(f, target, low, high) {
 
 export function compute(p, data) {
   const hardmax = p.channel === "hardmax";
-  const tokens = hardmax ? 2 : p.tokens;
+  const tokens = hardmax ? Math.min(p.tokens, data.most_tokens) : p.tokens;
   const constant = { softmax: tokens * (tokens + 1) - 2, linear: tokens * (tokens + 1) }[p.channel];
   const kappa = (tau) => {
     if (!hardmax) return constant;
     const u = 1 / Math.sqrt(1 + tau);
-    return u * chebyshev(data.hardmax, u);
+    return u * chebyshev(data.hardmax[tokens], u);
   };
   const { rho, alpha } = p;
   const samplesAt = (spectrum) => spectrum.dimension / kappa((1 + rho - spectrum.mmse) / spectrum.mmse);
   const count = rho < 1 ? 2 * rho - rho * rho : 1;
   const exact = hardmax ? Infinity : count / constant;
-  const weak = rho / kappa(0);
+  const threshold = 1 / kappa(0);
+  const narrow = rho <= data.narrow;
   const series = {};
 
   const noises = logspace(...data.noise).reverse();
@@ -42,7 +43,7 @@ export function compute(p, data) {
   const curve = { x: spectra.map(samplesAt), y: spectra.map((s) => s.mmse) };
   series["error.curve"] = curve;
   if (Number.isFinite(exact)) series["error.exact"] = { at: exact };
-  if (rho <= data.narrow) series["error.weak"] = { at: weak };
+  if (narrow) series["error.weak"] = { at: rho * threshold };
 
   // The equivalent noise at the chosen alpha: alpha falls with it, so bisect in its logarithm.
   let noise = 0;
@@ -65,7 +66,8 @@ export function compute(p, data) {
   const [left, right] = [(1 - a) ** 2 / a, (1 + a) ** 2 / a];
   const clean = angles.slice(3, -1).map((t) => left + ((right - left) * (1 - Math.cos(t))) / 2);
   const wishart = (v) => (a * Math.sqrt(Math.max((v - left) * (right - v), 0))) / (2 * Math.PI * v);
-  series["spectrum.clean"] = { x: clean, y: clean.map(wishart) };
+  const start = Math.abs(a - 1) < data.square ? [] : [left];
+  series["spectrum.clean"] = { x: [...start, ...clean, right], y: [...start.map(() => 0), ...clean.map(wishart), 0] };
   if (spectrum) {
     const noisy = { x: [], y: [] };
     spectrum.bulks.forEach(([low, high], i) => {
@@ -89,9 +91,10 @@ export function compute(p, data) {
       noise,
       exact: Number.isFinite(exact) ? exact : "–",
       recovery: Number.isFinite(exact) ? fill(data.words.recovery, { exact }) : data.words.never,
-      weak,
+      narrow: narrow ? fill(data.words.narrow, { threshold, weak: rho * threshold }) : "",
       bulks: data.words.bulks[bulks],
-      note: hardmax && p.tokens > 2 ? data.words.two : "",
+      note: (tokens < p.tokens ? data.words.most : "") +
+        (hardmax && tokens > 2 ? fill(data.words.about, { percent: data.percent[tokens] }) : ""),
     },
   };
 }

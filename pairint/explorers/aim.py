@@ -12,6 +12,7 @@ import numpy as np
 
 from pairint.aim.amp import amp
 from pairint.aim.channels import HardmaxChannel
+from pairint.aim.hardmax import MAX_TOKENS, hardmax_information
 from pairint.aim.spectrum import NoisySpectrum, wishart_density
 from pairint.aim.state_evolution import (
     alpha_of_noise,
@@ -28,15 +29,22 @@ __all__ = ["AIMExplorer"]
 _NOISE = (1e-6, 1e4, 91)
 _GRID = 61
 _NARROW = 0.3
+#: For a width ratio near 1 the density of the matrix rises without bound, or almost, at its lower edge: it is
+#: drawn from a little to the right.
+_SQUARE = 0.2
 _ALPHAS = (0.005, 20.0)
 _D = 60
+#: Numbers of samples for which message passing takes seconds: at most, and for hardmax of T tokens.
 _MOST_SAMPLES = 20_000
+_MOST_HARDMAX = {2: 20_000, 3: 8000, 4: 4000, 5: 1500}
 _REPLICATES = 3
 _WORDS = {
     "recovery": "The error vanishes from α = {exact} on",
     "never": "The error never vanishes",
     "bulks": ["no noise is left", "its spectrum is one bulk", "its spectrum splits into two bulks"],
-    "two": " (hardmax is shown for two tokens)",
+    "most": ", the most for which hardmax is analysed",
+    "about": " (interpolated: the information of a label is known to an estimated {percent} %)",
+    "narrow": "; in the limit ρ → 0 a layer is seen at all from n/(dr) = {threshold} on (α = {weak})",
 }
 
 
@@ -52,8 +60,7 @@ class AIMExplorer(Explorer):
     summary = (
         "Labels: {channel_name}; T = {tokens}{note}; width ratio ρ = {rho}. With α = {alpha} (n = α d² "
         "samples) the Bayes-optimal error is {mmse}, 1 being ignorance. The data are worth one copy of the "
-        "matrix with noise variance Δ = {noise}: {bulks}. {recovery}; a very narrow layer is seen at all "
-        "from α = {weak} on."
+        "matrix with noise variance Δ = {noise}: {bulks}. {recovery}{narrow}."
     )
     simulation = Simulation(
         "Run AMP",
@@ -119,13 +126,16 @@ class AIMExplorer(Explorer):
             "noise": _NOISE,
             "grid": _GRID,
             "narrow": _NARROW,
-            "hardmax": _hardmax_series(),
+            "square": _SQUARE,
+            "hardmax": {str(n): _hardmax_series(n) for n in range(2, MAX_TOKENS + 1)},
+            "percent": {str(n): _hardmax_percent(n) for n in range(3, MAX_TOKENS + 1)},
+            "most_tokens": MAX_TOKENS,
             "words": _WORDS,
         }
 
     def compute(self, values: Mapping[str, Any]) -> Numbers:
         channel, rho, alpha = values["channel"], values["rho"], values["alpha"]
-        n_tokens = 2 if channel == "hardmax" else values["tokens"]
+        n_tokens = _tokens(values)
         deltas = np.geomspace(*_NOISE)[::-1]
         series: Series = {
             "error.curve": {
@@ -134,7 +144,8 @@ class AIMExplorer(Explorer):
             }
         }
         exact = exact_recovery_threshold(rho, channel, n_tokens)
-        weak = rho * weak_recovery_threshold(channel, n_tokens)
+        threshold = weak_recovery_threshold(channel, n_tokens)
+        weak = rho * threshold
         if math.isfinite(exact):
             series["error.exact"] = {"at": exact}
         if rho <= _NARROW:
@@ -147,7 +158,12 @@ class AIMExplorer(Explorer):
         angles = np.linspace(0, math.pi, _GRID)
         left, right = (1 - a) ** 2 / a, (1 + a) ** 2 / a
         clean = left + (right - left) * (1 - np.cos(angles[3:-1])) / 2
-        series["spectrum.clean"] = {"x": clean, "y": wishart_density(clean, rho)}
+        density = wishart_density(clean, rho)
+        starts = abs(a - 1) >= _SQUARE
+        series["spectrum.clean"] = {
+            "x": [*[left] * starts, *clean, right],
+            "y": [*[0.0] * starts, *density, 0.0],
+        }
         noise, n_bulks = 0.0, 0
         if mmse > 0:
             noise = 1 / float(solution.q_hat)
@@ -162,7 +178,12 @@ class AIMExplorer(Explorer):
             series["spectrum.noisy"] = noisy
             ends = [spectrum.edges[0][0], spectrum.edges[-1][1]]
             series["denoiser.identity"] = {"x": ends, "y": ends}
-        limited = channel == "hardmax" and values["tokens"] > 2
+        note = ""
+        if channel == "hardmax" and n_tokens > 2:
+            note = fill(_WORDS["about"], {"percent": _hardmax_percent(n_tokens)})
+        narrow = fill(_WORDS["narrow"], {"threshold": threshold, "weak": weak}) if rho <= _NARROW else ""
+        if n_tokens < values["tokens"]:
+            note = _WORDS["most"] + note
         facts = {
             "tokens": n_tokens,
             "mmse": mmse,
@@ -171,21 +192,20 @@ class AIMExplorer(Explorer):
             "recovery": fill(_WORDS["recovery"], {"exact": exact})
             if math.isfinite(exact)
             else _WORDS["never"],
-            "weak": weak,
+            "narrow": narrow,
             "bulks": _WORDS["bulks"][n_bulks],
-            "note": _WORDS["two"] if limited else "",
+            "note": note,
         }
         return Numbers(series, facts)
 
     def simulate(
         self, values: Mapping[str, Any], rng: np.random.Generator, report: Callable[[float], None]
     ) -> Iterator[Series]:
-        n_tokens = 2 if values["channel"] == "hardmax" else values["tokens"]
+        n_tokens = _tokens(values)
         n_samples = max(1, round(values["alpha"] * _D**2))
-        if n_samples > _MOST_SAMPLES:
-            raise ValueError(
-                f"choose α at most {_MOST_SAMPLES / _D**2:.2g} to simulate, got {values['alpha']}"
-            )
+        most = _MOST_HARDMAX[n_tokens] if values["channel"] == "hardmax" else _MOST_SAMPLES
+        if n_samples > most:
+            raise ValueError(f"choose α at most {most / _D**2:.2g} to simulate, got {values['alpha']:.3g}")
         for replicate in range(_REPLICATES):
             report(replicate / _REPLICATES)
             teacher = AIMTeacher(_D, values["rho"], n_tokens, values["channel"], rng)
@@ -196,9 +216,24 @@ class AIMExplorer(Explorer):
             yield {"error.simulated": {"x": [n_samples / _D**2], "y": [teacher.error(result.S)]}}
 
 
+def _tokens(values: Mapping[str, Any]) -> int:
+    """Return T, or the largest one for which the labels are analysed."""
+    return min(values["tokens"], MAX_TOKENS) if values["channel"] == "hardmax" else values["tokens"]
+
+
+def _hardmax_percent(n_tokens: int) -> float:
+    """Return the estimated relative error of kappa where it is largest, in percent, rounded up."""
+    u = np.linspace(0, 1, 101)
+    information = hardmax_information(n_tokens)
+    return math.ceil(1000 * float(np.max(information.error / information.polynomial(u)))) / 10
+
+
 @functools.cache
-def _hardmax_series() -> list[float]:
-    """Chebyshev coefficients of kappa(tau)/u in u = 1/sqrt(1 + tau), for two tokens."""
+def _hardmax_series(n_tokens: int) -> list[float]:
+    """Chebyshev coefficients of kappa(tau)/u in u = 1/sqrt(1 + tau) on [0, 1]."""
+    if n_tokens > 2:  # a cubic
+        polynomial = hardmax_information(n_tokens).polynomial
+        return polynomial.convert(kind=np.polynomial.Chebyshev, domain=(0, 1)).coef.tolist()
     kappa = HardmaxChannel().kappa
     nodes = 0.5 * (1 + np.cos(math.pi * (np.arange(28) + 0.5) / 28))
     fit = np.polynomial.Chebyshev.fit(nodes, kappa(1 / nodes**2 - 1) / nodes, 27, domain=(0, 1))

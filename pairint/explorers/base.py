@@ -92,7 +92,11 @@ class Explorer(ABC):
             if key not in known:
                 raise TypeError(f"{type(self).__name__} has no parameter {key!r}; it has {', '.join(known)}")
         checked = {key: known[key].check(value) for key, value in values.items()}
-        self._values = {p.key: p.value for p in self.parameters} | checked
+        self._values = {p.key: p.value for p in self.parameters} | self._preset(checked) | checked
+        for p in self.parameters:  # a choice that sets other values does not hold at others
+            preset = p.presets.get(self._values[p.key], {}) if p.presets else {}
+            if any(self._values[key] != value for key, value in preset.items()):
+                self._values[p.key] = p.choices[0]
         self._widget: Any = None
 
     # What each figure provides
@@ -123,7 +127,12 @@ class Explorer(ABC):
 
     def numbers(self, **changes: Any) -> Numbers:
         """Return series and facts at the current values, with ``changes``."""
-        return self._numbers(type(self)(**(self.values | changes))._values)
+        return self._numbers(type(self)(**(self.values | self._preset(changes) | changes))._values)
+
+    def _preset(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values that choosing these sets besides."""
+        presets = [p.presets.get(chosen.get(p.key), {}) for p in self.parameters if p.presets]
+        return {key: value for preset in presets for key, value in preset.items()}
 
     def _numbers(self, values: Mapping[str, Any]) -> Numbers:
         values = dict(values)
@@ -154,10 +163,9 @@ class Explorer(ABC):
             "class_name": type(self).__name__,
             "title": self.title,
             "summary": self.summary,
-            "parameters": [_compact(asdict(p)) for p in self.parameters],
+            "parameters": [_compact(asdict(p) | {"value": self._values[p.key]}) for p in self.parameters],
             "panels": [asdict(p) for p in self.panels],
             "simulation": asdict(self.simulation) if self.simulation else None,
-            "defaults": {p.key: p.value for p in self.parameters},
             "values": dict(self._values),
             "data": self.data(),
         }

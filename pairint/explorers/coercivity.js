@@ -31,7 +31,8 @@ export function compute(p, data) {
   series["function.curve"] = { x: grid, y: grid.map(psi) };
   const scores = law.scores.slice(0, tokens - 1);
   const values = scores.map(psi);
-  const mean = values.reduce((a, b) => a + b, 0) / values.length;
+  const average = values.reduce((a, b) => a + b, 0) / values.length;
+  const mean = Math.abs(average) < 1e-8 ? 0 : average;
   series["function.partners"] = { x: scores, y: values };
   series["function.mean"] = { at: mean };
   return {

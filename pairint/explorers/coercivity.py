@@ -80,7 +80,7 @@ class CoercivityExplorer(Explorer):
             "law", "tokens", "cube", scale="choice", choices=tuple(_NAMES), names=tuple(_NAMES.values())
         ),
         Parameter("tokens", "number of tokens N", 16, 2, _MOST_TOKENS, scale="log", integer=True),
-        Parameter("function", "function (1: least visible)", 3, 1, _CELLS + _DEGREE, 1, integer=True),
+        Parameter("function", "function (1: least visible)", 9, 1, _CELLS + _DEGREE, 1, integer=True),
     )
     panels = (
         Panel(
@@ -164,6 +164,7 @@ class CoercivityExplorer(Explorer):
         grid = np.linspace(law.space.lower, law.space.upper, _GRID)
         scores = law.scores[: n_tokens - 1]
         mean = float(psi(scores).mean())
+        mean = 0.0 if abs(mean) < 1e-8 else mean  # what is zero but for rounding is zero
         series["function.density"] = law.density
         series["function.curve"] = {"x": grid, "y": psi(grid)}
         series["function.partners"] = {"x": scores, "y": psi(scores)}

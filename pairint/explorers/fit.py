@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from pairint.estimation.error import interaction_error
-from pairint.estimation.regressor import InteractionRegressor
+from pairint.estimation.regressor import OracleRegressor
 from pairint.explorers import fits
 from pairint.explorers.base import Explorer, Numbers, Series, Simulation
 from pairint.explorers.panels import Axis, Panel, Parameter, area, line, points, rule
+from pairint.model.attention import AttentionModel
 from pairint.theory.coercivity import product_density
 
 __all__ = ["FitExplorer"]
@@ -20,6 +20,8 @@ __all__ = ["FitExplorer"]
 _BOUND = 3.0
 _GRID = 301
 _REPLICATES = 3
+_CHOSEN = "chosen"
+_COUNTS = {"5": "five", "6": "six"}
 _WORDS = {
     "under": "fewer cells than that smooth the truth away",
     "right": "this is it",
@@ -35,7 +37,10 @@ class FitExplorer(Explorer):
     """One fit of the interaction regressor, with the number of cells in the reader's hand.
 
     The fits are stored (:mod:`pairint.explorers.fits`): two tokens, a matrix of rank one, a truth that is
-    rough at every scale. The matrix is fitted once, then the spline for each number of cells.
+    rough at every scale. The interaction regressor fits the matrix and chooses a number of cells; given that
+    matrix, least squares give the spline for each number of cells, the chosen one (``cells="chosen"``) among
+    them. The controls stop at the settings that were fitted: a fitted curve is not a smooth function of the
+    setting, and nothing is interpolated.
     """
 
     name = "fit"
@@ -43,15 +48,16 @@ class FitExplorer(Explorer):
     summary = (
         "M = {samples} samples of two tokens, d = {d}, noise σ = {noise}, a truth of smoothness β = {beta}. "
         "With K = {cells} cells the squared error is {error} ({oracle} with the matrix known). The best of "
-        "the five fits has K = {best}: {verdict}. From the data the estimator chooses K = {chosen}."
+        "these {count} fits has K = {best}: {verdict}. From the data the estimator chooses K = {chosen}. The "
+        "controls stop where a fit was made: nothing between two stops is interpolated."
     )
     simulation = Simulation(
         "Simulate",
-        "Draw new data at these parameters, fit them with this K, and add the errors",
+        "Draw new data at these parameters, fit matrix and spline to them with this K, and add the errors",
         free=("cells",),
     )
     parameters = (
-        Parameter("cells", "cells of the spline K", 12, scale="list", choices=fits.CELLS),
+        Parameter("cells", "cells of the spline K", 12, scale="list", choices=(*fits.CELLS, _CHOSEN)),
         _slider("samples", "samples M", 500),
         _slider("noise", "noise σ", 0.8),
         _slider("beta", "smoothness β", 1.0),
@@ -74,7 +80,7 @@ class FitExplorer(Explorer):
         Panel(
             "error",
             "Error against number of cells",
-            Axis("number of cells K", "log", (2.5, 60)),
+            Axis("number of cells K", "log"),
             Axis("squared L²(ρ) error", "log"),
             (
                 line("fitted", "matrix fitted too", "blue", width=2.6),
@@ -116,32 +122,36 @@ class FitExplorer(Explorer):
             "outputs": outputs,
             "density": _density(),
             "words": _WORDS,
+            "counts": _COUNTS,
         }
 
     def compute(self, values: Mapping[str, Any]) -> Numbers:
         fit = fits.load_fits()[tuple(values[key] for key in fits.AXES)]
-        cell = fits.CELLS.index(values["cells"])
+        cells = fit.chosen if values["cells"] == _CHOSEN else values["cells"]
+        cell = fit.cells.index(cells)
         truth = fits.model_of(values["beta"], int(values["d"])).activation
         u = np.linspace(-_BOUND, _BOUND, _GRID)
         inside = np.linspace(fit.lower, fit.upper, _GRID)
         scores, noise = fits.first_outputs(int(values["d"]))
-        knots = np.linspace(fit.lower, fit.upper, values["cells"] + 1)
+        knots = np.linspace(fit.lower, fit.upper, cells + 1)
         best = int(np.argmin(fit.errors))
         series: Series = {
             "fit.truth": {"x": u, "y": truth(u)},
             "fit.fitted": {"x": inside, "y": fit.spline(cell)(inside)},
             "fit.outputs": {"x": scores, "y": truth(scores) + values["noise"] * noise},
-            "error.fitted": {"x": fits.CELLS, "y": fit.errors},
-            "error.oracle": {"x": fits.CELLS, "y": fit.oracle_errors},
-            "error.here": {"x": [values["cells"]], "y": [fit.errors[cell]]},
+            "error.fitted": {"x": fit.cells, "y": fit.errors},
+            "error.oracle": {"x": fit.cells, "y": fit.oracle_errors},
+            "error.here": {"x": [cells], "y": [fit.errors[cell]]},
             "error.chosen": {"at": fit.chosen},
             "scores.density": _density(),
             "scores.knots": {"x": knots, "y": 0 * knots},
         }
         facts = {
+            "cells": cells,
+            "count": _COUNTS[str(len(fit.cells))],
             "error": fit.errors[cell],
             "oracle": fit.oracle_errors[cell],
-            "best": fits.CELLS[best],
+            "best": fit.cells[best],
             "chosen": fit.chosen,
             "ratio": fit.errors[cell] / fit.errors[best],
             "verdict": _WORDS["under" if cell < best else "over" if cell > best else "right"],
@@ -156,12 +166,16 @@ class FitExplorer(Explorer):
             report(replicate / _REPLICATES)
             X, Y = model.sample(int(values["samples"]), 2, rng)
             Y = Y + values["noise"] * rng.standard_normal(Y.shape)
-            fit = InteractionRegressor(1, fits.DEGREE, values["cells"], random_state=rng)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # the point shows where a fit with too little data ended
-                fit.fit(X, Y)
-            error = interaction_error(fit, model, n_pairs=50_000, rng=rng).value
-            yield {"error.simulated": {"x": [values["cells"]], "y": [error]}}
+            cells, error = self._new_fit(X, Y, model, values["cells"], rng)
+            yield {"error.simulated": {"x": [cells], "y": [error]}}
+
+    @staticmethod
+    def _new_fit(X: Any, Y: Any, model: AttentionModel, cells: Any, rng: Any) -> tuple[int, float]:
+        """Return K and the error of a fit made as the stored ones are."""
+        matrix, chosen = fits.fit_matrix(X, Y, model, rng)
+        cells = chosen if cells == _CHOSEN else cells
+        fit = OracleRegressor(matrix, fits.DEGREE, cells).fit(X, Y)
+        return cells, float(interaction_error(fit, model, n_pairs=50_000, rng=rng).value)
 
 
 def _terms(beta: float) -> list[list[float]]:

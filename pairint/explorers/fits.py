@@ -5,6 +5,10 @@
 recomputes the file (several minutes on one core). Every cell has its own truth, dimension, noise and number
 of samples; data are shared as far as possible: a larger M adds samples, another noise level scales the same
 noise. With two tokens each output is one value of the activation plus noise, so that the data can be drawn.
+
+The interaction regressor fits the matrix and chooses K. Given that matrix, a spline is fitted for each K of
+`CELLS` and for the chosen one. Nothing in between is stored: a fitted curve is not a smooth function of the
+setting, so that a curve interpolated between two fits would be the fit of no data.
 """
 
 from __future__ import annotations
@@ -38,6 +42,7 @@ __all__ = [
     "Fit",
     "compute_fit",
     "first_outputs",
+    "fit_matrix",
     "load_fits",
     "model_of",
 ]
@@ -66,10 +71,10 @@ class Fit:
     lower, upper : float
         Interval of the splines.
     coefficients : list of ndarray
-        For each K of `CELLS`, with the fitted matrix.
+        For each K of `cells`, with the fitted matrix.
     errors, oracle_errors : tuple of float
-        Squared L2(rho) error for each K, with the fitted matrix and with the true one (Monte Carlo on
-        50,000 pairs, about 1 %).
+        Squared L2(rho) error for each K of `cells`, with the fitted matrix and with the true one (Monte
+        Carlo on 50,000 pairs, about 1 %).
     chosen : int
         K chosen from the data.
     """
@@ -81,9 +86,18 @@ class Fit:
     oracle_errors: tuple[float, ...]
     chosen: int
 
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """The numbers of cells fitted: those of `CELLS` and the chosen one, in increasing order."""
+        return _with_chosen(self.chosen)
+
     def spline(self, index: int) -> Spline:
         """Return the fitted activation with the number of cells of this index."""
-        return SplineSpace(self.lower, self.upper, CELLS[index], DEGREE).spline(self.coefficients[index])
+        return SplineSpace(self.lower, self.upper, self.cells[index], DEGREE).spline(self.coefficients[index])
+
+
+def _with_chosen(chosen: int) -> tuple[int, ...]:
+    return tuple(sorted({*CELLS, chosen}))
 
 
 def model_of(beta: float, d: int) -> AttentionModel:
@@ -115,13 +129,9 @@ def compute_fit(beta: float, d: int, noise: float, samples: int) -> Fit:
     tokens, standard = _draws(d)
     X = tokens[:samples]
     Y = model.forward(X) + noise * standard[:samples]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # with few samples a fit may stop early: that is what is shown
-        auto = InteractionRegressor(1, DEGREE, random_state=1).fit(X, Y)
-    # Only g is identified: the sign of the matrix is the truth's, so that the activations can be compared.
-    matrix = auto.matrix_ * np.sign(np.sum(auto.matrix_ * model.matrix))
+    matrix, chosen = fit_matrix(X, Y, model, 1)
     errors, oracle_errors, fits = [], [], []
-    for k in CELLS:
+    for k in _with_chosen(chosen):
         fits.append(OracleRegressor(matrix, DEGREE, k).fit(X, Y))
         known = OracleRegressor(model.matrix, DEGREE, k).fit(X, Y)
         rng = [3, k]  # the same pairs for both
@@ -130,7 +140,18 @@ def compute_fit(beta: float, d: int, noise: float, samples: int) -> Fit:
             column.append(float(interaction_error(fit, model, n_pairs=50_000, rng=pairs).value))
     space = fits[0].activation_.space
     coefficients = [np.asarray(fit.activation_.coefficients) for fit in fits]
-    return Fit(space.lower, space.upper, coefficients, tuple(errors), tuple(oracle_errors), auto.n_intervals_)
+    return Fit(space.lower, space.upper, coefficients, tuple(errors), tuple(oracle_errors), chosen)
+
+
+def fit_matrix(X: Any, Y: Any, model: AttentionModel, random_state: Any) -> tuple[NDArray[np.float64], int]:
+    """Return the matrix and the number of cells of the interaction regressor, which chooses the latter.
+
+    Only g is identified: the matrix gets the sign of the truth's, so that the activations can be compared.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # with few samples a fit may stop early: that is what is shown
+        auto = InteractionRegressor(1, DEGREE, random_state=random_state).fit(X, Y)
+    return auto.matrix_ * np.sign(np.sum(auto.matrix_ * model.matrix)), auto.n_intervals_
 
 
 def _encode(fit: Fit) -> dict[str, Any]:
@@ -150,7 +171,8 @@ def _encode(fit: Fit) -> dict[str, Any]:
 def _decode(record: dict[str, Any]) -> Fit:
     digits = np.array([DIGITS.index(c) for c in record["steps"]])
     values = (64 * digits[::2] + digits[1::2] - STEPS) * record["unit"]
-    coefficients = np.split(values, np.cumsum([k + DEGREE for k in CELLS])[:-1])
+    cells = _with_chosen(record["chosen"])
+    coefficients = np.split(values, np.cumsum([k + DEGREE for k in cells])[:-1])
     lower, upper = record["range"]
     return Fit(lower, upper, coefficients, tuple(record["errors"]), tuple(record["oracle"]), record["chosen"])
 

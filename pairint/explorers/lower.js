@@ -92,7 +92,7 @@ export function compute(p, data) {
   const bounds = samples.map((m) => best(m).value);
   const last = samples.length - 1;
   series["samples.bound"] = { x: samples, y: bounds };
-  series["samples.slope"] = { x: samples, y: samples.map((m) => bounds[last] * (m / samples[last]) ** -exponent) };
+  series["samples.slope"] = { x: samples, y: samples.map((m) => data.shift * bounds[last] * (m / samples[last]) ** -exponent) };
   const q = { ...p, d: 1, rank: 1 };
   series["samples.budget"] = {
     x: samples,

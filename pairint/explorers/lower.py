@@ -29,6 +29,8 @@ _SAMPLES = (1e2, 1e8, 61)
 _COUNTS = np.unique(np.round(np.geomspace(1, 1e7, 100))).astype(int)
 _FEWEST_SHOWN = 100
 _MOST_BUMPS = 64
+#: The line of the theorem's slope is drawn this far above the bound.
+_SHIFT = 4.0
 _WORD = (np.random.default_rng(3).random(_MOST_BUMPS) < 0.5).astype(int)
 _MOST_TOKENS = 64
 #: Outputs drawn from each of the two hypotheses: as many as the fewest samples to choose.
@@ -136,7 +138,7 @@ class LowerBoundExplorer(Explorer):
             (
                 line("budget", "error budget, matrix known (heuristic)", "vermillion"),
                 line("bound", "lower bound (proved)", "blue", width=2.6),
-                line("slope", "slope −{exponent}", "muted", "dash", 1.4),
+                line("slope", "slope −{exponent}, height arbitrary", "muted", "dash", 1.6),
                 points("here", "M = {samples}", "blue", "circle", 5.0),
             ),
             height=260,
@@ -158,6 +160,7 @@ class LowerBoundExplorer(Explorer):
             "samples": _SAMPLES,
             "counts": _COUNTS.tolist(),
             "fewest": _FEWEST_SHOWN,
+            "shift": _SHIFT,
             "word": _WORD.tolist(),
             "draws": {"outputs": _OUTPUTS, "partners": _MOST_TOKENS - 1, "seed": _SEED},
             "noise": _noise().tolist(),
@@ -211,7 +214,7 @@ class LowerBoundExplorer(Explorer):
             t = rates.error_terms(round(m), rates.best_intervals(round(m), *rest), *rest)
             budget.append(t.bias + t.variance)
         series["samples.bound"] = {"x": grid, "y": bound}
-        series["samples.slope"] = {"x": grid, "y": bound[-1] * (grid / grid[-1]) ** -exponent}
+        series["samples.slope"] = {"x": grid, "y": _SHIFT * bound[-1] * (grid / grid[-1]) ** -exponent}
         series["samples.budget"] = {"x": grid, "y": budget}
         series["samples.here"] = {"x": [n_samples], "y": [by_count[best]]}
 

@@ -24,7 +24,9 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DASHES = {"solid": "-", "dash": (0, (5, 3)), "dot": (0, (1.2, 2.2)), "dashdot": (0, (5, 2, 1.2, 2))}
 _SYMBOLS = {"circle": "o", "square": "s", "diamond": "D", "triangle": "^", "cross": "x"}
 _ROLES = {name: COLORS[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky")}
-_ROLES |= {"ink": INK, "muted": "#57606a"}
+#: The palette's orange has too little contrast on white for a line; the rim is the outline of an area.
+_ROLES |= {"ink": INK, "muted": "#57606a", "orange": "#B37600"}
+_RIM = "#2B83B8"
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Parameter:
     step : float
         Step of a linear slider; a logarithmic one gives three significant digits.
     scale : {"linear", "log", "list", "choice"}
-        ``"list"``: a slider over the numbers ``choices``; ``"choice"``: a drop-down list.
+        ``"list"``: a slider over ``choices``, numbers but for some words; ``"choice"``: a drop-down list.
     integer : bool
     choices, names : sequence
         Values and, for ``"choice"``, what the reader sees for each.
@@ -52,7 +54,8 @@ class Parameter:
         Key of another parameter that this one cannot exceed.
     unit : str
     presets : mapping
-        Values of other parameters that choosing one of the ``choices`` also sets.
+        Values of other parameters that choosing one of the ``choices`` also sets. The choice falls back to
+        the first one when they take other values.
     """
 
     key: str
@@ -266,6 +269,7 @@ def _draw_mark(axes: Any, mark: Mark, data: Mapping[str, Any], label: str) -> No
         axes.plot(x, y, color=color, linestyle=_DASHES[mark.dash], linewidth=mark.width, label=label)
     elif mark.kind == "area":
         axes.fill_between(x, data.get("low", 0.0), y, color=color, alpha=mark.opacity, label=label, lw=0)
+        axes.plot(x, y, color=_RIM, linewidth=1.0, label="_")
     else:
         style = {"marker": _SYMBOLS[mark.symbol], "color": color, "alpha": mark.opacity, "linestyle": ""}
         if "low" in data:

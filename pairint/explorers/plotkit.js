@@ -42,15 +42,16 @@ export const logspace = (a, b, n) => linspace(Math.log10(a), Math.log10(b), n).m
 
 // ----------------------------------------------------------------------------------------------- colours
 
-// Okabe and Ito's palette by role; on a dark ground each role takes the member that stands out there.
+// Okabe and Ito's palette by role; on a dark ground each role takes the member that stands out there. Their
+// orange is darkened on white, where it has too little contrast for a line; "rim" is the outline of an area.
 const PALETTES = {
   light: {
     ground: "#ffffff", ink: "#1b1f24", muted: "#57606a", grid: "#e3e6ea", frame: "#8b949e",
-    blue: "#0072B2", vermillion: "#D55E00", green: "#009E73", purple: "#CC79A7", orange: "#E69F00", sky: "#56B4E9",
+    blue: "#0072B2", vermillion: "#D55E00", green: "#009E73", purple: "#CC79A7", orange: "#B37600", sky: "#56B4E9", rim: "#2B83B8",
   },
   dark: {
     ground: "#171b22", ink: "#e8eaed", muted: "#a8b1bd", grid: "#2c333d", frame: "#6e7884",
-    blue: "#56B4E9", vermillion: "#E69F00", green: "#00B386", purple: "#CC79A7", orange: "#F0E442", sky: "#0072B2",
+    blue: "#56B4E9", vermillion: "#E69F00", green: "#00B386", purple: "#CC79A7", orange: "#F0E442", sky: "#0072B2", rim: "#4A9BD1",
   },
 };
 
@@ -228,7 +229,8 @@ function drawMark(mark, data, sx, sy, box, colors) {
       const p = sy(v); // on a log axis the floor 0 is the bottom of the box
       return Number.isFinite(p) ? p : box.bottom;
     });
-    return `<path d="${path}Z" fill="${color}" fill-opacity="${mark.opacity}" stroke="none"/>`;
+    const rim = pathOf(data.x, data.y, sx, sy);
+    return `<path d="${path}Z" fill="${color}" fill-opacity="${mark.opacity}" stroke="none"/><path d="${rim}" fill="none" stroke="${colors.rim}" stroke-width="1.3"/>`;
   }
   let [symbols, bars] = ["", ""]; // points, with error bars where given: one path each, whatever their number
   for (let i = 0; i < data.x.length; i += 1) {
@@ -251,7 +253,7 @@ function drawKey(mark, x, y, colors) {
     return `<path d="${symbolPath(mark.symbol, x + 11, y, Math.min(mark.width, 4.5))}" fill="${filled}" stroke="${color}" stroke-width="1.2"/>`;
   }
   if (mark.kind === "area") {
-    return `<rect x="${x}" y="${y - 6}" width="22" height="12" fill="${color}" fill-opacity="${mark.opacity}"/>`;
+    return `<rect x="${x}" y="${y - 6}" width="22" height="12" fill="${color}" fill-opacity="${mark.opacity}"/><path d="M${x} ${y - 6}h22" stroke="${colors.rim}" stroke-width="1.3"/>`;
   }
   return `<path d="M${x} ${y}h24" fill="none" stroke="${color}" stroke-width="${mark.width}" stroke-dasharray="${DASHES[mark.dash]}"/>`;
 }
@@ -350,11 +352,14 @@ const TO_VALUE = {
 const TO_POSITION = {
   linear: (value) => value,
   log: (value) => Math.log10(value),
-  list: (value, p) => p.choices.reduce((best, c, i) => (Math.abs(c - value) < Math.abs(p.choices[best] - value) ? i : best), 0),
+  list: (value, p) => {
+    if (p.choices.includes(value)) return p.choices.indexOf(value);
+    return p.choices.reduce((best, c, i) => (Math.abs(c - value) < Math.abs(p.choices[best] - value) ? i : best), 0);
+  },
 };
 
 function legal(p, value) {
-  if (p.scale === "choice") return p.choices.includes(value) ? value : p.value;
+  if (p.scale === "choice" || p.choices?.includes(value)) return p.choices.includes(value) ? value : p.value;
   const number = Number(value);
   if (value === "" || value === null || !Number.isFinite(number)) return p.value;
   if (p.scale === "list") return p.choices[TO_POSITION.list(number, p)];
@@ -415,7 +420,10 @@ function makeTables(spec, state) {
       const body = node("tbody");
       for (const i of rows) {
         const row = node("tr", {}, node("th", { scope: "row", textContent: short(group.x[i]) }));
-        for (const { data } of group.marks) row.append(node("td", { textContent: short(data.y[i]) }));
+        for (const { data } of group.marks) {
+          const bar = data.high ? ` (${short(data.low[i])} to ${short(data.high[i])})` : "";
+          row.append(node("td", { textContent: short(data.y[i]) + bar }));
+        }
         body.append(row);
       }
       const caption = `${fill(panel.title, state.facts)} (${fill(panel.y.label, state.facts)})`;
@@ -486,8 +494,14 @@ async function rasterise(svg, factor = 2) {
 
 // ------------------------------------------------------------------------------------------ link to a view
 
+// The values that the address asks of this figure; null where it asks for something else, or is malformed.
 function readFragment(id, parameters) {
-  const [name, query] = decodeURI(location.hash.slice(1)).split("?");
+  let name, query;
+  try {
+    [name, query] = decodeURI(location.hash.slice(1)).split("?");
+  } catch {
+    return null;
+  }
   if (name !== id || !query) return null;
   const given = new URLSearchParams(query);
   const known = parameters.filter((p) => given.has(p.key));
@@ -514,6 +528,7 @@ export function mount({ model, el, compute }) {
   const prefix = `pairint-${spec.name}-${mounted}`;
   const limits = spec.parameters.filter((p) => p.at_most);
   let wanted = { ...spec.values, ...(model.get("values") ?? {}) };
+  const presets = spec.parameters.filter((p) => p.presets);
   let colors = PALETTES[currentScheme()];
   let drawings = [];
   let frame = 0;
@@ -544,7 +559,7 @@ export function mount({ model, el, compute }) {
   const buttons = node(
     "div",
     { className: "buttons" },
-    button("Reset", "Back to the first view", () => change(spec.defaults)),
+    button("Reset", "Back to the first view", () => change(spec.values)),
     live
       ? button("Copy as Python", "Copy the Python expression for this view", () => copy(pythonOf(spec, handle.values), "Python expression copied"))
       : button("Link to this view", "Put this view in the address and copy the link", () => {
@@ -575,12 +590,16 @@ export function mount({ model, el, compute }) {
 
   // Behaviour ------------------------------------------------------------------------------------------
   function onInput(key, value) {
-    const { presets } = spec.parameters.find((p) => p.key === key);
-    change({ [key]: value, ...presets?.[value] });
+    const parameter = spec.parameters.find((p) => p.key === key);
+    change({ [key]: value, ...parameter.presets?.[value] });
   }
 
   function change(values, tell = true) {
     wanted = { ...wanted, ...values };
+    for (const p of presets) { // what was chosen no longer belongs where another control has moved on
+      const set = Object.entries(p.presets[wanted[p.key]] ?? {});
+      if (set.some(([key, value]) => wanted[key] !== value)) wanted[p.key] = p.choices[0];
+    }
     changedAt = performance.now();
     schedule();
     if (tell && live) {
@@ -694,7 +713,7 @@ export function mount({ model, el, compute }) {
   const followLink = () => {
     const linked = live ? null : readFragment(el.id, spec.parameters);
     if (!linked) return;
-    change({ ...spec.defaults, ...linked });
+    change({ ...spec.values, ...linked });
     el.scrollIntoView();
   };
   window.addEventListener("hashchange", followLink);

@@ -33,7 +33,7 @@ export function compute(p, data) {
   const oracle = best.map((t) => t.bias + t.variance);
   const last = grid.length - 1;
   series["samples.oracle"] = { x: grid, y: oracle };
-  series["samples.slope"] = { x: grid, y: grid.map((m) => oracle[last] * (m / grid[last]) ** -exponent) };
+  series["samples.slope"] = { x: grid, y: grid.map((m) => data.shift * oracle[last] * (m / grid[last]) ** -exponent) };
   const condition = samplesForRank(p.rank * p.d, p.beta);
   series["samples.condition"] = { at: condition };
   series["samples.error"] = { at: p.error };

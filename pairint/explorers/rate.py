@@ -27,6 +27,8 @@ _SAMPLES = (1e2, 1e10)
 _N_SAMPLES = 121
 _INTERVALS = (1.0, 3000.0)
 _N_INTERVALS = 81
+#: The line of the theorem's slope is drawn this far above the errors it is compared with.
+_SHIFT = 10.0
 _TERMS = ("bias", "variance", "parametric", "total")
 
 
@@ -96,7 +98,7 @@ class RateExplorer(Explorer):
                 line("parametric", "variance: matrix", "purple", "dot", 2.8),
                 line("total", "total", "vermillion", width=3.0),
                 line("oracle", "matrix known", "ink", width=1.4),
-                line("slope", "slope −2β/(2β+1) = −{exponent}", "muted", "dash", 1.2),
+                line("slope", "slope −2β/(2β+1) = −{exponent}, height arbitrary", "muted", "dash", 1.6),
                 rule("condition", "condition on rd: from M = {condition} on", "x", "muted", "dot", 1.8),
                 rule("error", "wanted error ε", "y", "orange", "dash", 1.8),
                 points("needed", "samples needed", "orange", "diamond", 5.0),
@@ -145,6 +147,7 @@ class RateExplorer(Explorer):
         return {
             "measured": {measured.key: measured.points for measured in measured_lines()},
             "score_bound": _SCORE_BOUND,
+            "shift": _SHIFT,
             "samples": [*_SAMPLES, _N_SAMPLES],
             "intervals": [*_INTERVALS, _N_INTERVALS],
         }
@@ -161,7 +164,7 @@ class RateExplorer(Explorer):
         oracle = [t.bias + t.variance for t in best]
         series: Series = {f"samples.{key}": {"x": grid, "y": column} for key, column in columns.items()}
         series["samples.oracle"] = {"x": grid, "y": oracle}
-        series["samples.slope"] = {"x": grid, "y": oracle[-1] * (grid / grid[-1]) ** -exponent}
+        series["samples.slope"] = {"x": grid, "y": _SHIFT * oracle[-1] * (grid / grid[-1]) ** -exponent}
         series["samples.condition"] = {"at": condition}
         series["samples.error"] = {"at": values["error"]}
 

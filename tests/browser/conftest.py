@@ -138,6 +138,7 @@ def visit(browser: object) -> Iterator[Callable[..., Visit]]:
     def open_page(address: str, **options: object) -> Visit:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         contexts.append(context)
+        context.set_default_timeout(120_000)  # milliseconds; this machine may be busy with other work
         page = context.new_page()
         seen = Visit(page)
 

@@ -4,6 +4,7 @@ What the page draws must be what the package computes; controls, links, themes a
 """
 
 import gzip
+import itertools
 import json
 import math
 import re
@@ -26,6 +27,17 @@ ALL = [getattr(pairint.explorers, name) for name in pairint.explorers.__all__]
 TWO = [pairint.explorers.LowerBoundExplorer, pairint.explorers.FitExplorer]
 TOLERANCE = 1e-6
 WIRE_LIMIT = 60_000
+WORK_LIMIT = 250.0  # ms, for the median of computing and drawing
+
+#: Settings at which page and package once differed, or nearly; besides those drawn at random.
+SPECIAL = {
+    "aim": [
+        *({"channel": "hardmax", "tokens": n, "alpha": alpha} for n in (3, 4, 5, 6) for alpha in (0.01, 5.0)),
+        *({"rho": rho} for rho in (0.05, 0.3, 0.301, 0.64, 0.65, 1.0, 1.44, 1.45, 5.0)),
+    ],
+    "coercivity": [{"law": "points", "tokens": n, "function": k} for n in (7, 8, 64) for k in (1, 3, 4)],
+    "fit": [{"cells": "chosen", "beta": beta, "noise": 0.05} for beta in (1.0, 2.0, 3.0)],
+}
 
 SET = """async ([selector, values]) => {
     const figure = document.querySelector(selector).pairint;
@@ -33,6 +45,12 @@ SET = """async ([selector, values]) => {
     figure.set(values);
     while (figure.updates === before) await new Promise(requestAnimationFrame);
     return {series: figure.series, facts: figure.facts, summary: figure.summary};
+}"""
+TEXTS = """selector => {
+    const root = document.querySelector(selector).shadowRoot;
+    const places = "svg text, .title, .summary, .note, label, option, output, caption, th, td, .tables p";
+    return [...root.querySelectorAll(places)].map(e => e.textContent)
+        .concat(document.querySelector(selector).pairint.exported().text.match(/>[^<>]+</g));
 }"""
 DRAWING = """selector => [...document.querySelector(selector).shadowRoot.querySelectorAll(".chart svg")]
     .map(svg => [...svg.querySelectorAll("path")].map(path => path.getAttribute("d")).join(" ")).join(" ")"""
@@ -120,13 +138,24 @@ def differences(ours: Numbers, series: dict[str, Any], facts: dict[str, Any]) ->
 def test_page_computes_what_the_package_computes(explorer, address, visit):
     seen = visit(address)
     ready(seen.page, explorer)
+    seen.page.locator("details > summary").click()
     rng = np.random.default_rng(20251)
-    for _ in range(12):
-        values = {p.key: draw_value(p, rng) for p in explorer.parameters}
+    drawn = [{p.key: draw_value(p, rng) for p in explorer.parameters} for _ in range(12)]
+    for values in drawn + [explorer.values | special for special in SPECIAL.get(explorer.name, [])]:
         page = seen.page.evaluate(SET, [selector(explorer), values])
         ours = explorer.numbers(**values)
         assert differences(ours, page["series"], page["facts"]) == [], values
         assert page["summary"] == explorer.sentence(**values)
+        texts = seen.page.evaluate(TEXTS, selector(explorer))
+        assert any(explorer.title in text for text in texts)
+        assert [text for text in texts if "{" in text] == []  # a name that nothing filled
+    # The sentence and the table follow when the hand rests.
+    seen.page.wait_for_function(
+        "([s, words]) => document.querySelector(s).shadowRoot.querySelector('.summary').innerText === words",
+        arg=[selector(explorer), explorer.sentence(**values).replace(" = ", "\u00a0=\u00a0")],
+    )
+    texts = seen.page.evaluate(TEXTS, selector(explorer))
+    assert [text for text in texts if "{" in text] == []
     seen.assert_quiet()
 
 
@@ -267,6 +296,60 @@ def test_reset_and_link_to_a_view(explorer, address, visit):
         visited.assert_quiet()
 
 
+def test_a_malformed_address_is_nobodys_link(tmp_path, visit):
+    """Neither at the start nor later does an address that cannot be decoded stop the figure."""
+    figure = pairint.explorers.AIMExplorer()
+    place = figure.save(tmp_path / "figure.html").as_uri()
+    seen = visit(f"{place}#%")
+    ready(seen.page, figure)
+    first = seen.page.evaluate(DRAWING, selector(figure))
+    for fragment in (
+        f"{selector(figure)}?rho=%",
+        f"{selector(figure)}?d=%E0%A4%A",
+        "#?",
+        f"{selector(figure)}?",
+    ):
+        seen.page.evaluate("fragment => { location.hash = fragment; }", fragment)
+        frames(seen.page, 2)
+        seen.page.reload(wait_until="load")
+        ready(seen.page, figure)
+        assert seen.page.evaluate("location.hash").startswith(fragment[:5])
+        assert seen.page.evaluate(DRAWING, selector(figure)) == first, fragment
+    seen.assert_quiet()
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        pairint.explorers.RateExplorer(d=2, samples=300),
+        pairint.explorers.FitExplorer(cells="chosen", samples=2000),
+        pairint.explorers.AIMExplorer(channel="hardmax", tokens=4),
+    ],
+    ids=lambda figure: figure.name,
+)
+def test_reset_returns_to_the_values_given_in_python(figure, tmp_path, visit):
+    seen = visit(figure.save(tmp_path / "figure.html").as_uri())
+    page = seen.page
+    ready(page, figure)
+    values = f"document.querySelector({selector(figure)!r}).pairint.values"
+    first = page.evaluate(DRAWING, selector(figure))
+    assert page.evaluate(values) == figure.values
+    rng = np.random.default_rng(6)
+    page.evaluate(SET, [selector(figure), {p.key: draw_value(p, rng) for p in figure.parameters}])
+    assert page.evaluate(DRAWING, selector(figure)) != first
+    page.get_by_role("button", name="Reset").click()
+    frames(page, 3)
+    assert page.evaluate(values) == figure.values
+    assert page.evaluate(DRAWING, selector(figure)) == first
+    # What a link does not say, or says wrongly, is as in the first view.
+    key = figure.parameters[-1].key
+    linked = visit(page.url + f"{selector(figure)}?{key}=abc")
+    ready(linked.page, figure)
+    assert linked.page.evaluate(values) == figure.values
+    for visited in (seen, linked):
+        visited.assert_quiet()
+
+
 CONTRAST = """selector => {
     const light = c => { const v = c.match(/[\\d.]+/g).slice(0, 3).map(x => x / 255)
         .map(x => x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
@@ -317,6 +400,24 @@ def test_readable_in_both_themes_and_on_a_phone(explorer, address, visit):
         selector(explorer),
     )
     assert outside == []
+    # Each slider has a row of its own, and no control touches the next.
+    boxes = page.evaluate(
+        """selector => {
+            const controls = [...document.querySelector(selector).shadowRoot.querySelectorAll(".control")];
+            const box = e => (r => [r.left, r.top, r.right, r.bottom])(e.getBoundingClientRect());
+            return controls.map(c => {
+                const slider = c.querySelector("input");
+                return {control: box(c), label: box(c.querySelector("label")), slider: slider && box(slider)};
+            });
+        }""",
+        selector(explorer),
+    )
+    for before, after in itertools.pairwise(boxes):
+        assert before["control"][3] <= after["label"][1]
+    for box in boxes:
+        if box["slider"]:
+            assert box["slider"][2] - box["slider"][0] >= 250
+            assert box["slider"][1] >= box["label"][3] - 1
     seen.assert_quiet()
 
 
@@ -398,7 +499,10 @@ def test_accessible(explorer, address, visit, skip_or_fail):
 
 
 def test_weight_and_speed(explorer, html, address, visit):
-    """The weight is bounded; the time of an update depends on the machine and is only recorded."""
+    """The weight is bounded. So is the time of an update, loosely: this machine may be busy with other work.
+
+    The 50 ms that a reader is promised are measured on a quiet machine by ``benchmarks/explorers.py``.
+    """
     wire = len(gzip.compress(html.encode()))
     assert wire < WIRE_LIMIT
     seen = visit(address)
@@ -409,6 +513,7 @@ def test_weight_and_speed(explorer, html, address, visit):
         seen.page.evaluate(SET, [selector(explorer), values])
     timings = seen.page.evaluate(f"document.querySelector({selector(explorer)!r}).pairint.timings")
     milliseconds = sorted(t["compute_and_draw"] for t in timings[3:])
+    assert milliseconds[len(milliseconds) // 2] < WORK_LIMIT
     record = json.loads(REPORT.read_text()) if REPORT.is_file() else {}
     record[explorer.name] = {
         "bytes": len(html.encode()),
@@ -451,4 +556,33 @@ def test_measured_points_set_the_sliders(tmp_path, visit, skip_or_fail):
     ours = figure.numbers(measured=key, **preset)
     assert differences(Numbers(ours.series, {}), shown[1], {}) == []
     assert "samples.measured_oracle" in shown[1]
+
+    # They belong to that setting: with another value of any of its parameters they go, and the choice too.
+    chosen = seen.page.get_by_label(figure.parameters[0].label, exact=True)
+    for p in figure.parameters:
+        if p.key not in preset:
+            continue
+        chosen.select_option(key)
+        frames(seen.page, 3)
+        slider = seen.page.get_by_label(p.label, exact=True)
+        slider.focus()
+        slider.press("ArrowRight" if preset[p.key] != p.maximum else "ArrowLeft")
+        frames(seen.page, 3)
+        shown = seen.page.evaluate(
+            "['values', 'series'].map(key => document.querySelector('#pairint-rate').pairint[key])"
+        )
+        assert shown[0][p.key] != preset[p.key], p.key
+        assert "samples.measured_oracle" not in shown[1], p.key
+        assert (shown[0]["measured"], chosen.input_value()) == ("none", "none")
+    chosen.select_option(key)
+    seen.page.get_by_label("samples M", exact=True).press("ArrowRight")  # this one is the reader's to choose
+    frames(seen.page, 3)
+    assert chosen.input_value() == key
+
+    # Error bars are in the table, too.
+    seen.page.locator("details > summary").click()
+    seen.page.locator("table").first.wait_for()
+    line = ours.series["samples.measured_oracle"]
+    y, low, high = (pairint.explorers.panels.short(line[c][0]) for c in ("y", "low", "high"))
+    assert f"{y} ({low} to {high})" in seen.page.locator("table td").all_inner_texts()
     seen.assert_quiet()

@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
+from pairint.estimation.error import interaction_error
+from pairint.estimation.regressor import InteractionRegressor
 from pairint.explorers import fits
 from pairint.explorers.fit import FitExplorer, _terms
 
@@ -18,7 +20,8 @@ def test_stored_fit_is_reproduced(cell):
         assert getattr(fresh, column) == pytest.approx(getattr(stored, column), rel=0.02)
     u = np.linspace(-2, 2, 101)
     scale = max(np.abs(c).max() for c in fresh.coefficients)
-    for index in range(len(fits.CELLS)):
+    assert fresh.cells == stored.cells
+    for index in range(len(stored.cells)):
         # Half a unit of storage, and what another linear-algebra library may change.
         np.testing.assert_allclose(stored.spline(index)(u), fresh.spline(index)(u), atol=2e-3 * scale)
 
@@ -29,8 +32,10 @@ def test_every_cell_is_stored():
 
 def test_storage_keeps_eleven_bits():
     rng = np.random.default_rng(0)
-    coefficients = [rng.standard_normal(k + fits.DEGREE) for k in fits.CELLS]
-    fit = fits.Fit(-1.5, 2.5, coefficients, (0.1,) * 5, (0.2,) * 5, 7)
+    cells = (3, 6, 7, 12, 24, 48)
+    coefficients = [rng.standard_normal(k + fits.DEGREE) for k in cells]
+    fit = fits.Fit(-1.5, 2.5, coefficients, (0.1,) * 6, (0.2,) * 6, 7)
+    assert fit.cells == cells
     again = fits._decode(fits._encode(fit))
     unit = max(np.abs(c).max() for c in coefficients) / fits.STEPS
     for before, after in zip(coefficients, again.coefficients, strict=True):
@@ -57,3 +62,48 @@ def test_cosines_of_the_truth(beta):
 def test_more_noise_calls_for_fewer_cells():
     chosen = [FitExplorer(noise=s, samples=10_000).numbers().facts["chosen"] for s in (0.05, 0.8)]
     assert chosen[0] > chosen[1]
+
+
+def test_the_chosen_number_of_cells_can_be_shown():
+    """K chosen from the data is a stop of the slider, at every setting."""
+    for key, fit in fits.load_fits().items():
+        assert len(fit.errors) == len(fit.oracle_errors) == len(fit.coefficients) == len(fit.cells)
+        assert fit.chosen in fit.cells
+        assert [len(c) for c in fit.coefficients] == [k + fits.DEGREE for k in fit.cells]
+        facts = FitExplorer(**dict(zip(fits.AXES, key, strict=True)), cells="chosen").numbers().facts
+        assert facts["cells"] == facts["chosen"] == fit.chosen
+        assert facts["error"] == fit.errors[fit.cells.index(fit.chosen)]
+    series = FitExplorer(cells="chosen").numbers().series
+    assert series["error.here"]["x"][0] not in fits.CELLS  # the first setting shows something new
+    assert series["error.here"]["x"][0] in series["error.fitted"]["x"]
+
+
+def test_the_chosen_fit_is_the_regressors_own():
+    model = fits.model_of(1.0, 5)
+    X = fits._draws(5)[0][:500]
+    Y = model.forward(X) + 0.8 * fits._draws(5)[1][:500]
+    auto = InteractionRegressor(1, fits.DEGREE, random_state=1).fit(X, Y)
+    pairs = np.random.default_rng([3, auto.n_intervals_])
+    error = interaction_error(auto, model, n_pairs=50_000, rng=pairs).value
+    facts = FitExplorer(beta=1.0, d=5, noise=0.8, samples=500, cells="chosen").numbers().facts
+    assert auto.n_intervals_ == facts["cells"]
+    assert error == pytest.approx(facts["error"], rel=0.03)
+
+
+@pytest.mark.parametrize("cells", [24, "chosen"])
+def test_simulation_fits_as_the_stored_fits_were_made(cells):
+    """On the stored data the simulation's fit has the stored error, not that of another estimator."""
+    setting = {"beta": 1.0, "d": 5, "noise": 0.8, "samples": 500}
+    model = fits.model_of(1.0, 5)
+    X = fits._draws(5)[0][:500]
+    Y = model.forward(X) + 0.8 * fits._draws(5)[1][:500]
+    shown, error = FitExplorer._new_fit(X, Y, model, cells, np.random.default_rng(0))
+    facts = FitExplorer(**setting, cells=cells).numbers().facts
+    assert shown == facts["cells"]
+    assert error == pytest.approx(facts["error"], rel=0.05)
+
+
+def test_a_setting_that_was_not_fitted_is_refused():
+    with pytest.raises(ValueError, match="samples"):
+        FitExplorer(samples=300)
+    assert "nothing between two stops is interpolated" in FitExplorer().sentence()

@@ -1,7 +1,12 @@
 import math
+import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+import pairint.explorers
+from pairint.explorers import panels as panels_module
 from pairint.explorers.panels import Axis, Panel, Parameter, area, draw, fill, line, points, rule, short
 
 
@@ -80,3 +85,44 @@ def test_draw_puts_every_mark_in_its_panel():
     assert c.get_title(loc="left") == "Panel c"
     figure.canvas.draw()  # the third panel, alone in its row, takes the whole of it
     assert c.get_position().width > 1.5 * a.get_position().width
+
+
+def luminance(color: str) -> float:
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+def palettes() -> dict[str, dict[str, str]]:
+    script = (Path(panels_module.__file__).parent / "plotkit.js").read_text(encoding="utf-8")
+    found = {}
+    for scheme in ("light", "dark"):
+        block = re.search(rf"^  {scheme}: {{(.*?)}}", script, re.MULTILINE | re.DOTALL)[1]
+        found[scheme] = dict(re.findall(r'(\w+): "(#\w{6})"', block))
+    found["paper"] = panels_module._ROLES | {"rim": panels_module._RIM, "ground": "#ffffff"}
+    return found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark", "paper"])
+def test_lines_stand_out_from_the_ground(scheme):
+    """3:1 for what has to be seen (WCAG 2.2, 1.4.11): all lines and points, and the outlines of areas."""
+    palette = palettes()[scheme]
+    marks = [
+        m
+        for name in pairint.explorers.__all__
+        for p in getattr(pairint.explorers, name).panels
+        for m in p.marks
+    ]
+    used = {"rim" if mark.kind == "area" else mark.color for mark in marks}
+    assert {"rim", "orange", "purple", "muted"} <= used
+    for role in used:
+        light, dark = sorted((luminance(palette[role]), luminance(palette["ground"])), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 3, (role, palette[role])
+
+
+def test_areas_have_an_outline():
+    panel = Panel("a", "A", Axis("x"), Axis("y"), (area("s", "surface"),))
+    figure = draw([panel], {"a.s": {"x": [1, 2, 3], "y": [1, 3, 1]}}, {}, "T")
+    (outline,) = figure.axes[0].lines
+    assert outline.get_color() == panels_module._RIM
+    assert list(outline.get_ydata()) == [1, 3, 1]

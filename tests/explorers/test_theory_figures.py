@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from pairint.aim.channels import HardmaxChannel
+from pairint.aim.state_evolution import state_evolution
 from pairint.explorers import AIMExplorer, CoercivityExplorer, LowerBoundExplorer, RateExplorer
 from pairint.explorers import lower as lower_module
 from pairint.explorers import measured as measured_module
@@ -51,7 +53,11 @@ def test_all_points_in_random_order_hide_a_function():
     facts = CoercivityExplorer(law="points", tokens=64, function=1).numbers().facts
     assert facts["tokens"] == 8
     assert facts["ratio"] == 0
-    assert facts["mean"] == pytest.approx(0, abs=1e-6)
+    for function in (1, 2, 3):
+        for tokens in (8, 64):  # no digit of rounding is shown
+            numbers = CoercivityExplorer(law="points", tokens=tokens, function=function).numbers()
+            assert numbers.facts["mean"] == 0
+            assert numbers.series["function.mean"]["at"] == 0
     assert "no more than 8" in facts["limit"]
 
 
@@ -100,6 +106,55 @@ def test_error_vanishes_at_the_threshold():
     assert "never" in AIMExplorer(channel="hardmax").sentence()
 
 
+def test_weak_recovery_is_claimed_for_narrow_layers_only():
+    """The threshold n/(dr) = 1/4 belongs to the limit of narrow layers, and is below exact recovery there."""
+    for rho in (0.5, 5.0):
+        assert "seen at all" not in AIMExplorer(rho=rho).sentence()
+    numbers = AIMExplorer(rho=0.05, alpha=0.01).numbers()
+    sentence = AIMExplorer(rho=0.05, alpha=0.01).sentence()
+    assert "in the limit ρ → 0 a layer is seen at all from n/(dr) = 0.25 on (α = 0.0125)" in sentence
+    assert numbers.series["error.weak"]["at"] == pytest.approx(0.0125)
+    assert numbers.series["error.weak"]["at"] < numbers.facts["exact"]
+
+
+@pytest.mark.parametrize("n_tokens", [2, 3, 4, 5])
+def test_hardmax_is_shown_for_up_to_five_tokens(n_tokens):
+    figure = AIMExplorer(channel="hardmax", tokens=n_tokens, alpha=1.0)
+    facts = figure.numbers().facts
+    exact = state_evolution(1.0, 0.5, "hardmax", n_tokens)
+    assert facts["tokens"] == n_tokens
+    assert facts["mmse"] == pytest.approx(float(exact.mmse), rel=1e-9)
+    # The page evaluates Chebyshev series of kappa(tau)/u.
+    tau = np.array([0.0, 0.3, 4.0, 1e3, 1e6])
+    u = 1 / np.sqrt(1 + tau)
+    series = np.polynomial.chebyshev.chebval(2 * u - 1, figure.data()["hardmax"][str(n_tokens)])
+    np.testing.assert_allclose(u * series, HardmaxChannel(n_tokens).kappa(tau), rtol=1e-9)
+    percent = figure.data()["percent"].get(str(n_tokens))
+    assert ("interpolated" in figure.sentence()) == (n_tokens > 2)
+    if percent:
+        relative = HardmaxChannel(n_tokens).kappa_error(tau) / HardmaxChannel(n_tokens).kappa(tau)
+        assert relative.max() <= percent / 100 <= 1.5 * relative.max()
+
+
+def test_hardmax_of_more_tokens_says_what_is_shown():
+    six = AIMExplorer(channel="hardmax", tokens=6).sentence()
+    assert "T = 5, the most for which hardmax is analysed" in six
+    with pytest.raises(ValueError, match="α at most"):
+        list(
+            AIMExplorer().simulate({"channel": "hardmax", "tokens": 6, "rho": 0.5, "alpha": 1.0}, None, None)
+        )
+
+
+def test_density_of_the_matrix_starts_and_ends_at_its_edges():
+    for rho in (0.05, 0.5, 3.0):
+        clean = AIMExplorer(rho=rho).numbers().series["spectrum.clean"]
+        a = np.sqrt(rho)
+        assert clean["x"][0] == pytest.approx((1 - a) ** 2 / a)
+        assert clean["x"][-1] == pytest.approx((1 + a) ** 2 / a)
+        assert (clean["y"][0], clean["y"][-1]) == (0, 0)
+        assert np.trapezoid(clean["y"], clean["x"]) == pytest.approx(min(rho, 1), abs=0.02)
+
+
 def test_density_of_the_noisy_copy_has_mass_one():
     for values in ({}, {"rho": 0.1, "alpha": 0.045}, {"channel": "hardmax", "alpha": 5.0}):
         noisy = AIMExplorer(**values).numbers().series["spectrum.noisy"]
@@ -145,6 +200,22 @@ def test_measured_points_are_offered(stored):
     assert choice["choices"][0] == "none"
     assert choice["presets"]["rough-1-5-auto"] == {"beta": 1.0, "d": 5, "rank": 1, "tokens": 3, "noise": 0.2}
     assert "samples.measured_fit" not in RateExplorer().numbers().series
+
+
+@pytest.mark.parametrize("change", [{"beta": 1.5}, {"d": 1000}, {"rank": 2}, {"tokens": 4}, {"noise": 3.0}])
+def test_measured_points_go_with_their_setting(stored, change):
+    figure = RateExplorer(measured="rough-1-5-auto")
+    assert (figure.values["beta"], figure.values["d"]) == (1.0, 5)
+    assert figure.numbers(samples=500).facts["measured"] == "rough-1-5-auto"
+    assert figure.numbers(samples=500).series["samples.measured_fit"]["x"]
+    elsewhere = figure.numbers(**change)
+    assert elsewhere.facts["measured"] == "none"
+    assert "samples.measured_fit" not in elsewhere.series
+    assert RateExplorer(measured="rough-1-5-auto", **change).values["measured"] == "none"
+    # Choosing them again sets the values, as the page does.
+    again = RateExplorer(**change).numbers(measured="rough-1-5-auto")
+    assert (again.facts["beta"], again.facts["d"]) == (1.0, 5)
+    assert "samples.measured_fit" in again.series
 
 
 def test_without_tables_there_is_no_choice(monkeypatch):

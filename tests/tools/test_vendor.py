@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import http.client
 import io
 import tarfile
 from dataclasses import replace
@@ -96,6 +97,37 @@ def test_unreachable_registry_is_said(registry, tmp_path):
     archive, _ = archive_of(FILES)
     with pytest.raises(vendor.Unreachable, match=r"registry\.invalid.*no route"):
         vendor.fetch(archive, tmp_path)
+
+
+class CutShort(io.BytesIO):
+    """An answer that ends before all its announced bytes have come."""
+
+    def read(self, *arguments):
+        raise http.client.IncompleteRead(b"abc", 1000)
+
+
+def test_an_answer_cut_short_is_no_answer(registry, tmp_path, monkeypatch):
+    archive, _ = archive_of(FILES)
+    monkeypatch.setattr(vendor.urllib.request, "urlopen", lambda address, timeout: CutShort())
+    with pytest.raises(vendor.Unreachable, match=r"IncompleteRead"):
+        vendor.fetch(archive, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("address", ["registry.example", "http://[registry"])
+def test_an_address_that_is_none_is_said(tmp_path, monkeypatch, address):
+    archive, _ = archive_of(FILES)
+    monkeypatch.setenv("npm_config_registry", address)
+    with pytest.raises(vendor.Unreachable, match="registry"):
+        vendor.fetch(archive, tmp_path)
+
+
+def test_the_command_says_so_too(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("npm_config_registry", "registry.example")
+    monkeypatch.setattr(vendor, "BOOK_ASSETS", tmp_path)
+    monkeypatch.setattr(vendor.sys, "argv", ["vendor.py"])
+    assert vendor.main() == vendor.UNREACHABLE
+    assert "could not be reached" in capsys.readouterr().err
 
 
 def test_book_is_built_without_registry(registry, tmp_path, monkeypatch, capsys):
