@@ -1,4 +1,4 @@
-"""An interactive figure in a real JupyterLab with a kernel: run a cell, move a slider, simulate, cancel."""
+"""The interactive figures in a real JupyterLab with a kernel: run a cell, move a slider, simulate, cancel."""
 
 import importlib.util
 import json
@@ -15,8 +15,46 @@ from typing import Any
 
 import pytest
 
+import pairint.explorers
+
 TOKEN = "figures"
 CELL = "from pairint.explorers import RateExplorer\nfigure = RateExplorer(d=2, rank=1, samples=300)\nfigure"
+
+
+#: Small settings, at which a simulation takes a fraction of a second.
+ALL = """from pairint.explorers import *
+figures = [
+    RateExplorer(d=2, samples=200),
+    FitExplorer(samples=100, d=1),
+    CoercivityExplorer(tokens=4),
+    LowerBoundExplorer(samples=100),
+    AIMExplorer(alpha=0.05),
+]
+for figure in figures:
+    display(figure)"""
+NOTEBOOKS = {
+    "figure": (CELL, "print('beta is', figure.values['beta'])"),
+    "all": (
+        ALL,
+        "import json\nprint('values:', json.dumps({figure.name: figure.values for figure in figures}))",
+    ),
+}
+
+
+def notebook(sources: tuple[str, ...]) -> dict[str, Any]:
+    cells = [
+        {
+            "cell_type": "code",
+            "id": f"cell{i}",
+            "metadata": {},
+            "source": source,
+            "outputs": [],
+            "execution_count": None,
+        }
+        for i, source in enumerate(sources)
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
 
 
 @pytest.fixture(scope="module")
@@ -26,30 +64,8 @@ def lab(tmp_path_factory, skip_or_fail):
         if importlib.util.find_spec(module) is None:
             skip_or_fail(f"{module} is not installed")
     home = tmp_path_factory.mktemp("lab")
-    notebook = {
-        "cells": [
-            {
-                "cell_type": "code",
-                "id": "a",
-                "metadata": {},
-                "source": CELL,
-                "outputs": [],
-                "execution_count": None,
-            },
-            {
-                "cell_type": "code",
-                "id": "b",
-                "metadata": {},
-                "source": "print('beta is', figure.values['beta'])",
-                "outputs": [],
-                "execution_count": None,
-            },
-        ],
-        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    (home / "figure.ipynb").write_text(json.dumps(notebook))
+    for name, sources in NOTEBOOKS.items():
+        (home / f"{name}.ipynb").write_text(json.dumps(notebook(sources)))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -116,14 +132,53 @@ def answer_dialogs(page: Any) -> None:
     page.add_locator_handler(dialog.first, accept)
 
 
-def test_figure_in_a_kernel(lab, visit):
-    seen = visit(f"{lab}/lab/tree/figure.ipynb?token={TOKEN}&reset")
+def open_notebook(visit: Any, lab: str, name: str) -> tuple[Any, Any]:
+    """Open a notebook, wait for its kernel and run the first cell; return the visit and the cells."""
+    seen = visit(f"{lab}/lab/tree/{name}.ipynb?token={TOKEN}&reset")
     page = seen.page
     answer_dialogs(page)
     cells = page.locator(".jp-CodeCell")
     cells.first.wait_for(timeout=90_000)
     page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for(timeout=90_000)
     run(page, cells.first)
+    return seen, cells
+
+
+def test_every_figure_in_a_kernel(lab, visit):
+    """All five: drawn, moved by one arrow key, one simulation each; Python knows the values."""
+    seen, cells = open_notebook(visit, lab, "all")
+    page = seen.page
+    values = {}
+    for name in pairint.explorers.__all__:
+        cls = getattr(pairint.explorers, name)
+        figure = page.locator(f"[data-pairint-explorer={cls.name}]")
+        figure.wait_for(timeout=90_000)
+        assert figure.locator(".chart svg").count() == len(cls.panels)
+        before = figure.evaluate("e => [e.pairint.values, e.pairint.updates]")
+        figure.locator("input[type=range]").first.press("ArrowRight")
+        page.wait_for_function(
+            "([name, n]) => document.querySelector(`[data-pairint-explorer=${name}]`).pairint.updates > n",
+            arg=[cls.name, before[1]],
+        )
+        values[cls.name] = figure.evaluate("e => e.pairint.values")
+        assert values[cls.name] != before[0]
+        figure.get_by_role("button", name=cls.simulation.label).click()
+        figure.get_by_text("Done.").wait_for(timeout=120_000)
+        series = figure.evaluate("e => e.pairintSeries")
+        drawn = [key for key in series if "simulated" in key]
+        assert drawn and all(len(series[key]["x"]) for key in drawn), cls.name
+    run(page, cells.last)
+    printed = page.get_by_text(re.compile(r"^values: "))
+    printed.wait_for(timeout=60_000)
+    assert json.loads(printed.inner_text().removeprefix("values: ")) == values
+    ours = [error for error in seen.errors if "pairint" in error.lower() or "anywidget" in error.lower()]
+    assert ours == []
+    assert seen.foreign == []
+
+
+def test_figure_in_a_kernel(lab, visit):
+    seen, cells = open_notebook(visit, lab, "figure")
+    page = seen.page
     figure = page.locator("[data-pairint-explorer=rate]")
     figure.wait_for(timeout=90_000)
     slider = figure.get_by_label("smoothness β", exact=True)
