@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from cuda_tools import EmulatedKernel, compiler
+from scipy import special
 
 __all__ = ["compiler", "install", "ndarray", "transfers"]
 
@@ -117,7 +118,8 @@ for _name in ("shape", "ndim", "size", "dtype"):
     setattr(ndarray, _name, property(lambda self, name=_name: getattr(self._host, name)))
 
 for _name in (
-    "reshape", "ravel", "sum", "mean", "min", "max", "any", "all", "astype", "copy", "swapaxes", "transpose",
+    "reshape", "ravel", "sum", "mean", "min", "max", "any", "all", "argmax", "astype", "copy", "diagonal",
+    "swapaxes", "trace", "transpose",
 ):  # fmt: skip
 
     def _method(self: Any, *args: Any, _name: str = _name, **kwargs: Any) -> Any:
@@ -212,27 +214,47 @@ def _module() -> ModuleType:
         setattr(cupy, name, _creation(getattr(np, name)))
     cupy.empty, cupy.arange, cupy.asarray = _empty, _arange, _asarray
     cupy.empty_like = lambda a: _empty(a.shape, a.dtype)
+    cupy.full_like = _on_device(np.full_like)
     for name in (
-        "abs", "all", "any", "argmax", "argmin", "argsort", "ascontiguousarray", "clip", "concatenate", "cos",
-        "cumsum", "einsum", "exp", "floor", "isfinite", "log", "max", "maximum", "mean", "min", "minimum",
-        "multiply", "ones_like", "partition", "sign", "sin", "sort", "sqrt", "sum", "swapaxes", "tanh",
-        "trace", "transpose", "where", "zeros_like",
+        "abs", "all", "any", "arcsin", "argmax", "argmin", "argsort", "ascontiguousarray", "broadcast_arrays",
+        "clip", "concatenate", "cos", "cumsum", "einsum", "exp", "floor", "isfinite", "log", "matmul", "max",
+        "maximum", "mean", "min", "minimum", "multiply", "ones_like", "partition", "sign", "sin", "sort",
+        "sqrt", "stack", "sum", "swapaxes", "tanh", "trace", "transpose", "where", "zeros_like",
     ):  # fmt: skip
         setattr(cupy, name, _on_device(getattr(np, name)))
     cupy.linalg = SimpleNamespace(
-        **{name: _on_device(getattr(np.linalg, name)) for name in ("eigh", "norm", "qr", "solve", "svd")}
+        **{name: _on_device(getattr(np.linalg, name)) for name in ("eigh", "norm", "qr", "solve", "svd")},
+        inv=_on_device(_inv),
     )
     cupy.RawKernel = _RawKernel
     cupy.cuda = SimpleNamespace(Device=lambda: SimpleNamespace(id=0))
     return cupy
 
 
+def _inv(a: np.ndarray) -> np.ndarray:
+    """Inverse matrices; for singular ones CuPy raises nothing, and returns garbage."""
+    try:
+        return np.linalg.inv(a)
+    except np.linalg.LinAlgError:
+        return np.full_like(a, np.nan)
+
+
+def _special() -> dict[str, ModuleType]:
+    """The package ``cupyx`` with its special functions, as entries of ``sys.modules``."""
+    cupyx, scipy, functions = (ModuleType(f"cupyx{tail}") for tail in ("", ".scipy", ".scipy.special"))
+    cupyx.scipy, scipy.special = scipy, functions
+    for name in ("log_ndtr", "ndtr"):
+        setattr(functions, name, _on_device(getattr(special, name)))
+    return {module.__name__: module for module in (cupyx, scipy, functions)}
+
+
 def install(monkeypatch: Any) -> ModuleType:
-    """Make ``import cupy`` give the stand-in for one test, and return it."""
+    """Make ``import cupy`` (and ``cupyx``) give the stand-in for one test, and return it."""
     from pairint.kernels import pair_sum
 
     cupy = _module()
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    for name, module in {"cupy": cupy, **_special()}.items():
+        monkeypatch.setitem(sys.modules, name, module)
     # Kernels are remembered per device; those of the stand-in must not outlive it.
     monkeypatch.setattr(pair_sum, "_cuda_kernel", pair_sum._cuda_kernel.__wrapped__)
     transfers.clear()

@@ -103,7 +103,7 @@ def amp(
     Parameters
     ----------
     X : array (n, T, d)
-        Tokens, standard Gaussian. NumPy or CuPy; the computation stays in that library.
+        Tokens, standard Gaussian; n >= 1, d >= 2. NumPy or CuPy; the computation stays in that library.
     y : array (n, T, T)
         Labels of the channel; pass ``SoftmaxChannel(log_labels=True)`` with logarithms if some underflow.
     rho : float
@@ -133,6 +133,12 @@ def amp(
     -------
     AMPResult
 
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, the labels are not of the channel, or (with ``token_covariance``) the
+        tokens of some sample are linearly dependent.
+
     Warns
     -----
     ConvergenceWarning
@@ -150,8 +156,10 @@ def amp(
     X = check_array("X", X, (None, None, None))
     if dtype is not None:
         X = X.astype(check_choice("dtype", dtype, ("float32", "float64")), copy=False)
-    xp = array_namespace(X)
+    xp = array_namespace(X, y)
     n, n_tokens, d = X.shape
+    if n < 1 or d < 2:
+        raise ValueError(f"X must hold at least one sample, of at least two dimensions, got shape {X.shape}")
     channel = make_channel(channel, n_tokens)
     if channel.n_tokens != n_tokens:
         raise ValueError(f"X has {n_tokens} tokens per sample, the channel expects {channel.n_tokens}")
@@ -197,14 +205,14 @@ def amp(
             weighted = channel.g_out_given(observed, omega, error, covariance)
             reaction = covariance.apply(weighted)
             information = 2 * float((weighted * reaction).sum()) / (n * parameters)
-        if channel.recovers_exactly:
+        if channel.recovers_exactly and information > 0:
             # g is the residual over V: take V from the measured size of the residuals.
             expected = float(channel.kappa(0.0)) / (parameters if covariance is not None else 1.0)
             ratio = error * information / expected
             weighted /= ratio
             reaction /= ratio
             information /= ratio**2
-        delta = 1 / (alpha * information)
+        delta = 1 / (alpha * information) if information > 0 else math.inf  # labels may say nothing
         if not 1e-14 < delta < 1e8:
             converged = delta <= 1e-14  # recovered to machine precision
             reason = "the iteration diverged"
@@ -270,8 +278,9 @@ def _divergence(values: np.ndarray, denoised: np.ndarray) -> float:
     eigenvectors, and :math:`f'` along one: the sum of both, over :math:`d^2/2`.
     """
     values = values.astype(np.float64)
-    if (np.diff(values) <= 0).any():  # possible in single precision
-        values = values + np.arange(len(values)) * 1e-7 * (np.ptp(values) + 1e-30)
+    if (np.diff(values) <= 0).any():  # possible in single precision, and for tokens that are no random ones
+        spread = max(np.ptp(values) + 1e-30, 1e-3 * np.abs(values).max())
+        values = values + np.arange(len(values)) * 1e-7 * spread
     gaps = values[:, None] - values
     np.fill_diagonal(gaps, 1.0)
     slopes = (denoised[:, None] - denoised) / gaps

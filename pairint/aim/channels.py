@@ -136,13 +136,28 @@ class Channel(ABC):
         """
         raise TypeError(f"{type(self).__name__}: its labels are not linear in the indices; use g_out")
 
-    def n_equations(self) -> float | None:
-        """Equations per sample on the indices, in units of d^2/2 parameters (None: no exact recovery)."""
-        return None
-
     def _check_labels(self, y):
         t = self.n_tokens
         return check_array("y", y, (None, t, t))
+
+    @staticmethod
+    def _symmetrised(h, allowed, what: str):
+        """Mean of ``h`` (n, T, T) and its transpose, which may differ by ``allowed`` (of each sample)."""
+        transposed = h.transpose(0, 2, 1)
+        excess = abs(h - transposed).max(axis=(1, 2)) - allowed
+        if bool((excess > 0).any()):
+            worst, count = int(excess.argmax()), int((excess > 0).sum())
+            gap = float(abs(h[worst] - transposed[worst]).max())
+            raise ValueError(
+                f"y must come from a symmetric matrix of indices: {count} of {len(h)} samples do not; "
+                f"{what} of sample {worst} differs from its transpose by {gap:.3g}"
+            )
+        return 0.5 * (h + transposed)
+
+
+def _tolerance(y) -> float:
+    """Relative error that labels of this precision may have."""
+    return 1e-3 if y.dtype.itemsize < 8 else 1e-6
 
 
 class LinearChannel(Channel):
@@ -159,7 +174,8 @@ class LinearChannel(Channel):
 
     def observe(self, y):
         y = self._check_labels(y)
-        return 0.5 * (y + y.transpose(0, 2, 1))
+        allowed = _tolerance(y) * float(abs(y).max()) if len(y) else 0.0
+        return self._symmetrised(y, allowed, "the label")
 
     def g_out(self, observed, omega, variance):
         return (observed - omega) / (index_variances(self.n_tokens, omega) * variance)
@@ -208,7 +224,7 @@ class SoftmaxChannel(Channel):
         xp = array_namespace(y)
         y = self._check_labels(y)
         probabilities = xp.exp(y) if self.log_labels else y
-        tolerance = 1e-3 if y.dtype.itemsize < 8 else 1e-6
+        tolerance = _tolerance(y)
         if bool((probabilities < 0).any()) or bool((abs(probabilities.sum(axis=-1) - 1) > tolerance).any()):
             what = "logarithms of probabilities" if self.log_labels else "probabilities"
             raise ValueError(f"y must hold {what} whose rows sum to 1, as a softmax gives")
@@ -220,7 +236,12 @@ class SoftmaxChannel(Channel):
             )
         logs = (y if self.log_labels else xp.log(y)) / self.inverse_temperature
         phi = logs + (logs[:, :1, :] - logs[:, :, :1].transpose(0, 2, 1)).transpose(0, 2, 1)
-        return 0.5 * (phi + phi.transpose(0, 2, 1))
+        # Relative to the logarithms; those of the smallest probabilities have few digits.
+        beta = self.inverse_temperature
+        allowed = tolerance * xp.maximum(beta * abs(logs).max(axis=(1, 2)), 1.0)
+        if not self.log_labels:
+            allowed = allowed + float(np.finfo(y.dtype).smallest_subnormal) / y.min(axis=(1, 2))
+        return self._symmetrised(phi, allowed / beta, "log y_ab + log y_1a - log y_a1")
 
     def g_out(self, observed, omega, variance):
         sigma2 = index_variances(self.n_tokens, omega)

@@ -108,7 +108,7 @@ def hardmax_likelihood(targets, omega, variance: float = 1.0, *, step: float = 0
     Parameters
     ----------
     targets : int array (n, T)
-        The token that each token marks, T <= 6; no cycle of three or more (see :func:`possible_label`).
+        The token that each token marks, T <= 5; no cycle of three or more (see :func:`possible_label`).
     omega : array (n, T, T)
         Symmetric means of the indices.
     variance : float

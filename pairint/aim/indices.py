@@ -6,6 +6,8 @@ result does not grow with the number of samples. NumPy or CuPy.
 
 from __future__ import annotations
 
+import numpy as np
+
 from pairint.backend import array_namespace, is_cupy
 
 __all__ = ["IndexCovariance", "adjoint", "indices"]
@@ -91,7 +93,12 @@ class IndexCovariance:
     Parameters
     ----------
     X : array (n, T, d)
-        Tokens, with T < d.
+        Tokens, with T < d; those of a sample linearly independent, as random ones are.
+
+    Raises
+    ------
+    ValueError
+        If the tokens of a sample are linearly dependent, to the precision of ``X``.
     """
 
     def __init__(self, X) -> None:
@@ -102,7 +109,14 @@ class IndexCovariance:
         for block in _blocks(X):
             self.gram[block] = xp.matmul(X[block], X[block].transpose(0, 2, 1))
         self.identity = xp.eye(t, dtype=X.dtype)
-        self.inverse = xp.linalg.inv(self.gram)
+        try:
+            self.inverse = xp.linalg.inv(self.gram)
+        except np.linalg.LinAlgError:
+            self.inverse = xp.full_like(self.gram, np.nan)
+        # CuPy raises nothing; and a rounding error can stand where a zero should.
+        condition = abs(self.gram).max(axis=(1, 2)) * abs(self.inverse).max(axis=(1, 2))
+        if not bool((condition < 0.1 / np.finfo(X.dtype).eps).all()):
+            raise ValueError("X must hold linearly independent tokens in every sample, as random ones are")
         self.square = xp.matmul(self.inverse, self.inverse)
         # The traces t = Tr W and s = Tr GW of a solution solve two linear equations.
         first, second = (a.trace(axis1=1, axis2=2) for a in (self.inverse, self.square))

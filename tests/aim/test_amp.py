@@ -3,6 +3,7 @@
 import math
 import warnings
 
+import fake_cupy
 import numpy as np
 import pytest
 
@@ -34,25 +35,35 @@ def test_error_is_that_of_the_state_evolution(channel, alpha):
     assert np.mean([result.mmse for result, _ in outcomes]) == pytest.approx(expected, rel=0.1)
 
 
-def trajectory(onsager=True):
+def trajectory(channel, alpha, n_tokens, d, n_iter, onsager=True):
     """Mean errors of the first undamped steps, and the iterates of the state evolution."""
     histories = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for seed in range(3):
-            options = {"damping": 1.0, "max_iter": 8, "tol": 1e-12, "onsager": onsager}
-            histories.append(run("hardmax", 0.3, seed=seed, **options)[0].history["error"])
-    iterates = state_evolution_iterates(0.3 / (1 + 1 / D), 0.5, "hardmax", n_iter=8)
+            options = {"damping": 1.0, "max_iter": n_iter, "tol": 1e-12, "onsager": onsager}
+            result, _ = run(channel, alpha, seed=seed, d=d, n_tokens=n_tokens, **options)
+            histories.append(result.history["error"])
+    iterates = state_evolution_iterates(alpha / (1 + 1 / d), 0.5, channel, n_tokens, n_iter)
     return np.mean(histories, axis=0), iterates[1:]
 
 
-def test_trajectory_follows_the_iterates():
-    errors, iterates = trajectory()
+TRAJECTORIES = pytest.mark.parametrize(
+    ("channel", "alpha", "n_tokens", "d", "n_iter"),
+    [("hardmax", 0.3, 2, D, 8), ("softmax", 0.06, 2, 160, 5), ("softmax", 0.02, 3, 160, 5),
+     ("linear", 0.05, 2, 160, 5)],
+)  # fmt: skip
+
+
+@TRAJECTORIES
+def test_trajectory_follows_the_iterates(channel, alpha, n_tokens, d, n_iter):
+    errors, iterates = trajectory(channel, alpha, n_tokens, d, n_iter)
     np.testing.assert_allclose(errors, iterates, rtol=0.06)
 
 
-def test_trajectory_needs_the_onsager_term():
-    errors, iterates = trajectory(onsager=False)
+@TRAJECTORIES
+def test_trajectory_needs_the_onsager_term(channel, alpha, n_tokens, d, n_iter):
+    errors, iterates = trajectory(channel, alpha, n_tokens, d, n_iter, onsager=False)
     assert errors[0] == pytest.approx(iterates[0], rel=0.06)  # the first step has no echo yet
     assert np.abs(errors[1:] / iterates[1:] - 1).max() > 0.3
 
@@ -135,3 +146,94 @@ def test_labels_are_checked():
             amp(X, bad, 0.5)
     with pytest.raises(ValueError, match="one-hot"):
         amp(X, y, 0.5, "hardmax")
+
+
+@pytest.mark.parametrize(
+    ("shape", "match"),
+    [((0, 2, 6), "at least one sample"), ((20, 2, 1), "two dimensions"), ((20, 6), "X must have shape")],
+    ids=["no sample", "one dimension", "no tokens"],
+)
+@pytest.mark.parametrize("channel", ["softmax", "linear", "hardmax"])
+def test_tokens_of_no_use(channel, shape, match):
+    y = np.broadcast_to(np.eye(2) if channel == "hardmax" else np.full((2, 2), 0.5), (shape[0], 2, 2))
+    with pytest.raises(ValueError, match=match):
+        amp(np.zeros(shape), y, 0.5, channel)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", ["repeated", "zero", "equal", "in a plane"])
+@pytest.mark.parametrize("channel", ["softmax", "linear"])
+def test_dependent_tokens_are_named(monkeypatch, channel, kind, dtype):
+    teacher = AIMTeacher(20, 0.5, 3, channel, rng=0)
+    X, _ = teacher.sample(40, 1)
+    if kind == "repeated":
+        X[7, 2] = X[7, 0]
+    elif kind == "zero":
+        X[7, 1] = 0
+    elif kind == "equal":
+        X[:] = X[0, 0]
+    else:
+        X[7, 2] = 0.3 * X[7, 0] + 0.7 * X[7, 1]
+    X, y = X.astype(dtype), teacher.labels(X).astype(dtype)
+    with pytest.raises(ValueError, match="X must hold linearly independent tokens"):
+        amp(X, y, teacher.rho, channel)
+    cupy = fake_cupy.install(monkeypatch)  # whose inverses of singular matrices are garbage, and no error
+    with pytest.raises(ValueError, match="X must hold linearly independent tokens"):
+        amp(cupy.asarray(X), cupy.asarray(y), teacher.rho, channel)
+    monkeypatch.undo()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        result = amp(X, y, teacher.rho, channel, token_covariance=False, max_iter=3)
+    assert np.isfinite(result.S).all()
+
+
+@pytest.mark.parametrize("channel", ["softmax", "linear", "hardmax"])
+@pytest.mark.parametrize("tokens", [np.zeros, np.ones], ids=["zeros", "ones"])
+def test_tokens_that_teach_nothing_raise_no_numpy_error(channel, tokens):
+    teacher = AIMTeacher(10, 0.5, 2, channel, rng=0)
+    X = tokens((30, 2, 10))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        result = amp(X, teacher.labels(X), teacher.rho, channel, token_covariance=False, max_iter=5)
+    assert np.isfinite(result.S).all() and math.isfinite(result.mmse)
+
+
+@pytest.mark.parametrize("channel", ["softmax", "linear"])
+def test_labels_of_no_symmetric_matrix_are_refused(channel):
+    teacher = AIMTeacher(20, 0.5, 3, channel, rng=0)
+    X, y = teacher.sample(40, 1)
+    y[7, 0] = y[7, 0, [1, 2, 0]]  # the row still sums to 1
+    with pytest.raises(ValueError, match=r"symmetric matrix of indices: 1 of 40 .* sample 7"):
+        amp(X, y, teacher.rho, channel)
+
+
+@pytest.mark.parametrize(
+    ("channel", "n_tokens", "alpha"),
+    [
+        ("softmax", 2, 0.1),
+        ("softmax", 3, 0.04),
+        ("linear", 2, 0.08),
+        ("hardmax", 2, 0.5),
+        ("hardmax", 3, 0.3),
+    ],
+)
+def test_it_stays_on_the_device(monkeypatch, channel, n_tokens, alpha):
+    d, options = 20, {"max_iter": 12, "tol": 1e-12}
+    teacher = AIMTeacher(d, 0.5, n_tokens, channel, rng=1)
+    X, y = teacher.sample(round(alpha * d**2), 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        expected = amp(X, y, teacher.rho, channel, truth=teacher.S, **options)
+        cupy = fake_cupy.install(monkeypatch)
+        device = [cupy.asarray(a) for a in (X, y, teacher.S)]
+        result = amp(*device[:2], teacher.rho, channel, truth=device[2], **options)
+    assert isinstance(result.S, cupy.ndarray)
+    # Eigenvalues, and for the sorting of hardmax labels of three tokens the labels and a number a sample.
+    assert max(fake_cupy.transfers) <= (len(X) * n_tokens if (channel, n_tokens) == ("hardmax", 3) else d)
+    np.testing.assert_allclose(result.S.get(), expected.S, rtol=1e-9, atol=1e-11)
+    for name, values in expected.history.items():
+        np.testing.assert_allclose(result.history[name], values, rtol=1e-8)
+    with pytest.raises(TypeError, match="mixed"):
+        amp(device[0], y, teacher.rho, channel)

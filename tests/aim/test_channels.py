@@ -76,6 +76,34 @@ def test_underflowing_softmax_is_handled_in_logs():
     np.testing.assert_allclose(g, channel.g_out(h + constant, omega, 1.0), atol=1e-8)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "channel",
+    [LinearChannel(3), SoftmaxChannel(3), SoftmaxChannel(4, 0.1), SoftmaxChannel(3, log_labels=True)],
+    ids=["linear", "softmax", "warm", "logs"],
+)
+def test_labels_come_from_a_symmetric_matrix_or_are_refused(channel, dtype):
+    t = channel.n_tokens
+    h = np.random.default_rng(0).standard_normal((200, t, t))
+    h = h + h.transpose(0, 2, 1)
+    y = channel.output(h.astype(dtype))
+    channel.observe(y)  # rounding is no asymmetry
+    h[7, 0, 1] += 0.2
+    with pytest.raises(ValueError, match=r"1 of 200 samples do not; .* of sample 7 differs .* by 0\.2"):
+        channel.observe(channel.output(h.astype(dtype)))
+    with pytest.raises(ValueError, match="symmetric matrix"):
+        channel.observe(channel.output(np.random.default_rng(1).standard_normal((5, t, t)).astype(dtype)))
+
+
+def test_probabilities_that_nearly_underflow_have_few_digits_and_are_accepted():
+    h = np.zeros((1, 3, 3))
+    h[0, 0, 1] = h[0, 1, 0] = -741.3  # a subnormal probability, off by several per cent
+    y = SoftmaxChannel(3).output(h)
+    assert 0 < y.min() < 1e-320
+    phi = SoftmaxChannel(3).observe(y)
+    assert np.ptp(phi - h) < 0.1
+
+
 def test_density_variant_has_a_value_of_its_own():
     # q = 1/2, Q_0 = 1: quadrature of the density in place of the derivative, and the right score.
     assert 2 * two_token_kappa_integral(PublishedHardmaxChannel, 1.0) == pytest.approx(2.0057138, abs=5e-8)

@@ -109,6 +109,13 @@ def test_the_average_covariance_loses_information():
     assert 1.02 < gain.mean() < 1.12
 
 
+def test_dependent_tokens_have_no_inverse(X):
+    X = X.copy()
+    X[2, 1] = 2 * X[2, 0]
+    with pytest.raises(ValueError, match="linearly independent"):
+        IndexCovariance(X)
+
+
 def test_without_room_for_the_tokens_the_average_is_used():
     teacher = AIMTeacher(10, 1.0, 6, "linear", rng=0)
     X, y = teacher.sample(20, 1)
