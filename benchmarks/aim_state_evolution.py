@@ -3,7 +3,8 @@
     python benchmarks/aim_state_evolution.py [--points 40] [--repeats 3]
 
 Points: a grid of alpha from far below to close to the threshold (softmax, linear) or over three decades
-(hardmax), for a narrow, a middle and a wide layer. Warm: the table of the hardmax information exists. Times
+(hardmax), for a narrow, a middle and a wide layer. Warm: the table of the hardmax information exists. Hardmax
+of three and more tokens has an estimated error too, which costs two more evaluations of the denoiser. Times
 are processor time on one thread, the least of the repeats.
 """
 
@@ -27,7 +28,8 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{'channel':>8}{'T':>3}{'rho':>7}{'ms a point':>12}")
     with threadpool_limits(1):
-        for channel, n_tokens in (("softmax", 2), ("softmax", 6), ("linear", 2), ("hardmax", 2)):
+        cases = [("softmax", 2), ("softmax", 6), ("linear", 2)] + [("hardmax", t) for t in (2, 3, 4, 5)]
+        for channel, n_tokens in cases:
             for rho in (0.05, 0.5, 2.0):
                 if channel == "hardmax":
                     alphas = np.geomspace(0.02, 20, options.points)

@@ -7,6 +7,7 @@ from pairint.aim.spectrum import NoisySpectrum
 from pairint.aim.state_evolution import (
     StateEvolution,
     exact_recovery_threshold,
+    large_alpha_error,
     small_width_limit,
     state_evolution,
     weak_recovery_threshold,
@@ -25,6 +26,7 @@ __all__ = [
     "amp",
     "exact_recovery_threshold",
     "gradient_descent",
+    "large_alpha_error",
     "make_channel",
     "small_width_limit",
     "state_evolution",

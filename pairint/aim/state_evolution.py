@@ -19,6 +19,7 @@ bracketed root, and no iteration that might stall.
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,12 +46,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class StateEvolution:
-    r"""Solution of the state evolution; arrays have the shape of ``alpha``.
+    r"""Solution of the state evolution; arrays have the common shape of ``alpha`` and ``rho``.
 
     Attributes
     ----------
     alpha, rho : array or float
-        Samples over :math:`d^2`, and the width ratio.
+        Samples over :math:`d^2`, and the width ratio; one width ratio for all alpha stays a float.
     mmse : array or float
         Bayes-optimal :math:`\lVert S - \hat S\rVert_F^2/d`; 1 without data, 0 after exact recovery.
     q : array or float
@@ -59,11 +60,12 @@ class StateEvolution:
         Precision of the equivalent noisy copy; infinite after exact recovery.
     mmse_error : array or float
         Estimated error of ``mmse`` that stems from the channel: zero where its information is exact, else
-        half the difference between the solutions with ``kappa_error`` added and subtracted.
+        the relative error of :math:`\kappa` times :math:`|d\,\mathrm{mmse}/d\log\alpha|` (first order: a
+        larger :math:`\kappa` acts as a larger :math:`\alpha`).
     """
 
     alpha: np.ndarray | float
-    rho: float
+    rho: np.ndarray | float
     mmse: np.ndarray | float
     q: np.ndarray | float
     q_hat: np.ndarray | float
@@ -81,6 +83,15 @@ def overlap_at_start(rho: float, d: int | None = None) -> tuple[float, float]:
     return 1 + rho + correction, rho
 
 
+def _check_width_ratio(rho, channel: Channel) -> float:
+    """Return a width ratio as a float; infinity is allowed where exact recovery is possible."""
+    if isinstance(rho, np.ndarray):
+        rho = rho[()]
+    if channel.recovers_exactly and isinstance(rho, numbers.Real) and rho == math.inf:
+        return math.inf
+    return check_real("rho", rho, 0, exclusive_minimum=True)
+
+
 def _denoising(rho: float, delta: float) -> tuple[float, float]:
     """Error E of the matrix denoiser and F = E/delta; rho = inf is scalar Gaussian denoising."""
     if math.isinf(rho):
@@ -93,24 +104,24 @@ def alpha_of_noise(delta: float, rho: float, channel: str | Channel = "softmax",
     r"""Sample ratio :math:`\alpha` at which the equivalent noise variance is ``delta`` (decreasing in it)."""
     delta = check_real("delta", delta, 0, exclusive_minimum=True)
     channel = make_channel(channel, n_tokens)
+    rho = _check_width_ratio(rho, channel)
     error, dimension = _denoising(rho, delta)
     return float(dimension / channel.kappa((1 + rho - error) / error))
 
 
-def state_evolution(
-    alpha, rho: float, channel: str | Channel = "softmax", n_tokens: int = 2
-) -> StateEvolution:
-    r"""Bayes-optimal error at sample ratio ``alpha``.
+def state_evolution(alpha, rho, channel: str | Channel = "softmax", n_tokens: int = 2) -> StateEvolution:
+    r"""Bayes-optimal error at sample ratio ``alpha`` and width ratio ``rho``, broadcast against each other.
 
     Parameters
     ----------
     alpha : float or array
         :math:`n/d^2 > 0`.
-    rho : float
+    rho : float or array
         Width ratio :math:`r/d > 0`; ``inf`` is allowed for the softmax and linear channels.
     channel : {"softmax", "hardmax", "linear"} or Channel
     n_tokens : int
-        Number of tokens T >= 2 (ignored if ``channel`` is a Channel, which knows its own).
+        Number of tokens T >= 2, at most 5 for hardmax (ignored if ``channel`` is a Channel, which knows its
+        own).
 
     Returns
     -------
@@ -129,34 +140,44 @@ def state_evolution(
     alphas = check_array("alpha", alpha)
     if alphas.size and float(alphas.min()) <= 0:
         raise ValueError(f"alpha must be > 0, got {float(alphas.min())}")
-    if not (math.isinf(rho) and channel.recovers_exactly):
-        rho = check_real("rho", rho, 0, exclusive_minimum=True)
-    deltas = np.array([_solve_noise(float(a), rho, channel) for a in alphas.ravel()])
-    mmse = np.array([_denoising(rho, x)[0] if x > 0 else 0.0 for x in deltas]).reshape(alphas.shape)
+    if isinstance(rho, list | tuple) or (isinstance(rho, np.ndarray) and rho.ndim > 0):
+        rho = check_array("rho", rho, finite=False)
+        try:
+            alphas, rho = (a.copy() for a in np.broadcast_arrays(alphas, rho))
+        except ValueError:
+            shapes = f"{alphas.shape} and {rho.shape}"
+            raise ValueError(f"alpha and rho must have shapes that broadcast, got {shapes}") from None
+        rhos = [_check_width_ratio(float(r), channel) for r in rho.ravel()]
+    else:
+        rho = _check_width_ratio(rho, channel)
+        rhos = [rho] * alphas.size
+    deltas = np.array([_solve_noise(float(a), r, channel) for a, r in zip(alphas.ravel(), rhos, strict=True)])
+    solutions = list(zip(rhos, deltas.tolist(), strict=True))
+    mmse = np.array([_denoising(r, x)[0] if x > 0 else 0.0 for r, x in solutions]).reshape(alphas.shape)
     with np.errstate(divide="ignore"):
         q_hat = (1 / deltas).reshape(alphas.shape)
     q = 1 + rho - mmse
-    inexact = [
-        _channel_error(float(a), rho, channel, float(x), float(e))
-        for a, x, e in zip(alphas.ravel(), deltas, mmse.ravel(), strict=True)
-    ]
+    inexact = [_channel_error(r, channel, x, e) for (r, x), e in zip(solutions, mmse.flat, strict=True)]
     return StateEvolution(
         alphas[()], rho, mmse[()], q[()], q_hat[()], np.array(inexact).reshape(alphas.shape)[()]
     )
 
 
-def _channel_error(alpha: float, rho: float, channel: Channel, delta: float, mmse: float) -> float:
-    """Error of the solution caused by that of kappa: as if alpha were wrong by the same factor."""
+def _channel_error(rho: float, channel: Channel, delta: float, mmse: float) -> float:
+    """Error of the solution caused by that of kappa, to first order: as if alpha were wrong by its factor."""
     if delta == 0:
         return 0.0
     tau = (1 + rho - mmse) / mmse
     relative = float(channel.kappa_error(tau)) / float(channel.kappa(tau))
     if relative == 0:
         return 0.0
-    less, more = (
-        _denoising(rho, _solve_noise(alpha * (1 + sign * relative), rho, channel))[0] for sign in (-1, 1)
-    )
-    return 0.5 * abs(less - more)
+
+    def neighbour(log_shift):
+        error, dimension = _denoising(rho, delta * math.exp(log_shift))
+        return error, math.log(dimension / channel.kappa((1 + rho - error) / error))  # and log alpha
+
+    (less, low), (more, high) = neighbour(-1e-3), neighbour(1e-3)
+    return relative * abs((more - less) / (high - low))
 
 
 def _solve_noise(alpha: float, rho: float, channel: Channel) -> float:

@@ -79,6 +79,46 @@ def test_arrays_are_many_scalars_and_errors_fall(channel, t):
     assert np.ndim(state_evolution(0.1, 0.7).mmse) == 0
 
 
+def test_width_ratios_broadcast_against_samples():
+    alphas, rhos = np.array([[0.02], [0.1]]), [0.3, 1.0, math.inf]
+    together = state_evolution(alphas, rhos)
+    np.testing.assert_array_equal(together.alpha, np.repeat(alphas, 3, axis=1))
+    np.testing.assert_array_equal(together.rho, [rhos, rhos])
+    for name in ("mmse", "q", "q_hat", "mmse_error"):
+        one_by_one = [[getattr(state_evolution(float(a), r), name) for r in rhos] for a in alphas[:, 0]]
+        np.testing.assert_array_equal(getattr(together, name), one_by_one)
+    assert state_evolution([0.1, 0.2], np.array([0.5, 1.0])).mmse.shape == (2,)
+    assert state_evolution(0.1, [0.5]).mmse.shape == (1,)
+    for scalar in (0.5, np.float64(0.5), np.array(0.5)):
+        result = state_evolution(0.1, scalar)
+        assert type(result.rho) is float and np.ndim(result.mmse) == 0
+        assert result.mmse == state_evolution(0.1, 0.5).mmse
+    assert type(state_evolution([0.1, 0.2], 0.5).rho) is float
+
+
+class BiasedHardmax(HardmaxChannel):
+    """Hardmax whose information is off by a factor, and says so."""
+
+    def __init__(self, n_tokens, factor, relative_error):
+        super().__init__(n_tokens)
+        self.factor, self.relative_error = factor, relative_error
+
+    def kappa(self, tau):
+        return self.factor * super().kappa(tau)
+
+    def kappa_error(self, tau):
+        return self.relative_error * self.kappa(tau)
+
+
+@pytest.mark.parametrize("rho", [0.1, 2.0])
+def test_error_of_the_channel_is_that_of_a_wrong_channel(rho):
+    alphas = np.array([0.02, 0.2, 2.0])
+    shift = 1e-4
+    less, more = (state_evolution(alphas, rho, BiasedHardmax(2, 1 + s * shift, 0)).mmse for s in (-1, 1))
+    stated = state_evolution(alphas, rho, BiasedHardmax(2, 1.0, shift)).mmse_error
+    np.testing.assert_allclose(stated, (less - more) / 2, rtol=1e-5)
+
+
 @pytest.mark.parametrize("rho", [0.05, 0.5, 1.0, 4.0])
 @pytest.mark.parametrize("channel", ["softmax", "hardmax"])
 def test_noise_determines_the_samples_and_back(rho, channel):
@@ -116,6 +156,16 @@ def test_density_in_place_of_the_derivative_decays_too_slowly():
         (lambda: state_evolution(0.1, math.inf, "hardmax"), "rho"),
         (lambda: state_evolution(0.1, math.nan), "rho"),
         (lambda: state_evolution(0.1, -0.5), "rho"),
+        (lambda: state_evolution(0.1, -math.inf), "rho"),
+        (lambda: state_evolution(0.1, "0.5"), "rho must be a real number"),
+        (lambda: state_evolution(0.1, None), "rho must be a real number"),
+        (lambda: state_evolution(0.1, [0.5, 0.0]), "rho must be > 0"),
+        (lambda: state_evolution(0.1, [0.5, math.nan]), "rho must be finite"),
+        (lambda: state_evolution(0.1, [0.5, math.inf], "hardmax"), "rho must be finite"),
+        (lambda: state_evolution(0.1, ["0.5"]), "rho must hold real numbers"),
+        (lambda: state_evolution([0.1, 0.2], [0.5, 1.0, 2.0]), "alpha and rho must have shapes"),
+        (lambda: alpha_of_noise(1.0, "0.5"), "rho must be a real number"),
+        (lambda: alpha_of_noise(1.0, math.inf, "hardmax"), "rho must be finite"),
         (lambda: state_evolution("0.1", 0.5), "alpha"),
         (lambda: state_evolution_iterates(0.0, 0.5), "alpha"),
         (lambda: alpha_of_noise(0.0, 0.5), "delta"),
