@@ -70,15 +70,38 @@ class AIMTeacher:
         self.rho = self.width / self.d
         self.channel = make_channel(channel, n_tokens)
         self.n_tokens = self.channel.n_tokens
-        self.W = check_rng(rng).standard_normal((self.d, self.width))
+        rng = check_rng(rng)
+        self._seed = rng.bit_generator.seed_seq
+        self.W = rng.standard_normal((self.d, self.width))
         self.S = convert_matrix(self.W @ self.W.T, self.d, self.width, "gram", "aim")
 
     def sample(
         self, n_samples: int, rng: np.random.Generator | np.random.SeedSequence | int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Draw tokens X of shape (n, T, d) and their labels y of shape (n, T, T)."""
+        """Draw tokens X and label them.
+
+        Parameters
+        ----------
+        n_samples : int
+        rng : Generator, SeedSequence, int or None
+            Source of the tokens. A seed that has also served the weights gives a stream of its own, lest the
+            first tokens be the weights; a Generator is used as it is.
+
+        Returns
+        -------
+        X : ndarray (n, T, d)
+        y : ndarray (n, T, T)
+        """
         n = check_integer("n_samples", n_samples, 1)
-        X = check_rng(rng).standard_normal((n, self.n_tokens, self.d))
+        generator = check_rng(rng)
+        seed = generator.bit_generator.seed_seq
+        if generator is not rng and _same_stream(seed, self._seed):
+            # The second child stream: students of gradient descent begin in the first.
+            child = np.random.SeedSequence(
+                seed.entropy, spawn_key=(*seed.spawn_key, 1), pool_size=seed.pool_size
+            )
+            generator = np.random.default_rng(child)
+        X = generator.standard_normal((n, self.n_tokens, self.d))
         return X, self.labels(X)
 
     def labels(self, X: np.ndarray) -> np.ndarray:
@@ -89,6 +112,12 @@ class AIMTeacher:
     def error(self, estimate: np.ndarray) -> float:
         r"""Error :math:`\lVert S - \hat S\rVert_F^2/d` of an estimate of ``S``."""
         return matrix_error(self.S, estimate)
+
+
+def _same_stream(first, second) -> bool:
+    """Whether two seeds start the same stream (a Generator may have been made without a SeedSequence)."""
+    both = all(isinstance(seed, np.random.SeedSequence) for seed in (first, second))
+    return both and np.array_equal(first.generate_state(4), second.generate_state(4))
 
 
 def matrix_error(truth, estimate) -> float:

@@ -15,7 +15,7 @@ from pairint.aim.state_evolution import (
     state_evolution,
     weak_recovery_threshold,
 )
-from pairint.aim.teacher import AIMTeacher, convert_matrix
+from pairint.aim.teacher import NORMALISATIONS, AIMTeacher, convert_error, convert_matrix, matrix_error
 
 
 @pytest.mark.parametrize(
@@ -171,11 +171,59 @@ def test_index_variance_is_q0_off_and_twice_q0_on_the_diagonal():
     assert q0 == pytest.approx(1.5, rel=0.1)
 
 
-def test_normalisations_convert_there_and_back():
-    M = np.arange(9.0).reshape(3, 3)
-    for name in ("gram", "width", "sqrt_width", "dimension", "sqrt_dimension"):
-        np.testing.assert_allclose(convert_matrix(convert_matrix(M, 3, 2, "aim", name), 3, 2, name), M)
-    np.testing.assert_allclose(convert_matrix(M, 3, 2, "gram", "aim"), M / math.sqrt(6))
+def conventions(W):
+    """The matrix of a layer in each normalisation, as written in the documentation."""
+    d, r = W.shape
+    gram = W @ W.T
+    return {
+        "aim": gram / math.sqrt(r * d),
+        "sqrt_width": gram / math.sqrt(r),
+        "width": gram / r,
+        "sqrt_dimension": gram / math.sqrt(d),
+        "dimension": gram / d,
+        "gram": gram,
+    }
+
+
+def test_normalisations_are_their_formulas():
+    rng = np.random.default_rng(0)
+    matrices, estimates = (conventions(rng.standard_normal((7, 3))) for _ in range(2))
+    assert matrices.keys() == NORMALISATIONS.keys()
+    for source in matrices:
+        error = matrix_error(matrices[source], estimates[source])
+        for target in matrices:
+            converted = convert_matrix(matrices[source], 7, 3, source, target)
+            np.testing.assert_allclose(converted, matrices[target], rtol=1e-13)
+            wanted = matrix_error(matrices[target], estimates[target])
+            assert convert_error(error, 7, 3, source, target) == pytest.approx(wanted, rel=1e-12)
+    np.testing.assert_array_equal(convert_matrix(matrices["gram"], 7, 3, "gram"), matrices["aim"])
+    teacher = AIMTeacher(7, 3 / 7, rng=1)
+    np.testing.assert_allclose(teacher.S, conventions(teacher.W)["aim"], rtol=1e-13)
+
+
+@pytest.mark.parametrize("convert", [convert_matrix, convert_error])
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [({"source": "frobenius"}, "source"), ({"target": "aims"}, "target"), ({"d": 0}, "d")],
+)
+def test_unknown_normalisations_are_named(convert, change, match):
+    with pytest.raises(ValueError, match=match):
+        convert(1.0, **{"d": 7, "width": 3, "source": "gram"} | change)
+
+
+def test_tokens_of_the_seed_of_the_weights_are_not_the_weights():
+    for teacher_seed, sample_seed in ((0, 0), (np.random.SeedSequence(5), 5), (np.random.default_rng(7), 7)):
+        teacher = AIMTeacher(6, 0.5, rng=teacher_seed)
+        X, _ = teacher.sample(20, sample_seed)
+        assert not np.isin(teacher.W, X).any()
+        # Students of the same seed start elsewhere too: their weights are drawn from its first child.
+        student = np.random.default_rng(sample_seed).spawn(1)[0].standard_normal(18)
+        assert not np.isin(student, X).any()
+        np.testing.assert_array_equal(X, teacher.sample(20, sample_seed)[0])  # and a seed gives one set
+    X, _ = AIMTeacher(6, 0.5, rng=0).sample(20, 1)  # any other seed, and any generator, is used as it is
+    np.testing.assert_array_equal(X, np.random.default_rng(1).standard_normal((20, 2, 6)))
+    X, _ = AIMTeacher(6, 0.5, rng=0).sample(20, np.random.default_rng(0))
+    np.testing.assert_array_equal(X, np.random.default_rng(0).standard_normal((20, 2, 6)))
 
 
 @pytest.mark.parametrize(
