@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import shlex
@@ -13,6 +14,7 @@ from typing import Any
 
 from pairint import experiments
 from pairint._version import __version__
+from pairint.experiments.base import canonical
 from pairint.progress import duration
 
 __all__ = ["main"]
@@ -35,13 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        return options.action(options)
+        code = options.action(options)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("\npairint: interrupted; finished cells are kept, run again to go on", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as in `pairint list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+        _silence()
+        return OK if options.action in (_list, _report) else FAILED  # elsewhere work may be left undone
     except Exception as error:
         code = _code(error)
         if code is None:
@@ -64,6 +68,23 @@ def _code(error: Exception) -> int | None:
         if isinstance(error, kinds):
             return code
     return None
+
+
+def _silence() -> None:
+    """Send what is still printed nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _say(text: str) -> None:
+    """Print; a reader that has gone, as in `pairint run demo | head -1`, does not stop the work."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _silence()
+
+
+def _warn(text: str) -> None:
+    print(f"pairint: warning: {text}", file=sys.stderr, flush=True)
 
 
 class UsageError(ValueError):
@@ -106,11 +127,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--out", default="results", metavar="DIR", help="folder of results (default: results)")
     run.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
-        help="replace a setting of the preset, as in --set replicates=5 --set n_samples=1000,3000",
+        help="replace a setting of the preset, as in --set replicates=5 --set n_samples=1000,3000; table and "
+        "figure are then named PRESET-CODE, the code standing for the settings",
     )  # fmt: skip
     run.add_argument(
         "--store", nargs="?", const="", metavar="DIR",
-        help="also write table, provenance and checksums to DIR/NAME (default: the book's results)",
+        help="also write table, provenance and checksums to DIR/NAME (default: the book's results, which "
+        "take the full preset only, without --set)",
     )  # fmt: skip
     run.set_defaults(action=_run)
 
@@ -123,7 +146,9 @@ def _parser() -> argparse.ArgumentParser:
     figure.add_argument("name", metavar="NAME")
     figure.add_argument("--preset", help="draw this preset instead of the stored table")
     figure.add_argument("--results", default="results", metavar="DIR", help="folder of cells")
-    figure.add_argument("--out", metavar="FILE", help="image to write (default: NAME.svg)")
+    figure.add_argument(
+        "--out", metavar="FILE", help="image to write (default: NAME.svg); its folder is made when needed"
+    )
     _add_jobs(figure)
     figure.set_defaults(action=_figure)
 
@@ -150,16 +175,22 @@ def _add_jobs(parser: argparse.ArgumentParser) -> None:
 
 
 def _jobs(text: str) -> int:
-    jobs = int(text)
+    try:
+        jobs = int(text)
+    except ValueError:
+        jobs = 0
     if jobs != -1 and jobs < 1:
-        raise argparse.ArgumentTypeError(f"must be >= 1, got {jobs}")
+        raise argparse.ArgumentTypeError(f"must be an integer >= 1, or -1 for one per core; got {text!r}")
     return jobs
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be > 0, got {text}")
+        raise argparse.ArgumentTypeError(f"must be a number of seconds > 0, got {text!r}")
     return value
 
 
@@ -174,13 +205,16 @@ def _settings(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def _list(options: argparse.Namespace) -> int:
+    from pairint.results import expected_seconds
+
     found = [experiments.get(name) for name in experiments.names()]
     if options.json:
         print(json.dumps([_description(experiment) for experiment in found], indent=1))
         return OK
     for experiment in found:
         times = ", ".join(
-            f"{preset} about {duration(seconds)}" for preset, seconds in experiment.expected_seconds.items()
+            f"{preset} about {duration(expected_seconds(experiment, preset))}"
+            for preset in experiment.presets
         )
         print(f"{experiment.name}\n    {experiment.title}\n    {experiment.source}")
         print(f"    presets (on one core): {times}")
@@ -188,13 +222,15 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _description(experiment: Any) -> dict[str, Any]:
+    from pairint.results import expected_seconds
+
     return {
         "name": experiment.name,
         "title": experiment.title,
         "source": experiment.source,
         "version": experiment.version,
         "presets": {preset: dict(settings) for preset, settings in experiment.presets.items()},
-        "expected_seconds": dict(experiment.expected_seconds),
+        "expected_seconds": {name: expected_seconds(experiment, name) for name in experiment.presets},
     }
 
 
@@ -203,7 +239,32 @@ def _run(options: argparse.Namespace) -> int:
     if overrides and len(options.names) > 1:
         raise UsageError("--set goes with one experiment at a time")
     chosen = [experiments.get(name) for name in options.names]  # all names are checked before any is run
+    if options.store is not None:
+        _check_store(options)
     return max(_run_one(experiment, overrides, options) for experiment in chosen)
+
+
+def _check_store(options: argparse.Namespace) -> None:
+    """Keep anything but full runs out of the book's folder, and say when the code is not committed."""
+    from pairint import provenance
+    from pairint.results import results_folder
+
+    root = results_folder()
+    here = not options.store or Path(options.store).resolve() == root.resolve()
+    if here and (options.preset != "full" or options.settings):
+        raise UsageError(
+            f"{root} is where the book reads its full runs: --store takes --preset full without --set there; "
+            "for another run name another folder, as in --store DIR"
+        )
+    if _edited(provenance.commit()):
+        _warn(
+            "the code has changes that are not committed: cells computed now will be stored as computed by "
+            "a commit '+changes', which nobody can check out; commit first if the table is to last"
+        )
+
+
+def _edited(commit: str | None) -> bool:
+    return bool(commit) and commit.endswith("+changes")
 
 
 def _run_one(experiment: Any, overrides: dict[str, str], options: argparse.Namespace) -> int:
@@ -220,9 +281,7 @@ def _run_one(experiment: Any, overrides: dict[str, str], options: argparse.Names
         overrides=overrides,
     )
     folder = Path(options.out) / experiment.name
-    for damage in outcome.damaged:
-        print(f"pairint: warning: {damage}; computed again", file=sys.stderr)
-    print(
+    _say(
         f"{experiment.name} ({options.preset}): {len(outcome.cells)} cells: {outcome.reused} were finished, "
         f"{outcome.computed} computed, {len(outcome.failures)} failed, in {duration(outcome.seconds)}; "
         f"results in {folder}"
@@ -232,23 +291,38 @@ def _run_one(experiment: Any, overrides: dict[str, str], options: argparse.Names
         return FAILED
     table = outcome.table()
     code = OK
-    write_atomic(folder / f"{options.preset}.csv", table.to_csv(index=False, lineterminator="\n"))
-    print(f"table: {folder / f'{options.preset}.csv'}")
-    try:
-        _save(experiment.plot(table), folder / f"{options.preset}.svg")
-        print(f"figure: {folder / f'{options.preset}.svg'}")
-    except Exception as error:
-        print(f"pairint: warning: no figure from these settings: {_brief(error)}", file=sys.stderr)
-        code = FAILED
-    try:
-        print(to_text(claims_of(experiment, table)))
-    except Exception as error:
-        print(f"pairint: warning: no claims from these settings: {_brief(error)}", file=sys.stderr)
-        code = FAILED
+    # What is asked to be kept comes first: nothing that fails below, or reads our output, can prevent it.
+    target = None
     if options.store is not None:
         target = outcome.store(_command(experiment.name, options), folder=options.store or None)
-        print(f"stored: {target}")
+    stem = _stem(experiment, outcome.settings, options.preset)
+    write_atomic(folder / f"{stem}.csv", table.to_csv(index=False, lineterminator="\n"))
+    _say(f"table: {folder / f'{stem}.csv'}")
+    try:
+        _save(experiment.plot(table), folder / f"{stem}.svg")
+        _say(f"figure: {folder / f'{stem}.svg'}")
+    except Exception as error:
+        _warn(f"no figure from these settings: {_brief(error)}")
+        code = FAILED
+    try:
+        _say(to_text(claims_of(experiment, table)))
+    except Exception as error:
+        _warn(f"no claims from these settings: {_brief(error)}")
+        code = FAILED
+    if target is not None:
+        _say(f"stored: {target}")
+        edited = sum(_edited(record["environment"]["commit"]) for record in outcome.records)
+        if edited:
+            _warn(f"{edited} of the {len(outcome.cells)} cells were computed by code that was not committed")
     return code
+
+
+def _stem(experiment: Any, settings: dict[str, Any], preset: str) -> str:
+    """Return the name of a run's table and figure: a run with other settings gets one of its own."""
+    text = canonical(settings)
+    if text == canonical(dict(experiment.presets[preset])):
+        return preset
+    return f"{preset}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _execute(experiment: Any, preset: str, **options: Any) -> Any:
@@ -259,7 +333,7 @@ def _execute(experiment: Any, preset: str, **options: Any) -> Any:
         sweep.plan(experiment, preset, options.get("overrides"))
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
-    return sweep.execute(experiment, preset, progress=True, **options)
+    return sweep.execute(experiment, preset, progress=True, warn=_warn, **options)
 
 
 def _brief(error: Exception) -> str:
@@ -313,7 +387,7 @@ def _figure(options: argparse.Namespace) -> int:
         _save(figure, path)
     except OSError as error:
         raise ResultsError(f"cannot write {path}: {error.strerror}") from error
-    print(f"figure: {path} ({data})")
+    _say(f"figure: {path} ({data})")
     return OK
 
 

@@ -17,7 +17,7 @@ from pairint import experiments, sweep
 from pairint._version import __version__
 from pairint.experiments.base import Claim, Experiment
 from pairint.progress import duration
-from pairint.results import ResultsError, load_provenance, load_results, stored_names
+from pairint.results import ResultsError, expected_seconds, load_provenance, load_results, stored_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -218,9 +218,25 @@ def to_markdown(lines: Sequence[Line], *, commands: bool = True) -> str:
 
 
 def summary(lines: Sequence[Line]) -> dict[str, int]:
-    """Count the verdicts, the most frequent first."""
+    """Count the verdicts, the most frequent first.
+
+    Two experiments may show one measurement: the same cells, hence the same number and the same interval to
+    the last bit. It counts once, where it is compared with more.
+    """
+    lines = list(lines)
+    measured = [line for line in lines if line.claim and line.claim.interval is not None]
+    for _, group in _grouped(measured, lambda line: (line.claim.ours, line.claim.interval)):
+        low, high = group[0].claim.interval
+        shown = _grouped(group, lambda line: line.experiment)
+        if len(shown) > 1 and low < high:
+            kept, _ = max(shown, key=lambda item: sum(_references(line.claim) for line in item[1]))
+            lines = [line for line in lines if line not in group or line.experiment == kept]
     verdicts = Counter(line.claim.verdict if line.claim else "not computed" for line in lines)
     return dict(verdicts.most_common())
+
+
+def _references(claim: Claim) -> int:
+    return (claim.published is not None) + (claim.expected is not None)
 
 
 def runs_markdown(folder: Path | str | None = None) -> str:
@@ -249,15 +265,18 @@ def runs_markdown(folder: Path | str | None = None) -> str:
     return "\n".join(rows)
 
 
-def presets_markdown() -> str:
-    """Return a Markdown table of the experiments: how many cells each preset has, how long they take."""
+def presets_markdown(folder: Path | str | None = None) -> str:
+    """Return a Markdown table of the experiments: how many cells each preset has, how long they take.
+
+    The time of a run that is stored in ``folder`` is the one recorded with it.
+    """
     rows = ["| Experiment | What | Source | quick | full |", "|---|---|---|---|---|"]
     for name in experiments.names():
         experiment = experiments.get(name)
         sizes = []
         for preset in ("quick", "full"):
             cells = len(sweep.plan(experiment, preset)[1])
-            sizes.append(f"{cells} cells, about {duration(experiment.expected_seconds[preset])}")
+            sizes.append(f"{cells} cells, about {duration(expected_seconds(experiment, preset, folder))}")
         rows.append(f"| `{name}` | {experiment.title} | {experiment.source} | {sizes[0]} | {sizes[1]} |")
     return "\n".join(rows)
 
@@ -287,8 +306,8 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _grouped(items: Iterable[Any], key: Callable[[Any], str]) -> list[tuple[str, list[Any]]]:
-    groups: dict[str, list[Any]] = {}
+def _grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> list[tuple[Any, list[Any]]]:
+    groups: dict[Any, list[Any]] = {}
     for item in items:
         groups.setdefault(key(item), []).append(item)
     return list(groups.items())

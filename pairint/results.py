@@ -42,6 +42,7 @@ __all__ = [
     "FolderInUse",
     "ResultsError",
     "cell_id",
+    "expected_seconds",
     "load_provenance",
     "load_results",
     "make_table",
@@ -421,3 +422,17 @@ def load_results(name: str, folder: Path | str | None = None) -> DataFrame:
 def load_provenance(name: str, folder: Path | str | None = None) -> dict[str, Any]:
     """Return the provenance record of a stored table, after checking its checksum."""
     return json.loads(_checked_text(name, PROVENANCE, folder))
+
+
+def expected_seconds(experiment: Experiment, preset: str, folder: Path | str | None = None) -> float:
+    """Return how long a preset takes on one core.
+
+    What the stored table of this preset took, if it has the present version and settings; else the time
+    that the experiment declares.
+    """
+    with contextlib.suppress(ResultsError, OSError):
+        record = load_provenance(experiment.name, folder)
+        wanted = (experiment.version, preset, canonical(dict(experiment.presets[preset])))
+        if (record["version"], record["preset"], canonical(record["settings"])) == wanted:
+            return record["computing_seconds"]
+    return float(experiment.expected_seconds[preset])

@@ -10,7 +10,8 @@ import contextlib
 import difflib
 import json
 import time
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,7 +99,7 @@ def _like(key: str, value: Any, default: Any) -> Any:
     """Read ``value`` as something of the type of ``default``."""
     if isinstance(default, list):
         if isinstance(value, str):
-            value = json.loads(value) if value.lstrip().startswith("[") else value.split(",")
+            value = _json_list(key, value) if value.lstrip().startswith("[") else value.split(",")
         items = value if isinstance(value, list) else [value]
         if not items:
             raise ValueError(f"{key} must have at least one value")
@@ -122,6 +123,16 @@ def _like(key: str, value: Any, default: Any) -> Any:
     if isinstance(default, int) and not isinstance(default, bool) and number and float(value).is_integer():
         return int(value)
     raise ValueError(f"{key} must be {wanted}, got {value!r}")
+
+
+def _json_list(key: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{key} must be a list such as 1,2,3 or [1, 2, 3], got {text!r} ({error.msg} at character "
+            f"{error.pos + 1})"
+        ) from error
 
 
 @dataclass
@@ -208,6 +219,7 @@ def execute(
     overrides: Mapping[str, Any] | None = None,
     progress: bool = False,
     timeout: float = 60.0,
+    warn: Callable[[str], object] | None = None,
 ) -> Outcome:
     """Run the cells of an experiment that are not finished yet.
 
@@ -227,6 +239,9 @@ def execute(
         Show progress on standard error.
     timeout : float
         Seconds to wait for the scheduler, and for a worker when it has none.
+    warn : callable, optional
+        Called with a sentence for each stored cell that is damaged, before anything is computed: the
+        report is not lost should the run be interrupted. :func:`warnings.warn` by default.
 
     Returns
     -------
@@ -255,18 +270,19 @@ def execute(
         store = CellStore(Path(out) / experiment.name, experiment.name, experiment.version)
     with contextlib.nullcontext() if store is None else store.lock():
         if store is not None:
-            _read_finished(store, outcome)
+            _read_finished(store, outcome, warnings.warn if warn is None else warn)
         _compute_missing(store, outcome, jobs, scheduler, timeout, progress)
     outcome.seconds = time.monotonic() - start
     return outcome
 
 
-def _read_finished(store: CellStore, outcome: Outcome) -> None:
+def _read_finished(store: CellStore, outcome: Outcome, warn: Callable[[str], object]) -> None:
     for index, cell in enumerate(outcome.cells):
         try:
             outcome.records[index] = store.read(cell)
         except ResultsError as error:
             outcome.damaged.append(str(error))
+            warn(f"{error}; it is computed again")
         outcome.reused += outcome.records[index] is not None
 
 

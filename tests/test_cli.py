@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from engine_demo import demo
 
 from pairint import __version__, experiments, sweep
 from pairint.cli import main
+from pairint.progress import duration
 from pairint.results import CellStore, load_provenance, load_results
 
 TESTS = str(Path(__file__).parent)
@@ -56,6 +58,16 @@ class TestList:
         assert entry["presets"]["quick"]["n_samples"] == [10, 20]
         assert entry["expected_seconds"] == {"quick": 0.1, "full": 0.2}
 
+    def test_what_was_measured_replaces_what_is_declared(self, capsys):
+        sweep.execute(demo(seconds=0.05), "full").store()
+        assert main(["list", "--json"]) == 0
+        (entry,) = json.loads(capsys.readouterr().out)
+        assert entry["expected_seconds"]["quick"] == 0.1
+        measured = load_provenance("demo")["computing_seconds"]
+        assert entry["expected_seconds"]["full"] == measured >= 1.2
+        assert main(["list"]) == 0
+        assert f"full about {duration(measured)}" in capsys.readouterr().out
+
     def test_it_is_light(self):
         """Listing imports neither pandas nor Matplotlib nor SciPy: it must feel immediate."""
         code = (
@@ -82,23 +94,67 @@ class TestRun:
         assert "2 cells" in capsys.readouterr().out
         assert len(list((tmp_path / "elsewhere" / "demo" / "cells").iterdir())) == 2
 
+    def test_other_settings_get_names_of_their_own(self, tmp_path):
+        """A run with --set leaves the table and the figure of the preset alone."""
+        assert run() == 0
+        folder = tmp_path / "results" / "demo"
+        before = (folder / "quick.csv").read_bytes()
+        assert run("--set", "replicates=2") == run("--set", "replicates=3") == 0
+        assert (folder / "quick.csv").read_bytes() == before
+        assert len(list(folder.glob("quick-????????.csv"))) == 2
+        assert len(list(folder.glob("quick-????????.svg"))) == 2
+        assert run("--set", "replicates=4") == 0  # the preset's own value
+        assert len(list(folder.glob("quick*.csv"))) == 3
+
     def test_store(self, capsys, tmp_path):
-        assert run("--preset", "full", "--set", "replicates=2", "--store") == 0
+        assert run("--preset", "full", "--store") == 0
         assert f"stored: {tmp_path / 'stored' / 'demo'}" in capsys.readouterr().out
         record = load_provenance("demo")
-        assert record["command"] == "pairint run demo --preset full --set replicates=2 --store"
-        assert len(load_results("demo")) == 12
-        assert run("--store", str(tmp_path / "there")) == 0
-        assert (tmp_path / "there" / "demo" / "SHA256SUMS").exists()
+        assert record["command"] == "pairint run demo --preset full --store"
+        assert len(load_results("demo")) == 48
+        there = tmp_path / "there"
+        assert run("--set", "replicates=2", "--store", str(there)) == 0
+        assert (there / "demo" / "SHA256SUMS").exists()
+        record = load_provenance("demo", there)
+        assert record["command"] == "pairint run demo --preset quick --set replicates=2 --store"
+        assert len(load_results("demo", there)) == 8
+
+    @pytest.mark.parametrize("place", [["--store"], ["--store", "stored"], ["--store", "there/../stored"]])
+    @pytest.mark.parametrize("what", [[], ["--preset", "full", "--set", "replicates=2"]])
+    def test_the_folder_of_the_book_takes_full_runs_only(self, capsys, tmp_path, what, place):
+        assert run("--preset", "full", "--store") == 0
+        before = {path: path.read_bytes() for path in (tmp_path / "stored" / "demo").iterdir()}
+        shutil.rmtree(tmp_path / "results")
+        assert run(*what, *place) == 2
+        assert "--store takes --preset full without --set there" in capsys.readouterr().err
+        assert {path: path.read_bytes() for path in before} == before
+        assert not (tmp_path / "results").exists()  # refused before anything is computed
+
+    def test_storing_what_was_not_committed_is_said(self, capsys, monkeypatch):
+        from pairint import provenance, workers
+
+        for commit, warned in (("abc", False), (None, False), ("abc+changes", True)):
+            monkeypatch.setattr(provenance, "commit", lambda value=commit: value)
+            place = {**provenance.environment(), "commit": commit}
+            monkeypatch.setattr(workers, "environment", lambda value=place: value)
+            assert run("--out", str(commit), "--store", f"stored by {commit}") == 0
+            errors = capsys.readouterr().err
+            assert ("has changes that are not committed" in errors) is warned
+            assert ("8 of the 8 cells were computed by code that was not committed" in errors) is warned
+        # Cells of an earlier run count, whatever the code is now.
+        monkeypatch.setattr(provenance, "commit", lambda: "abd")
+        assert run("--out", "abc+changes", "--store", "again") == 0
+        errors = capsys.readouterr().err
+        assert "has changes" not in errors and "8 of the 8 cells" in errors
 
     def test_failures(self, capsys, tmp_path, monkeypatch):
         use(demo(raises=__file__), monkeypatch)
-        assert run("--store") == 1
+        assert run("--store", "stored here") == 1
         captured = capsys.readouterr()
         assert "6 computed, 2 failed" in captured.out
         assert "FloatingPointError: the demonstration went wrong" in captured.err
         assert f"tracebacks in {Path('results/demo/failed')}" in captured.err
-        assert not (tmp_path / "stored").exists()
+        assert not (tmp_path / "stored here").exists()
 
     def test_damaged_cells_are_reported(self, capsys, tmp_path):
         run()
@@ -106,9 +162,20 @@ class TestRun:
         capsys.readouterr()
         assert run() == 0
         captured = capsys.readouterr()
-        assert "is damaged" in captured.err
-        assert "computed again" in captured.err
+        assert captured.err.count("is damaged") == captured.err.count("it is computed again") == 1
         assert "7 were finished, 1 computed" in captured.out
+
+    def test_damaged_cells_are_reported_before_the_interruption(self, capsys, tmp_path, monkeypatch):
+        run()
+        next((tmp_path / "results" / "demo" / "cells").iterdir()).write_text("{")
+        capsys.readouterr()
+
+        def interrupt(*arguments, **options):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(sweep, "_compute_missing", interrupt)
+        assert run() == 130
+        assert "is damaged" in capsys.readouterr().err
 
     def test_a_figure_that_cannot_be_drawn_is_said(self, capsys, monkeypatch):
         import dataclasses
@@ -129,6 +196,14 @@ class TestRun:
             (["run", "demo", "--set", "beta"], "--set takes KEY=VALUE, got 'beta'"),
             (["run", "demo", "--set", "beta=-1"], "beta must be > 0, got -1.0"),
             (["run", "demo", "--set", "replicates=2.5"], "replicates must be an integer"),
+            (
+                ["run", "demo", "--set", "n_samples=[1000"],
+                "n_samples must be a list such as 1,2,3 or [1, 2, 3],",
+            ),
+            (
+                ["run", "demo", "--set", "replicates=100000000000"],
+                "200,000,000,000 cells, more than 100,000: replicate alone takes 100,000,000,000 values",
+            ),
             (["run", "demo", "demo", "--set", "beta=1"], "one experiment at a time"),
             (["figure", "nothing"], "unknown experiment"),
             (["figure", "demo", "--out", "a.xyz", "--jobs", "1"], "--out must end in one of"),
@@ -141,15 +216,25 @@ class TestRun:
         assert "Traceback" not in error
 
     @pytest.mark.parametrize(
-        "arguments",
-        [[], ["rum"], ["run"], ["run", "demo", "--jobs", "0"], ["run", "demo", "--jobs", "x"],
-         ["run", "demo", "--timeout", "-1"]],
-    )  # fmt: skip
-    def test_what_argparse_refuses(self, capsys, arguments):
+        ("arguments", "message"),
+        [
+            ([], "required: COMMAND"),
+            (["rum"], "invalid choice: 'rum'"),
+            (["run"], "required: NAME"),
+            (["run", "demo", "--jobs", "0"], "must be an integer >= 1, or -1 for one per core; got '0'"),
+            (["run", "demo", "--jobs", "x"], "must be an integer >= 1, or -1 for one per core; got 'x'"),
+            (["run", "demo", "--timeout", "-1"], "must be a number of seconds > 0, got '-1'"),
+            (["run", "demo", "--timeout", "nan"], "must be a number of seconds > 0, got 'nan'"),
+            (["run", "demo", "--timeout", "abc"], "must be a number of seconds > 0, got 'abc'"),
+        ],
+    )
+    def test_what_argparse_refuses(self, capsys, arguments, message):
         with pytest.raises(SystemExit) as stop:
             main(arguments)
         assert stop.value.code == 2
-        assert "usage:" in capsys.readouterr().err
+        error = capsys.readouterr().err
+        assert "usage:" in error
+        assert message in error
 
     def test_storage(self, capsys, tmp_path):
         (tmp_path / "file").touch()
@@ -265,3 +350,34 @@ def test_a_closed_pipe_is_no_error(tmp_path):
     assert process.wait(timeout=60) == 0
     assert "Traceback" not in process.stderr.read()
     process.stderr.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX pipes")
+class TestClosedPipes:
+    """As in `pairint run demo --store there | head -1`: what was asked for is done, or the code says no."""
+
+    def test_a_run_goes_on_and_stores(self, tmp_path):
+        process = start(["run", "demo", "--jobs", "1", "--store", "there"])
+        process.stdout.close()
+        errors = process.stderr.read()
+        process.stderr.close()
+        assert process.wait(timeout=60) == 0
+        assert "Traceback" not in errors and "BrokenPipe" not in errors
+        assert len(load_results("demo", tmp_path / "there")) == 16
+        assert (tmp_path / "results" / "demo" / "quick.svg").exists()
+
+    def test_a_run_that_cannot_store_fails(self, tmp_path):
+        (tmp_path / "there").touch()
+        process = start(["run", "demo", "--jobs", "1", "--store", "there"])
+        process.stdout.close()
+        errors = process.stderr.read()
+        process.stderr.close()
+        assert process.wait(timeout=60) == 3
+        assert "cannot write" in errors
+
+    def test_a_run_that_cannot_even_warn_is_no_success(self, tmp_path):
+        process = start(["run", "demo", "--jobs", "1", "--store", "there"], seconds=0.2)
+        process.stdout.close()
+        process.stderr.close()  # progress is shown there
+        stored = process.wait(timeout=60) == 0
+        assert (tmp_path / "there").exists() is stored

@@ -11,6 +11,8 @@ from engine_demo import demo
 import pairint
 from pairint import experiments, report, sweep
 from pairint.experiments.base import Claim
+from pairint.progress import duration
+from pairint.results import load_provenance
 
 
 @pytest.fixture
@@ -119,6 +121,23 @@ def test_summary(only):
     }
 
 
+def test_one_measurement_in_two_experiments_counts_once():
+    """The same cells, the same number and interval: counted where it is compared with more."""
+    alone = Claim("d = 5", "Figure (a)", -0.82, (-0.86, -0.79), expected=-0.8, tolerance=0.05)
+    both = dataclasses.replace(alone, name="P = 3", published=-0.81)
+    lines = [report.Line("dimension", alone, ""), report.Line("smoothness", both, "")]
+    for order in (lines, lines[::-1]):
+        assert report.summary(order) == {"reproduced; agrees with theory": 1}
+    # Not the same: another interval, one number without a spread, two statements of one experiment.
+    other = report.Line("smoothness", dataclasses.replace(both, interval=(-0.86, -0.78)), "")
+    assert sum(report.summary([lines[0], other]).values()) == 2
+    exact = [report.Line(name, Claim("x", "here", 0.0, (0.0, 0.0)), "") for name in ("a", "b")]
+    assert sum(report.summary(exact).values()) == 2
+    assert (
+        sum(report.summary([lines[0], dataclasses.replace(lines[1], experiment="dimension")]).values()) == 2
+    )
+
+
 def test_stored_runs(only, tmp_path):
     only(demo())
     assert report.runs_markdown(tmp_path) == "No results are stored."
@@ -131,10 +150,15 @@ def test_stored_runs(only, tmp_path):
     assert f"numpy {np.__version__}, " in software
 
 
-def test_presets(only):
+def test_presets(only, tmp_path):
     only(demo())
-    (row,) = report.presets_markdown().splitlines()[2:]
+    (row,) = report.presets_markdown(tmp_path).splitlines()[2:]
     assert "| 8 cells, about 0.1 s | 24 cells, about 0.2 s |" in row
+    sweep.execute(demo(seconds=0.05), "full").store(folder=tmp_path)
+    measured = load_provenance("demo", tmp_path)["computing_seconds"]
+    (row,) = report.presets_markdown(tmp_path).splitlines()[2:]
+    assert measured >= 1.2
+    assert f"| 8 cells, about 0.1 s | 24 cells, about {duration(measured)} |" in row
 
 
 def test_json_has_no_infinities(only):

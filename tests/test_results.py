@@ -18,6 +18,7 @@ from pairint.results import (
     FolderInUse,
     ResultsError,
     cell_id,
+    expected_seconds,
     load_provenance,
     load_results,
     make_table,
@@ -305,3 +306,20 @@ class TestStored:
         assert results_folder() == tmp_path
         monkeypatch.delenv("PAIRINT_RESULTS")
         assert results_folder().parts[-2:] == ("book", "results")
+
+
+class TestExpectedSeconds:
+    def test_measured_where_this_very_run_is_stored(self, tmp_path):
+        experiment = demo()
+        assert expected_seconds(experiment, "full", tmp_path) == 0.2
+        sweep.execute(demo(seconds=0.05), "full").store(folder=tmp_path)
+        measured = load_provenance("demo", tmp_path)["computing_seconds"]
+        assert expected_seconds(experiment, "full", tmp_path) == measured >= 1.2
+        assert expected_seconds(experiment, "quick", tmp_path) == 0.1
+
+    def test_declared_elsewhere(self, tmp_path):
+        sweep.execute(demo(seconds=0.05), "full").store(folder=tmp_path)
+        assert expected_seconds(demo(version=2), "full", tmp_path) == 0.2
+        assert expected_seconds(demo(replicates=5), "full", tmp_path) == 0.2
+        (tmp_path / "demo" / "provenance.json").write_text("{}")  # not what the checksum says
+        assert expected_seconds(demo(), "full", tmp_path) == 0.2

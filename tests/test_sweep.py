@@ -170,12 +170,22 @@ class TestResuming:
         sweep.run(demo(log), out=tmp_path)
         victim = sorted((tmp_path / "demo" / "cells").iterdir())[3]
         victim.write_bytes(damage)
-        outcome = sweep.execute(demo(log), out=tmp_path)
+        with pytest.warns(UserWarning, match="is damaged: .*; it is computed again"):
+            outcome = sweep.execute(demo(log), out=tmp_path)
         assert (outcome.reused, outcome.computed) == (7, 1)
         assert len(outcome.damaged) == 1
         assert str(victim) in outcome.damaged[0]
         same(outcome.table(), reference)
         assert sweep.execute(demo(log), out=tmp_path).damaged == []
+
+    def test_damage_is_said_before_anything_is_computed(self, log, tmp_path, monkeypatch):
+        sweep.run(demo(log), out=tmp_path)
+        for victim in sorted((tmp_path / "demo" / "cells").iterdir())[:2]:
+            victim.write_bytes(b"")
+        said = []
+        monkeypatch.setattr(sweep, "_compute_missing", lambda *arguments: said.append("computing"))
+        sweep.execute(demo(log), out=tmp_path, warn=said.append)
+        assert ["is damaged" in text for text in said] == [True, True, False]
 
     def test_leftovers_of_a_write_cut_short_do_no_harm(self, tmp_path, reference):
         cells = tmp_path / "demo" / "cells"

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-__all__ = ["Claim", "Experiment", "canonical", "checked_cells", "grid", "plain", "verdict"]
+__all__ = ["MAX_CELLS", "Claim", "Experiment", "canonical", "checked_cells", "grid", "plain", "verdict"]
+
+#: More cells than this are a typing error; the largest full run has some hundreds.
+MAX_CELLS = 100_000
 
 #: Relations that a claim can state between our value and its reference.
 RELATIONS = ("equal", "at most", "at least")
@@ -74,12 +77,24 @@ def grid(**axes: Any) -> list[dict[str, Any]]:
 
     Lists, tuples and ranges are axes; anything else is the same in every cell.
 
+    Raises
+    ------
+    ValueError
+        If there are more than :data:`MAX_CELLS`; none is made then.
+
     Examples
     --------
     >>> grid(n_samples=[10, 20], beta=1.0, replicate=range(2))[1]
     {'n_samples': 10, 'beta': 1.0, 'replicate': 1}
     """
     values = [axis if isinstance(axis, list | tuple | range) else (axis,) for axis in axes.values()]
+    count = math.prod(len(axis) for axis in values)
+    if count > MAX_CELLS:
+        longest = max(zip(axes, values, strict=True), key=lambda item: len(item[1]))
+        raise ValueError(
+            f"these settings give {count:,} cells, more than {MAX_CELLS:,}: "
+            f"{longest[0]} alone takes {len(longest[1]):,} values"
+        )
     return [dict(zip(axes, point, strict=True)) for point in itertools.product(*values)]
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pairint import experiments
-from pairint.experiments.base import Claim, canonical, checked_cells, grid, plain, verdict
+from pairint.experiments.base import MAX_CELLS, Claim, canonical, checked_cells, grid, plain, verdict
 
 reals = st.floats(-10, 10)
 
@@ -120,6 +120,17 @@ def test_grid_is_a_full_grid_with_the_last_axis_fastest():
     assert len(cells) == 6
     assert cells[0] == {"d": 1, "name": "x", "replicate": 0}
     assert [cell["replicate"] for cell in cells] == [0, 1, 2] * 2
+
+
+def test_a_grid_too_large_to_be_meant_is_refused_before_it_fills_the_memory():
+    assert len(grid(x=[1, 2], replicate=range(MAX_CELLS // 2))) == MAX_CELLS
+    message = "give 200,000,000,000,000 cells, more than 100,000: replicate alone takes 100,000,000,000,000"
+    with pytest.raises(ValueError, match=message):
+        grid(x=[1, 2], beta=1.0, replicate=range(10**14))
+    for name in experiments.names():
+        settings = dict(experiments.get(name).presets["full"]) | {"replicates": 10**14}
+        with pytest.raises(ValueError, match="more than 100,000"):
+            experiments.get(name).cells(settings)
 
 
 class TestExperiment:
