@@ -81,7 +81,7 @@ class SplineSpace:
         order = min(check_integer("order", order, 1), self.dimension - 1)
         stencil = np.diff(np.eye(order + 1), n=order, axis=0)[0]  # (1, -2, 1) up to sign for order 2
         n_rows = self.dimension - order
-        difference = sparse.diags_array(stencil, offsets=range(order + 1), shape=(n_rows, self.dimension))
+        difference = sparse.diags(stencil, range(order + 1), shape=(n_rows, self.dimension))
         return (difference.T @ difference).toarray()
 
     def coarsen(self, factor: int) -> tuple[SplineSpace, NDArray[np.float64]]:
@@ -145,4 +145,4 @@ class Spline:
     def _evaluate(self, u: Any, order: int) -> Any:
         xp = array_namespace(u)
         polynomials = xp.asarray(self._polynomials)
-        return evaluate_pieces(xp.asarray(u), polynomials, self.space.lower, self.space.upper, order)
+        return evaluate_pieces(check_array("u", u), polynomials, self.space.lower, self.space.upper, order)

@@ -232,6 +232,11 @@ SPACE = SplineSpace(0.0, 1.0, 6, 2)
         (lambda: SPACE.scaled(0.0), r"factor must be > 0\.0, got 0\.0"),
         (lambda: SPACE.spline(np.ones(7)), r"coefficients must have shape \(8\), got \(7,\)"),
         (lambda: SPACE.spline(np.full(8, np.nan)), "coefficients must be finite, got 8 NaN"),
+        (
+            lambda: SPACE.spline(np.ones(8))([0.1, math.nan]),
+            "u must be finite, got 1 NaN or infinite entries",
+        ),
+        (lambda: SPACE.spline(np.ones(8)).derivative(math.inf), "u must be finite, got 1 NaN"),
         (lambda: SPACE.design(np.ones((2, 2))), r"u must have shape \(any\), got \(2, 2\)"),
         (lambda: SPACE.difference_penalty(0), "order must be >= 1, got 0"),
     ],
