@@ -59,6 +59,7 @@ def check_array(
     shape: Sequence[int | None] | None = None,
     *,
     finite: bool = True,
+    largest: float | None = None,
     copy: bool = False,
 ) -> Any:
     """Return ``value`` as a floating-point array of its own library.
@@ -72,6 +73,8 @@ def check_array(
         The required shape; ``None`` leaves an axis free.
     finite : bool
         Reject NaN and infinities.
+    largest : float, optional
+        Reject entries of larger absolute value.
     copy : bool
         Return a copy even if no conversion is needed.
 
@@ -80,7 +83,7 @@ def check_array(
     TypeError
         If the entries are not real numbers.
     ValueError
-        If the shape is wrong or an entry is not finite.
+        If the shape is wrong, or an entry is not finite or too large.
     """
     xp = array_namespace(value)
     try:
@@ -109,18 +112,24 @@ def check_array(
             else int((~xp.isfinite(array)).sum())
         )
         raise ValueError(f"{name} must be finite, got {count} NaN or infinite entries")
+    if largest is not None and math.prod(array.shape):
+        size = float(xp.max(xp.abs(array)))
+        if size > largest:
+            raise ValueError(f"{name} must hold numbers of size at most {largest:g}, got {size:g}")
     return array
 
 
-def check_rng(rng: Any) -> np.random.Generator:
+def check_rng(rng: Any, name: str = "rng") -> np.random.Generator:
     """Return a NumPy Generator from a Generator, a SeedSequence, an int seed or ``None``."""
     if isinstance(rng, np.random.Generator):
         return rng
     if rng is None or isinstance(rng, np.random.SeedSequence):
         return np.random.default_rng(rng)
     if isinstance(rng, numbers.Integral) and not isinstance(rng, bool):
-        return np.random.default_rng(check_integer("rng", rng, 0))
-    raise TypeError(f"rng must be a numpy.random.Generator, a SeedSequence, an int >= 0 or None; got {rng!r}")
+        return np.random.default_rng(check_integer(name, rng, 0))
+    raise TypeError(
+        f"{name} must be a numpy.random.Generator, a SeedSequence, an int >= 0 or None; got {rng!r}"
+    )
 
 
 def _check_range(name, value, minimum, maximum, exclusive_minimum, exclusive_maximum):

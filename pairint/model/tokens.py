@@ -30,6 +30,10 @@ __all__ = [
 ]
 
 
+#: Least mass of a Gaussian in the ball that it is conditioned on: moments and quantiles are accurate there.
+_SMALLEST_MASS = 1e-100
+
+
 class TokenLaw(abc.ABC):
     """Law of the ``N`` tokens of one sample; tokens are exchangeable, samples independent."""
 
@@ -135,7 +139,8 @@ class TruncatedGaussian(_Dimensional):
     dimension : int
         ``d >= 1``.
     cutoff : float
-        The Gaussian is conditioned on norm at most ``cutoff * sqrt(d)``, ``cutoff > 0``.
+        The Gaussian is conditioned on norm at most ``cutoff * sqrt(d)``, ``cutoff > 0``. A ball that holds
+        less than ``1e-100`` of the Gaussian's mass is refused: its tokens could not be computed.
     """
 
     cutoff: float = 2.0
@@ -143,6 +148,9 @@ class TruncatedGaussian(_Dimensional):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_real("cutoff", self.cutoff, 0.0, exclusive_minimum=True)
+        if stats.chi2.cdf(self.cutoff**2 * self.d, self.d) < _SMALLEST_MASS:
+            least = math.sqrt(stats.chi2.ppf(_SMALLEST_MASS, self.d) / self.d)
+            raise ValueError(f"cutoff must be > {least:.3g} in dimension {self.d}, got {self.cutoff}")
 
     @property
     def _scale(self) -> float:
@@ -240,13 +248,24 @@ class PermutedPoints(TokenLaw):
         return self.points[order[:, :n_tokens]]
 
 
-def score_bound(tokens: TokenLaw, matrix: NDArray[np.float64]) -> float:
+def score_bound(tokens: TokenLaw, matrix: Any) -> float:
     r"""Return a bound ``abar`` with :math:`|x^\top A y| \le \bar a` on the support of the tokens.
 
     The smaller of :math:`R^2 \|A\|_{op}` (Cauchy-Schwarz, ``R`` the radius) and
     :math:`b^2 \sum_{ab} |A_{ab}|` (``b`` the coordinate bound). For a matrix of kind
-    ``"coordinate"`` on the cube the second is attained and does not depend on ``d``.
+    ``"coordinate"`` and cube or equicorrelated tokens the second is the smaller one and the same in every
+    dimension. That is a property of these laws: with the same matrix the bound is ``d`` for rank one and
+    norm one on the sphere, where a single coordinate can be as large as the radius, and it grows with the
+    dimension for truncated Gaussian tokens as well.
+
+    Parameters
+    ----------
+    tokens : TokenLaw
+    matrix : array_like, shape (d, d)
     """
+    if not isinstance(tokens, TokenLaw):
+        raise TypeError(f"tokens must be a TokenLaw, got {tokens!r}")
+    matrix = to_host(check_array("matrix", matrix, (tokens.d, tokens.d)))
     spectral = tokens.radius**2 * float(np.linalg.norm(matrix, 2))
     entrywise = tokens.coordinate_bound**2 * float(np.abs(matrix).sum())
     return min(spectral, entrywise)

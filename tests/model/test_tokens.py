@@ -102,6 +102,19 @@ def test_truncated_gaussian_has_its_exact_moments(d, cutoff):
     assert within(square**2, scale**4 * moment(2))
 
 
+@pytest.mark.parametrize("d", [1, 30, 300])
+def test_the_smallest_balls_that_are_accepted(d):
+    """In a small ball the Gaussian is nearly uniform: |x|^2 has mean d / (d + 2) of the squared radius."""
+    with pytest.raises(ValueError, match="cutoff must be > ") as caught:
+        TruncatedGaussian(d, 1e-110)
+    least = float(str(caught.value).split()[4])
+    law = TruncatedGaussian(d, 1.01 * least)
+    squares = (law.sample(4000, 2, 0) ** 2).sum(axis=-1).ravel()
+    assert within(squares, d) and squares.max() <= law.radius**2 * (1 + 1e-12)
+    if d == 1:
+        assert law.radius == pytest.approx(math.sqrt(3), rel=1e-9)  # uniform on an interval
+
+
 def test_truncation_that_cuts_nothing_leaves_a_gaussian():
     law = TruncatedGaussian(2, 12.0)
     assert law.radius == pytest.approx(12.0 * math.sqrt(2), rel=1e-9)
@@ -180,6 +193,19 @@ def test_score_bound_is_attained_on_the_cube(d, rank):
     assert bound == pytest.approx(3 * math.sqrt(rank) * 2.0)
 
 
+def test_score_bound_and_the_dimension():
+    """The same in every dimension for cube and equicorrelated tokens; growing like d for others."""
+
+    def bounds(law):
+        return [score_bound(law(d), interaction_matrix(d, 1, 0, kind="coordinate")) for d in (1, 5, 30)]
+
+    assert bounds(UniformCube) == pytest.approx([3.0] * 3)
+    assert bounds(lambda d: Equicorrelated(d, 0.5)) == pytest.approx([6.0] * 3)
+    assert bounds(Sphere) == pytest.approx([1.0, 5.0, 30.0])
+    truncated = np.array(bounds(TruncatedGaussian))
+    assert truncated == pytest.approx([5.2, 20.0, 120.0], rel=0.05)
+
+
 def test_score_bound_is_attained_on_the_sphere():
     matrix = interaction_matrix(5, 2, 3)
     left, singular, right = np.linalg.svd(matrix)
@@ -194,6 +220,14 @@ def test_score_bound_is_attained_on_the_sphere():
         (lambda: UniformCube(0), ValueError, "dimension must be >= 1, got 0"),
         (lambda: Sphere(2.5), TypeError, r"dimension must be an integer, got 2\.5"),
         (lambda: TruncatedGaussian(2, 0.0), ValueError, r"cutoff must be > 0\.0, got 0\.0"),
+        (
+            lambda: TruncatedGaussian(300, 0.05),
+            ValueError,
+            r"cutoff must be > 0\.298 in dimension 300, got 0\.05",
+        ),
+        (lambda: score_bound(UniformCube(2), np.eye(3)), ValueError, r"matrix must have shape \(2, 2\), got"),
+        (lambda: score_bound(UniformCube(1), [[math.nan]]), ValueError, "matrix must be finite, got 1 NaN"),
+        (lambda: score_bound("cube", np.eye(3)), TypeError, "tokens must be a TokenLaw, got 'cube'"),
         (lambda: TruncatedGaussian(2, math.inf), ValueError, "cutoff must be finite, got inf"),
         (lambda: Equicorrelated(2, 1.0), ValueError, r"correlation must be >= 0\.0 and < 1\.0, got 1\.0"),
         (lambda: Equicorrelated(2, -0.1), ValueError, r"correlation must be >= 0\.0 and < 1\.0, got -0\.1"),
