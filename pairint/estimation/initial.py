@@ -1,15 +1,21 @@
-r"""Where the search for the matrix starts.
+r"""Where the search starts.
 
-In whitened coordinates (second moment of a token = identity), for nearly independent tokens:
+In whitened coordinates, for independent standard Gaussian tokens and the singular value decomposition
+:math:`A = \sum_k s_k p_k q_k^\top`, with :math:`U = x^\top A y` for two tokens (Stein's lemma):
 
-- **linear**: :math:`E[Y_i X_i \bar X_{-i}^\top] \propto E[\varphi'(U)]\, A`, so the regression of
-  :math:`Y_i` on :math:`X_i \otimes \bar X_{-i}` finds the singular spaces of :math:`A` when the mean slope of
-  the activation is not zero;
-- **quadratic**: :math:`E[Y_i (X_i X_i^\top - I)] \propto E[\varphi''(U)]\, A A^\top` and its mirror
-  image find the left and right singular spaces when the mean curvature is not zero, as for even
-  activations; a small regression inside these spaces then finds how they are paired.
+- **linear**: :math:`E[Y_i X_i \bar X_{-i}^\top] = \frac{1}{N-1} E[\varphi'(U)\, x x^\top] A =
+  \frac{1}{N-1} \sum_k s_k w_k\, p_k q_k^\top` with :math:`w_k = E[\varphi'(U)\, (p_k^\top x)^2]`.
+  The same singular vectors as those of :math:`A`, with other weights: proportional to :math:`A` in general
+  only for rank one or equal singular values. The regression of :math:`Y_i` on
+  :math:`X_i \otimes \bar X_{-i}` finds the singular spaces if no :math:`w_k` vanishes; the mean slope
+  :math:`E[\varphi'(U)]` does not decide that.
+- **quadratic**: :math:`E[Y_i (X_i X_i^\top - I)] = \sum_k s_k^2 v_k\, p_k p_k^\top` with
+  :math:`v_k = E[\varphi''(U)\, (q_k^\top y)^2]`, and its mirror image, find the left and right singular
+  spaces if no :math:`v_k` vanishes; they serve even activations, for which every :math:`w_k` does. A small
+  regression inside these spaces then finds how they are paired.
 
-Neither needs to be exact: they are starts for the Gauss-Newton iteration.
+For other tokens this holds approximately. Neither needs to be exact: they are starts for the Gauss-Newton
+iteration.
 """
 
 from __future__ import annotations

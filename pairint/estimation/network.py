@@ -35,6 +35,7 @@ from pairint.estimation.regressor import (
     _matrix_parameters,
     _normalise,
     _PairwiseRegressor,
+    _warn_at_limit,
     _whiten,
 )
 from pairint.estimation.selection import IntervalChoice, choose_intervals
@@ -240,19 +241,22 @@ class NetworkRegressor(_PairwiseRegressor):
         ImportError
             If PyTorch is not installed.
         ValueError
-            For wrong shapes, NaN or infinite entries, ``N < 2``, a rank outside ``1 .. d``, fewer outputs
-            than parameters, or a parameter out of range.
+            For wrong shapes, NaN, infinite or huge entries (above ``1e60``), ``N < 2``, a rank outside
+            ``1 .. d``, fewer outputs than parameters, or a parameter out of range.
 
         Warns
         -----
         ConvergenceWarning
             If the rounds ended at ``max_rounds``.
+        UserWarning
+            If ``n_intervals="auto"`` chose the largest ``K`` that it may try.
         """
         X, Y = (to_host(array) for array in self._check_data(X, Y))
         d = X.shape[2]
         rank = check_integer("rank", self.rank, 1, d)
-        degree, n_intervals, penalty = _check_spline_parameters(self.degree, self.n_intervals, self.penalty)
-        check_integer("degree", degree, 1)
+        degree, n_intervals, penalty = _check_spline_parameters(
+            self.degree, self.n_intervals, self.penalty, least_degree=1
+        )
         hidden = _check_hidden(self.hidden)
         check_choice("start", self.start, _STARTS)
         max_rounds = check_integer("max_rounds", self.max_rounds, 1)
@@ -263,7 +267,7 @@ class NetworkRegressor(_PairwiseRegressor):
         tol = check_real("tol", self.tol, 0.0)
         check_choice("final", self.final, ("spline", "network"))
         check_choice("dtype", self.dtype, ("float32", "float64"))
-        rng = check_rng(self.random_state)
+        rng = check_rng(self.random_state, "random_state")
         n_rows = Y.size
         n_matrix = _matrix_parameters(d, rank)
         _check_enough_data(n_rows, n_matrix + (n_intervals or 1) + degree, Y.shape[0])
@@ -325,6 +329,7 @@ class NetworkRegressor(_PairwiseRegressor):
                 ConvergenceWarning,
                 stacklevel=2,
             )
+        _warn_at_limit(selection)
         return self
 
     def _store(

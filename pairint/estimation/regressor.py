@@ -31,6 +31,8 @@ _N_RANDOM = 2
 _N_START = 10_000
 #: Gauss-Newton steps spent on each start before the best is kept.
 _TRIAL_STEPS = 2
+#: Largest size of tokens and outputs: squares and their sums must stay finite.
+_LARGEST_NUMBER = 1e60
 #: Rounds of choosing K; a choice within 35 % of the last one is kept.
 _N_CHOICES = 4
 _SAME_CHOICE = math.log(1.35)
@@ -87,8 +89,8 @@ class _PairwiseRegressor(RegressorMixin, BaseEstimator):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(X, Y) first")
 
     def _check_data(self, X: Any, Y: Any) -> tuple[Any, Any]:
-        X = check_tokens(X)
-        Y = check_array("Y", Y, tuple(X.shape[:2]))
+        X = check_array("X", check_tokens(X), largest=_LARGEST_NUMBER)
+        Y = check_array("Y", Y, tuple(X.shape[:2]), largest=_LARGEST_NUMBER)
         xp = array_namespace(X, Y)
         self.n_features_in_ = int(X.shape[2])
         return xp.asarray(X, dtype=xp.float64), xp.asarray(Y, dtype=xp.float64)
@@ -110,7 +112,9 @@ class InteractionRegressor(_PairwiseRegressor):
         Degree ``s >= 1`` of the splines. To attain the rate for Hölder index ``beta`` take
         ``s >= beta - 1``.
     n_intervals : int or "auto"
-        Number ``K`` of cells. ``"auto"`` chooses by generalised cross-validation.
+        Number ``K`` of cells. ``"auto"`` chooses by generalised cross-validation, see
+        :func:`~pairint.estimation.choose_intervals` for the numbers tried; a choice that is the largest of
+        them gives a warning.
     penalty : float
         Weight ``>= 0`` of the squared second differences of the coefficients, in units of
         observations. It settles cells that almost no score visits and leaves the others alone.
@@ -197,24 +201,27 @@ class InteractionRegressor(_PairwiseRegressor):
         Raises
         ------
         ValueError
-            For wrong shapes, NaN or infinite entries, ``N < 2``, a rank outside ``1 .. d``, or fewer
-            outputs than parameters.
+            For wrong shapes, NaN, infinite or huge entries (above ``1e60``), ``N < 2``, a rank outside
+            ``1 .. d``, or fewer outputs than parameters.
 
         Warns
         -----
         ConvergenceWarning
             If the last stage stopped at ``max_iter``.
+        UserWarning
+            If ``n_intervals="auto"`` chose the largest ``K`` that it may try.
         """
         X, Y = self._check_data(X, Y)
         d = X.shape[2]
         rank = check_integer("rank", self.rank, 1, d)
-        degree, n_intervals, penalty = _check_spline_parameters(self.degree, self.n_intervals, self.penalty)
-        check_integer("degree", degree, 1)
+        degree, n_intervals, penalty = _check_spline_parameters(
+            self.degree, self.n_intervals, self.penalty, least_degree=1
+        )
         check_choice("start", self.start, _STARTS)
         n_starts = check_integer("n_starts", self.n_starts, 0)
         max_iter = check_integer("max_iter", self.max_iter, 1)
         tol = check_real("tol", self.tol, 0.0, exclusive_minimum=True)
-        rng = check_rng(self.random_state)
+        rng = check_rng(self.random_state, "random_state")
         n_rows = Y.shape[0] * Y.shape[1]
         n_matrix = _matrix_parameters(d, rank)
         smallest = 1 if n_intervals is None else n_intervals
@@ -277,6 +284,7 @@ class InteractionRegressor(_PairwiseRegressor):
                 ConvergenceWarning,
                 stacklevel=2,
             )
+        _warn_at_limit(self.selection_)
         return self
 
     def _store(
@@ -348,11 +356,25 @@ class OracleRegressor(_PairwiseRegressor):
         self.selection_ = selection
         self.risk_ = inner.residual / n_rows
         self.noise_std_ = math.sqrt(inner.residual / max(n_rows - inner.dof, 1e-300))
+        _warn_at_limit(selection)
         return self
 
 
-def _check_spline_parameters(degree: Any, n_intervals: Any, penalty: Any) -> tuple[int, int | None, float]:
-    degree = check_integer("degree", degree, 0, 12)
+def _warn_at_limit(selection: IntervalChoice | None) -> None:
+    """Warn in the name of the caller's caller if a search for ``K`` ended at its bound."""
+    if selection is not None and selection.at_limit:
+        warnings.warn(
+            f"the choice n_intervals = {selection.n_intervals} is the largest number of cells tried for this "
+            "many outputs, and more may fit better: compare with a larger n_intervals, or give more data",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _check_spline_parameters(
+    degree: Any, n_intervals: Any, penalty: Any, least_degree: int = 0
+) -> tuple[int, int | None, float]:
+    degree = check_integer("degree", degree, least_degree, 12)
     if isinstance(n_intervals, str):
         check_choice("n_intervals", n_intervals, ("auto",))
         cells = None

@@ -3,6 +3,11 @@ r"""How many cells: ``K`` chosen from the data by generalised cross-validation.
 The spaces on ``K`` cells, ``K`` running over the divisors of a fine grid, are all subspaces of the
 space on the fine grid. One pass over the data gives the fine Gram matrix; every coarser one is
 :math:`R^\top G R` with the refinement matrix :math:`R`, exactly.
+
+How fine the first grid is depends on the cost of its Gram matrix and on the number of outputs. If the best
+``K`` is the largest one tried, the grid is refined and the search goes on: a pass for twice as many cells
+costs at most four times as much, so that all of them together cost little more than the last one, and no
+more than a few fits with the ``K`` that is found.
 """
 
 from __future__ import annotations
@@ -16,13 +21,21 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pairint.estimation.inner import normal_equations, solve_inner
+from pairint.model.attention import check_tokens
 from pairint.model.splines import SplineSpace
+from pairint.validation import check_array, check_integer, check_real
 
 __all__ = ["IntervalChoice", "choose_intervals", "generalised_cross_validation"]
 
-#: Highly composite grids: the divisors grow by factors of at most 1.5.
+#: Highly composite grids. From 1 to 2, and from half the grid to the grid, the divisors grow by a factor of
+#: two; between these by at most 1.5 (on 60 cells: 6 to 10).
 _GRIDS = (720, 360, 240, 120, 60)
+#: Operations that the first grid may cost.
 _FLOP_BUDGET = 4e10
+#: The finest grid that a search is extended to: some hundred megabytes, some seconds of linear algebra.
+_LARGEST_GRID = 2880
+#: Fewest outputs a coefficient in an extended search.
+_EXTENDED_OUTPUTS = 50
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,9 @@ class IntervalChoice:
     candidates: NDArray[np.int64]
     #: Criterion of each candidate (an estimate of prediction risk plus noise variance).
     criterion: NDArray[np.float64]
+    #: Whether the choice is the largest of several candidates although the search was extended as far as it
+    #: may be: the best ``K`` may be larger.
+    at_limit: bool = False
 
 
 def generalised_cross_validation(residual: float, dof: float, n_rows: int) -> float:
@@ -61,13 +77,34 @@ def choose_intervals(
     X, Y : array, shapes (M, N, d), (M, N)
     left, right : array, shape (d, r)
     lower, upper : float
-        Interval of the splines.
+        Interval of the splines, ``lower < upper``.
     degree : int
+        ``>= 0``.
     penalty : float
-        See :func:`pairint.estimation.inner.solve_inner`.
+        ``>= 0``; see :func:`pairint.estimation.inner.solve_inner`.
     n_other : int
         Parameters that were fitted besides the spline (those of the matrix).
+
+    Returns
+    -------
+    IntervalChoice
+
+    Notes
+    -----
+    The first candidates have at least ten outputs a coefficient, and at most ``2 sqrt(M N)`` coefficients.
+    If the largest of them is the best, candidates of twice as many cells are added, again and again, while
+    there are at least fifty outputs a coefficient or the first bounds hold, and up to 2880 cells.
+    :class:`IntervalChoice` says if the search ended at such a bound.
     """
+    X = check_tokens(X)
+    Y = check_array("Y", Y, tuple(X.shape[:2]))
+    left = check_array("left", left, (X.shape[2], None))
+    right = check_array("right", right, tuple(left.shape))
+    lower = check_real("lower", lower)
+    upper = check_real("upper", upper, lower, exclusive_minimum=True)
+    degree = check_integer("degree", degree, 0)
+    penalty = check_real("penalty", penalty, 0.0)
+    n_other = check_integer("n_other", n_other, 0)
     n_samples, n_tokens = Y.shape
     n_rows = n_samples * n_tokens
     per_row = (n_tokens - 1) * (degree + 1)
@@ -79,15 +116,24 @@ def choose_intervals(
         if size <= 4 * largest and cost <= _FLOP_BUDGET:
             grid = size
             break
-    fine = SplineSpace(lower, upper, grid, degree)
-    equations = normal_equations(X, Y, left, right, fine)
-    candidates, criterion = [], []
-    for n_intervals in (k for k in range(1, grid + 1) if grid % k == 0):
-        if n_intervals > 1 and n_intervals + degree > largest:
-            break
-        space, embedding = fine.coarsen(grid // n_intervals)
-        solution = solve_inner(equations.restricted(sparse.csr_matrix(embedding)), space, penalty)
-        candidates.append(n_intervals)
-        criterion.append(generalised_cross_validation(solution.residual, solution.dof + n_other, n_rows))
-    best = candidates[int(np.argmin(criterion))]
-    return IntervalChoice(best, np.array(candidates), np.array(criterion))
+    most = max(largest, n_rows / _EXTENDED_OUTPUTS)
+    found: dict[int, float] = {}
+    while True:
+        fine = SplineSpace(lower, upper, grid, degree)
+        equations = normal_equations(X, Y, left, right, fine)
+        for n_intervals in (k for k in range(1, grid + 1) if grid % k == 0 and k not in found):
+            if n_intervals > 1 and n_intervals + degree > largest:
+                break
+            space, embedding = fine.coarsen(grid // n_intervals)
+            solution = solve_inner(equations.restricted(sparse.csr_matrix(embedding)), space, penalty)
+            found[n_intervals] = generalised_cross_validation(
+                solution.residual, solution.dof + n_other, n_rows
+            )
+        candidates = sorted(found)
+        criterion = [found[k] for k in candidates]
+        best = candidates[int(np.argmin(criterion))]
+        at_limit = len(candidates) > 1 and best == candidates[-1]
+        if not at_limit or 2 * best + degree > most or 2 * grid > _LARGEST_GRID:
+            return IntervalChoice(best, np.array(candidates), np.array(criterion), at_limit)
+        largest = max(largest, 2 * best + degree)
+        grid *= 2

@@ -4,12 +4,15 @@ import math
 
 import numpy as np
 import pytest
+from scipy import special
 
 from pairint.estimation import InteractionError, OracleRegressor, interaction_error
 from pairint.model import (
     AttentionModel,
     GaussianNoise,
+    PermutedPoints,
     ReLU,
+    RoughActivation,
     Sphere,
     UniformCube,
     interaction_matrix,
@@ -56,6 +59,55 @@ def test_constants_have_no_standard_error():
     assert interaction_error(zero, model, n_pairs=100, rng=0).standard_error == pytest.approx(0.0, abs=1e-7)
 
 
+@pytest.mark.parametrize(("beta", "accuracy"), [(0.5, 2e-4), (1.0, 2e-6), (1.5, 2e-8), (3.0, 1e-13)])
+def test_accuracy_of_the_quadrature_for_rough_truths(beta, accuracy):
+    """Against the closed form: E cos(c U) = Si(3c) / (3c) for U three times a product of two uniforms."""
+    worst = 0.0
+    for seed in range(10):
+        phi = RoughActivation(beta, seed)
+        model, zero = one_dimension(phi), one_dimension(lambda u: 0 * u)
+
+        def mean_cosine(frequency, phase):
+            c = 3 * np.abs(frequency)
+            ratio = np.divide(special.sici(c)[0], c, out=np.ones_like(c), where=c > 0)
+            return ratio * np.cos(phase)  # the law of U is symmetric
+
+        f, p, a = phi.frequencies, phi._phases, phi._amplitudes
+        terms = mean_cosine(np.subtract.outer(f, f), np.subtract.outer(p, p))
+        terms = terms + mean_cosine(np.add.outer(f, f), np.add.outer(p, p))
+        expected = a @ terms @ a / 2
+        value = interaction_error(zero, model, method="quadrature").value
+        worst = max(worst, abs(value / expected - 1))
+    assert worst < accuracy
+
+
+def test_finitely_many_pairs_are_averaged():
+    for law in (Sphere(1), PermutedPoints([[0.5], [-1.0], [2.0]])):
+        model = AttentionModel(np.exp, [[0.7]], law)
+        zero = AttentionModel(lambda u: 0 * u, [[0.7]], law)
+        exact = interaction_error(zero, model, method="quadrature")
+        sampled = interaction_error(zero, model, n_pairs=40_000, rng=0)
+        assert exact.standard_error == 0.0 and sampled.standard_error > 0.0
+        assert abs(sampled.value - exact.value) < 4 * sampled.standard_error
+    scores = 0.7 * np.array([-0.5, 1.0, -2.0])  # distinct points only
+    assert exact.value == pytest.approx(np.exp(2 * scores).mean(), rel=1e-14)
+    sphere = interaction_error(
+        AttentionModel(lambda u: 0 * u, [[0.7]], Sphere(1)),
+        AttentionModel(np.exp, [[0.7]], Sphere(1)),
+        method="quadrature",
+    )
+    assert sphere.value == pytest.approx(math.cosh(1.4), rel=1e-14)
+
+
+def test_permuted_points_of_any_dimension_are_exact():
+    points = np.random.default_rng(0).standard_normal((5, 3))
+    model = AttentionModel(np.tanh, interaction_matrix(3, 2, 0), PermutedPoints(points))
+    zero = AttentionModel(lambda u: 0 * u, np.eye(3), PermutedPoints(points))
+    values = np.tanh(points @ model.matrix @ points.T)[~np.eye(5, dtype=bool)]
+    value = interaction_error(zero, model, method="quadrature").value
+    assert value == pytest.approx((values**2).mean(), rel=1e-13)
+
+
 @pytest.mark.parametrize("method", ["monte_carlo", "quadrature"])
 def test_a_model_has_no_error_against_itself(method):
     model = one_dimension(spline_activation(3, 1))
@@ -85,6 +137,8 @@ def test_chunks_and_seeds(monkeypatch):
 
 MODEL = one_dimension(ReLU())
 PLANE = AttentionModel(ReLU(), np.eye(2), UniformCube(2))
+SPHERE = AttentionModel(ReLU(), np.eye(2), Sphere(2))
+FIT = OracleRegressor(MODEL.matrix, 1, 2).fit(*MODEL.sample(20, 3, 0))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +148,9 @@ PLANE = AttentionModel(ReLU(), np.eye(2), UniformCube(2))
         (lambda: interaction_error(MODEL, MODEL, n_pairs=1), ValueError, "n_pairs must be >= 2, got 1"),
         (lambda: interaction_error(MODEL, MODEL, rng="a"), TypeError, "rng must be"),
         (lambda: interaction_error(PLANE, PLANE, method="quadrature"), ValueError, "d = 1 .* got d = 2"),
-        (lambda: interaction_error(PLANE, MODEL), ValueError, r"x must have shape \(\.\.\., 2\)"),
+        (lambda: interaction_error(SPHERE, SPHERE, method="quadrature"), ValueError, "needs .* and Sphere"),
+        (lambda: interaction_error(PLANE, MODEL), ValueError, "fit must have .* of model, d = 1; got d = 2"),
+        (lambda: interaction_error(FIT, PLANE), ValueError, "fit must have .* of model, d = 2; got d = 1"),
         (lambda: interaction_error(np.tanh, MODEL), TypeError, r"fit must have a method inter"),
         (lambda: interaction_error(MODEL, ReLU()), TypeError, r"model must be an Atten.* got ReLU"),
     ],

@@ -1,10 +1,19 @@
 """Where the search starts: each start finds what it is made for, and misses what it is not."""
 
+import math
+
 import numpy as np
 import pytest
 
 from pairint.estimation.initial import linear_start, quadratic_start, random_start, truncated_factors
-from pairint.model import AttentionModel, GaussianNoise, Sphere, UniformCube, interaction_matrix
+from pairint.model import (
+    AttentionModel,
+    GaussianNoise,
+    Sphere,
+    TruncatedGaussian,
+    UniformCube,
+    interaction_matrix,
+)
 
 
 def overlap(factors, matrix):
@@ -37,6 +46,77 @@ def test_each_start_finds_its_kind(tokens):
         matrix, X, Y = draw(activation, tokens=tokens)
         assert overlap(right_start(X, Y, 2), matrix) > 0.9
         assert overlap(wrong_start(X, Y, 2), matrix) < 0.3
+
+
+def completed(basis):
+    """Append the third unit vector to two orthonormal ones."""
+    return np.column_stack([basis, np.cross(basis[:, 0], basis[:, 1])])
+
+
+def gaussian_weights(activation, singular, linear):
+    """``E[phi(U) x_k y_k]`` or ``E[phi(U)(x_k^2 - 1)]`` for Gaussian tokens and two singular values.
+
+    Given x, the score is Gaussian; y_k is replaced by its conditional mean.
+    """
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+    weights = weights / weights.sum()
+    x = np.meshgrid(nodes, nodes, nodes, indexing="ij")
+    mass = np.einsum("i,j,k->ijk", weights, weights, weights)
+    scale = np.sqrt((singular[0] * x[0]) ** 2 + (singular[1] * x[1]) ** 2)
+    values = mass * activation(scale * x[2])
+    if linear:
+        return np.array([(values * x[k] * x[2] * singular[k] * x[k] / scale).sum() for k in (0, 1)])
+    return np.array([(values * (x[k] ** 2 - 1)).sum() for k in (0, 1)])
+
+
+@pytest.mark.parametrize(
+    ("activation", "linear", "proportional"),
+    [(lambda u: np.tanh(2 * u), True, 1), (lambda u: np.cos(2 * u), False, 2)],
+    ids=["linear, tanh", "quadratic, cosine"],
+)
+def test_moments_have_the_singular_vectors_of_the_matrix_with_other_weights(activation, linear, proportional):
+    """Gaussian tokens: diagonal in the singular basis, weights E[phi'(U) (p_k x)^2] s_k and alike."""
+    singular = np.array([0.95, 0.31])
+    left, right = (np.linalg.qr(np.random.default_rng(k).standard_normal((3, 3)))[0][:, :2] for k in (0, 1))
+    law = TruncatedGaussian(3, 12.0)  # Gaussian: the ball cuts nothing
+    X = law.sample(400_000, 2, 2)
+    x, y = X[:, 0], X[:, 1]
+    output = activation(((x @ left * singular) * (y @ right)).sum(axis=1))
+    first = x @ completed(left)
+    if linear:
+        second = y @ completed(right)
+        samples = output[:, None, None] * first[:, :, None] * second[:, None, :]
+    else:
+        samples = output[:, None, None] * (first[:, :, None] * first[:, None, :] - np.eye(3))
+    expected = np.zeros((3, 3))
+    weights = gaussian_weights(activation, singular, linear)
+    expected[[0, 1], [0, 1]] = weights
+    standard_error = samples.std(axis=0) / math.sqrt(len(samples))
+    assert np.abs((samples.mean(axis=0) - expected) / standard_error).max() < 4.5
+    # Not proportional to A, or to A A': the ratio of the two is off by far.
+    assert weights[0] / weights[1] < 0.7 * (singular[0] / singular[1]) ** proportional
+
+
+def test_the_mean_slope_does_not_decide():
+    """Gaussian tokens, rank one, ``phi(u) = sin u - c sin 3u``.
+
+    ``E cos(w U) = (1 + w^2)^(-1/2)``, so the mean slope vanishes at ``c = sqrt(5) / 3`` and ``E[phi(U) U]``
+    at ``c = 5 sqrt(5) / 3``. The linear start fails at the second.
+    """
+    matrix = interaction_matrix(4, 1, 0)
+    found, slopes, moments = [], [], []
+    for c in (math.sqrt(5) / 3, 5 * math.sqrt(5) / 3):
+        model = AttentionModel(
+            lambda u, c=c: np.sin(u) - c * np.sin(3 * u), matrix, TruncatedGaussian(4, 12.0)
+        )
+        X, Y = model.sample(20_000, 2, 1)
+        found.append(overlap(linear_start(X, Y, 1), matrix))
+        U = model.scores(X)[:, 0, 1]
+        slopes.append(np.mean(np.cos(U) - 3 * c * np.cos(3 * U)))
+        moments.append(np.mean(model.activation(U) * U))
+    assert found[0] > 0.98 and found[1] < 0.6
+    assert slopes == pytest.approx([0.0, -math.sqrt(8)], abs=0.1)
+    assert moments == pytest.approx([math.sqrt(2) / 5, 0.0], abs=0.1)
 
 
 def test_quadratic_start_of_large_rank_needs_no_regression():

@@ -43,12 +43,13 @@ def least_error(sigma, n_parameters, n_samples, n_tokens):
 # ------------------------------------------------------------------------------------------ recovery
 
 
-def test_reference_point():
+@pytest.mark.parametrize("kind", ["coordinate", "gaussian"])
+def test_reference_point(kind):
     """d = 30, r = 2, N = 3, sigma = 0.1, M = 10,000: about the least error possible, from cold."""
     errors = []
     for seed in (0, 1):
         truth = spline_activation(3, seed, bound=3 * math.sqrt(2))
-        model, X, Y = make(truth, 30, 2, 10_000, kind="coordinate", seed=seed)
+        model, X, Y = make(truth, 30, 2, 10_000, kind=kind, seed=seed)
         fit = InteractionRegressor(rank=2, degree=3, random_state=seed).fit(X, Y)
         assert fit.converged_
         errors.append(error(fit, model))
@@ -173,6 +174,16 @@ def test_coordinates_do_not_matter():
     for change, tolerance in changes:
         fit = InteractionRegressor(2, **settings).fit(X @ change, Y)
         np.testing.assert_allclose(fit.predict(X @ change), expected, atol=tolerance)
+
+
+@pytest.mark.parametrize(("x_unit", "y_unit"), [(1e60, 1.0), (1.0, 1e60), (1e-60, 1e-60)])
+def test_extreme_units_give_the_same_fit(x_unit, y_unit):
+    _, X, Y = make(d=3, n_samples=300)
+    X, Y = X / np.abs(X).max(), Y / np.abs(Y).max()
+    settings = {"n_intervals": 8, "random_state": 0}
+    expected = InteractionRegressor(1, **settings).fit(X, Y).predict(X)
+    fit = InteractionRegressor(1, **settings).fit(x_unit * X, y_unit * Y)
+    np.testing.assert_allclose(fit.predict(x_unit * X) / y_unit, expected, atol=1e-6)
 
 
 def test_units_of_the_outputs_do_not_matter():
@@ -335,8 +346,8 @@ def spoilt(value, which):
         ({"rank": 0}, ValueError, "rank must be >= 1 and <= 2, got 0"),
         ({"rank": 3}, ValueError, "rank must be >= 1 and <= 2, got 3"),
         ({"rank": 1.0}, TypeError, r"rank must be an integer, got 1\.0"),
-        ({"degree": 0}, ValueError, "degree must be >= 1, got 0"),
-        ({"degree": 13}, ValueError, "degree must be >= 0 and <= 12, got 13"),
+        ({"degree": 0}, ValueError, "degree must be >= 1 and <= 12, got 0"),
+        ({"degree": 13}, ValueError, "degree must be >= 1 and <= 12, got 13"),
         ({"n_intervals": 0}, ValueError, "n_intervals must be >= 1, got 0"),
         ({"n_intervals": "best"}, ValueError, "n_intervals must be one of 'auto'; got 'best'"),
         ({"n_intervals": 2.5}, TypeError, r'n_intervals must be an integer >= 1 or "auto", got 2\.5'),
@@ -347,12 +358,13 @@ def spoilt(value, which):
         ({"n_starts": -1}, ValueError, "n_starts must be >= 0, got -1"),
         ({"max_iter": 0}, ValueError, "max_iter must be >= 1, got 0"),
         ({"tol": 0.0}, ValueError, r"tol must be > 0\.0, got 0\.0"),
-        ({"random_state": "seed"}, TypeError, "rng must be .* got 'seed'"),
+        ({"random_state": "seed"}, TypeError, "random_state must be .* got 'seed'"),
+        ({"random_state": -1}, ValueError, "random_state must be >= 0, got -1"),
         ({"n_intervals": 145}, ValueError, "M = 50 samples give 150 outputs for 150 parameters"),
     ],
 )
 def test_bad_settings(settings, error, message):
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=f"^{message}"):
         InteractionRegressor(**settings).fit(*GOOD)
 
 
@@ -369,6 +381,16 @@ def test_bad_settings(settings, error, message):
         ((GOOD[0][:0], GOOD[1][:0]), ValueError, r"at least one sample, got shape \(0, 3, 2\)"),
         ((GOOD[0][..., :0], GOOD[1]), ValueError, r"dimension d >= 1, got shape \(50, 3, 0\)"),
         ((GOOD[0][:2], GOOD[1][:2]), ValueError, "M = 2 samples give 6 outputs for 6 parameters"),
+        (
+            (GOOD[0] * 1e200, GOOD[1]),
+            ValueError,
+            r"X must hold numbers of size at most 1e\+60, got 9\.\d+e\+199",
+        ),
+        (
+            (GOOD[0], GOOD[1] * 1e200),
+            ValueError,
+            r"Y must hold numbers of size at most 1e\+60, got 9\.\d+e\+199",
+        ),
         ((GOOD[0] * 1j, GOOD[1]), TypeError, "X must hold real numbers, got dtype complex128"),
     ],
 )

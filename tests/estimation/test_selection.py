@@ -1,10 +1,12 @@
 """K by generalised cross-validation on nested spaces."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
 
+from pairint.estimation import InteractionRegressor, OracleRegressor, interaction_error, selection
 from pairint.estimation.inner import normal_equations, solve_inner
 from pairint.estimation.selection import choose_intervals, generalised_cross_validation
 from pairint.model import (
@@ -18,9 +20,9 @@ from pairint.model import (
 )
 
 
-def draw(activation, n_samples, noise=0.1):
+def draw(activation, n_samples, noise=0.1, n_tokens=3):
     model = AttentionModel(activation, interaction_matrix(1, 1, 0), UniformCube(1), GaussianNoise(noise))
-    return model, *model.sample(n_samples, 3, 1)
+    return model, *model.sample(n_samples, n_tokens, 1)
 
 
 def choose(X, Y, matrix, degree=3, penalty=0.1, n_other=0):
@@ -45,10 +47,74 @@ def test_candidates_are_dense_and_bounded_by_the_data():
     model, X, Y = draw(spline_activation(3, 0), 3000)
     candidates = choose(X, Y, model.matrix).candidates
     assert np.all(np.diff(candidates) > 0)
-    assert np.max(candidates[4:] / candidates[3:-1]) <= 1.5
+    assert np.max(candidates[2:] / candidates[1:-1]) <= 1.5
     assert candidates[-1] + 3 <= min(Y.size / 10, 2 * math.sqrt(Y.size))
     few = choose(X[:8], Y[:8], model.matrix)
     assert list(few.candidates) == [1] and few.n_intervals == 1
+
+
+@pytest.mark.parametrize("grid", [grid * 2**k for grid in selection._GRIDS for k in (0, 1)])
+def test_divisors_of_the_grids_are_dense(grid):
+    divisors = np.array([k for k in range(1, grid + 1) if grid % k == 0])
+    ratios = divisors[1:] / divisors[:-1]
+    assert ratios[0] == ratios[-1] == 2.0
+    assert ratios[1:-1].max() == (10 / 6 if grid == 60 else 1.5)
+
+
+def error(model, X, Y, n_intervals):
+    return interaction_error(
+        OracleRegressor(model.matrix, 3, n_intervals).fit(X, Y), model, method="quadrature"
+    )
+
+
+def test_a_coarse_first_grid_is_no_bound(monkeypatch):
+    """Many tokens make the first grid coarse; the search goes on until the best K is inside."""
+    model, X, Y = draw(RoughActivation(1.0, 1), 1500, 0.03, n_tokens=16)
+    free = choose(X, Y, model.matrix)
+    assert free.n_intervals >= 120
+    monkeypatch.setattr(selection, "_FLOP_BUDGET", 0.0)  # as for 100,000 samples: the grid of 60 cells
+    choice = choose(X, Y, model.matrix)
+    assert 0.6 <= choice.n_intervals / free.n_intervals <= 1.5
+    assert error(model, X, Y, choice.n_intervals).value < 0.5 * error(model, X, Y, 60).value
+    # The candidates and criteria of all passes, in order.
+    assert set(choice.candidates) > {1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60}
+    assert np.all(np.diff(choice.candidates) > 0)
+    shared, here, there = np.intersect1d(choice.candidates, free.candidates, return_indices=True)
+    assert len(shared) >= 12
+    np.testing.assert_allclose(choice.criterion[here], free.criterion[there], rtol=1e-9)
+
+
+def test_smooth_truths_need_no_second_pass(monkeypatch):
+    model, X, Y = draw(spline_activation(3, 0), 1500, n_tokens=16)
+    monkeypatch.setattr(selection, "_FLOP_BUDGET", 0.0)
+    choice = choose(X, Y, model.matrix)
+    assert choice.candidates[-1] == 60 and choice.n_intervals < 60 and not choice.at_limit
+
+
+def test_the_roughest_truths_may_have_more_than_the_first_bound():
+    model, X, Y = draw(RoughActivation(0.5, 1), 20_000, n_tokens=2)
+    choice = choose(X, Y, model.matrix)
+    first_bound = 2 * math.sqrt(Y.size)
+    assert choice.n_intervals > first_bound
+    assert choice.n_intervals + 3 <= Y.size / 50
+    assert error(model, X, Y, choice.n_intervals).value < 0.7 * error(model, X, Y, 360).value
+
+
+def test_a_choice_at_the_limit_is_marked_and_warned_of():
+    model, X, Y = draw(RoughActivation(1.0, 2), 300, 0.01)
+    choice = choose(X, Y, model.matrix)
+    assert choice.at_limit and choice.n_intervals == choice.candidates[-1]
+    assert choice.n_intervals + 3 <= 2 * math.sqrt(Y.size)  # few outputs: the first bound stands
+    message = r"n_intervals = \d+ is the largest number of cells tried .* more may fit better"
+    for estimator in (OracleRegressor(model.matrix), InteractionRegressor()):
+        with pytest.warns(UserWarning, match=message) as caught:
+            assert estimator.fit(X, Y).selection_.at_limit
+        assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        OracleRegressor(model.matrix, 3, 48).fit(X, Y)
+        few = OracleRegressor(model.matrix).fit(X[:8], Y[:8])  # one candidate only: nothing was compared
+    assert not few.selection_.at_limit
 
 
 def test_rougher_truths_and_more_data_get_more_cells():
@@ -70,3 +136,29 @@ def test_a_cubic_gets_few_cells():
 def test_generalised_cross_validation():
     assert generalised_cross_validation(90.0, 10.0, 100) == pytest.approx(100 * 90 / 90**2)
     assert generalised_cross_validation(1.0, 100.0, 100) == math.inf
+
+
+X, Y = np.random.default_rng(0).uniform(-1, 1, (40, 3, 2)), np.zeros((40, 3))
+SPOILT = np.where(X > 0.99, np.nan, X)
+GOOD = {"left": np.eye(2), "right": np.eye(2), "lower": -1.0, "upper": 1.0, "degree": 3, "penalty": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"X": SPOILT}, "X must be finite"),
+        ({"X": X[0]}, r"X must have shape \(any, any, any\), got \(3, 2\)"),
+        ({"Y": Y[:, :2]}, r"Y must have shape \(40, 3\), got \(40, 2\)"),
+        ({"Y": Y + math.inf}, "Y must be finite"),
+        ({"left": np.eye(3)}, r"left must have shape \(2, any\), got \(3, 3\)"),
+        ({"right": np.ones((2, 1))}, r"right must have shape \(2, 2\), got \(2, 1\)"),
+        ({"lower": math.nan}, "lower must be finite, got nan"),
+        ({"upper": -1.0}, r"upper must be > -1\.0, got -1\.0"),
+        ({"degree": -1}, "degree must be >= 0, got -1"),
+        ({"penalty": -1}, r"penalty must be >= 0\.0, got -1\.0"),
+        ({"n_other": -1}, "n_other must be >= 0, got -1"),
+    ],
+)
+def test_bad_arguments(changes, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        choose_intervals(**{"X": X, "Y": Y, **GOOD, **changes})
