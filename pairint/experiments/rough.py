@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pairint.experiments import learning_curves
 from pairint.experiments.base import Claim, Experiment, grid
 
@@ -71,12 +73,40 @@ def _draw(table: DataFrame) -> Figure:
 
 
 def claims(table: DataFrame) -> list[Claim]:
-    """Compare the slopes with -2 beta / (2 beta + 1)."""
+    """Compare the slopes with -2 beta / (2 beta + 1), and the estimator with the oracle where the error is
+    that of the activation: ``d = 5``, ``beta = 1``, ``M = 100,000``, if the table has them.
+    """
     expected = {beta: -2 * beta / (2 * beta + 1) for beta in table["smoothness"].unique()}
     result = []
     for d, part in table.groupby("d"):
         result += learning_curves.relative_slope_claims(
             part, "smoothness", "Theorem 3.1", expected, {}, 0.03, "beta = {value:g}, " + f"d = {d}"
+        )
+    return result + _oracle_claims(table)
+
+
+def _oracle_claims(table: DataFrame) -> list[Claim]:
+    """Return the claim on the price of not knowing the matrix: the geometric mean over replicates."""
+    from pairint.statistics import mean_interval
+
+    point = (table["d"] == 5) & (table["smoothness"] == 1.0) & (table["n_samples"] == 100_000)
+    errors = table[point].pivot_table(index=["selection", "replicate"], columns="estimator", values="error")
+    if errors.empty:
+        return []
+    logs = np.log(errors["fit"] / errors["oracle"])
+    result = []
+    for selection, group in logs.groupby("selection"):
+        ratio, low, high = np.exp(mean_interval(group.to_numpy()))
+        cells = "K by the rule" if selection == "rule" else "K from the data"
+        result.append(
+            Claim(
+                name=f"error of the estimator over the oracle's, d = 5, beta = 1, M = 100,000, {cells}",
+                source="our own target",
+                ours=float(ratio),
+                interval=(float(low), float(high)),
+                expected=1.15,
+                relation="at most",
+            )
         )
     return result
 

@@ -18,6 +18,7 @@ from pairint.experiments.learning_curves import (
     truth_model,
 )
 from pairint.model import RoughActivation, Spline
+from pairint.results import load_results
 from pairint.seeds import generator_for
 
 EXPERIMENTS = {module.EXPERIMENT.name: module.EXPERIMENT for module in (dimension, smoothness, rough)}
@@ -261,6 +262,34 @@ def test_every_line_claims_its_own_slope():
         who = "estimator" if who == "fit" else "oracle"
         (name,) = (name for name in found if f"beta = {beta:g}," in name and who in name)
         assert found[name] == pytest.approx(slope, abs=0.03)
+
+
+@pytest.mark.parametrize(("price", "verdict"), [(1.05, "agrees"), (1.3, "differs")])
+def test_estimator_over_oracle(price, verdict):
+    """Replicates differ widely, their ratios do not; only the one point counts."""
+    changes = {"dimensions": [1, 5], "smoothness": [1.0, 2.0], "n_samples": [10_000, 100_000]}
+    table = synthetic(rough.EXPERIMENT, theory, changes, spread=0.5)
+    rng = np.random.default_rng(1)
+    oracle = table.set_index(["d", "smoothness", "n_samples", "replicate", "estimator"])["error"]
+    for index, row in table.iterrows():
+        if row["estimator"] == "fit":
+            key = tuple(row[["d", "smoothness", "n_samples", "replicate"]])
+            there = key[:3] == (5, 1.0, 100_000)
+            factor = price * math.exp(0.02 * rng.standard_normal()) if there else 2.0
+            table.loc[index, "error"] = factor * oracle[(*key, "oracle")]
+    (claim,) = (claim for claim in rough.EXPERIMENT.claims(table) if "over the oracle" in claim.name)
+    assert claim.ours == pytest.approx(price, rel=0.03)
+    assert claim.interval[0] < claim.ours < claim.interval[1]
+    assert (claim.expected, claim.relation, claim.theory_verdict) == (1.15, "at most", verdict)
+
+
+def test_stored_estimator_over_oracle():
+    table = load_results("rough")
+    (claim,) = (claim for claim in rough.EXPERIMENT.claims(table) if "over the oracle" in claim.name)
+    assert claim.theory_verdict == "agrees"
+    part = table[(table["d"] == 5) & (table["smoothness"] == 1) & (table["n_samples"] == 100_000)]
+    means = part.groupby("estimator")["error"].mean()
+    assert claim.ours == pytest.approx(means["fit"] / means["oracle"], rel=0.02)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
