@@ -1,6 +1,6 @@
 """The estimators at one reference point: error, computing time, and ratios between them.
 
-    python benchmarks/estimators.py [--seeds 10] [--networks 1] [--end-to-end 1] [--samples 10000]
+    python benchmarks/estimators.py [--seeds 10] [--networks 1] [--end-to-end 1] [--samples 10000] [--write]
 
 Reference point: d = 30, rank 2, N = 3, noise 0.1, spline truths of degree 3, M = 10,000 samples, K chosen
 from the data. Each seed is another truth and other data, and every fit starts cold. Targets for
@@ -11,17 +11,27 @@ Printed beside it, on the first seeds: the oracle (the matrix known), NetworkReg
 pipeline), and a plain peer, a PyTorch network trained from end to end: factors and MLP at once, by Adam, from
 random weights. Times are processor time on one thread, so that a busy machine distorts them little; of the
 times, the ratios are the result.
+
+With ``--write`` the numbers of every seed, what is printed, the machine, the versions and the date go to
+``benchmarks/results/estimators.json`` (or to the file named). The run behind the targets, on a machine that
+does nothing else:
+
+    python benchmarks/estimators.py --seeds 100 --networks 5 --end-to-end 5 --write
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import itertools
+import json
 import math
+import sys
 import time
 import warnings
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,10 +43,12 @@ from pairint.estimation import InteractionRegressor, NetworkRegressor, OracleReg
 from pairint.estimation.network import NetworkActivation
 from pairint.experiments.learning_curves import DATA_KEYS, truth_model
 from pairint.model import AttentionModel
+from pairint.provenance import environment
 from pairint.seeds import generator_for
 
 D, RANK, N_TOKENS, NOISE, DEGREE = 30, 2, 3, 0.1, 3
 GOOD = 2e-4  # an error beyond this is a fit that went astray
+FILE = Path(__file__).parent / "results" / "estimators.json"
 
 
 def end_to_end(X: NDArray[np.float64], Y: NDArray[np.float64], seed: int, epochs: int) -> AttentionModel:
@@ -99,7 +111,7 @@ def cell_of(seed: int, n_samples: int) -> dict[str, Any]:
     }
 
 
-def measure(fit: Callable[[], Any], model: AttentionModel) -> dict[str, float]:
+def measure(fit: Callable[[], Any], model: AttentionModel, seed: int) -> dict[str, float]:
     """Fit; return processor time, error and convergence."""
     began = time.process_time()
     with warnings.catch_warnings():
@@ -107,19 +119,32 @@ def measure(fit: Callable[[], Any], model: AttentionModel) -> dict[str, float]:
         fitted = fit()
     seconds = time.process_time() - began
     error = interaction_error(fitted, model, rng=0).value
-    return {"seconds": seconds, "error": error, "converged": bool(getattr(fitted, "converged_", True))}
+    converged = bool(getattr(fitted, "converged_", True))
+    return {"seed": seed, "seconds": seconds, "error": error, "converged": converged}
 
 
-def show(name: str, rows: list[dict[str, float]], direct: list[dict[str, float]]) -> None:
-    """Print quantiles, and ratios to the direct estimator on the same seeds."""
+def summary(rows: list[dict[str, float]], direct: list[dict[str, float]]) -> dict[str, float]:
+    """Return quantiles, and ratios to the direct estimator on the same seeds."""
     error = np.array([row["error"] for row in rows])
     seconds = np.array([row["seconds"] for row in rows])
     same = direct[: len(rows)]
-    times = float(np.median(seconds / [row["seconds"] for row in same]))
-    errors = float(np.exp(np.mean(np.log(error / [row["error"] for row in same]))))
+    return {
+        "seeds": len(rows),
+        "median_error": float(np.median(error)),
+        "worst_error": float(error.max()),
+        "error_ratio": float(np.exp(np.mean(np.log(error / [row["error"] for row in same])))),
+        "median_seconds": float(np.median(seconds)),
+        "seconds_ratio": float(np.median(seconds / [row["seconds"] for row in same])),
+        "converged": sum(bool(row["converged"]) for row in rows),
+        "good": int((error <= GOOD).sum()),
+    }
+
+
+def show(name: str, numbers: dict[str, float]) -> None:
+    """Print one line of the table."""
     print(
-        f"{name:<32}{len(rows):>6}{np.median(error):>11.2e}{error.max():>11.2e}{errors:>9.2f}"
-        f"{np.median(seconds):>10.2f}{times:>9.2f}",
+        f"{name:<32}{numbers['seeds']:>6}{numbers['median_error']:>11.2e}{numbers['worst_error']:>11.2e}"
+        f"{numbers['error_ratio']:>9.2f}{numbers['median_seconds']:>10.2f}{numbers['seconds_ratio']:>9.2f}",
         flush=True,
     )
 
@@ -134,6 +159,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=100, help="of the plain network")
     parser.add_argument("--samples", type=int, default=10_000, help="M")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--write", type=Path, nargs="?", const=FILE, help="write the numbers to a JSON file")
     options = parser.parse_args()
     if options.seeds < max(1, options.networks, options.end_to_end):
         parser.error("--seeds must be at least 1 and at least --networks and --end-to-end")
@@ -154,29 +180,54 @@ def main() -> None:
             model = truth_model(cell)
             X, Y = model.sample(options.samples, N_TOKENS, generator_for(cell, DATA_KEYS))
             estimator = InteractionRegressor(RANK, DEGREE, random_state=seed)
-            direct.append(measure(partial(estimator.fit, X, Y), model))
+            direct.append(measure(partial(estimator.fit, X, Y), model, seed))
             n_parameters = RANK * (2 * D - RANK) - 1 + estimator.n_intervals_ + DEGREE
             floors.append(NOISE**2 * n_parameters * (N_TOKENS - 1) / Y.size)
-            oracle.append(measure(partial(OracleRegressor(model.matrix, DEGREE).fit, X, Y), model))
+            oracle.append(measure(partial(OracleRegressor(model.matrix, DEGREE).fit, X, Y), model, seed))
             if index < options.networks:
                 network = NetworkRegressor(RANK, DEGREE, random_state=seed)
-                pipeline.append(measure(partial(network.fit, X, Y), model))
+                pipeline.append(measure(partial(network.fit, X, Y), model, seed))
                 learned = AttentionModel(network.network_, network.matrix_, model.tokens)
                 mlp.append(pipeline[-1] | {"error": interaction_error(learned, model, rng=0).value})
             if index < options.end_to_end:
-                plain.append(measure(partial(end_to_end, X, Y, seed, options.epochs), model))
+                plain.append(measure(partial(end_to_end, X, Y, seed, options.epochs), model, seed))
 
     print(f"d = {D}, rank {RANK}, N = {N_TOKENS}, noise {NOISE}, P = {DEGREE}, M = {options.samples}")
     print("errors in L2(rho), squared; ratios to InteractionRegressor on the same seeds\n")
     print(f"{'':<32}{'seeds':>6}{'median':>11}{'worst':>11}{'ratio':>9}{'CPU s':>10}{'ratio':>9}")
-    for name, rows in results.items():
-        if rows:
-            show(name, rows, direct)
-    print(f"\nnoise^2 x parameters x (N-1) / (M N), about the least possible: {np.median(floors):.2e}")
-    converged = sum(row["converged"] for row in direct)
-    good = sum(row["error"] <= GOOD for row in direct)
-    print(f"cold starts of InteractionRegressor: {converged} of {len(direct)} met the tolerance,")
-    print(f"{good} of {len(direct)} have an error of at most {GOOD:g}")
+    results = {name: rows for name, rows in results.items() if rows}
+    table = {name: summary(rows, direct) for name, rows in results.items()}
+    for name, numbers in table.items():
+        show(name, numbers)
+    floor = float(np.median(floors))
+    print(f"\nnoise^2 x parameters x (N-1) / (M N), about the least possible: {floor:.2e}")
+    cold = table["InteractionRegressor"]
+    print(f"cold starts of InteractionRegressor: {cold['converged']} of {cold['seeds']} met the tolerance,")
+    print(f"{cold['good']} of {cold['seeds']} have an error of at most {GOOD:g}")
+    if options.write is not None:
+        arguments = sys.argv[1:]
+        if options.write != FILE:  # where a private copy went is of no interest
+            arguments = [argument for argument in arguments if not argument.endswith(str(options.write))]
+        content = {
+            "command": " ".join(["python benchmarks/estimators.py", *arguments]),
+            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "environment": environment(),
+            "point": {
+                "d": D,
+                "rank": RANK,
+                "n_tokens": N_TOKENS,
+                "noise_std": NOISE,
+                "degree": DEGREE,
+                "n_samples": options.samples,
+            },
+            "good_error": GOOD,
+            "least_error": floor,
+            "summary": table,
+            "fits": results,
+        }
+        options.write.parent.mkdir(parents=True, exist_ok=True)
+        options.write.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        print(f"\nwritten to {options.write}")
 
 
 if __name__ == "__main__":
