@@ -27,7 +27,13 @@ ALL = [getattr(pairint.explorers, name) for name in pairint.explorers.__all__]
 TWO = [pairint.explorers.LowerBoundExplorer, pairint.explorers.FitExplorer]
 TOLERANCE = 1e-6
 WIRE_LIMIT = 60_000
-WORK_LIMIT = 250.0  # ms, for the median of computing and drawing
+WORK_LIMIT = 250.0  # ms, for the median of computing and drawing, where the loop below takes at most 20 ms
+LOOP = """() => {
+    const start = performance.now();
+    let sum = 0;
+    for (let i = 1; i <= 1000000; i += 1) sum += Math.log(i) * Math.sqrt(i);
+    return performance.now() - start + 0 * sum;
+}"""
 
 #: Settings at which page and package once differed, or nearly; besides those drawn at random.
 SPECIAL = {
@@ -499,21 +505,22 @@ def test_accessible(explorer, address, visit, skip_or_fail):
 
 
 def test_weight_and_speed(explorer, html, address, visit):
-    """The weight is bounded. So is the time of an update, loosely: this machine may be busy with other work.
+    """The weight is bounded. So is the time of an update, loosely, and by more on a slow or busy machine.
 
-    The 50 ms that a reader is promised are measured on a quiet machine by ``benchmarks/explorers.py``.
+    The aim of 50 ms is measured on a quiet machine by ``benchmarks/explorers.py``.
     """
     wire = len(gzip.compress(html.encode()))
     assert wire < WIRE_LIMIT
     seen = visit(address)
     ready(seen.page, explorer)
-    rng = np.random.default_rng(1)
+    rng, loops = np.random.default_rng(1), []
     for _ in range(12):
         values = {p.key: draw_value(p, rng) for p in explorer.parameters}
         seen.page.evaluate(SET, [selector(explorer), values])
+        loops.append(seen.page.evaluate(LOOP))
     timings = seen.page.evaluate(f"document.querySelector({selector(explorer)!r}).pairint.timings")
     milliseconds = sorted(t["compute_and_draw"] for t in timings[3:])
-    assert milliseconds[len(milliseconds) // 2] < WORK_LIMIT
+    assert milliseconds[len(milliseconds) // 2] < WORK_LIMIT * max(1, np.median(loops) / 20)
     record = json.loads(REPORT.read_text()) if REPORT.is_file() else {}
     record[explorer.name] = {
         "bytes": len(html.encode()),
