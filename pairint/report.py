@@ -11,21 +11,28 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pairint import experiments, sweep
 from pairint._version import __version__
 from pairint.experiments.base import Claim, Experiment
 from pairint.progress import duration
-from pairint.results import ResultsError, expected_seconds, load_provenance, load_results, stored_names
+from pairint.results import (
+    ResultsError,
+    expected_seconds,
+    load_provenance,
+    load_results,
+    results_folder,
+    stored_names,
+)
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pandas import DataFrame
 
 __all__ = [
     "Line",
+    "benchmarks_markdown",
     "build",
     "claims_of",
     "experiment_table",
@@ -263,6 +270,37 @@ def runs_markdown(folder: Path | str | None = None) -> str:
     rows.extend(f"- Machine: {text}." for text in dict.fromkeys(machines))
     rows.extend(f"- Software: {text}." for text in dict.fromkeys(software))
     return "\n".join(rows)
+
+
+def benchmarks_markdown(folder: Path | str | None = None) -> str:
+    """Return a Markdown table of the recorded measurements of the engine.
+
+    Parameters
+    ----------
+    folder : path, optional
+        Where ``benchmarks/sweep_efficiency.py`` and ``benchmarks/sweep_overhead.py`` write:
+        ``benchmarks/results`` of the checkout by default.
+    """
+    if folder is None:
+        folder = results_folder().resolve().parents[1] / "benchmarks" / "results"
+    rows = ["| Measured | Value | Target | | Date | Load before |", "|---|---|---|---|---|---|"]
+    places = []
+    for path in sorted(Path(folder).glob("sweep_*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        place = record["environment"]
+        m = place["machine"]
+        places.append(f"{m['cpu']}, {m['cores']} cores, {m['system']}, Python {place['python']}")
+        for name, row in record["figures"].items():
+            value = number(row["value"], 3) + (row["unit"] if row["value"] is not None else "")
+            target = f"{row['relation']} {row['target']:g}{row['unit']}"
+            verdict = "met" if row["met"] else "missed"
+            rows.append(
+                f"| {name} | {value} | {target} | {verdict} | {record['date']} "
+                f"| {number(record['load_at_start'])} |"
+            )
+    if not places:
+        return "No measurement is recorded yet."
+    return "\n".join([*rows, "", *(f"- Machine: {text}." for text in dict.fromkeys(places))])
 
 
 def presets_markdown(folder: Path | str | None = None) -> str:

@@ -9,7 +9,7 @@ import pytest
 from engine_demo import demo
 
 import pairint
-from pairint import experiments, report, sweep
+from pairint import experiments, provenance, report, sweep
 from pairint.experiments.base import Claim
 from pairint.progress import duration
 from pairint.results import load_provenance
@@ -159,6 +159,28 @@ def test_presets(only, tmp_path):
     (row,) = report.presets_markdown(tmp_path).splitlines()[2:]
     assert measured >= 1.2
     assert f"| 8 cells, about 0.1 s | 24 cells, about {duration(measured)} |" in row
+
+
+def test_measurements_of_the_engine(tmp_path):
+    assert report.benchmarks_markdown(tmp_path) == "No measurement is recorded yet."
+    figures = {
+        "efficiency, 2 processes": {
+            "value": 0.912, "unit": "", "target": 0.85, "relation": "at least", "met": True,
+        },
+        "overhead": {"value": None, "unit": " ms", "target": 5.0, "relation": "at most", "met": False},
+    }  # fmt: skip
+    record = {
+        "figures": figures,
+        "date": "2026-11-22",
+        "load_at_start": 0.1,
+        "environment": provenance.environment(),
+    }
+    (tmp_path / "sweep_efficiency.json").write_text(json.dumps(record))
+    (tmp_path / "other.json").write_text("not ours")
+    first, second, _, machine = report.benchmarks_markdown(tmp_path).splitlines()[2:]
+    assert first == "| efficiency, 2 processes | 0.912 | at least 0.85 | met | 2026-11-22 | 0.1 |"
+    assert second == "| overhead | – | at most 5 ms | missed | 2026-11-22 | 0.1 |"
+    assert machine.startswith("- Machine: ")
 
 
 def test_json_has_no_infinities(only):

@@ -12,6 +12,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pairint.experiments.base import Claim
 from pairint.seeds import generator_for
 from pairint.validation import check_choice, check_integer, check_real
@@ -29,6 +31,8 @@ __all__ = [
     "compute",
     "cost",
     "draw_lines",
+    "effective_parameters",
+    "matrix_share",
     "relative_slope_claims",
     "rule_intervals",
     "truth_model",
@@ -122,6 +126,59 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
 def cost(cell: dict[str, Any]) -> float:
     """Return the relative computing time of a cell."""
     return cell["n_samples"] * (1.0 + 0.002 * (cell["d"] * cell["rank"]) ** 2) + 1000.0
+
+
+def effective_parameters(cell: dict[str, Any]) -> float:
+    """Return how many coefficients the data of a cell determine: the trace of the oracle's hat matrix.
+
+    At most ``K + s``, with ``K`` by the rule. It is less where the estimator's small penalty on second
+    differences outweighs the data: in cells that few scores visit, and for splines of high degree, whose
+    basis has combinations that are nearly zero.
+    """
+    from pairint.estimation.gauss_newton import score_range
+    from pairint.estimation.inner import normal_equations, solve_inner
+    from pairint.estimation.regressor import OracleRegressor
+    from pairint.model.splines import SplineSpace
+
+    model = truth_model(cell)
+    X, Y = model.sample(cell["n_samples"], cell["n_tokens"], generator_for(cell, DATA_KEYS))
+    identity = np.eye(model.d)
+    lower, upper = score_range(X, model.matrix, identity)
+    n_intervals = rule_intervals(cell["n_samples"], cell["beta"], cell["constant"])
+    space = SplineSpace(lower, upper, n_intervals, cell["degree"])
+    equations = normal_equations(X, Y, model.matrix, identity, space)
+    return solve_inner(equations, space, OracleRegressor(model.matrix).penalty).dof
+
+
+def matrix_share(table: DataFrame, by: str | Sequence[str]) -> DataFrame:
+    """Split the mean error of the fit into the oracle's and the rest, which is what the matrix costs.
+
+    Parameters
+    ----------
+    table : DataFrame
+        An experiment's table; lines without a fit (``d = 1``) are left out.
+    by : str or sequence of str
+        The columns that tell the lines apart.
+
+    Returns
+    -------
+    DataFrame
+        One row per line: the least-squares slopes of the logarithms of the two means (``function`` and
+        ``matrix``), and the share of the second in the fit's error at the smallest and the largest ``M``.
+    """
+    import pandas as pd
+
+    by = [by] if isinstance(by, str) else list(by)
+    means = table.pivot_table(index=[*by, "n_samples"], columns="estimator", values="error").dropna()
+    rows = []
+    for key, line in means.groupby(by, sort=False):
+        n_samples = line.index.get_level_values("n_samples").to_numpy(dtype=float)
+        parts = {"function": line["oracle"], "matrix": line["fit"] - line["oracle"]}
+        slopes = {name: np.polyfit(np.log(n_samples), np.log(part), 1)[0] for name, part in parts.items()}
+        share = (parts["matrix"] / line["fit"]).to_numpy()
+        ends = {f"share at M = {n_samples[i]:,.0f}": share[i] for i in (0, -1)}
+        rows.append(dict(zip(by, key, strict=True)) | slopes | ends)
+    return pd.DataFrame(rows)
 
 
 def check_settings(settings: dict[str, Any], largest_smoothness: float) -> None:

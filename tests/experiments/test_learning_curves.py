@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pairint.estimation import OracleRegressor
 from pairint.experiments import dimension, get, rough, smoothness
 from pairint.experiments.base import checked_cells
 from pairint.experiments.learning_curves import (
@@ -14,6 +15,8 @@ from pairint.experiments.learning_curves import (
     check_settings,
     compute,
     cost,
+    effective_parameters,
+    matrix_share,
     rule_intervals,
     truth_model,
 )
@@ -115,6 +118,21 @@ def test_rows_of_a_cell(selection):
 def test_one_dimension_has_an_exact_error_and_no_matrix_to_learn():
     (row,) = compute(ROUGH_CELL | {"d": 1})
     assert row["estimator"] == "oracle" and row["error_se"] == 0.0 and row["error"] > 0
+
+
+def test_effective_parameters_are_those_of_the_fit():
+    """The residuals of the oracle's own fit know the trace: ``noise_std_`` divides by what it leaves."""
+    cell = SPLINE_CELL | {"smoothness": 8, "degree": 8, "beta": 7.0, "constant": 12.0, "n_samples": 1000}
+    found = effective_parameters(cell)
+    n_intervals = rule_intervals(1000, 7.0, 12.0)
+    model = truth_model(cell)
+    X, Y = model.sample(1000, 3, generator_for(cell, DATA_KEYS))
+    oracle = OracleRegressor(model.matrix, 8, n_intervals).fit(X, Y)
+    assert found == pytest.approx(3000 * (1 - oracle.risk_ / oracle.noise_std_**2), rel=1e-6)
+    assert 1 < found < 0.7 * (n_intervals + 8)  # the penalty is felt at this degree
+    # With many scores in every cell, and a low degree, all coefficients are determined.
+    rich = SPLINE_CELL | {"smoothness": 2, "degree": 2, "beta": 1.0, "constant": 1.0, "n_samples": 30_000}
+    assert effective_parameters(rich) == pytest.approx(rule_intervals(30_000, 1.0, 1.0) + 2, rel=0.05)
 
 
 def test_cost_grows_with_the_work():
@@ -250,6 +268,41 @@ def test_free_cells_on_spline_truths_are_not_held_to_the_rate():
         assert (claim.expected is None) == free
         assert claim.published is None or not free
     assert len(claims) == 8
+
+
+def test_what_the_matrix_costs_is_split_off():
+    experiment = dimension.EXPERIMENT
+    table = synthetic(experiment, theory, spread=0.0)
+    oracle = table["estimator"] == "oracle"
+    extra = 10.0 * table["d"] / table["n_samples"]
+    table.loc[~oracle, "error"] += extra[~oracle]
+    table.loc[table["d"] == 30, "error"] *= 2.0
+    shares = matrix_share(table, "d").set_index("d")
+    assert list(shares.index) == [5, 30]  # in one dimension there is no fit
+    assert shares["function"].to_numpy() == pytest.approx(-0.8)
+    assert shares["matrix"].to_numpy() == pytest.approx(-1.0)
+    for d in (5, 30):
+        for n_samples in (1000, 30_000):
+            ratio = 10.0 * d / n_samples / (0.1 * n_samples**-0.8)
+            found = shares.loc[d, f"share at M = {n_samples:,}"]
+            assert found == pytest.approx(ratio / (1 + ratio))
+
+
+def test_the_decomposition_shows_the_rule_unless_told_otherwise():
+    """There the function's line has the slope of theory; with K from the data both fall like 1/M."""
+    experiment = dimension.EXPERIMENT
+    changes = {"selections": ["rule", "auto"]}
+
+    def slope(cell, who):
+        return -1.0 if cell["selection"] == "auto" else theory(cell)
+
+    table = synthetic(experiment, slope, changes, spread=0.0)
+    table.loc[table["estimator"] == "fit", "error"] *= 2.0
+    for options, expected in (({}, -0.8), ({"selection": "auto"}, -1.0)):
+        figure = dimension.decomposition_figure(table, **options)
+        line = next(line for line in figure.axes[1].lines if line.get_label().startswith("oracle"))
+        x, y = (np.log(np.asarray(data, dtype=float)) for data in line.get_data())
+        assert np.polyfit(x, y, 1)[0] == pytest.approx(expected)
 
 
 def test_every_line_claims_its_own_slope():
