@@ -241,7 +241,7 @@ def execute(
         Seconds to wait for the scheduler, and for a worker when it has none.
     warn : callable, optional
         Called with a sentence for each stored cell that is damaged, before anything is computed: the
-        report is not lost should the run be interrupted. :func:`warnings.warn` by default.
+        report is not lost should the run be interrupted. ``warnings.warn`` by default.
 
     Returns
     -------
