@@ -26,6 +26,16 @@ function repair() {
   }
 }
 
+// A table that is wider than its column scrolls sideways: the keyboard must reach it.
+function reachTables() {
+  for (const table of document.querySelectorAll(".bd-content table.dataframe, .bd-content .cell_output table")) {
+    if (table.scrollWidth > table.clientWidth) table.tabIndex = 0;
+    else table.removeAttribute("tabindex");
+  }
+}
+
 addEventListener("load", repair);
+addEventListener("load", reachTables);
+addEventListener("resize", reachTables);
 // Font Awesome draws the icons when it pleases, and then marks the root element.
 new MutationObserver(repair).observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
