@@ -22,7 +22,6 @@ does nothing else:
 from __future__ import annotations
 
 import argparse
-import datetime
 import itertools
 import json
 import math
@@ -43,7 +42,8 @@ from pairint.estimation import InteractionRegressor, NetworkRegressor, OracleReg
 from pairint.estimation.network import NetworkActivation
 from pairint.experiments.learning_curves import DATA_KEYS, truth_model
 from pairint.model import AttentionModel
-from pairint.provenance import environment
+from pairint.provenance import load, measurement
+from pairint.results import write_atomic
 from pairint.seeds import generator_for
 
 D, RANK, N_TOKENS, NOISE, DEGREE = 30, 2, 3, 0.1, 3
@@ -161,6 +161,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--write", type=Path, nargs="?", const=FILE, help="write the numbers to a JSON file")
     options = parser.parse_args()
+    load_at_start = load()
     if options.seeds < max(1, options.networks, options.end_to_end):
         parser.error("--seeds must be at least 1 and at least --networks and --end-to-end")
 
@@ -208,25 +209,18 @@ def main() -> None:
         arguments = sys.argv[1:]
         if options.write != FILE:  # where a private copy went is of no interest
             arguments = [argument for argument in arguments if not argument.endswith(str(options.write))]
-        content = {
-            "command": " ".join(["python benchmarks/estimators.py", *arguments]),
-            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "environment": environment(),
-            "point": {
-                "d": D,
-                "rank": RANK,
-                "n_tokens": N_TOKENS,
-                "noise_std": NOISE,
-                "degree": DEGREE,
-                "n_samples": options.samples,
-            },
-            "good_error": GOOD,
-            "least_error": floor,
-            "summary": table,
-            "fits": results,
-        }
-        options.write.parent.mkdir(parents=True, exist_ok=True)
-        options.write.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        point = {"d": D, "rank": RANK, "n_tokens": N_TOKENS, "noise_std": NOISE, "degree": DEGREE}
+        record = measurement(
+            "estimators",
+            load_at_start,
+            command=" ".join(["python benchmarks/estimators.py", *arguments]),
+            point=point | {"n_samples": options.samples},
+            good_error=GOOD,
+            least_error=floor,
+            summary=table,
+            fits=results,
+        )
+        write_atomic(options.write, json.dumps(record, indent=1) + "\n")
         print(f"\nwritten to {options.write}")
 
 

@@ -24,8 +24,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import os
-import platform
 import shutil
 import sys
 import tempfile
@@ -35,6 +33,8 @@ from typing import Any
 import numpy as np
 
 import pairint.explorers
+from pairint import provenance
+from pairint.results import write_atomic
 
 OUTPUT = Path(__file__).resolve().parent / "results" / "explorers.json"
 TARGETS = {"shown_ms_q95": 50.0, "kB_gzip": 60.0}
@@ -84,16 +84,6 @@ def missed(figures: dict[str, dict[str, float]]) -> list[str]:
     ]
 
 
-def processor() -> str:
-    """Return the name of the processor, as Linux gives it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -108,7 +98,7 @@ def main() -> int:
     arguments = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    load = provenance.load()
     figures: dict[str, dict[str, float]] = {}
     print(f"{'figure':>11} {'work':>13} {'shown':>13} {'kB gzip':>8} {'kB':>6}")
     flags = ["--headless", "--no-sandbox", "--disable-gpu"]
@@ -139,19 +129,17 @@ def main() -> int:
         version = chromium.version
         chromium.close()
     failures = missed(figures)
-    record = {
-        "targets": TARGETS,
-        "met": not failures,
-        "figures": figures,
-        "moves": arguments.moves,
-        "slow_down": arguments.slow_down,
-        "browser": version,
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "load_at_start": load,
-    }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    record = provenance.measurement(
+        "explorers",
+        load,
+        targets=TARGETS,
+        met=not failures,
+        figures=figures,
+        moves=arguments.moves,
+        slow_down=arguments.slow_down,
+        browser=version,
+    )
+    write_atomic(arguments.output, json.dumps(record, indent=1) + "\n")
     print(f"written to {arguments.output}")
     for failure in failures:
         print(f"missed: {failure}")

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -29,6 +28,7 @@ import numpy as np
 
 from pairint import provenance, sweep
 from pairint.experiments.base import Experiment, grid
+from pairint.results import write_atomic
 
 RESULTS = Path(__file__).resolve().parent / "results"
 #: Smallest efficiency, by kind of workers.
@@ -101,21 +101,9 @@ def finish(name: str, figures: dict[str, dict[str, Any]], options: argparse.Name
         value = "not measured" if row["value"] is None else f"{row['value']:.3f}{row['unit']}"
         verdict = "met" if row["met"] else "missed"
         print(f"{verdict}: {label}: {value}, target {row['relation']} {row['target']:g}{row['unit']}")
-    record = {
-        "benchmark": name,
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "options": {
-            key: value
-            for key, value in vars(options).items()
-            if isinstance(value, int | float) and key != "check"
-        },
-        "figures": figures,
-        "met": met,
-        "load_at_start": load,
-        "environment": provenance.environment(),
-    }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    choices = {k: v for k, v in vars(options).items() if isinstance(v, int | float) and k != "check"}
+    record = provenance.measurement(name, load, options=choices, figures=figures, met=met)
+    write_atomic(options.output, json.dumps(record, indent=1) + "\n")
     print(f"written to {options.output}")
     return int(options.check and not met)
 
@@ -128,11 +116,6 @@ def arguments(text: str, name: str) -> argparse.ArgumentParser:
     return parser
 
 
-def system_load() -> float | None:
-    """Return how many processes wanted a processor during the last minute."""
-    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
-
-
 def main() -> int:
     parser = arguments(__doc__, "sweep_efficiency")
     parser.add_argument("--cells", type=int, default=16)
@@ -140,7 +123,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
-    load = system_load()
+    load = provenance.load()
 
     from threadpoolctl import threadpool_limits
 

@@ -19,9 +19,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from sweep_efficiency import arguments, experiment, figure, finish, system_load
+from sweep_efficiency import arguments, experiment, figure, finish
 
-from pairint import results, sweep
+from pairint import provenance, results, sweep
 
 #: Largest time a cell, in milliseconds.
 TARGET = 5.0
@@ -31,7 +31,7 @@ def main() -> int:
     parser = arguments(__doc__, "sweep_overhead")
     parser.add_argument("--cells", type=int, default=400)
     options = parser.parse_args()
-    n, load = options.cells, system_load()
+    n, load = options.cells, provenance.load()
     subject = dataclasses.replace(experiment(n, 0), compute=lambda cell: [{"error": 0.5}])
     held = {}
 

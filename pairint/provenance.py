@@ -8,12 +8,13 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from pairint._version import __version__
 
-__all__ = ["commit", "environment", "machine"]
+__all__ = ["commit", "environment", "load", "machine", "measurement"]
 
 #: The distributions whose versions can change a number.
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "pandas", "joblib", "threadpoolctl", "distributed", "torch")
@@ -46,6 +47,22 @@ def machine() -> dict[str, Any]:
         "cores": cores,
         "memory_gib": _memory_gib(),
         "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def load() -> float | None:
+    """Return how many processes wanted a processor during the last minute, or ``None`` where unknown."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def measurement(benchmark: str, load_at_start: float | None, **content: Any) -> dict[str, Any]:
+    """Return what a benchmark writes to its file: its content, the date, the load before it, the machine."""
+    return {
+        "benchmark": benchmark,
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        **content,
+        "load_at_start": load_at_start,
+        "environment": environment(),
     }
 
 

@@ -56,7 +56,7 @@ def test_efficiency(benchmarks, monkeypatch, tmp_path, capsys, together, met):
         return 1.0 if options == {"jobs": 1} else together
 
     monkeypatch.setattr(module, "timed", clock)
-    monkeypatch.setattr(module, "system_load", lambda: 3.0)
+    monkeypatch.setattr(module.provenance, "load", lambda: 3.0)
     short = ["--cells", "2", "--seconds", "0.001"]
     status, record = run(module, monkeypatch, tmp_path, *short)
     assert status == 0
