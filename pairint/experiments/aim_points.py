@@ -7,8 +7,8 @@ samples are drawn from these, and every method of the cell's experiment sees the
     One row: the error of approximate message passing (:func:`pairint.aim.amp.amp`).
 ``"gd"``
     Two rows: the mean error of single runs of gradient descent, and that of the mean of their matrices; the
-    number of runs is the cell's ``n_runs``. In single precision: a run ends where its loss is a fraction
-    1e-5 of the initial one, far above rounding, and takes half the time.
+    number of runs is the cell's ``n_runs``. In single precision, for speed: a run ends where its loss is a
+    fraction 1e-5 of that of a constant prediction, far above rounding.
 
 Beside each error stands what the state evolution predicts: ``bayes`` at :math:`\alpha`, ``bayes_finite`` at
 :math:`\alpha/(1 + 1/d)`, for a symmetric matrix has :math:`d(d+1)/2` entries, not :math:`d^2/2`.

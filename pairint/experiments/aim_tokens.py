@@ -1,7 +1,7 @@
 """Figure 2, right, of the paper on attention-indexed models: softmax of several tokens, and gradient descent.
 
 The width ratio is 1/2. Sixteen teachers a point, AMP at d = 150, gradient descent at d = 100 with 16 runs
-averaged (the paper: d = 200 and 32 runs, some thirty times the work).
+averaged (the paper: d = 200 and 32 runs).
 """
 
 from __future__ import annotations

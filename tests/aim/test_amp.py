@@ -6,6 +6,7 @@ import warnings
 import fake_cupy
 import numpy as np
 import pytest
+from device_cases import AMP_CASES
 
 from pairint.aim.amp import ConvergenceWarning, amp
 from pairint.aim.spectrum import NoisySpectrum
@@ -209,16 +210,7 @@ def test_labels_of_no_symmetric_matrix_are_refused(channel):
         amp(X, y, teacher.rho, channel)
 
 
-@pytest.mark.parametrize(
-    ("channel", "n_tokens", "alpha"),
-    [
-        ("softmax", 2, 0.1),
-        ("softmax", 3, 0.04),
-        ("linear", 2, 0.08),
-        ("hardmax", 2, 0.5),
-        ("hardmax", 3, 0.3),
-    ],
-)
+@pytest.mark.parametrize(("channel", "n_tokens", "alpha"), AMP_CASES)
 def test_it_stays_on_the_device(monkeypatch, channel, n_tokens, alpha):
     d, options = 20, {"max_iter": 12, "tol": 1e-12}
     teacher = AIMTeacher(d, 0.5, n_tokens, channel, rng=1)

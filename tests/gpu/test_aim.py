@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from device_cases import AMP_CASES
 
 from pairint.aim import AIMTeacher, amp, gradient_descent
 from pairint.aim.amp import ConvergenceWarning
@@ -27,16 +28,7 @@ def problem(channel, n_tokens, alpha, d=40):
     return teacher, *teacher.sample(round(alpha * d**2), 2)
 
 
-@pytest.mark.parametrize(
-    ("channel", "n_tokens", "alpha"),
-    [
-        ("softmax", 2, 0.1),
-        ("softmax", 3, 0.04),
-        ("linear", 2, 0.08),
-        ("hardmax", 2, 0.5),
-        ("hardmax", 3, 0.3),
-    ],
-)
+@pytest.mark.parametrize(("channel", "n_tokens", "alpha"), AMP_CASES)
 def test_amp(cupy, channel, n_tokens, alpha):
     teacher, X, y = problem(channel, n_tokens, alpha)
     options = {"max_iter": 12, "tol": 1e-12}
@@ -53,7 +45,7 @@ def test_amp(cupy, channel, n_tokens, alpha):
 
 
 @pytest.mark.parametrize(
-    ("channel", "n_tokens", "alpha"), [("softmax", 2, 0.1), ("softmax", 3, 0.04), ("linear", 2, 0.08)]
+    ("channel", "n_tokens", "alpha"), [case for case in AMP_CASES if case[0] != "hardmax"]
 )
 def test_gradient_descent(cupy, channel, n_tokens, alpha):
     teacher, X, y = problem(channel, n_tokens, alpha)
