@@ -38,13 +38,13 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
+from pairint.engine.provenance import load, measurement
+from pairint.engine.seeds import generator_for
+from pairint.engine.store import write_atomic
 from pairint.estimation import InteractionRegressor, NetworkRegressor, OracleRegressor, interaction_error
 from pairint.estimation.network import NetworkActivation
-from pairint.experiments.learning_curves import DATA_KEYS, truth_model
+from pairint.experiments.minimax.curves import DATA_KEYS, truth_model
 from pairint.model import AttentionModel
-from pairint.provenance import load, measurement
-from pairint.results import write_atomic
-from pairint.seeds import generator_for
 
 D, RANK, N_TOKENS, NOISE, DEGREE = 30, 2, 3, 0.1, 3
 GOOD = 2e-4  # an error beyond this is a fit that went astray

@@ -33,8 +33,8 @@ from typing import Any
 import numpy as np
 
 import pairint.explorers
-from pairint import provenance
-from pairint.results import write_atomic
+from pairint.engine import provenance
+from pairint.engine.store import write_atomic
 
 OUTPUT = Path(__file__).resolve().parent / "results" / "explorers.json"
 TARGETS = {"shown_ms_q95": 50.0, "kB_gzip": 60.0}

@@ -26,9 +26,10 @@ from typing import Any
 
 import numpy as np
 
-from pairint import provenance, sweep
-from pairint.experiments.base import Experiment, grid
-from pairint.results import write_atomic
+from pairint.engine import provenance, sweep
+from pairint.engine.cells import grid
+from pairint.engine.experiment import Experiment
+from pairint.engine.store import write_atomic
 
 RESULTS = Path(__file__).resolve().parent / "results"
 #: Smallest efficiency, by kind of workers.

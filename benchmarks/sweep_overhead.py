@@ -21,7 +21,8 @@ from pathlib import Path
 
 from sweep_efficiency import arguments, experiment, figure, finish
 
-from pairint import provenance, results, sweep
+from pairint.engine import provenance, sweep
+from pairint.engine import store as results
 
 #: Largest time a cell, in milliseconds.
 TARGET = 5.0

@@ -14,8 +14,8 @@ from typing import Any
 
 from pairint import experiments
 from pairint._version import __version__
-from pairint.experiments.base import canonical
-from pairint.progress import duration
+from pairint.engine.cells import canonical
+from pairint.engine.progress import duration
 
 __all__ = ["main"]
 
@@ -56,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _code(error: Exception) -> int | None:
     """Return the exit code of an error we foresee; others are bugs, and show their traceback."""
-    from pairint.results import ResultsError
-    from pairint.sweep import CellsFailed, SchedulerError
+    from pairint.engine.store import ResultsError
+    from pairint.engine.sweep import CellsFailed, SchedulerError
 
     for kinds, code in (
         (ResultsError, STORAGE),
@@ -205,7 +205,7 @@ def _settings(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from pairint.results import expected_seconds
+    from pairint.engine.tables import expected_seconds
 
     found = [experiments.get(name) for name in experiments.names()]
     if options.json:
@@ -222,7 +222,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _description(experiment: Any) -> dict[str, Any]:
-    from pairint.results import expected_seconds
+    from pairint.engine.tables import expected_seconds
 
     return {
         "name": experiment.name,
@@ -246,8 +246,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def _check_store(options: argparse.Namespace) -> None:
     """Keep anything but full runs out of the book's folder, and say when the code is not committed."""
-    from pairint import provenance
-    from pairint.results import results_folder
+    from pairint.engine import provenance
+    from pairint.engine.tables import results_folder
 
     root = results_folder()
     here = not options.store or Path(options.store).resolve() == root.resolve()
@@ -268,8 +268,8 @@ def _edited(commit: str | None) -> bool:
 
 
 def _run_one(experiment: Any, overrides: dict[str, str], options: argparse.Namespace) -> int:
-    from pairint.report import claims_of, to_text
-    from pairint.results import write_atomic
+    from pairint.engine.store import write_atomic
+    from pairint.experiments.report import claims_of, to_text
 
     outcome = _execute(
         experiment,
@@ -327,7 +327,7 @@ def _stem(experiment: Any, settings: dict[str, Any], preset: str) -> str:
 
 def _execute(experiment: Any, preset: str, **options: Any) -> Any:
     """Run, and turn what the reader typed wrong into a usage error."""
-    from pairint import sweep
+    from pairint.engine import sweep
 
     try:
         sweep.plan(experiment, preset, options.get("overrides"))
@@ -366,8 +366,8 @@ def _save(figure: Any, path: Path) -> None:
 
 
 def _figure(options: argparse.Namespace) -> int:
-    from pairint.report import experiment_table
-    from pairint.results import ResultsError
+    from pairint.engine.store import ResultsError
+    from pairint.experiments.report import experiment_table
 
     experiment = experiments.get(options.name)
     path = Path(options.out or f"{experiment.name}.svg")
@@ -392,8 +392,8 @@ def _figure(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from pairint import report
-    from pairint.results import write_atomic
+    from pairint.engine.store import write_atomic
+    from pairint.experiments import report
 
     lines = report.build(
         run_missing=not options.stored, out=options.results, jobs=options.jobs, progress=True

@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 from engine_demo import demo
 
-from pairint import __version__, experiments, sweep
+from pairint import __version__, experiments
 from pairint.cli import main
-from pairint.progress import duration
-from pairint.results import CellStore, load_provenance, load_results
+from pairint.engine import sweep
+from pairint.engine.progress import duration
+from pairint.engine.store import CellStore
+from pairint.engine.tables import load_provenance, load_results
 
-TESTS = str(Path(__file__).parent)
+TESTS = str(Path(__file__).parent / "support")
 
 
 @pytest.fixture(autouse=True)
@@ -131,7 +133,7 @@ class TestRun:
         assert not (tmp_path / "results").exists()  # refused before anything is computed
 
     def test_storing_what_was_not_committed_is_said(self, capsys, monkeypatch):
-        from pairint import provenance, workers
+        from pairint.engine import provenance, workers
 
         for commit, warned in (("abc", False), (None, False), ("abc+changes", True)):
             monkeypatch.setattr(provenance, "commit", lambda value=commit: value)

@@ -1,8 +1,8 @@
 """The experiments: one module per figure, found by name, imported only when asked for.
 
 To add one, write a module of this package that defines an
-:class:`~pairint.experiments.base.Experiment` and add one line to :data:`MODULES`. Such a module
-imports NumPy and :mod:`pairint.experiments.base` at its top and everything heavier (estimators,
+:class:`~pairint.engine.experiment.Experiment` and add one line to :data:`MODULES`. Such a module
+imports NumPy and :mod:`pairint.engine.experiment` at its top and everything heavier (estimators,
 Matplotlib, PyTorch) inside the functions that use it, so that ``pairint list`` stays fast.
 """
 
@@ -10,25 +10,27 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pairint.experiments.base import Experiment
+    from pandas import DataFrame
 
-__all__ = ["MODULES", "UnknownExperiment", "get", "names", "register", "unregister"]
+    from pairint.engine.experiment import Experiment
 
-#: Name of each experiment -> "module:attribute" that holds it, in the order of the book.
+__all__ = ["MODULES", "UnknownExperiment", "get", "names", "register", "run", "unregister"]
+
+#: Name of each experiment -> the module that holds it as ``EXPERIMENT``, in the order of the book.
 MODULES: dict[str, str] = {
-    "dimension": "pairint.experiments.dimension",
-    "smoothness": "pairint.experiments.smoothness",
-    "rough": "pairint.experiments.rough",
-    "network": "pairint.experiments.network",
-    "aim_hardmax": "pairint.experiments.aim_hardmax",
-    "aim_softmax": "pairint.experiments.aim_softmax",
-    "aim_tokens": "pairint.experiments.aim_tokens",
-    "aim_linear": "pairint.experiments.aim_linear",
-    "aim_general": "pairint.experiments.aim_general",
-    "aim_small_width": "pairint.experiments.aim_small_width",
+    "dimension": "pairint.experiments.minimax.dimension",
+    "smoothness": "pairint.experiments.minimax.smoothness",
+    "rough": "pairint.experiments.minimax.rough",
+    "network": "pairint.experiments.minimax.network",
+    "aim_hardmax": "pairint.experiments.aim.hardmax",
+    "aim_softmax": "pairint.experiments.aim.softmax",
+    "aim_tokens": "pairint.experiments.aim.tokens",
+    "aim_linear": "pairint.experiments.aim.linear",
+    "aim_general": "pairint.experiments.aim.general",
+    "aim_small_width": "pairint.experiments.aim.small_width",
 }
 
 _registered: dict[str, Experiment] = {}
@@ -58,11 +60,33 @@ def get(name: str) -> Experiment:
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         known = ", ".join(names()) or "none"
         raise UnknownExperiment(f"unknown experiment {name!r}{hint}; known experiments: {known}")
-    module, _, attribute = MODULES[name].partition(":")
-    experiment = getattr(importlib.import_module(module), attribute or "EXPERIMENT")
+    experiment = importlib.import_module(MODULES[name]).EXPERIMENT
     if experiment.name != name:
         raise RuntimeError(f"{MODULES[name]} is registered as {name!r} but calls itself {experiment.name!r}")
     return experiment
+
+
+def run(experiment: Experiment | str, preset: str = "quick", **options: Any) -> DataFrame:
+    """Run an experiment, by name or your own, and return its table: one row per cell and estimator.
+
+    Parameters
+    ----------
+    experiment : str or Experiment
+    preset : str
+    **options
+        As in :func:`pairint.engine.sweep.run`: ``jobs``, ``scheduler``, ``out``, ``overrides``,
+        ``progress``, ``timeout``.
+
+    Raises
+    ------
+    UnknownExperiment
+        If no experiment has this name.
+    pairint.engine.sweep.CellsFailed
+        If cells raised, once all others are finished.
+    """
+    from pairint.engine import sweep
+
+    return sweep.run(get(experiment) if isinstance(experiment, str) else experiment, preset, **options)
 
 
 def register(experiment: Experiment) -> Experiment:

@@ -1,5 +1,5 @@
 // AIM explorer: state evolution as pairint.aim.state_evolution; kappa of hardmax from Chebyshev series.
-import { fill, linspace, logspace } from "./plotkit.js";
+import { fill, linspace, logspace } from "./kit/plotkit.js";
 import { noisySpectrum } from "./spectrum.js";
 
 // Clenshaw's sum of a Chebyshev series on [0, 1].

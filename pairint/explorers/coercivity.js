@@ -1,5 +1,5 @@
 // Coercivity explorer: visibility of each function from its cross moment; the functions are splines.
-import { linspace } from "./plotkit.js";
+import { linspace } from "./kit/plotkit.js";
 import { splineAt } from "./splines.js";
 
 export function compute(p, data) {

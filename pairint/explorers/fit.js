@@ -1,5 +1,5 @@
 // Fit explorer: stored fits (spline coefficients of twelve bits) against the truth; errors against K.
-import { linspace } from "./plotkit.js";
+import { linspace } from "./kit/plotkit.js";
 import { splineAt } from "./splines.js";
 
 const decoded = new Map();

@@ -9,9 +9,9 @@ import numpy as np
 
 from pairint.estimation.error import interaction_error
 from pairint.estimation.regressor import OracleRegressor
-from pairint.explorers import fits
-from pairint.explorers.base import Explorer, Numbers, Series, Simulation
-from pairint.explorers.panels import Axis, Panel, Parameter, area, line, points, rule
+from pairint.explorers import fit_data
+from pairint.explorers.kit.explorer import Explorer, Numbers, Series, Simulation
+from pairint.explorers.kit.panels import Axis, Panel, Parameter, area, line, points, rule
 from pairint.model.attention import AttentionModel
 from pairint.theory.coercivity import product_density
 
@@ -30,13 +30,13 @@ _WORDS = {
 
 
 def _slider(key: str, label: str, value: float) -> Parameter:
-    return Parameter(key, label, value, scale="list", choices=fits.AXES[key])
+    return Parameter(key, label, value, scale="list", choices=fit_data.AXES[key])
 
 
 class FitExplorer(Explorer):
     """One fit of the interaction regressor, with the number of cells in the reader's hand.
 
-    The fits are stored (:mod:`pairint.explorers.fits`): two tokens, a matrix of rank one, a truth that is
+    The fits are stored (:mod:`pairint.explorers.fit_data`): two tokens, a matrix of rank one, a truth that is
     rough at every scale. The interaction regressor fits the matrix and chooses a number of cells; given that
     matrix, least squares give the spline for each number of cells, the chosen one (``cells="chosen"``) among
     them. The controls stop at the settings that were fitted: a fitted curve is not a smooth function of the
@@ -57,7 +57,7 @@ class FitExplorer(Explorer):
         free=("cells",),
     )
     parameters = (
-        Parameter("cells", "cells of the spline K", 12, scale="list", choices=(*fits.CELLS, _CHOSEN)),
+        Parameter("cells", "cells of the spline K", 12, scale="list", choices=(*fit_data.CELLS, _CHOSEN)),
         _slider("samples", "samples M", 500),
         _slider("noise", "noise σ", 0.8),
         _slider("beta", "smoothness β", 1.0),
@@ -106,19 +106,19 @@ class FitExplorer(Explorer):
 
     def data(self) -> dict[str, Any]:
         outputs = {}
-        for d in fits.AXES["d"]:
-            scores, noise = fits.first_outputs(int(d))
+        for d in fit_data.AXES["d"]:
+            scores, noise = fit_data.first_outputs(int(d))
             outputs[str(d)] = {"scores": scores.tolist(), "noise": noise.tolist()}
         return {
             "bound": _BOUND,
             "grid": _GRID,
-            "degree": fits.DEGREE,
-            "digits": fits.DIGITS,
-            "steps": fits.STEPS,
-            "cells": fits.CELLS,
-            "axes": fits.AXES,
-            "fits": fits.stored_records(),
-            "truths": [_terms(beta) for beta in fits.AXES["beta"]],
+            "degree": fit_data.DEGREE,
+            "digits": fit_data.DIGITS,
+            "steps": fit_data.STEPS,
+            "cells": fit_data.CELLS,
+            "axes": fit_data.AXES,
+            "fits": fit_data.stored_records(),
+            "truths": [_terms(beta) for beta in fit_data.AXES["beta"]],
             "outputs": outputs,
             "density": _density(),
             "words": _WORDS,
@@ -126,13 +126,13 @@ class FitExplorer(Explorer):
         }
 
     def compute(self, values: Mapping[str, Any]) -> Numbers:
-        fit = fits.load_fits()[tuple(values[key] for key in fits.AXES)]
+        fit = fit_data.load_fits()[tuple(values[key] for key in fit_data.AXES)]
         cells = fit.chosen if values["cells"] == _CHOSEN else values["cells"]
         cell = fit.cells.index(cells)
-        truth = fits.model_of(values["beta"], int(values["d"])).activation
+        truth = fit_data.model_of(values["beta"], int(values["d"])).activation
         u = np.linspace(-_BOUND, _BOUND, _GRID)
         inside = np.linspace(fit.lower, fit.upper, _GRID)
-        scores, noise = fits.first_outputs(int(values["d"]))
+        scores, noise = fit_data.first_outputs(int(values["d"]))
         knots = np.linspace(fit.lower, fit.upper, cells + 1)
         best = int(np.argmin(fit.errors))
         series: Series = {
@@ -161,7 +161,7 @@ class FitExplorer(Explorer):
     def simulate(
         self, values: Mapping[str, Any], rng: np.random.Generator, report: Callable[[float], None]
     ) -> Iterator[Series]:
-        model = fits.model_of(values["beta"], int(values["d"]))
+        model = fit_data.model_of(values["beta"], int(values["d"]))
         for replicate in range(_REPLICATES):
             report(replicate / _REPLICATES)
             X, Y = model.sample(int(values["samples"]), 2, rng)
@@ -172,15 +172,15 @@ class FitExplorer(Explorer):
     @staticmethod
     def _new_fit(X: Any, Y: Any, model: AttentionModel, cells: Any, rng: Any) -> tuple[int, float]:
         """Return K and the error of a fit made as the stored ones are."""
-        matrix, chosen = fits.fit_matrix(X, Y, model, rng)
+        matrix, chosen = fit_data.fit_matrix(X, Y, model, rng)
         cells = chosen if cells == _CHOSEN else cells
-        fit = OracleRegressor(matrix, fits.DEGREE, cells).fit(X, Y)
+        fit = OracleRegressor(matrix, fit_data.DEGREE, cells).fit(X, Y)
         return cells, float(interaction_error(fit, model, n_pairs=50_000, rng=rng).value)
 
 
 def _terms(beta: float) -> list[list[float]]:
     """Return angular frequency, height and phase of each cosine of the truth, by a Fourier transform."""
-    truth = fits.model_of(beta, 1).activation
+    truth = fit_data.model_of(beta, 1).activation
     n = 8192  # more than twice the highest frequency: the transform is exact
     transform = np.fft.rfft(truth(_BOUND * (2 * np.arange(n) / n - 1))) * 2 / n
     wave = 2 ** np.arange(len(truth.frequencies))

@@ -6,9 +6,10 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from pairint.explorers.base import Series
-from pairint.results import ResultsError, load_results, stored_names
-from pairint.statistics import summarize
+from pairint.engine.statistics import summarize
+from pairint.engine.store import ResultsError
+from pairint.engine.tables import load_results, stored_names
+from pairint.explorers.kit.explorer import Series
 
 __all__ = ["MeasuredLine", "measured_lines"]
 

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import pairint.explorers
-from pairint.explorers.base import Numbers
-from pairint.explorers.panels import Parameter
+from pairint.explorers.kit.explorer import Numbers
+from pairint.explorers.kit.panels import Parameter
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "_build" / "vendor" / "axe-core" / "axe.min.js"
@@ -80,7 +80,7 @@ def address(explorer, html, tmp_path):
 
 def write_page(folder: Path, explorer: Any, html: str) -> str:
     path = folder / "figure.html"
-    path.write_text(pairint.explorers.bundle.page(explorer.title, [html]), encoding="utf-8")
+    path.write_text(pairint.explorers.kit.bundle.page(explorer.title, [html]), encoding="utf-8")
     return path.as_uri()
 
 
@@ -270,7 +270,7 @@ def test_touch_moves_a_slider_and_reads_a_curve(explorer, address, visit):
 
 
 def panel_axis(explorer: Any) -> str:
-    return pairint.explorers.panels.fill(explorer.panels[0].x.label, explorer.numbers().facts)
+    return pairint.explorers.kit.panels.fill(explorer.panels[0].x.label, explorer.numbers().facts)
 
 
 def test_reset_and_link_to_a_view(explorer, address, visit):
@@ -442,8 +442,8 @@ def test_table_holds_the_drawn_numbers(explorer, address, visit):
     panel = explorer.panels[0]
     mark = next(m for m in panel.marks if m.kind != "rule" and f"{panel.key}.{m.key}" in numbers.series)
     column = numbers.series[f"{panel.key}.{mark.key}"]["y"]
-    label = pairint.explorers.panels.fill(mark.label, numbers.facts)
-    assert cells[label] == pairint.explorers.panels.short(float(column[0]))
+    label = pairint.explorers.kit.panels.fill(mark.label, numbers.facts)
+    assert cells[label] == pairint.explorers.kit.panels.short(float(column[0]))
 
 
 @pytest.mark.parametrize("explorer", TWO, indirect=True, ids=lambda cls: cls.name)
@@ -536,7 +536,7 @@ def test_two_figures_in_a_page(tmp_path, visit):
     cls = pairint.explorers.RateExplorer
     fragments = [cls().to_html("pairint-rate"), cls(beta=1.0).to_html("pairint-rate-2")]
     path = tmp_path / "two.html"
-    path.write_text(pairint.explorers.bundle.page("two", fragments), encoding="utf-8")
+    path.write_text(pairint.explorers.kit.bundle.page("two", fragments), encoding="utf-8")
     seen = visit(path.as_uri() + "#pairint-rate-2?d=7")
     seen.page.wait_for_function("document.querySelector('#pairint-rate-2').pairint?.updates > 0")
     values = seen.page.evaluate(
@@ -590,6 +590,6 @@ def test_measured_points_set_the_sliders(tmp_path, visit, skip_or_fail):
     seen.page.locator("details > summary").click()
     seen.page.locator("table").first.wait_for()
     line = ours.series["samples.measured_oracle"]
-    y, low, high = (pairint.explorers.panels.short(line[c][0]) for c in ("y", "low", "high"))
+    y, low, high = (pairint.explorers.kit.panels.short(line[c][0]) for c in ("y", "low", "high"))
     assert f"{y} ({low} to {high})" in seen.page.locator("table td").all_inner_texts()
     seen.assert_quiet()

@@ -232,7 +232,7 @@ class TestOptionalTorch:
 
     def test_imported_only_by_a_fit(self):
         code = (
-            "import sys, pairint.estimation, pairint.experiments.network\n"
+            "import sys, pairint.estimation, pairint.experiments.minimax.network\n"
             "pairint.estimation.NetworkRegressor(2).get_params()\n"
             "assert 'torch' not in sys.modules"
         )

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import pairint.explorers
-from pairint.explorers import bundle
-from pairint.explorers.base import Numbers, kernel_is_live
+from pairint.explorers.kit import bundle
+from pairint.explorers.kit.explorer import Numbers, kernel_is_live
 
 ALL = [getattr(pairint.explorers, name) for name in pairint.explorers.__all__]
 
@@ -36,7 +36,7 @@ def test_numbers_are_finite_and_drawn_by_a_mark(explorer):
     assert "{" not in explorer.sentence()
     for panel in explorer.panels:
         for text in (panel.title, panel.x.label, panel.y.label, *(mark.label for mark in panel.marks)):
-            assert "{" not in pairint.explorers.panels.fill(text, numbers.facts)
+            assert "{" not in pairint.explorers.kit.panels.fill(text, numbers.facts)
 
 
 def test_marks_of_a_panel_differ_by_more_than_colour(explorer):
@@ -106,9 +106,9 @@ def test_bundle_has_no_module_syntax_left(explorer):
 
 
 def test_modules_declare_different_names(explorer):
-    folder = Path(bundle.__file__).parent
+    folder = Path(bundle.__file__).parents[1]
     own = (folder / explorer._module).read_text(encoding="utf-8")
-    imported = set(re.findall(r'^import .* from "\./(.*)";$', own, re.MULTILINE)) | {"plotkit.js"}
+    imported = set(re.findall(r'^import .* from "\./(.*)";$', own, re.MULTILINE)) | {"kit/plotkit.js"}
     texts = [own, *((folder / name).read_text(encoding="utf-8") for name in sorted(imported))]
     names = [
         n for text in texts for n in re.findall(r"^(?:export )?(?:function|const|let) (\w+)", text, re.M)
@@ -131,7 +131,7 @@ def test_each_figure_stands_among_all_and_in_a_chapter(cls):
 @pytest.fixture
 def no_picture(monkeypatch):
     """Pictures take most of the time; not every test looks at them."""
-    monkeypatch.setattr(pairint.explorers.base.Explorer, "_picture", lambda self: "data:,")
+    monkeypatch.setattr(pairint.explorers.kit.explorer.Explorer, "_picture", lambda self: "data:,")
 
 
 def test_identifiers_in_a_page_are_different(no_picture):

@@ -5,9 +5,9 @@ import pytest
 
 import pairint.estimation
 from pairint.estimation import InteractionRegressor, NetworkRegressor, OracleRegressor, interaction_error
+from pairint.figures.upper_vs_lower import measured_errors, zero_error
 from pairint.model import AttentionModel, GaussianNoise, UniformCube
 from pairint.theory.coercivity import product_density
-from pairint.theory.figures import measured_errors, zero_error
 from pairint.theory.lower import lower_bound
 from pairint.theory.upper import oracle_upper_bound, upper_bound
 

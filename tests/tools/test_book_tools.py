@@ -150,9 +150,9 @@ def test_reference_page_covers_every_public_module():
 
 
 def test_reference_page_names_the_objects():
-    content = ["% modules of pairint\n"]
+    content = ["% modules of pairint.figures\n"]
     book_extension.expand_api(None, "book/api", content)
-    assert ".. automodule:: pairint.style" in content[0] and "\n   figure_style\n" in content[0]
+    assert ".. automodule:: pairint.figures.style" in content[0] and "\n   figure_style\n" in content[0]
 
 
 def test_pages_are_executed_once_into_the_cache(tmp_path, page):

@@ -1,0 +1,1 @@
+"""Runs cells of computation so that nothing is lost; knows no experiment by name."""

@@ -1,0 +1,210 @@
+"""Cells on disk: one checked file for each that is finished, and one for each that failed.
+
+Cells
+    ``<out>/<experiment>/cells/<id>.json``. The id is a hash of the experiment's name, its version
+    and the cell's parameters. A file is written beside its place, flushed to the disk and renamed:
+    it is there whole or not at all. It carries a checksum; a file that fails it is computed again.
+Failures
+    ``<out>/<experiment>/failed/<id>.json``, with the traceback; gone once the cell succeeds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pairint.engine.cells import canonical
+
+try:
+    import fcntl
+except ImportError:  # no advisory locks there; atomic writes alone keep the folder whole
+    fcntl = None
+
+__all__ = ["CellStore", "FolderInUse", "ResultsError", "cell_id", "write_atomic"]
+
+FORMAT = 1  # of cell files and of provenance records
+#: Flushing a file takes milliseconds. Shorter cells are not worth it: should the power fail before the
+#: system writes them, their files are missing or fail their checksum, and they are computed again.
+FLUSH_SECONDS = 0.1
+
+
+class ResultsError(RuntimeError):
+    """Results cannot be written, or cannot be trusted."""
+
+
+class FolderInUse(ResultsError):
+    """Another run is at work on this folder."""
+
+
+def write_atomic(path: Path, text: str, *, flush: bool = True) -> None:
+    """Write a text file so that a reader sees it whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made when needed.
+    text : str
+    flush : bool
+        Wait until the disk has it: then it outlives a power cut too, not only the death of the process.
+
+    Raises
+    ------
+    ResultsError
+        If it cannot be written (disk full, no permission); nothing is left behind.
+    """
+    # The process id keeps two runs apart that share the folder without a lock between them.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            if flush:
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise ResultsError(_explain(path, error)) from error
+
+
+def _explain(path: Path, error: OSError) -> str:
+    reason = error.strerror or type(error).__name__
+    advice = {
+        errno.ENOSPC: "free some space and run again: finished cells are kept",
+        errno.EDQUOT: "your quota is used up; free some space and run again: finished cells are kept",
+        errno.EFBIG: "a limit on file sizes is set here",
+        errno.EROFS: "choose a folder that can be written with --out",
+        errno.EACCES: "choose a folder that can be written with --out",
+        errno.EPERM: "choose a folder that can be written with --out",
+        errno.ENOTDIR: "a file stands where a folder is needed",
+    }.get(error.errno, "")
+    return f"cannot write {path}: {reason}" + (f" ({advice})" if advice else "")
+
+
+def cell_id(name: str, version: int, cell: Mapping[str, Any]) -> str:
+    """Return the identity of a cell: a hash of the experiment, its version and the parameters."""
+    text = canonical({"experiment": name, "version": version, "cell": cell})
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    # Not canonical(): in a checksum 2.0 and 2 are different texts.
+    return hashlib.sha256(json.dumps(record, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+class CellStore:
+    """The folder in which one experiment keeps its finished and failed cells.
+
+    Parameters
+    ----------
+    folder : path
+        ``<out>/<experiment>``; made when needed.
+    name, version : str, int
+        Of the experiment.
+    """
+
+    def __init__(self, folder: Path | str, name: str, version: int) -> None:
+        self.folder = Path(folder)
+        self.name = name
+        self.version = version
+
+    def path(self, cell: Mapping[str, Any]) -> Path:
+        """Return the file of a finished cell."""
+        return self.folder / "cells" / f"{cell_id(self.name, self.version, cell)}.json"
+
+    def failure_path(self, cell: Mapping[str, Any]) -> Path:
+        """Return the file that records a cell's failure."""
+        return self.folder / "failed" / f"{cell_id(self.name, self.version, cell)}.json"
+
+    def read(self, cell: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return a finished cell's record, or ``None`` if it has not been computed.
+
+        Raises
+        ------
+        ResultsError
+            If the file is damaged: truncated, edited, or another cell's.
+        """
+        path = self.path(cell)
+        try:
+            text = path.read_bytes().decode("utf-8")
+        except FileNotFoundError:
+            return None
+        except UnicodeDecodeError as error:
+            raise ResultsError(f"{path} is damaged: {error}") from error
+        except OSError as error:
+            raise ResultsError(f"cannot read {path}: {error.strerror}") from error
+        try:
+            record = json.loads(text)
+            expected = record.pop("sha256")
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise ResultsError(f"{path} is damaged: not a whole record") from error
+        if _checksum(record) != expected:
+            raise ResultsError(f"{path} is damaged: its checksum does not match")
+        identity = (record["experiment"], record["version"], canonical(record["cell"]))
+        if identity != (self.name, self.version, canonical(cell)):
+            raise ResultsError(f"{path} is damaged: it holds another cell")
+        return record
+
+    def write(self, cell: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
+        """Store a finished cell (its rows, times and environment) and return its record."""
+        record = self.record(cell, result)
+        text = json.dumps({**record, "sha256": _checksum(record)})
+        write_atomic(self.path(cell), text, flush=result["seconds"] >= FLUSH_SECONDS)
+        self.failure_path(cell).unlink(missing_ok=True)
+        return record
+
+    def record(self, cell: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what :meth:`write` would store."""
+        return {
+            "format": FORMAT, "experiment": self.name, "version": self.version, "cell": dict(cell), **result,
+        }  # fmt: skip
+
+    def write_failure(self, cell: Mapping[str, Any], error: str) -> Path:
+        """Record the traceback of a cell that raised."""
+        path = self.failure_path(cell)
+        record = {"experiment": self.name, "version": self.version, "cell": dict(cell), "traceback": error}
+        write_atomic(path, json.dumps(record, indent=1))
+        return path
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for one run; the system lets go of it when the process dies, however it dies.
+
+        Raises
+        ------
+        FolderInUse
+            If another run holds it.
+        ResultsError
+            If the folder cannot be written.
+        """
+        path = self.folder / "lock"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = open(path, "a+", encoding="utf-8")  # noqa: SIM115  closed below, with the lock
+        except OSError as error:
+            raise ResultsError(_explain(path, error)) from error
+        with file:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    file.seek(0)
+                    holder = file.read().strip() or "unknown"
+                    raise FolderInUse(
+                        f"another run (process {holder}) is at work on {self.folder}: wait for it to end, "
+                        "or choose another folder with --out"
+                    ) from error
+                except OSError:
+                    pass  # a file system without locks: atomic writes alone keep the folder whole
+            with contextlib.suppress(OSError):
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
+            yield

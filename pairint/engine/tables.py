@@ -1,0 +1,243 @@
+"""Tables of finished runs: one CSV with its provenance and checksums.
+
+``<folder>/<experiment>/`` holds ``table.csv``, ``provenance.json`` and ``SHA256SUMS`` (as ``sha256sum -c``
+reads it).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import math
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pairint.engine.cells import canonical
+from pairint.engine.experiment import Experiment
+from pairint.engine.store import FORMAT, ResultsError, cell_id, write_atomic
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = [
+    "expected_seconds",
+    "load_provenance",
+    "load_results",
+    "make_table",
+    "parse_table",
+    "results_folder",
+    "store_results",
+    "stored_names",
+]
+
+TABLE, PROVENANCE, SUMS = "table.csv", "provenance.json", "SHA256SUMS"
+
+
+def make_table(
+    cells: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any] | None], name: str, version: int
+) -> DataFrame:
+    """Return the tidy table: one row per cell and estimator, in the order of the cells.
+
+    Columns are the cell's parameters, then the row's, then ``cell``, the cell's identity. The table
+    goes through its CSV text, so that what a run returns and what is loaded later are the same.
+
+    Parameters
+    ----------
+    cells : sequence of dict
+    records : sequence of dict or None
+        What :meth:`CellStore.read` returns for each; cells without one (failed) give no row.
+    """
+    import pandas as pd
+
+    rows = [
+        {**cell, **row, "cell": cell_id(name, version, cell)}
+        for cell, record in zip(cells, records, strict=True)
+        if record is not None
+        for row in record["rows"]
+    ]
+    columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key != "cell"] + ["cell"]
+    text_rows = [
+        {key: json.dumps(value) if isinstance(value, list | dict) else value for key, value in row.items()}
+        for row in rows
+    ]
+    frame = pd.DataFrame(text_rows, columns=columns, dtype=object)
+    return parse_table(frame.to_csv(index=False))
+
+
+def parse_table(text: str) -> DataFrame:
+    """Read a table's CSV text, every float to its last bit."""
+    import pandas as pd
+
+    # Types are decided here: releases of pandas differ in how exactly they read floats, and in which
+    # words ("NA", "None") they take for missing values. Here only an empty field is missing.
+    texts = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    columns = {name: texts[name].tolist() for name in texts.columns}
+    return pd.DataFrame(
+        {name: values if name == "cell" else _typed(values) for name, values in columns.items()}
+    )
+
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|inf|nan)")
+
+
+def _typed(texts: list[str]) -> list[Any]:
+    present = [text for text in texts if text]
+    whole = len(present) == len(texts)
+    if whole and set(present) <= {"True", "False"}:
+        return [text == "True" for text in texts]
+    if all(_NUMBER.fullmatch(text) for text in present):
+        if whole and all(re.fullmatch(r"[+-]?\d{1,18}", text) for text in present):
+            return [int(text) for text in texts]
+        return [float(text) if text else math.nan for text in texts]
+    return [text or None for text in texts]
+
+
+def results_folder() -> Path:
+    """Return the folder of stored tables.
+
+    ``PAIRINT_RESULTS`` in the environment if set; else ``book/results`` of the checkout this package
+    runs from; else the first found in the current folder or above it.
+    """
+    if os.environ.get("PAIRINT_RESULTS"):
+        return Path(os.environ["PAIRINT_RESULTS"])
+    here = Path.cwd()
+    checkouts = [Path(__file__).resolve().parents[2], here, *here.parents]
+    for wanted in ("book/results", "book"):  # the second: a checkout without any results yet
+        for folder in checkouts:
+            if (folder / wanted).is_dir():
+                return folder / "book" / "results"
+    return here / "book" / "results"
+
+
+def stored_names(folder: Path | str | None = None) -> list[str]:
+    """Return the names of the experiments with a stored table."""
+    root = results_folder() if folder is None else Path(folder)
+    return sorted(path.parent.name for path in root.glob(f"*/{SUMS}"))
+
+
+def store_results(
+    experiment: Experiment,
+    preset: str,
+    settings: Mapping[str, Any],
+    cells: Sequence[Mapping[str, Any]],
+    records: Sequence[Mapping[str, Any]],
+    *,
+    command: str = "",
+    root_seed: int | None = None,
+    folder: Path | str | None = None,
+) -> Path:
+    """Write the table of a finished run with its provenance and checksums; return its folder."""
+    if any(record is None for record in records):
+        raise ResultsError(f"{experiment.name!r} has unfinished cells: only whole tables are stored")
+    root = results_folder() if folder is None else Path(folder)
+    target = root / experiment.name
+    table = make_table(cells, records, experiment.name, experiment.version)
+    ids = [cell_id(experiment.name, experiment.version, cell) for cell in cells]
+    provenance = {
+        "format": FORMAT,
+        "experiment": experiment.name,
+        "title": experiment.title,
+        "source": experiment.source,
+        "version": experiment.version,
+        "preset": preset,
+        "settings": dict(settings),
+        "root_seed": root_seed,
+        "data_keys": list(experiment.data_keys),
+        "command": command,
+        "cells": len(cells),
+        "rows": len(table),
+        "first_cell": _utc(min(record["finished"] - record["seconds"] for record in records)),
+        "last_cell": _utc(max(record["finished"] for record in records)),
+        "wall_seconds": round(_busy_seconds(records), 1),
+        "computing_seconds": round(sum(record["seconds"] for record in records), 1),
+        "environments": _environments(records),
+        "cell_seconds": {name: round(r["seconds"], 3) for name, r in zip(ids, records, strict=True)},
+    }
+    texts = {
+        TABLE: table.to_csv(index=False, lineterminator="\n"),
+        PROVENANCE: json.dumps(provenance, indent=1) + "\n",
+    }
+    sums = "".join(f"{hashlib.sha256(t.encode()).hexdigest()}  {name}\n" for name, t in texts.items())
+    for name, text in {**texts, SUMS: sums}.items():
+        write_atomic(target / name, text)
+    return target
+
+
+def _utc(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _busy_seconds(records: Sequence[Mapping[str, Any]]) -> float:
+    """Time during which at least one cell was being computed: a run may have been stopped and resumed."""
+    total, end = 0.0, float("-inf")
+    for start, stop in sorted((r["finished"] - r["seconds"], r["finished"]) for r in records):
+        total += max(0.0, stop - max(start, end))
+        end = max(end, stop)
+    return total
+
+
+def _environments(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    counts = Counter(json.dumps(record["environment"], sort_keys=True) for record in records)
+    return [{"cells": count, **json.loads(text)} for text, count in counts.most_common()]
+
+
+def _checked_text(name: str, file: str, folder: Path | str | None) -> str:
+    """Return the text of a stored file once it has passed its checksum."""
+    root = results_folder() if folder is None else Path(folder)
+    target = root / name
+    try:
+        lines = (target / SUMS).read_text(encoding="utf-8").splitlines()
+        data = (target / file).read_bytes()
+    except FileNotFoundError as error:
+        known = ", ".join(stored_names(root)) or "none"
+        raise ResultsError(
+            f"no stored results for {name!r} in {root} (stored: {known}); "
+            f"`pairint run {name} --preset full --store` makes them"
+        ) from error
+    sums = {path.strip(): digest for digest, _, path in (line.partition("  ") for line in lines)}
+    if hashlib.sha256(data).hexdigest() != sums.get(file):
+        raise ResultsError(f"{target / file} does not match {SUMS}: it was changed after it was written")
+    return data.decode("utf-8")
+
+
+def load_results(name: str, folder: Path | str | None = None) -> DataFrame:
+    """Return the stored table of an experiment, after checking its checksum.
+
+    Parameters
+    ----------
+    name : str
+    folder : path, optional
+        Where tables are stored; :func:`results_folder` by default.
+
+    Raises
+    ------
+    ResultsError
+        If there is none, or its checksum does not match.
+    """
+    return parse_table(_checked_text(name, TABLE, folder))
+
+
+def load_provenance(name: str, folder: Path | str | None = None) -> dict[str, Any]:
+    """Return the provenance record of a stored table, after checking its checksum."""
+    return json.loads(_checked_text(name, PROVENANCE, folder))
+
+
+def expected_seconds(experiment: Experiment, preset: str, folder: Path | str | None = None) -> float:
+    """Return how long a preset takes on one core.
+
+    What the stored table of this preset took, if it has the present version and settings; else the time
+    that the experiment declares.
+    """
+    with contextlib.suppress(ResultsError, OSError):
+        record = load_provenance(experiment.name, folder)
+        wanted = (experiment.version, preset, canonical(dict(experiment.presets[preset])))
+        if (record["version"], record["preset"], canonical(record["settings"])) == wanted:
+            return record["computing_seconds"]
+    return float(experiment.expected_seconds[preset])

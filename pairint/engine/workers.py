@@ -1,0 +1,346 @@
+"""Compute cells through joblib: in this process, in processes, or on a Dask cluster.
+
+Linear algebra keeps to one thread per worker: workers do not fight for cores, and sums are added in
+the same order however many workers there are.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import concurrent.futures.process
+import contextlib
+import functools
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+import traceback
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pairint._version import __version__
+from pairint.engine.cells import plain
+from pairint.engine.provenance import environment
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["SchedulerError", "compute"]
+
+#: A cell to compute: its number, the function, its parameters.
+Task = tuple[int, Callable[[dict[str, Any]], list[dict[str, Any]]], dict[str, Any]]
+#: Its number with ``rows``, ``seconds``, ``finished`` and ``environment``, or with ``error``.
+Result = tuple[int, dict[str, Any]]
+
+
+_DEATH = (
+    "the worker process died on this cell: killed, perhaps for lack of memory, or a crash in compiled code"
+)
+
+
+class SchedulerError(RuntimeError):
+    """The Dask scheduler cannot be reached, has no workers, or went away."""
+
+
+def compute(
+    tasks: Sequence[Task], *, jobs: int = 1, scheduler: str | None = None, timeout: float = 60.0
+) -> Iterator[Result]:
+    """Compute cells and yield each result as soon as it is there, in any order.
+
+    A cell that raises gives a result with the traceback under ``"error"``; so does one whose worker
+    dies. The other cells are computed all the same.
+
+    Parameters
+    ----------
+    tasks : sequence of (int, callable, dict)
+    jobs : int
+        Worker processes; 1 computes in this process, -1 uses every core. Ignored with a scheduler.
+    scheduler : str, optional
+        Address of a Dask scheduler.
+    timeout : float
+        Seconds to wait for the scheduler, and for a worker when it has none.
+
+    Raises
+    ------
+    SchedulerError
+    """
+    if scheduler is not None:
+        return _on_dask(tasks, scheduler, timeout)
+    return _here(tasks) if jobs == 1 else _on_processes(tasks, jobs)
+
+
+def _compute_cell(index: int, compute: Callable, cell: dict[str, Any], parent: int | None = None) -> Result:
+    """Compute one cell; an exception is a result too. A worker process ends with its ``parent``."""
+    if parent is not None:
+        _end_with(parent)
+    _one_thread()
+    _keep_freed_memory()
+    start = time.perf_counter()
+    try:
+        rows = _checked_rows(compute(dict(cell)), cell)
+    except (Exception, SystemExit):
+        return index, {"error": traceback.format_exc()}
+    seconds = time.perf_counter() - start
+    return index, {"rows": rows, "seconds": seconds, "finished": time.time(), "environment": environment()}
+
+
+@functools.cache
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent, of whatever death.
+
+    Left alone, it would go on with cells whose results nobody collects, beside the run that resumes.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="pairint-parent", daemon=True).start()
+
+
+def _checked_rows(rows: Any, cell: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, Mapping) for row in rows):
+        raise TypeError(f"compute must return a list of rows (dictionaries), got {rows!r}")
+    rows = [plain(row) for row in rows]
+    for row in rows:
+        clash = [key for key in row if key == "cell" or (key in cell and row[key] != cell[key])]
+        if clash:
+            raise ValueError(f"a row contradicts its cell in {', '.join(clash)}: {row}")
+    return rows
+
+
+@functools.cache
+def _keep_freed_memory() -> None:
+    """Undo a setting of Dask's workers that doubles the time of cells with many middle-sized arrays.
+
+    They start with an environment variable by which the C library gives freed memory back to the system at
+    once: every new array is then mapped and cleared page by page. Its own defaults suit short-lived arrays.
+    Libraries without ``mallopt`` (other than glibc) do not read the variable either.
+    """
+    if os.environ.get("MALLOC_TRIM_THRESHOLD_") != "65536":  # Dask's value; another one is somebody's choice
+        return
+    import ctypes
+
+    trim_threshold, mmap_threshold, megabyte = -1, -3, 2**20  # names and numbers as in malloc.h
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(mmap_threshold, 32 * megabyte)
+        mallopt(trim_threshold, 64 * megabyte)
+
+
+_modules_seen = 0
+
+
+def _one_thread() -> None:
+    """Keep linear algebra to one thread in this worker.
+
+    Libraries loaded since the last cell bring their own pools, so this is done again whenever
+    modules were imported; looking for pools costs a millisecond, too much for every cell.
+    """
+    global _modules_seen
+    if len(sys.modules) == _modules_seen:
+        return
+    import scipy.linalg  # noqa: F401  SciPy brings its own BLAS: load it before the limit is set
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(limits=1)
+    _modules_seen = len(sys.modules)
+
+
+def _here(tasks: Sequence[Task]) -> Iterator[Result]:
+    """Compute in this process, and give it its threads back afterwards."""
+    global _modules_seen
+    import scipy.linalg  # noqa: F401  as in _one_thread
+    from joblib import Parallel, delayed
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits():  # restores, on leaving, the limits found on entering
+        _modules_seen = 0
+        yield from Parallel(n_jobs=1, return_as="generator_unordered")(
+            delayed(_compute_cell)(*task) for task in tasks
+        )
+    _modules_seen = 0
+
+
+def _on_processes(tasks: Sequence[Task], jobs: int) -> Iterator[Result]:
+    """Compute in worker processes; a worker that dies costs the cell it was computing, no more."""
+    from joblib import cpu_count
+
+    jobs = cpu_count() if jobs == -1 else jobs
+    pending = {task[0]: task for task in tasks}
+    while pending:
+        try:
+            for result in _pool(list(pending.values()), jobs):
+                del pending[result[0]]
+                yield result
+        except concurrent.futures.process.BrokenProcessPool:
+            # The pool cannot say which cell killed its worker. It was one of those handed out, the
+            # first in line: each of them now gets a pool of its own.
+            for index in list(pending)[: 2 * jobs + 1]:
+                task = pending.pop(index)
+                try:
+                    yield from _pool([task], jobs)
+                except concurrent.futures.process.BrokenProcessPool:
+                    yield index, {"error": _DEATH}
+
+
+def _pool(tasks: Sequence[Task], jobs: int) -> Iterator[Result]:
+    from joblib import Parallel, delayed, parallel_config
+
+    # One cell per batch: a finished cell reaches the disk at once, not when its batch is full.
+    with parallel_config(backend="loky", inner_max_num_threads=1):
+        yield from Parallel(n_jobs=max(jobs, 2), batch_size=1, return_as="generator_unordered")(
+            delayed(_compute_cell)(*task, parent=os.getpid()) for task in tasks
+        )
+
+
+def _on_dask(tasks: Sequence[Task], address: str, timeout: float) -> Iterator[Result]:
+    """Compute on a Dask cluster; a lost worker's cells go to the others, a lost scheduler ends the run."""
+    try:
+        import distributed  # noqa: F401  its import sets up the loggers
+    except ImportError as error:
+        raise SchedulerError("a scheduler needs Dask: pip install 'pairint[dask]'") from error
+    from joblib import Parallel, delayed, parallel_config
+
+    with _quiet_dask(), _client(address, timeout) as client, _watch(client, timeout) as idle:
+        try:
+            with parallel_config(backend=_dask_backend(client)):
+                # All cells are handed over at once: an adaptive cluster sees how much there is to do.
+                yield from Parallel(batch_size=1, pre_dispatch="all", return_as="generator_unordered")(
+                    delayed(_compute_cell)(*task) for task in tasks
+                )
+        except concurrent.futures.CancelledError as error:
+            what = (
+                f"the scheduler at {address} had no worker left for {timeout:g} s"
+                if idle.is_set()
+                else f"the connection to the scheduler at {address} was lost"
+            )
+            raise SchedulerError(
+                f"{what}; cells finished before are kept, and running again goes on from there"
+            ) from error
+
+
+@contextlib.contextmanager
+def _watch(client: Client, timeout: float) -> Iterator[threading.Event]:
+    """Close the client, and set the event, once the cluster has been without a worker for too long."""
+    idle, done = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        seen = time.monotonic()
+        while not done.wait(min(timeout / 4, 5.0)):
+            try:
+                workers = client.nthreads()
+            except (OSError, RuntimeError, ValueError, TimeoutError):
+                return  # the connection is gone: the futures say so themselves
+            if workers:
+                seen = time.monotonic()
+            elif time.monotonic() - seen > timeout:
+                idle.set()
+                client.close()
+                return
+
+    thread = threading.Thread(target=watch, name="pairint-watch", daemon=True)
+    thread.start()
+    try:
+        yield idle
+    finally:
+        done.set()
+        thread.join(timeout=5.0)
+
+
+@contextlib.contextmanager
+def _quiet_dask() -> Iterator[None]:
+    """Keep Dask from printing what is reported here as one error with one sentence."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _client(address: str, timeout: float) -> Iterator[Client]:
+    from distributed import Client
+
+    _wait_for_scheduler(address, timeout)
+    try:
+        client = Client(address, timeout=timeout, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise SchedulerError(f"what answers at {address} is no Dask scheduler: {error}") from error
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=timeout)
+        except TimeoutError as error:
+            raise SchedulerError(f"the scheduler at {address} has no worker after {timeout:g} s") from error
+        try:
+            versions = client.run(_package_version)
+        except Exception as error:  # whatever kept the workers from importing the package
+            raise SchedulerError(f"the workers of {address} cannot import pairint: {error}") from error
+        others = sorted(set(versions.values()) - {__version__})
+        if others:
+            raise SchedulerError(f"workers of {address} run pairint {', '.join(others)}, not {__version__}")
+        yield client
+
+
+def _wait_for_scheduler(address: str, timeout: float) -> None:
+    """Return once something listens at the address: asking Dask first leaves half-made clients behind."""
+    url = urllib.parse.urlsplit(address)
+    try:
+        host, port = url.hostname, url.port
+    except ValueError:
+        host, port = None, None
+    if url.scheme not in ("tcp", "tls") or not host or not port:
+        raise SchedulerError(f"scheduler must be an address like tcp://host:8786, got {address!r}")
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=max(end - time.monotonic(), 0.1)).close()
+            return
+        except OSError as error:
+            if time.monotonic() + 0.5 > end:
+                raise SchedulerError(
+                    f"no Dask scheduler answers at {address} within {timeout:g} s: is the address right, is "
+                    f"the scheduler running, can this machine reach it? ({error.strerror or error})"
+                ) from error
+        time.sleep(0.5)
+
+
+def _package_version() -> str:
+    return __version__
+
+
+def _dask_backend(client: Client) -> Any:
+    """Return joblib's Dask backend with two corrections.
+
+    For a future in error (a cell whose worker died again and again, code that a worker cannot load) it
+    never calls back, and is waited for without end; and a cluster with one core, perhaps about to grow,
+    is left alone: everything is computed here.
+    """
+    from joblib._dask import DaskDistributedBackend
+
+    class Backend(DaskDistributedBackend):
+        def effective_n_jobs(self, n_jobs: int) -> int:
+            return max(super().effective_n_jobs(n_jobs), 2)
+
+        def submit(self, func: Any, callback: Callable | None = None) -> Any:
+            ((_, arguments, _),) = func.items
+            future = super().submit(func, callback)
+
+            def report(done: concurrent.futures.Future) -> None:
+                error = done.exception()
+                if error is not None:
+                    text = f"the cluster gave up on this cell: {type(error).__name__}: {error}"
+                    callback([(arguments[0], {"error": text})])
+
+            future.add_done_callback(report)
+            return future
+
+    return Backend(client=client)

@@ -1,0 +1,1 @@
+"""The experiments on attention-indexed models: Bayes-optimal error, message passing, gradient descent."""

@@ -1,0 +1,151 @@
+"""Figure 1 of the paper on attention-indexed models: hardmax of two tokens, all widths, and narrow layers.
+
+Curves are the state evolution with the derivative of the bivariate normal distribution function; the
+published ones are reproduced with its density instead, which the chapter on the discrepancy discusses. Dots
+are AMP at d = 100, sixteen teachers a point, for alpha up to 10: a hundred thousand samples.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pairint.engine.cells import grid
+from pairint.engine.claims import Claim
+from pairint.engine.experiment import Experiment
+from pairint.experiments.aim import points
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+__all__ = ["EXPERIMENT", "PUBLISHED_BAYES", "PUBLISHED_THRESHOLD"]
+
+#: The vertical line of the published Figure 1, right.
+PUBLISHED_THRESHOLD = 0.5634517524
+#: The published Bayes-optimal error at rho = 0.5, alpha = 1.
+PUBLISHED_BAYES = 0.3156
+_NARROW = (0.05, 0.1, 0.5, 1.0, 5.0)
+
+
+def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the cells: every width at every sample ratio."""
+    points.check_settings(settings)
+    return grid(
+        channel="hardmax",
+        n_tokens=2,
+        rho=settings["rhos"],
+        alpha=settings["alphas"],
+        d=settings["d"],
+        method="amp",
+        replicate=range(settings["replicates"]),
+    )
+
+
+def plot(table: DataFrame) -> Figure:
+    """Draw the error against alpha, and against alpha/rho with the weak-recovery thresholds."""
+    from pairint.figures.style import picture
+
+    return picture(_draw)(table)
+
+
+def _draw(table: DataFrame) -> Figure:
+    from pairint.aim.state_evolution import small_width_limit, weak_recovery_threshold
+    from pairint.figures.style import CYCLE, INK, MARKERS, subplots
+
+    figure, (left, right) = subplots(2, 4.6)
+    alphas = np.geomspace(0.03, 10, 26)
+    rhos = sorted(table["rho"].unique())
+    d = "/".join(f"{value}" for value in sorted(table["d"].unique()))
+    for number, rho in enumerate(rhos):
+        color, marker = CYCLE[number % len(CYCLE)], MARKERS[number % len(MARKERS)]
+        points.draw_curve(left, alphas, rho, "hardmax", color=color)
+        points.draw_dots(
+            left, table[table["rho"] == rho], color=color, marker=marker, label=f"$\\rho = {rho:g}$"
+        )
+    left.set(xscale="log", yscale="log", xlabel=points.ALPHA, ylabel=points.ERROR)
+    left.set_title("Hardmax, $T = 2$")
+    left.legend(title=f"lines: state evolution; dots: AMP, $d = {d}$", title_fontsize="small")
+    bars = np.linspace(0.03, 2.0, 30)
+    right.plot(bars, small_width_limit(bars, "hardmax"), color=INK, linewidth=2.4, label="$\\rho \\to 0$")
+    for number, rho in enumerate(_NARROW):
+        color, marker = CYCLE[number % len(CYCLE)], MARKERS[number % len(MARKERS)]
+        points.draw_curve(
+            right, rho * bars, rho, "hardmax", scale=1 / rho, color=color, linewidth=1.3,
+            label=f"$\\rho = {rho:g}$",
+        )  # fmt: skip
+        part = table[(table["rho"] == rho) & (table["alpha"] <= 2 * rho)]
+        points.draw_dots(right, part, x=lambda p: p["alpha"] / p["rho"], color=color, marker=marker)
+    right.axvline(
+        weak_recovery_threshold("hardmax"), color=INK, linestyle=":", linewidth=1.3, label="weak recovery"
+    )
+    right.axvline(
+        PUBLISHED_THRESHOLD, color=INK, linestyle="--", linewidth=0.9, alpha=0.6, label="published threshold"
+    )
+    right.set_title("Narrow layers")
+    right.set(xlabel=r"samples $\bar\alpha = n/(dr)$", ylabel=points.ERROR, ylim=(-0.02, 1.05))
+    right.legend(fontsize="small")
+    return figure
+
+
+def claims(table: DataFrame) -> list[Claim]:
+    """Compare threshold, an error and the decay with the published ones, and AMP with the state evolution."""
+    from pairint.aim.channels import PublishedHardmaxChannel
+    from pairint.aim.state_evolution import state_evolution, weak_recovery_threshold
+
+    many = np.array([100.0, 200.0])
+    published = PublishedHardmaxChannel()
+    result = []
+    for name, channel in (("", "hardmax"), (", density in place of the derivative", published)):
+        errors = state_evolution(many, 0.5, channel).mmse
+        result += [
+            Claim(
+                name=f"weak recovery, n/(dr){name}",
+                source="Figure 1, right",
+                ours=weak_recovery_threshold(channel),
+                published=PUBLISHED_THRESHOLD,
+                tolerance=1e-3,
+            ),
+            Claim(
+                name=f"Bayes-optimal error, rho = 0.5, alpha = 1{name}",
+                source="Figure 1, left",
+                ours=float(state_evolution(1.0, 0.5, channel).mmse),
+                published=PUBLISHED_BAYES,
+                tolerance=1e-3,
+            ),
+            Claim(
+                name=f"slope of the error at large alpha, rho = 0.5{name}",
+                source="Figure 1, left",
+                ours=float(np.log(errors[1] / errors[0]) / np.log(2)),
+                published=-1.0,
+                tolerance=0.05,
+            ),
+        ]
+    result += points.bayes_claims(table, "rho", "rho = {value:g}", "Figure 1, left")
+    result += points.convergence_claims(table, "Algorithm 1")
+    return result
+
+
+EXPERIMENT = Experiment(
+    name="aim_hardmax",
+    title="Hardmax labels: Bayes-optimal error and AMP, wide and narrow layers",
+    source="attention-indexed models, Figure 1",
+    version=2,  # stronger damping where the iteration circles, up to 600 iterations
+    presets={
+        "quick": {"rhos": [0.2, 0.5, 2.0], "alphas": [0.1, 0.3, 1.0], "d": 50, "replicates": 3},
+        "full": {
+            "rhos": [0.1, 0.2, 0.5, 1.0, 2.0],
+            "alphas": [0.03, 0.1, 0.3, 1.0, 3.0, 10.0],
+            "d": 100,
+            "replicates": 16,
+        },
+    },
+    cells=cells,
+    compute=points.compute,
+    plot=plot,
+    claims=claims,
+    expected_seconds={"quick": 8.0, "full": 480.0},
+    data_keys=points.DATA_KEYS,
+    cost=points.cost,
+)

@@ -1,0 +1,154 @@
+"""Figure 2, right, of the paper on attention-indexed models: softmax of several tokens, and gradient descent.
+
+The width ratio is 1/2. Sixteen teachers a point, AMP at d = 150, gradient descent at d = 100 with 16 runs
+averaged (the paper: d = 200 and 32 runs).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pairint.engine.cells import grid
+from pairint.engine.claims import Claim
+from pairint.engine.experiment import Experiment
+from pairint.experiments.aim import points
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+__all__ = ["EXPERIMENT"]
+
+
+def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the cells: AMP for all numbers of tokens, gradient descent for some."""
+    points.check_settings(settings)
+    result = []
+    for method, prefix in (("amp", ""), ("gd", "gd_")):
+        runs = {"n_runs": settings["gd_runs"]} if method == "gd" else {}
+        for n_tokens in settings[f"{prefix}tokens"]:
+            result += grid(
+                channel="softmax",
+                n_tokens=n_tokens,
+                rho=settings["rho"],
+                alpha=points.fractions_of_threshold(
+                    "softmax", n_tokens, settings["rho"], settings[f"{prefix}fractions"]
+                ),
+                d=settings[f"{prefix}d"],
+                method=method,
+                replicate=range(settings[f"{prefix}replicates"]),
+                **runs,
+            )
+    return result
+
+
+def plot(table: DataFrame) -> Figure:
+    """Draw the error against the number of equations, for AMP and both uses of gradient descent."""
+    from pairint.figures.style import picture
+
+    return picture(_draw)(table)
+
+
+def _equations(points: DataFrame) -> Any:
+    return points["alpha"] * (points["n_tokens"] ** 2 + points["n_tokens"] - 2)
+
+
+def _draw(table: DataFrame) -> Figure:
+    from pairint.figures.style import COLORS, CYCLE, INK, MARKERS, subplots
+
+    figure, axes = subplots(1, 5.0)
+    rho = float(table["rho"].iloc[0])
+    alphas = np.linspace(0.0, 0.25, 46)[1:]
+    points.draw_curve(axes, alphas, rho, "softmax", scale=4, color=INK, label="state evolution, all $T$")
+    amp = table[table["estimator"] == "amp"]
+    for number, n_tokens in enumerate(sorted(amp["n_tokens"].unique())):
+        part = amp[amp["n_tokens"] == n_tokens]
+        points.draw_dots(
+            axes, part, x=_equations, color=CYCLE[number % len(CYCLE)], marker=MARKERS[number % len(MARKERS)],
+            label=f"AMP, $T = {n_tokens}$, $d = {part['d'].iloc[0]}$",
+        )  # fmt: skip
+    for estimator, label, color, marker in (
+        ("gd", "one run of gradient descent", COLORS["black"], "x"),
+        ("averaged gd", "mean of {k} runs", COLORS["black"], "*"),
+    ):
+        runs = table[table["estimator"] == estimator]
+        if len(runs):
+            tokens = sorted(runs["n_tokens"].unique())
+            shown = f"T = {tokens[0]}" if len(tokens) == 1 else f"T = {tokens[0]}..{tokens[-1]}"
+            label = f"{label.format(k=int(runs['n_runs'].iloc[0]))}, ${shown}$, $d = {runs['d'].iloc[0]}$"
+            for n_tokens in tokens:
+                points.draw_dots(
+                    axes, runs[runs["n_tokens"] == n_tokens], x=_equations, estimator=estimator, color=color,
+                    marker=marker, linestyle=":", linewidth=0.8, markersize=6,
+                    label=label if n_tokens == tokens[0] else None,
+                )  # fmt: skip
+    axes.set_title(f"Softmax, $\\rho = {rho:g}$")
+    axes.set(xlabel=r"equations over parameters of a full matrix, $\alpha(T^2 + T - 2)$", ylabel=points.ERROR)
+    axes.set_ylim(bottom=-0.03)
+    axes.legend(fontsize="small")
+    return figure
+
+
+def claims(table: DataFrame) -> list[Claim]:
+    """Check AMP against the state evolution for each T, and gradient descent against the Bayes error.
+
+    A draw of the posterior has exactly twice the Bayes-optimal error (Nishimori), the mean of k draws
+    1 + 1/k times. Whether gradient descent draws from the posterior is what the figure asks.
+    """
+    from pairint.engine.statistics import mean_interval
+
+    source = "Figure 2, right"
+    rho = float(table["rho"].iloc[0])
+    pairs = [(rho, int(t)) for t in sorted(table["n_tokens"].unique())]
+    result = points.recovery_claims(table, "softmax", pairs, source)
+    result += points.bayes_claims(table, "n_tokens", "T = {value:g}", source)
+    result += points.convergence_claims(table, "Algorithm 1")
+    descents = table[table["estimator"] == "gd"]
+    k = int(descents["n_runs"].iloc[0]) if len(descents) else 1
+    for estimator, name, expected, tolerance in (
+        ("gd", "one run of gradient descent", 2.0, 0.25),
+        ("averaged gd", f"mean of {k} runs", 1 + 1 / k, 0.1),
+    ):
+        for (n_tokens, alpha), group in table[table["estimator"] == estimator].groupby(["n_tokens", "alpha"]):
+            if not (group["bayes_finite"] > points.VISIBLE).all():
+                continue
+            mean, low, high = mean_interval((group["error"] / group["bayes_finite"]).to_numpy())
+            result.append(
+                Claim(
+                    name=f"{name} over Bayes error, T = {n_tokens}, alpha = {alpha:.4g}",
+                    source=source,
+                    ours=mean,
+                    interval=(low, high),
+                    expected=expected,
+                    tolerance=tolerance,
+                )
+            )
+    return result
+
+
+EXPERIMENT = Experiment(
+    name="aim_tokens",
+    title="Softmax labels of several tokens: AMP, gradient descent, and averaged gradient descent",
+    source="attention-indexed models, Figure 2, right",
+    version=2,  # the algorithm uses the covariance of the indices given the tokens
+    presets={
+        "quick": {
+            "rho": 0.5, "tokens": [2, 4], "fractions": [0.3, 0.6, 1.2], "d": 40, "replicates": 2,
+            "gd_tokens": [2], "gd_fractions": [0.3, 0.6], "gd_d": 24, "gd_replicates": 2, "gd_runs": 8,
+        },
+        "full": {
+            "rho": 0.5, "tokens": [2, 3, 4, 5, 6], "fractions": [0.2, 0.5, 0.8, 1.2], "d": 150,
+            "replicates": 16, "gd_tokens": [2, 3, 4, 5, 6], "gd_fractions": [0.27, 0.55, 0.8], "gd_d": 100,
+            "gd_replicates": 16, "gd_runs": 16,
+        },
+    },
+    cells=cells,
+    compute=points.compute,
+    plot=plot,
+    claims=claims,
+    expected_seconds={"quick": 15.0, "full": 1100.0},
+    data_keys=points.DATA_KEYS,
+    cost=points.cost,
+)  # fmt: skip

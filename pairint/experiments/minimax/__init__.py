@@ -1,0 +1,1 @@
+"""The experiments on learning pairwise interactions: rates, smoothness, dimension, trained networks."""

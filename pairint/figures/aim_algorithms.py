@@ -1,0 +1,153 @@
+"""Pictures of the algorithms at work: approximate message passing and gradient descent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pairint.aim.state_evolution import (
+    exact_recovery_threshold,
+    state_evolution,
+)
+from pairint.figures.style import ALPHA_LABEL, COLORS, CYCLE, ERROR_LABEL, INK, MARKERS, picture, subplots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["averaging_figure", "descent_figure", "training_figure", "trajectory_figure"]
+
+
+@picture
+def trajectory_figure(
+    histories: Mapping[str, np.ndarray], predicted: np.ndarray, title: str = "Error, step by step"
+) -> Figure:
+    """Errors of AMP against the iterates of the state evolution.
+
+    Parameters
+    ----------
+    histories : mapping from a name to errors after 1, 2, ... iterations
+    predicted : array
+        Errors after 0, 1, ... iterations.
+    title : str
+    """
+    figure, axes = subplots(1, 4.1)
+    axes.plot(range(len(predicted)), predicted, color=INK, linewidth=3.5, alpha=0.35, label="state evolution")
+    for (name, errors), color, marker in zip(histories.items(), CYCLE, MARKERS, strict=False):
+        axes.plot(range(1, len(errors) + 1), errors, marker, color=color, fillstyle="none", label=name)
+    axes.set(title=title, xlabel="iteration", ylabel=ERROR_LABEL, yscale="log")
+    axes.legend()
+    return figure
+
+
+@picture
+def training_figure(history: Mapping[str, np.ndarray], bayes: float) -> Figure:
+    """Training of several students: their losses, and their errors with that of their mean.
+
+    Parameters
+    ----------
+    history : mapping
+        That of :func:`~pairint.aim.gradient_descent.gradient_descent`, the truth given.
+    bayes : float
+        Bayes-optimal error.
+    """
+    figure, (left, right) = subplots(2, 3.9)
+    steps = np.arange(1, len(history["loss"]) + 1)
+    thin = {"linewidth": 0.9, "alpha": 0.6}
+    for panel, values, name in (
+        (left, history["loss"], "one run"),
+        (right, history["error"], "one run"),
+    ):
+        panel.semilogx(steps, values[:, 0], color=COLORS["sky"], **thin, label=name)
+        panel.semilogx(steps, values[:, 1:], color=COLORS["sky"], **thin)
+        panel.set_xlabel("step")
+    n_runs = history["loss"].shape[1]
+    right.semilogx(steps, history["average_error"], color=COLORS["blue"], label=f"mean of {n_runs} runs")
+    right.axhline(bayes, color=INK, linestyle="--", linewidth=1.2, label="Bayes-optimal")
+    right.axhline(2 * bayes, color=INK, linestyle=":", linewidth=1.2, label="twice that")
+    left.set(title="The labels are learned ...", ylabel="loss / loss of a constant", yscale="log")
+    right.set(title="... the matrix only in part", ylabel=ERROR_LABEL, ylim=(0, None))
+    left.legend()
+    right.legend(loc="lower left", fontsize=8.5)
+    return figure
+
+
+@picture
+def descent_figure(
+    measured: Mapping[str, Sequence[tuple[float, float, float]]],
+    rho: float = 0.5,
+    channel: str = "softmax",
+    n_tokens: int = 2,
+) -> Figure:
+    """Errors of gradient descent against the samples, with the Bayes-optimal error and twice that.
+
+    Parameters
+    ----------
+    measured : mapping from a name to (alpha, mean, standard error) triples
+    rho : float
+    channel : {"softmax", "linear"}
+    n_tokens : int
+    """
+    figure, axes = subplots(1, 4.3)
+    alphas = np.linspace(0.004, 1.08, 90) * exact_recovery_threshold(rho, channel, n_tokens)
+    bayes = state_evolution(alphas, rho, channel, n_tokens).mmse
+    axes.plot(alphas, bayes, color=INK, label="Bayes-optimal: mean of all posterior samples")
+    axes.plot(alphas, 2 * bayes, color=INK, linestyle=":", label="twice that: one posterior sample")
+    for (name, triples), color, marker in zip(measured.items(), CYCLE, MARKERS, strict=False):
+        alpha, mean, error = np.array(triples).T
+        axes.errorbar(
+            alpha,
+            mean,
+            error,
+            fmt=marker,
+            color=color,
+            capsize=3,
+            linestyle="none",
+            fillstyle="none",
+            label=name,
+        )
+    title = f"Gradient descent, {channel}, $T = {n_tokens}$, $\\rho = {rho:g}$"
+    axes.set(title=title, xlabel=ALPHA_LABEL, ylabel=ERROR_LABEL, ylim=(-0.03, 2.1))
+    axes.legend()
+    return figure
+
+
+@picture
+def averaging_figure(errors: Mapping[float, np.ndarray], bayes: Mapping[float, float]) -> Figure:
+    """Error of the mean of k runs against k, and what posterior samples would give.
+
+    Parameters
+    ----------
+    errors : mapping from alpha to an array (n_teachers, k)
+        Errors of the means of 1, 2, ..., k runs.
+    bayes : mapping from alpha to float
+        Bayes-optimal errors.
+    """
+    figure, axes = subplots(1, 4.1)
+    for (alpha, values), color, marker in zip(errors.items(), CYCLE, MARKERS, strict=False):
+        k = np.arange(1, values.shape[1] + 1)
+        bars = values.std(axis=0, ddof=1) / math.sqrt(len(values))
+        name = f"$\\alpha = {alpha:g}$"
+        axes.errorbar(
+            k,
+            values.mean(axis=0),
+            bars,
+            fmt=marker,
+            color=color,
+            capsize=2,
+            linestyle="none",
+            fillstyle="none",
+            label=f"gradient descent, {name}",
+        )
+        axes.plot(k, (1 + 1 / k) * bayes[alpha], color=color, label=f"posterior samples, {name}")
+        axes.axhline(bayes[alpha], color=color, linestyle=":", linewidth=1.2)
+    axes.set(
+        title="Averaging runs", xlabel="runs averaged, $k$", ylabel=ERROR_LABEL, xscale="log", ylim=(0, None)
+    )
+    ticks = [2**j for j in range(max(v.shape[1] for v in errors.values()).bit_length())]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set_xticks([], minor=True)
+    axes.legend(fontsize=8.5)
+    return figure

@@ -1,0 +1,196 @@
+"""Pictures for the chapters on the lower bound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+from pairint.model import GaussianNoise, UniformCube, UniformNoise, interaction_matrix
+from pairint.theory.codes import varshamov_gilbert_code
+from pairint.theory.coercivity import product_density
+from pairint.theory.games import guessing_game, score_reduction
+from pairint.theory.lower import BumpFamily, lower_bound
+
+__all__ = [
+    "code_figure",
+    "guessing_figure",
+    "hypotheses_figure",
+    "lower_tokens_figure",
+    "reduction_figure",
+    "roads_figure",
+]
+
+
+def _density(score_bound: float) -> Any:
+    return lambda u: product_density(u, score_bound)
+
+
+@picture
+def hypotheses_figure(
+    n_samples: Sequence[int] = (10**3, 10**5, 10**7),
+    beta: float = 2.0,
+    holder_constant: float = 1.0,
+    seed: int = 0,
+) -> Figure:
+    """Hypotheses that so many samples cannot tell apart."""
+    figure, panels = subplots(len(n_samples), 3.4, panel=3.1)
+    rng = np.random.default_rng(seed)
+    u = np.linspace(0, 3, 1200)
+    for panel, m in zip(panels, n_samples, strict=True):
+        bound = lower_bound(m, 3, beta, holder_constant, 0.5, interval=(0.0, 2.7), density=_density(3.0))
+        family = bound.family
+        step = 1.4 * family.amplitude * family.profile.sup
+        for shift, color in enumerate(CYCLE[:4]):
+            word = rng.integers(0, 2, family.n_bumps)
+            panel.plot(u, step * shift + family.activation(word)(u), color=color, lw=1.3)
+        panel.set(title=f"$M = 10^{{{np.log10(m):.0f}}}$: $K = {family.n_bumps}$", xlabel="score $u$")
+    panels[0].set_ylabel("four hypotheses $\\varphi_w(u)$, shifted")
+    return figure
+
+
+@picture
+def code_figure(n_bits: int = 48, shown: int = 32) -> Figure:
+    """A code and the distances between its words."""
+    figure, (left, right) = subplots(2, 3.6)
+    code = varshamov_gilbert_code(n_bits)
+    words = code.words(min(code.n_words, 512)).astype(int)
+    left.imshow(words[1 : shown + 1], cmap="cividis", aspect="auto", interpolation="nearest")
+    left.grid(False)
+    left.set(title=f"{shown} of {code.n_words} words", xlabel="bit = bump", ylabel="word = hypothesis")
+    distances = (words[:, None] != words[None]).sum(axis=2)[np.triu_indices(len(words), 1)]
+    right.hist(distances, bins=np.arange(n_bits + 2) - 0.5, color=CYCLE[0], label="pairs of words")
+    right.axvline(n_bits / 8, color=CYCLE[1], ls="--", label="needed: $K/8$")
+    right.axvline(code.minimum_distance, color=INK, label=f"smallest: {code.minimum_distance}")
+    right.set(title="Hamming distances", xlabel="bits that differ", ylabel="number of pairs")
+    right.legend()
+    return figure
+
+
+@picture
+def guessing_figure(
+    heights: Sequence[float] = (4.0, 2.0, 1.0), n_games: int = 1000, noise_std: float = 1.0, seed: int = 0
+) -> Figure:
+    """The two-hypotheses game: error of the best test against M, and the bound."""
+    figure, (left, right) = subplots(2)
+    tokens, matrix = UniformCube(3), interaction_matrix(3, 1, 0, kind="coordinate")
+    sizes = [1, 2, 4, 8, 16, 32, 64, 128]
+    for height, color, marker in zip(heights, CYCLE, MARKERS, strict=False):
+        bump = BumpFamily(1.0, height, 1, (0.3, 2.0), odd=True).activation([1.0])
+        game = guessing_game(bump, tokens, matrix, GaussianNoise(noise_std), 3, sizes, n_games, seed)
+        left.errorbar(
+            sizes,
+            game.error,
+            2 * game.standard_error,
+            color=color,
+            marker=marker,
+            ls="none",
+            label=f"$L = {height:g}$",
+        )
+        left.plot(sizes, game.bound, color=color, lw=1)
+    left.set(title="Gaussian noise: no test is below its line", ylabel="frequency of wrong guesses")
+    bump = BumpFamily(1.0, heights[0], 1, (0.3, 2.0), odd=True).activation([1.0])
+    for noise, name, color, marker in (
+        (GaussianNoise(noise_std), "Gaussian", CYCLE[0], MARKERS[0]),
+        (UniformNoise(noise_std), "uniform, same variance", CYCLE[3], MARKERS[3]),
+    ):
+        game = guessing_game(bump, tokens, matrix, noise, 3, sizes, n_games, seed + 1)
+        right.errorbar(
+            sizes, game.error, 2 * game.standard_error, color=color, marker=marker, ls="none", label=name
+        )
+    right.plot(sizes, game.bound, color=INK, lw=1, label="bound for Gaussian noise")
+    right.set(title="Noise with edges can beat it", ylabel="frequency of wrong guesses")
+    for panel in (left, right):
+        panel.set_xscale("log", base=2)
+        panel.set(xlabel="samples $M$", ylim=(-0.02, 0.55))
+        panel.legend()
+    return figure
+
+
+@picture
+def reduction_figure(n_pairs: int = 20_000, seed: int = 0) -> Figure:
+    """An estimate with the wrong matrix, and what becomes of it given the true score."""
+    figure, (left, right) = subplots(2)
+    rng = np.random.default_rng(seed)
+    x, y = UniformCube(2).sample(n_pairs, 2, rng).transpose(1, 0, 2)
+    truth, u = np.tanh(2 * x[:, 0] * y[:, 0]), x[:, 0] * y[:, 0]
+    angles = np.linspace(0, 0.5, 11)
+    totals, reduced = [], []
+    for angle in angles:
+        wrong = (np.cos(angle) * x[:, 0] + np.sin(angle) * x[:, 1]) * y[:, 0]
+        result = score_reduction(np.tanh(2 * wrong), truth, u, 200)
+        totals.append(result.total)
+        reduced.append(result.reduced)
+    left.scatter(u[:1500], np.tanh(2 * wrong)[:1500], s=4, color=CYCLE[5], label="$\\hat g(x, y)$")
+    left.plot(result.centres, result.mean, color=CYCLE[1], label="$\\psi(u) = E[\\hat g \\mid U = u]$")
+    grid = np.linspace(-3, 3, 300)
+    left.plot(grid, np.tanh(2 * grid), color=INK, ls="--", label="truth $\\varphi^*(u)$")
+    left.set(title=f"Matrix turned by {angles[-1]:.1f} rad", xlabel="true score $u$", ylabel="interaction")
+    left.legend(loc="upper left")
+    right.plot(angles, totals, color=CYCLE[0], marker="o", label="error of $\\hat g$")
+    right.plot(angles, reduced, color=CYCLE[1], marker="s", label="error of $\\psi(U)$")
+    right.set(
+        title="Averaging given $U$ only helps", xlabel="angle (rad)", ylabel="squared error in $L^2(\\rho)$"
+    )
+    right.legend()
+    return figure
+
+
+@picture
+def roads_figure(n_samples: int = 10**9, beta: float = 1.0, holder_constant: float = 1.0) -> Figure:
+    """Assouad and Fano against the number of bumps, and against M."""
+    figure, (left, right) = subplots(2)
+    common = dict(interval=(0.2, 2.7), density=_density(3.0))
+    bumps = np.unique(np.round(np.geomspace(1, 4000, 40)).astype(int))
+    for road, color, marker in (("assouad", CYCLE[0], MARKERS[0]), ("fano", CYCLE[1], MARKERS[1])):
+        values = [
+            lower_bound(n_samples, 3, beta, holder_constant, 0.5, road=road, n_bumps=int(k), **common).value
+            if road == "assouad" or k >= 8
+            else np.nan
+            for k in bumps
+        ]
+        values = np.array(values)
+        left.plot(bumps, np.where(values > 0, values, np.nan), color=color, label=road.capitalize())
+        samples = np.geomspace(1e2, 1e12, 11).astype(int)
+        best = [
+            lower_bound(int(m), 3, beta, holder_constant, 0.5, road=road, **common).value for m in samples
+        ]
+        right.plot(samples, best, color=color, marker=marker, ms=4, label=road.capitalize())
+    left.set_title(f"$M = 10^{{{np.log10(n_samples):.0f}}}$: too few bumps, too many")
+    left.set(xlabel="bumps $K$", ylabel="lower bound", ylim=(left.get_ylim()[1] * 1e-8, None))
+    right.set(title="Best number of bumps", xlabel="samples $M$", ylabel="lower bound")
+    for panel in (left, right):
+        panel.set_xscale("log")
+        panel.set_yscale("log")
+        panel.legend()
+    left.set_ylim(1e-14, 1e-6)
+    return figure
+
+
+@picture
+def lower_tokens_figure(
+    n_samples: int = 10**8, beta: float = 2.0, holder_constant: float = 1.0, noise_std: float = 0.5
+) -> Figure:
+    """Three ways to bound the divergence, three dependences on the number of tokens."""
+    figure, axis = subplots(1)
+    tokens = np.unique(np.round(np.geomspace(2, 2**16, 17)).astype(int))
+    common = dict(interval=(0.3, 2.7), density=_density(3.0), road="assouad")
+    curves = {
+        "any exchangeable tokens (Jensen)": {},
+        "symmetric tokens (odd bumps)": {"symmetric": True},
+        "smooth conditional law (bumps of mean zero)": {"variation": 1 / 0.6},
+    }
+    shape = (beta, holder_constant, noise_std)
+    for (name, road), color, marker in zip(curves.items(), CYCLE, MARKERS, strict=False):
+        values = [lower_bound(n_samples, int(n), *shape, **common, **road).value for n in tokens]
+        axis.loglog(tokens, values, color=color, marker=marker, lw=1.2, ms=4, label=name)
+    axis.set(
+        title=f"Lower bounds and the number of tokens, $M = 10^{{{np.log10(n_samples):.0f}}}$",
+        xlabel="tokens $N$",
+        ylabel="squared error in $L^2(\\rho)$",
+    )
+    axis.legend()
+    return figure

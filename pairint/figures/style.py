@@ -1,0 +1,203 @@
+"""One look for every figure: colours, fonts, sizes, panel labels.
+
+Colours are those of Okabe and Ito (Color Universal Design, 2008): they stay distinct for the common
+colour-vision deficiencies. Figures have a white ground of their own, so that they read the same on a
+light and on a dark page; the book's stylesheet shows them as cards.
+
+Matplotlib is imported inside the functions: importing this module costs nothing to the numerical code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+from pairint.validation import check_real
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+_P = ParamSpec("_P")
+
+__all__ = [
+    "ALPHA_LABEL",
+    "COLORS",
+    "CYCLE",
+    "ERROR_LABEL",
+    "INK",
+    "MARKERS",
+    "figure_style",
+    "panel_label",
+    "picture",
+    "style_parameters",
+    "subplots",
+]
+
+COLORS: dict[str, str] = {
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "green": "#009E73",
+    "orange": "#E69F00",
+    "purple": "#CC79A7",
+    "sky": "#56B4E9",
+    "yellow": "#F0E442",
+    "black": "#000000",
+}
+"""The palette of Okabe and Ito, by name."""
+
+CYCLE: tuple[str, ...] = tuple(
+    COLORS[name] for name in ("blue", "vermillion", "green", "orange", "purple", "sky", "black")
+)
+"""Order of the curves in a figure. Yellow is left out: a thin yellow line is lost on white."""
+
+MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X")
+"""Markers in step with `CYCLE`: no curve is told from another by colour alone."""
+
+INK = "#222222"
+"""Text, axes and reference lines."""
+
+ERROR_LABEL = "error $\\|S - \\hat S\\|_F^2/d$"
+"""Axis of the error of an attention-indexed model."""
+
+ALPHA_LABEL = "samples $\\alpha = n/d^2$"
+"""Axis of its number of samples."""
+
+
+def style_parameters(scale: float = 1.0) -> dict[str, object]:
+    """Matplotlib parameters of the book's figures.
+
+    Parameters
+    ----------
+    scale : float
+        Positive factor on every font size and line width (1 for a figure of about 7 inches).
+
+    Returns
+    -------
+    dict
+        Keys and values for `matplotlib.rc_context`.
+
+    Raises
+    ------
+    ValueError
+        If `scale` is not a positive finite number.
+    """
+    from cycler import cycler
+
+    scale = check_real("scale", scale, 0.0, exclusive_minimum=True)
+    return {
+        "axes.axisbelow": True,
+        "axes.edgecolor": INK,
+        "axes.facecolor": "white",
+        "axes.grid": True,
+        "axes.labelcolor": INK,
+        "axes.labelsize": 11 * scale,
+        "axes.linewidth": 0.8 * scale,
+        "axes.prop_cycle": cycler(color=CYCLE),
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlelocation": "left",
+        "axes.titlesize": 12 * scale,
+        "axes.titleweight": "bold",
+        "errorbar.capsize": 2.5 * scale,
+        "figure.constrained_layout.use": True,
+        "figure.dpi": 110,
+        "figure.facecolor": "white",
+        "figure.figsize": (7.0, 4.2),
+        "font.family": "sans-serif",
+        "font.sans-serif": ["DejaVu Sans"],  # ships with Matplotlib: the same figure on every machine
+        "font.size": 10.5 * scale,
+        "grid.alpha": 0.7,
+        "grid.color": "#DDDDDD",
+        "grid.linewidth": 0.6 * scale,
+        "image.cmap": "cividis",
+        "legend.edgecolor": "#CCCCCC",
+        "legend.fontsize": 9.5 * scale,
+        "legend.framealpha": 0.9,
+        "lines.linewidth": 1.8 * scale,
+        "lines.markersize": 5.5 * scale,
+        "mathtext.fontset": "cm",
+        "savefig.facecolor": "white",
+        "svg.fonttype": "none",
+        "svg.hashsalt": "pairint",  # the same SVG identifiers at every build
+        "text.color": INK,
+        "xtick.color": INK,
+        "xtick.labelsize": 9.5 * scale,
+        "ytick.color": INK,
+        "ytick.labelsize": 9.5 * scale,
+    }
+
+
+@contextmanager
+def figure_style(scale: float = 1.0) -> Iterator[None]:
+    """Draw in the book's style inside a ``with`` block (or as a decorator of a plotting function).
+
+    Parameters
+    ----------
+    scale : float
+        Positive factor on every font size and line width.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> with figure_style():
+    ...     figure, axes = plt.subplots()
+    >>> plt.close(figure)
+    """
+    import matplotlib
+
+    with matplotlib.rc_context(style_parameters(scale)):
+        yield
+
+
+def panel_label(axes: Axes, letter: str) -> Text:
+    """Write ``(a)``, ``(b)``, ... outside the upper left corner of a panel.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+        The panel.
+    letter : str
+        The letter, without brackets.
+
+    Returns
+    -------
+    matplotlib Text
+        The label.
+    """
+    return axes.annotate(
+        f"({letter})",
+        xy=(0.0, 1.0),
+        xycoords="axes fraction",
+        xytext=(-34, 12),
+        textcoords="offset points",
+        fontweight="bold",
+        va="bottom",
+        ha="left",
+        annotation_clip=False,
+    )
+
+
+def picture(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
+    """Decorate a drawing function: the book's style, and a figure that notebooks show exactly once."""
+
+    @wraps(draw)
+    def drawn(*args: _P.args, **kwargs: _P.kwargs) -> Figure:
+        import matplotlib.pyplot as plt
+
+        with figure_style():
+            figure = draw(*args, **kwargs)
+        plt.close(figure)
+        return figure
+
+    return drawn
+
+
+def subplots(columns: int = 1, height: float = 4.0, panel: float = 4.6, **kwargs: Any) -> tuple[Figure, Any]:
+    """Return a figure and its axes: one of the book's width, or an array of panels in a row (inches)."""
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(1, columns, figsize=(7.0 if columns == 1 else panel * columns, height), **kwargs)

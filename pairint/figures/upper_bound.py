@@ -1,0 +1,234 @@
+"""Pictures for the chapters on the upper bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+from pairint.theory.approximation import (
+    best_l2_error,
+    best_uniform_error,
+    spline_error,
+    spline_interpolant,
+    taylor_error,
+)
+from pairint.theory.coercivity import product_density
+from pairint.theory.covering import log_cover_interactions, log_cover_low_rank
+from pairint.theory.rates import best_intervals, condition_holds, error_terms
+from pairint.theory.upper import oracle_upper_bound, upper_bound
+
+__all__ = [
+    "approximation_figure",
+    "condition_figure",
+    "covering_figure",
+    "oracle_tokens_figure",
+    "upper_budget_figure",
+    "upper_terms_figure",
+]
+
+
+@picture
+def condition_figure(betas: Sequence[float] = (0.5, 1.0, 2.0, 4.0), largest: float = 1e12) -> Figure:
+    """Where the condition rd <= (M / log M)^(1/(2 beta + 1)) holds."""
+    figure, axis = subplots(1)
+    samples = np.geomspace(10, largest, 500)
+    products = np.geomspace(1, 1e4, 800)
+    for beta, color in zip(betas, CYCLE, strict=False):
+        allowed = condition_holds(samples[:, None], beta, products)
+        edge = np.where(allowed.any(axis=1), products[allowed.sum(axis=1) - 1], np.nan)
+        axis.plot(samples, edge, color=color, label=f"$\\beta = {beta:g}$")
+        axis.fill_between(samples, 1, edge, color=color, alpha=0.08)
+    for rd, name in ((30, "$r d = 30$"), (768, "$r d = 768$")):
+        axis.axhline(rd, color=INK, ls=":", lw=1)
+        axis.text(samples[0] * 1.2, rd * 1.1, name, color=INK, fontsize=9)
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.set_ylim(1, 1e4)
+    axis.set(
+        title="Below a line, the theorem's condition holds",
+        xlabel="samples $M$",
+        ylabel="rank times dimension, $r d$",
+    )
+    axis.legend()
+    return figure
+
+
+@picture
+def approximation_figure(
+    phi: Callable[[Any], Any], beta: float, holder_constant: float, score_bound: float = 3.0, shown: int = 6
+) -> Figure:
+    """A function and its interpolant; the error against K with the two proved constants."""
+    figure, (left, right) = subplots(2)
+    degree = max(1, int(np.ceil(beta)) - 1)
+    u = np.linspace(-score_bound, score_bound, 1500)
+    left.plot(u, phi(u), color=CYCLE[0], label="$\\varphi$")
+    interpolant = spline_interpolant(phi, shown, degree, score_bound)
+    left.plot(u, interpolant(u), color=CYCLE[1], ls="--", label=f"interpolant, $K = {shown}$, $s = {degree}$")
+    for knot in np.linspace(-score_bound, score_bound, shown + 1):
+        left.axvline(knot, color=INK, lw=0.4, alpha=0.5)
+    left.set(title="One function, six cells" if shown == 6 else "Function and interpolant")
+    left.set(xlabel="score $u$", ylabel="activation")
+    left.legend()
+    cells = np.array([2, 4, 8, 16, 32, 64])
+    curves = {
+        "proved: continuous interpolant": [
+            spline_error(int(k), beta, holder_constant, score_bound, degree) for k in cells
+        ],
+        "proved: Taylor polynomials": [
+            taylor_error(int(k), beta, holder_constant, score_bound) for k in cells
+        ],
+        "this interpolant, sup norm": [
+            np.abs(spline_interpolant(phi, int(k), degree, score_bound)(u) - phi(u)).max() for k in cells
+        ],
+        "best polynomials, sup norm": [
+            best_uniform_error(phi, int(k), degree, score_bound, 40) for k in cells
+        ],
+        "best polynomials, mean square": [best_l2_error(phi, int(k), degree, score_bound) for k in cells],
+    }
+    for (name, values), color, marker in zip(curves.items(), CYCLE, MARKERS, strict=False):
+        style = "--" if name.startswith("proved") else "-"
+        right.loglog(cells, values, color=color, marker=marker, ls=style, label=name)
+    right.set(title=f"Error against $K$, $\\beta = {beta:g}$", xlabel="intervals $K$", ylabel="error")
+    right.set_xticks(cells, [str(k) for k in cells])
+    right.minorticks_off()
+    right.legend(fontsize=8)
+    return figure
+
+
+@picture
+def covering_figure(d: int = 30, rank: int = 2, n_intervals: int = 20, degree: int = 2) -> Figure:
+    """How the log covering number splits between spline and matrix."""
+    figure, (left, right) = subplots(2, 3.8)
+    accuracy = np.geomspace(1e-6, 1, 60)
+    total = np.array([log_cover_interactions(e, d, rank, n_intervals, degree, 1.0, d) for e in accuracy])
+    spline = (n_intervals * degree + 1) * np.log1p(4 / accuracy)
+    left.semilogx(accuracy, total, color=CYCLE[0], label="whole class")
+    left.semilogx(
+        accuracy, spline, color=CYCLE[1], ls="--", label=f"splines: {n_intervals * degree + 1} numbers"
+    )
+    left.semilogx(
+        accuracy, total - spline, color=CYCLE[2], ls="-.", label=f"matrices: {2 * d * rank} numbers"
+    )
+    left.set(title="Accuracy costs a logarithm", xlabel="accuracy $\\epsilon$", ylabel="log covering number")
+    left.legend()
+    dimensions = np.arange(2, 101)
+    for r, color in zip((1, 2, 5), CYCLE, strict=False):
+        values = [log_cover_low_rank(1e-3, int(k), r, 1.0) if k >= r else np.nan for k in dimensions]
+        right.plot(dimensions, values, color=color, label=f"rank {r}")
+    full = [k**2 * np.log1p(2 / 1e-3) for k in dimensions]
+    right.plot(dimensions, full, color=INK, ls=":", label="all matrices")
+    right.set_yscale("log")
+    right.set(
+        title="Matrices: linear in $d$",
+        xlabel="dimension $d$",
+        ylabel="log covering number, $\\epsilon = 10^{-3}$",
+    )
+    right.legend()
+    return figure
+
+
+@picture
+def upper_budget_figure(
+    n_samples: int = 10**5,
+    n_tokens: int = 3,
+    d: int = 5,
+    rank: int = 1,
+    beta: float = 2.0,
+    holder_constant: float = 1.0,
+    noise_std: float = 0.5,
+    score_bound: float = 3.0,
+) -> Figure:
+    """Bias against variance: the proved bound and the leading-order budget, as functions of K."""
+    figure, (left, right) = subplots(2)
+    arguments = (n_samples, n_tokens, d, rank, beta, holder_constant, noise_std)
+    cells = np.unique(np.round(np.geomspace(1, 200, 40)).astype(int))
+    bounds = [upper_bound(*arguments, score_bound=score_bound, n_intervals=int(k)) for k in cells]
+    budget = [
+        error_terms(n_samples, int(k), beta, d, rank, n_tokens, noise_std, holder_constant, score_bound)
+        for k in cells
+    ]
+    panels = (
+        (left, bounds, {"bias": "bias", "spline": "spline", "matrix": "matrix", "value": "sum"}),
+        (right, budget, {"bias": "bias", "variance": "spline", "parametric": "matrix", "total": "sum"}),
+    )
+    for panel, items, names in panels:
+        for (attribute, label), color in zip(names.items(), (*CYCLE[:3], INK), strict=True):
+            values = np.array([getattr(item, attribute) for item in items])
+            panel.loglog(cells, values, color=color, label=label)
+        panel.plot(cells[values.argmin()], values.min(), marker="o", color=INK)
+        panel.set(xlabel="intervals $K$", ylabel="squared error in $L^2(\\rho)$")
+        panel.legend()
+    left.set_title("Proved bound")
+    right.set_title("Leading order (heuristic)")
+    return figure
+
+
+@picture
+def upper_terms_figure(
+    n_tokens: int = 3,
+    d: int = 5,
+    rank: int = 1,
+    beta: float = 2.0,
+    holder_constant: float = 1.0,
+    noise_std: float = 0.5,
+    score_bound: float = 3.0,
+) -> Figure:
+    """The terms of the bound at the best K, against M."""
+    figure, axis = subplots(1)
+    samples = np.geomspace(1e3, 1e10, 15).astype(int)
+    rest = (n_tokens, d, rank, beta, holder_constant, noise_std)
+    bounds = [upper_bound(int(m), *rest, score_bound=score_bound) for m in samples]
+    names = {"bias": "bias", "spline": "spline", "matrix": "matrix", "discretisation": "covering"}
+    for (attribute, label), color in zip(names.items(), CYCLE, strict=False):
+        axis.loglog(samples, [getattr(b, attribute) for b in bounds], color=color, lw=1.2, label=label)
+    axis.loglog(samples, [b.value for b in bounds], color=INK, label="proved bound")
+    shape = (beta, d, rank, n_tokens, noise_std, holder_constant, score_bound)
+    budget = [error_terms(int(m), best_intervals(int(m), *shape), *shape).total for m in samples]
+    axis.loglog(samples, budget, color=INK, ls="--", label="leading order (heuristic)")
+    axis.set(title="What the bound is made of", xlabel="samples $M$", ylabel="squared error in $L^2(\\rho)$")
+    axis.legend()
+    return figure
+
+
+@picture
+def oracle_tokens_figure(
+    n_samples: int = 10**10,
+    beta: float = 2.0,
+    holder_constant: float = 1.0,
+    noise_std: float = 0.5,
+    score_bound: float = 3.0,
+) -> Figure:
+    """The bounds against the number of tokens: odd functions, any function, unknown matrix."""
+    figure, axis = subplots(1, 3.8)
+    tokens = np.unique(np.round(np.geomspace(2, 128, 13)).astype(int))
+
+    def density(u: Any) -> Any:
+        return product_density(u, score_bound)
+
+    shape = (beta, holder_constant, noise_std)
+    bounds = dict(score_bound=score_bound, sup_bound=1.0)
+    curves = {
+        "matrix known, odd functions": [
+            oracle_upper_bound(n_samples, int(n), *shape, density=density, odd=True, **bounds).value
+            for n in tokens
+        ],
+        "matrix known, any function": [
+            oracle_upper_bound(n_samples, int(n), *shape, density=density, **bounds).value for n in tokens
+        ],
+        "matrix unknown ($d = 5$, $r = 1$)": [
+            upper_bound(n_samples, int(n), 5, 1, *shape, **bounds).value for n in tokens
+        ],
+    }
+    for (name, values), color, marker in zip(curves.items(), CYCLE, MARKERS, strict=False):
+        axis.loglog(tokens, values, color=color, marker=marker, lw=1.2, label=name)
+    axis.set(
+        title=f"Upper bounds and the number of tokens, $M = 10^{{{np.log10(n_samples):.0f}}}$",
+        xlabel="tokens $N$",
+        ylabel="squared error in $L^2(\\rho)$",
+    )
+    axis.legend()
+    return figure

@@ -1,0 +1,209 @@
+"""The report: stored tables first, computed verdicts, nothing hidden."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+from engine_demo import demo
+
+import pairint
+from pairint import experiments
+from pairint.engine import provenance, sweep
+from pairint.engine.claims import Claim
+from pairint.engine.progress import duration
+from pairint.engine.tables import load_provenance
+from pairint.experiments import report
+
+
+@pytest.fixture
+def only(monkeypatch):
+    """Make the given experiments the only ones."""
+
+    def use(*chosen):
+        monkeypatch.setattr(experiments, "MODULES", {})
+        monkeypatch.setattr(experiments, "_registered", {item.name: item for item in chosen})
+
+    return use
+
+
+def test_without_a_stored_table_the_quick_preset_is_run(only, tmp_path):
+    only(demo())
+    first, second = report.build(folder=tmp_path)
+    assert first.data == "quick preset, computed now (nothing is stored)"
+    assert first.claim.verdict == "reproduced"
+    assert first.claim.command == "pairint run demo --preset quick"
+    assert second.claim.verdict == "not published"
+    assert first.claim.ours == pytest.approx(sweep.run(demo())["error"].mean())
+
+
+def test_a_stored_table_is_used(only, tmp_path):
+    only(demo(raises=__file__))  # running it would fail
+    command = "pairint run demo --preset full --set beta=1 --store"
+    sweep.execute(demo(), "full").store(command, tmp_path)
+    first, _ = report.build(folder=tmp_path)
+    assert first.data.startswith("stored table, preset full, 20")
+    assert first.claim.command == command
+    assert first.claim.ours == pytest.approx(sweep.run(demo(), "full")["error"].mean())
+
+
+def test_a_table_of_another_version_is_not_used(only, tmp_path):
+    sweep.execute(demo(), "full").store(folder=tmp_path)
+    only(demo(version=2))
+    assert "stored by version 1, the experiment is at 2" in report.build(folder=tmp_path)[0].data
+    (line,) = report.build(folder=tmp_path, run_missing=False)
+    assert line.claim is None
+    assert line.problem == "ResultsError: no table for 'demo': stored by version 1, the experiment is at 2"
+
+
+def test_a_table_that_was_tampered_with_is_a_problem(only, tmp_path):
+    only(demo())
+    path = sweep.execute(demo()).store(folder=tmp_path) / "table.csv"
+    path.write_text(path.read_text().replace("1", "2", 1))
+    (line,) = report.build(folder=tmp_path)
+    assert "changed after it was written" in line.problem
+
+
+def test_one_broken_experiment_does_not_hide_the_others(only, tmp_path):
+    def broken(table):
+        raise KeyError("slope")
+
+    only(dataclasses.replace(demo(name="broken"), claims=broken), demo())
+    lines = report.build(folder=tmp_path)
+    assert [line.experiment for line in lines] == ["broken", "demo", "demo"]
+    assert lines[0].problem == "KeyError: 'slope'"
+    assert "Not computed: KeyError: 'slope'" in report.to_markdown(lines)
+    assert json.loads(report.to_json(lines))["lines"][0]["verdict"] == "not computed"
+
+
+LINES = [
+    report.Line(
+        "demo",
+        Claim(
+            "slope | P = 3", "Figure (b)", -0.8051234, (-0.82, -0.79), -0.81, -0.80, 0.03, command="pairint x"
+        ),
+        "stored table",
+    ),
+    report.Line(
+        "demo", Claim("error", "Table 1", 1.23456e-4, None, None, 2e-4, relation="at most"), "stored table"
+    ),
+    report.Line("demo", Claim("width", "here", 1.0, (-math.inf, math.inf)), "stored table"),
+]
+
+
+def test_markdown(only):
+    only(demo())
+    text = report.to_markdown(LINES)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 5
+    assert rows[2] == (
+        "| slope \\| P = 3 | Figure (b) | −0.81 | −0.8 | −0.8051 [−0.82, −0.79] | 0.03 "
+        "| reproduced; agrees with theory |"
+    )
+    assert "| – | ≤ 0.0002 | 0.0001235 | 0 | agrees with theory |" in rows[3]
+    assert "1 [−∞, ∞] | – | not published |" in rows[4]
+    assert "Regenerate: `pairint x`" in text
+    assert "Data: stored table." in text
+
+
+def test_one_source_needs_no_column(only):
+    only(demo())
+    text = report.to_markdown([LINES[1], LINES[1]])
+    assert "Source" not in text
+    assert "| error | – | ≤ 0.0002 |" in text
+
+
+def test_summary(only):
+    assert report.summary([*LINES, report.Line("demo", None, "", "why")]) == {
+        "reproduced; agrees with theory": 1,
+        "agrees with theory": 1,
+        "not published": 1,
+        "not computed": 1,
+    }
+
+
+def test_one_measurement_in_two_experiments_counts_once():
+    """The same cells, the same number and interval: counted where it is compared with more."""
+    alone = Claim("d = 5", "Figure (a)", -0.82, (-0.86, -0.79), expected=-0.8, tolerance=0.05)
+    both = dataclasses.replace(alone, name="P = 3", published=-0.81)
+    lines = [report.Line("dimension", alone, ""), report.Line("smoothness", both, "")]
+    for order in (lines, lines[::-1]):
+        assert report.summary(order) == {"reproduced; agrees with theory": 1}
+    # Not the same: another interval, one number without a spread, two statements of one experiment.
+    other = report.Line("smoothness", dataclasses.replace(both, interval=(-0.86, -0.78)), "")
+    assert sum(report.summary([lines[0], other]).values()) == 2
+    exact = [report.Line(name, Claim("x", "here", 0.0, (0.0, 0.0)), "") for name in ("a", "b")]
+    assert sum(report.summary(exact).values()) == 2
+    assert (
+        sum(report.summary([lines[0], dataclasses.replace(lines[1], experiment="dimension")]).values()) == 2
+    )
+
+
+def test_stored_runs(only, tmp_path):
+    only(demo())
+    assert report.runs_markdown(tmp_path) == "No results are stored."
+    sweep.execute(demo(), "full").store(folder=tmp_path)
+    row, empty, machine, software = report.runs_markdown(tmp_path).splitlines()[2:]
+    assert row.startswith("| `demo` | full | 24 | ")
+    assert empty == ""
+    assert machine.startswith("- Machine: ")
+    assert f"pairint {pairint.__version__}, " in software
+    assert f"numpy {np.__version__}, " in software
+
+
+def test_presets(only, tmp_path):
+    only(demo())
+    (row,) = report.presets_markdown(tmp_path).splitlines()[2:]
+    assert "| 8 cells, about 0.1 s | 24 cells, about 0.2 s |" in row
+    sweep.execute(demo(seconds=0.05), "full").store(folder=tmp_path)
+    measured = load_provenance("demo", tmp_path)["computing_seconds"]
+    (row,) = report.presets_markdown(tmp_path).splitlines()[2:]
+    assert measured >= 1.2
+    assert f"| 8 cells, about 0.1 s | 24 cells, about {duration(measured)} |" in row
+
+
+def test_measurements_of_the_engine(tmp_path):
+    assert report.benchmarks_markdown(tmp_path) == "No measurement is recorded yet."
+    figures = {
+        "efficiency, 2 processes": {
+            "value": 0.912, "unit": "", "target": 0.85, "relation": "at least", "met": True,
+        },
+        "overhead": {"value": None, "unit": " ms", "target": 5.0, "relation": "at most", "met": False},
+    }  # fmt: skip
+    record = {
+        "figures": figures,
+        "date": "2026-11-22",
+        "load_at_start": 0.1,
+        "environment": provenance.environment(),
+    }
+    (tmp_path / "sweep_efficiency.json").write_text(json.dumps(record))
+    (tmp_path / "other.json").write_text("not ours")
+    first, second, _, machine = report.benchmarks_markdown(tmp_path).splitlines()[2:]
+    assert first == "| efficiency, 2 processes | 0.912 | at least 0.85 | met | 2026-11-22 | 0.1 |"
+    assert second == "| overhead | – | at most 5 ms | missed | 2026-11-22 | 0.1 |"
+    assert machine.startswith("- Machine: ")
+
+
+def test_json_has_no_infinities(only):
+    only(demo())
+    data = json.loads(report.to_json(LINES), parse_constant=lambda word: pytest.fail(word))
+    assert data["lines"][0]["ours"] == -0.8051234
+    assert data["lines"][0]["verdict"] == "reproduced; agrees with theory"
+    assert data["lines"][2]["interval"] == [None, None]
+
+
+def test_text(only):
+    lines = report.to_text([line.claim for line in LINES]).splitlines()
+    assert len(lines) == 4
+    assert lines[1].split("  ")[0] == "slope | P = 3"
+    assert len({line.index(word) for line, word in zip(lines, ["verdict", "reproduced"], strict=False)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (math.nan, "–"), (0.0, "0"), (-0.81, "−0.81"), (12345.6, "1.235e4"), (1e-10, "1e−10"),
+     (math.inf, "∞"), (-math.inf, "−∞"), (3, "3")],
+)  # fmt: skip
+def test_numbers(value, text):
+    assert report.number(value) == text

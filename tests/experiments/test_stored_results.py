@@ -1,0 +1,179 @@
+"""The tables in ``book/results``: full runs, untouched, of the present versions, the same computed again."""
+
+import dataclasses
+import json
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+from engine_demo import demo
+
+from pairint import experiments
+from pairint.engine import provenance, sweep
+from pairint.engine.cells import canonical
+from pairint.engine.statistics import slope_table
+from pairint.engine.store import cell_id
+from pairint.engine.tables import load_provenance, load_results, results_folder, stored_names
+
+NAMES = list(experiments.MODULES)
+#: Cells are drawn anew in each run of the tests; this variable draws those of an earlier run again.
+SEED = "PAIRINT_TEST_SEED"
+#: Seconds of recorded computing time for the handful beyond one cell of each line.
+BUDGET = 3.0
+#: What varies along a line of a figure.
+ALONG = ("n_samples", "alpha", "replicate")
+
+
+def test_total_size():
+    assert sum(path.stat().st_size for path in results_folder().rglob("*") if path.is_file()) < 20e6
+
+
+def test_every_experiment_is_stored_and_nothing_else():
+    assert stored_names() == sorted(NAMES), "`pairint run NAME --preset full --store` stores what is missing"
+
+
+def cells_of(experiment, settings):
+    return {cell_id(experiment.name, experiment.version, cell): cell for cell in experiment.cells(settings)}
+
+
+def draw(cells, seconds, rng):
+    """Draw one of the cheap cells of each line, and a handful of others: the keys, in order."""
+    lines = {}
+    for key, cell in cells.items():
+        line = canonical({name: value for name, value in cell.items() if name not in ALONG})
+        lines.setdefault(line, []).append(key)
+    chosen = []
+    for keys in lines.values():
+        cheapest = min(seconds[key] for key in keys)
+        chosen.append(rng.choice([key for key in keys if seconds[key] <= 1.2 * cheapest]))
+    spent, handful = 0.0, 0
+    for key in rng.permutation([key for key in cells if key not in chosen]):
+        if handful < 5 and spent + seconds[key] <= BUDGET:
+            chosen.append(key)
+            handful += 1
+            spent += seconds[key]
+    return [str(key) for key in chosen]
+
+
+def test_what_is_drawn():
+    """A cell of each line, cheap ones; other cells with another seed; the same with the same."""
+    experiment = experiments.get("dimension")
+    cells = cells_of(experiment, experiment.presets["full"])
+    seconds = {key: cell["n_samples"] / 1e4 * cell["d"] for key, cell in cells.items()}
+    drawn = [draw(cells, seconds, np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    for keys in drawn:
+        assert len(set(keys)) == len(keys) <= 6 + 5
+        lines = {(cells[key]["d"], cells[key]["selection"]) for key in keys[:6]}
+        assert lines == {(d, selection) for d in (1, 5, 30) for selection in ("rule", "auto")}
+        assert {cells[key]["n_samples"] for key in keys[:6]} == {1000}
+        assert sum(seconds[key] for key in keys[6:]) <= BUDGET
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestStored:
+    def test_it_is_a_full_run(self, name):
+        record = load_provenance(name)
+        preset = experiments.get(name).presets["full"]
+        assert record["preset"] == "full"
+        assert canonical(record["settings"]) == canonical(dict(preset)), "the preset has changed"
+        assert record["command"] == f"pairint run {name} --preset full --store"
+
+    def test_it_is_whole_and_of_the_present_version(self, name):
+        record = load_provenance(name)
+        table = load_results(name)
+        experiment = experiments.get(name)
+        assert record["version"] == experiment.version, "run the experiment again, or restore its version"
+        assert record["root_seed"] == sweep.ROOT_SEED
+        assert len(table) == record["rows"]
+        ids = list(cells_of(experiment, record["settings"]))
+        assert list(dict.fromkeys(table["cell"])) == ids == list(record["cell_seconds"])
+
+    def test_figure_and_claims_come_from_the_table(self, name):
+        experiment = experiments.get(name)
+        table = load_results(name)
+        assert experiment.plot(table).axes
+        assert all(claim.ours is None or np.isfinite(claim.ours) for claim in experiment.claims(table))
+
+    def test_cells_drawn_at_random_computed_again(self, name):
+        seed = int(os.environ.get(SEED) or int.from_bytes(os.urandom(4), "big"))
+        print(f"{SEED}={seed} draws the same cells again")  # pytest shows it when the test fails
+        experiment = experiments.get(name)
+        record = load_provenance(name)
+        stored = load_results(name)
+        cells = cells_of(experiment, record["settings"])
+        chosen = draw(cells, record["cell_seconds"], np.random.default_rng(seed))
+        part = dataclasses.replace(experiment, cells=lambda settings: [cells[key] for key in chosen])
+        outcome = sweep.execute(part, record["preset"])
+        missing = [error for _, error in outcome.failures if "ModuleNotFoundError" in error]
+        if missing:
+            pytest.skip(missing[0].strip().splitlines()[-1])
+        assert not outcome.failures, outcome.failures[0][1]
+        here = {key: provenance.environment()[key] for key in ("libraries", "machine")}
+        there = [{key: other[key] for key in here} for other in record["environments"]]
+        # To the last digit where it was computed; elsewhere other libraries round differently.
+        tolerance = 0.0 if there == [here] else 1e-6
+        again = outcome.table()
+        for key in chosen:
+            old = stored[stored["cell"] == key].reset_index(drop=True)
+            new = again[again["cell"] == key].reset_index(drop=True)
+            assert len(old) == len(new)
+            for column in old.columns:
+                if column == "seconds" or column.endswith("_seconds"):
+                    continue
+                where = json.dumps({"experiment": name, "cell": cells[key], "column": column, SEED: seed})
+                if old[column].isna().all():
+                    assert column not in new or new[column].isna().all(), where
+                elif pd.api.types.is_numeric_dtype(old[column]):
+                    np.testing.assert_allclose(
+                        new[column].astype(float), old[column].astype(float), rtol=tolerance, err_msg=where
+                    )
+                else:
+                    assert new[column].astype(str).tolist() == old[column].astype(str).tolist(), where
+
+
+@pytest.mark.parametrize("d", [1, 5])
+@pytest.mark.parametrize("beta", [1.0, 2.0, 3.0])
+def test_the_oracle_has_the_rate_for_rough_truths(beta, d):
+    """Within its interval, and within 0.03: what the chapter on the rates rests on."""
+    table = load_results("rough")
+    table = table[(table["smoothness"] == beta) & (table["d"] == d) & (table["estimator"] == "oracle")]
+    assert table["n_samples"].min() <= 1000 and table["n_samples"].max() >= 100_000
+    assert table["replicate"].nunique() >= 20
+    (line,) = slope_table(table, "selection").to_dict("records")
+    rate = -2 * beta / (2 * beta + 1)
+    assert line["low"] <= rate <= line["high"]
+    assert abs(line["slope"] - rate) <= 0.03
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "other", "other_query"),
+    [
+        ("smoothness", "smoothness == 3", "dimension", "d == 5"),
+        ("network", "estimator in ('fit', 'oracle')", "dimension", "d > 1 and selection == 'rule'"),
+    ],
+)
+def test_two_experiments_on_the_same_data_have_the_same_numbers(name, query, other, other_query):
+    keys = ["d", "smoothness", "selection", "n_samples", "replicate", "estimator"]
+    ours = load_results(name).query(query).set_index(keys)
+    theirs = load_results(other).query(other_query).set_index(keys).reindex(ours.index)
+    assert len(ours) >= 80
+    columns = ["error", "error_se", "noise_estimate", "n_intervals"]
+    pd.testing.assert_frame_equal(ours[columns], theirs[columns], check_exact=True, check_dtype=False)
+
+
+def test_these_tests_see_a_quick_run(tmp_path, monkeypatch):
+    """What is not a full run does not pass for one."""
+    monkeypatch.setenv("PAIRINT_RESULTS", str(tmp_path))
+    monkeypatch.setattr(experiments, "_registered", {"demo": demo()})
+    check = TestStored().test_it_is_a_full_run
+    command = "pairint run demo --preset full --store"
+    sweep.execute(demo(), "full").store(command)
+    check("demo")
+    sweep.execute(demo(), "full", overrides={"replicates": 7}).store(command)
+    with pytest.raises(AssertionError, match="the preset has changed"):
+        check("demo")
+    sweep.execute(demo(), "quick").store(command)
+    with pytest.raises(AssertionError):
+        check("demo")

@@ -1,0 +1,80 @@
+"""Every picture is complete: titles, axes, legends, finite curves; and shown once in a notebook."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from pairint.figures import (
+    aim_algorithms,
+    aim_hardmax,
+    aim_model,
+    aim_small_width,
+    aim_spectrum,
+    aim_state_evolution,
+)
+
+MODULES = (aim_algorithms, aim_hardmax, aim_model, aim_small_width, aim_spectrum, aim_state_evolution)
+
+Q = np.array([0.2, 0.4])
+
+DRAWN = {
+    "layer": lambda: aim_model.layer_figure(8),
+    "indices": lambda: aim_model.indices_figure(12, n_samples=100),
+    "spectra": lambda: aim_spectrum.spectra_figure([("a", 0.5, 1.0), ("b", 0.5, 0.01)], d=30),
+    "denoiser": lambda: aim_spectrum.denoiser_figure(deltas=(0.05, 2.0), d=30),
+    "information": lambda: aim_spectrum.information_figure((0.5, 2.0)),
+    "crossing": aim_state_evolution.crossing_figure,
+    "error": lambda: aim_state_evolution.error_figure("softmax", (0.5, np.inf), np.linspace(0.02, 0.3, 5)),
+    "collapse": lambda: aim_state_evolution.collapse_figure(tokens=(2, 3)),
+    "kappa": aim_hardmax.kappa_figure,
+    "hardmax tokens": lambda: aim_hardmax.hardmax_tokens_figure(0.5, (2, 3), {3: [(0.1, 0.5)]}, 50),
+    "discrepancy": lambda: aim_hardmax.discrepancy_figure(0.5, [(1.0, 0.08)], 0.56, 20),
+    "identity": lambda: aim_hardmax.identity_figure(Q, {"a": (Q, Q), "b": (Q, 2 * Q)}),
+    "trajectory": lambda: aim_algorithms.trajectory_figure({"a": Q}, np.array([1.0, 0.2, 0.4])),
+    "small width": lambda: aim_small_width.small_width_figure(
+        "softmax", (0.05, 1.0), np.linspace(0.05, 0.6, 5)
+    ),
+    "training": lambda: aim_algorithms.training_figure(
+        {"loss": np.ones((3, 2)), "error": np.ones((3, 2)), "average_error": np.ones(3)}, 0.5
+    ),
+    "descent": lambda: aim_algorithms.descent_figure({"one run": [(0.1, 0.8, 0.1), (0.15, 0.3, 0.1)]}),
+    "averaging": lambda: aim_algorithms.averaging_figure({0.1: np.ones((2, 3))}, {0.1: 0.4}),
+    "landscape": lambda: aim_small_width.landscape_figure([10, 100], 2, {"a": [1e3, 1e6]}),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_picture_is_complete(name):
+    figure = DRAWN[name]()
+    assert not plt.get_fignums()  # closed: a notebook shows the returned figure, and only that
+    panels = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+    assert panels
+    for axes in panels:
+        assert axes.get_title(loc="left")
+        assert axes.get_xlabel()
+        for line in axes.lines:
+            values = np.asarray(line.get_ydata(), dtype=float)
+            assert values.size == 0 or np.isfinite(values).all()
+    assert panels[0].get_ylabel()
+    figure.canvas.draw()
+
+
+def test_every_picture_is_tried():
+    drawn = {name for module in MODULES for name in module.__all__}
+    assert {f"{name.replace(' ', '_')}_figure" for name in DRAWN} == drawn
+
+
+def test_the_curve_reaches_zero_at_the_threshold():
+    axes = aim_state_evolution.error_figure("softmax", (1.0,), np.linspace(0.05, 0.35, 4)).axes[0]
+    alphas, errors = axes.lines[0].get_data()
+    assert 0.25 in alphas  # the counting threshold of a full-width layer is a point of the curve
+    np.testing.assert_array_equal(errors[alphas >= 0.25], 0)
+    assert (errors[alphas < 0.25] > 0).all()
+
+
+def test_dots_are_drawn_where_they_were_measured():
+    dots = {0.5: [(0.1, 0.3), (0.2, 0.1)]}
+    axes = aim_state_evolution.error_figure(
+        "hardmax", (0.5,), np.array([0.1, 1.0]), dots=dots, logarithmic=True
+    ).axes[0]
+    np.testing.assert_allclose(np.transpose(axes.lines[1].get_data()), dots[0.5])

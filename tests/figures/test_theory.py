@@ -1,0 +1,95 @@
+"""Every picture is complete: titles, axes, legends, finite curves; and shown once in a notebook."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from pairint.figures import coercivity, lower_bound, upper_bound, upper_vs_lower
+from pairint.theory.approximation import HolderSum
+
+MODULES = (coercivity, lower_bound, upper_bound, upper_vs_lower)
+TRUTH = HolderSum([-1.5, 0.2, 1.0], [1.0, -2.0, 1.0], 1.5)
+ROWS = [
+    {
+        "method": "toy",
+        "n_samples": m,
+        "n_tokens": n,
+        "error": 1 / m,
+        "smallest": 0.5 / m,
+        "largest": 2 / m,
+    }
+    for m in (100, 1000)
+    for n in (2, 3)
+]
+
+DRAWN = {
+    "exploration": lambda: coercivity.exploration_figure(n_samples=500),
+    "observation": lambda: coercivity.observation_figure(n_samples=50),
+    "identifiability": coercivity.identifiability_figure,
+    "spectrum": lambda: coercivity.spectrum_figure((2, 4), n_intervals=4, degree=1),
+    "eigenfunctions": lambda: coercivity.eigenfunction_figure(4, n_intervals=4, degree=1),
+    "laws": lambda: coercivity.laws_figure(coercivity.law_table((2, 3), n_intervals=3, n_pairs=3000)),
+    "invisible": coercivity.invisible_figure,
+    "extendable": coercivity.extendable_figure,
+    "correlation": lambda: coercivity.correlation_figure(n_samples=200),
+    "condition": upper_bound.condition_figure,
+    "approximation": lambda: upper_bound.approximation_figure(TRUTH, 1.5, TRUTH.holder_constant),
+    "covering": upper_bound.covering_figure,
+    "budget": lambda: upper_bound.upper_budget_figure(n_samples=1000),
+    "terms": upper_bound.upper_terms_figure,
+    "oracle tokens": upper_bound.oracle_tokens_figure,
+    "hypotheses": lambda: lower_bound.hypotheses_figure((1000,) * 2),
+    "code": lambda: lower_bound.code_figure(24),
+    "guessing": lambda: lower_bound.guessing_figure(n_games=50),
+    "reduction": lambda: lower_bound.reduction_figure(2000),
+    "roads": lower_bound.roads_figure,
+    "lower tokens": lower_bound.lower_tokens_figure,
+    "bounds": lambda: upper_vs_lower.bounds_figure(ROWS),
+    "log gap": upper_vs_lower.log_gap_figure,
+    "tokens": lambda: upper_vs_lower.tokens_figure(ROWS, 1000),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_picture_is_complete(name):
+    figure = DRAWN[name]()
+    assert not plt.get_fignums()  # closed: a notebook shows the returned figure, and only that
+    panels = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+    assert panels
+    for axes in panels:
+        assert axes.get_title(loc="left")
+        assert axes.get_xlabel()
+        for line in axes.lines:
+            values = np.asarray(line.get_ydata(), dtype=float)
+            assert np.isfinite(values).any()
+    assert panels[0].get_ylabel()
+    figure.canvas.draw()
+
+
+def test_every_picture_is_tried():
+    drawn = {name for module in MODULES for name in module.__all__ if name.endswith("_figure")}
+    assert len(DRAWN) == len(drawn)
+
+
+class Truth:
+    """An estimator that knows everything but a constant."""
+
+    def fit(self, X, Y):
+        self.shape = (X.shape, Y.shape)
+        return self
+
+    def interaction(self, x, y):
+        return 0.1 + np.tanh(0.5 * np.einsum("ni,ij,nj->n", x, self.matrix, y))
+
+
+def test_measured_errors_are_those_of_the_fit():
+    def make(matrix):
+        estimator = Truth()
+        estimator.matrix = matrix
+        return estimator
+
+    rows = upper_vs_lower.measured_errors({"toy": make}, [5, 7], [2, 4], replicates=2)
+    assert [(row["n_samples"], row["n_tokens"]) for row in rows] == [(5, 2), (5, 4), (7, 2), (7, 4)]
+    for row in rows:
+        assert row["error"] == pytest.approx(0.01)
+        assert row["smallest"] == pytest.approx(0.01) == row["largest"]
