@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from pairint.validation import check_array, check_choice, check_integer, check_real, check_rng
 
@@ -135,7 +135,7 @@ def fit_slope(
 
 
 def _expanded_levels(level: float, n: int) -> tuple[float, float]:
-    tail = special.ndtr(-np.sqrt(n / (n - 1)) * stats.t.ppf(0.5 + level / 2, n - 1))
+    tail = special.ndtr(-np.sqrt(n / (n - 1)) * special.stdtrit(n - 1, 0.5 + level / 2))
     return float(tail), float(1 - tail)
 
 
@@ -219,7 +219,7 @@ def mean_interval(values: Any, level: float = 0.95) -> tuple[float, float, float
     mean = float(values.mean())
     if n == 1:
         return mean, -np.inf, np.inf
-    half = float(stats.t.ppf(0.5 + level / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    half = float(special.stdtrit(n - 1, 0.5 + level / 2) * values.std(ddof=1) / np.sqrt(n))
     return mean, mean - half, mean + half
 
 

@@ -1,8 +1,10 @@
 """How the interaction is learned: splines, empirical risk minimisation, choice of ``K``, yardsticks."""
 
 from pairint.estimation.error import InteractionError, interaction_error
+from pairint.estimation.interaction import InteractionRegressor
 from pairint.estimation.network import NetworkRegressor
-from pairint.estimation.regressor import InteractionRegressor, OracleRegressor
+from pairint.estimation.oracle import OracleRegressor
+from pairint.estimation.problem import Problem
 from pairint.estimation.selection import IntervalChoice, choose_intervals
 
 __all__ = [
@@ -11,6 +13,7 @@ __all__ = [
     "IntervalChoice",
     "NetworkRegressor",
     "OracleRegressor",
+    "Problem",
     "choose_intervals",
     "interaction_error",
 ]

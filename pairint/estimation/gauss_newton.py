@@ -9,7 +9,7 @@ approximation of the Hessian is :math:`2 J^\top (I - F H^{-1} F^\top) J` with :m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,101 +17,31 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from pairint.backend import array_namespace, to_host
-from pairint.estimation.inner import (
-    InnerSolution,
-    aggregated_design,
-    design_width,
-    factor_scores,
-    normal_equations,
-    solve_inner,
-)
+from pairint.estimation.factors import balanced_factors, factor_scores
+from pairint.estimation.inner import aggregated_design, design_width
+from pairint.estimation.problem import Problem, State
 from pairint.model.attention import sample_chunks
-from pairint.model.splines import Spline, SplineSpace
+from pairint.model.splines import SplineSpace
 
-__all__ = ["OuterState", "balanced_factors", "levenberg_marquardt", "score_range"]
+__all__ = ["levenberg_marquardt", "projected_system"]
 
 _FIRST_DAMPING = 1e-3
 _SMALLEST_DAMPING = 1e-7
 _LARGEST_DAMPING = 1e6
 
 
-@dataclass(frozen=True)
-class OuterState:
-    """A matrix in balanced factors of unit Frobenius norm, and the inner solution it leads to."""
-
-    left: Any
-    right: Any
-    space: SplineSpace
-    inner: InnerSolution
-    converged: bool = False
-    history: list[dict[str, float]] = field(default_factory=list)
-
-    @property
-    def spline(self) -> Spline:
-        """The fitted activation."""
-        return self.space.spline(self.inner.coefficients)
-
-
-def balanced_factors(left: Any, right: Any) -> tuple[Any, Any]:
-    """Return factors of the same matrix over its norm, with ``left' left = right' right`` diagonal."""
-    xp = array_namespace(left)
-    q_left, r_left = xp.linalg.qr(left)
-    q_right, r_right = xp.linalg.qr(right)
-    u, singular, vt = xp.linalg.svd(r_left @ r_right.T)
-    root = xp.sqrt(singular / xp.sqrt((singular**2).sum()))
-    return (q_left @ u) * root, (q_right @ vt.T) * root
-
-
-def score_range(X: Any, left: Any, right: Any, n_tail: int = 5) -> tuple[float, float]:
-    """Return the interval that holds all scores of distinct tokens but ``n_tail`` at either end.
-
-    Leaving out a fixed number keeps one far score from stretching every cell; beyond the interval
-    splines continue linearly.
-    """
-    xp = array_namespace(X)
-    n_tokens = X.shape[1]
-    diagonal = xp.arange(n_tokens)
-    low, high = [], []
-    for chunk in sample_chunks(X.shape[0], n_tokens * max(n_tokens, X.shape[2])):
-        scores = factor_scores(X[chunk], left, right)
-        for extremes, sign in ((low, 1.0), (high, -1.0)):
-            signed = sign * scores
-            signed[:, diagonal, diagonal] = xp.inf
-            flat = signed.reshape(-1)
-            keep = min(n_tail + 1, flat.shape[0])
-            extremes.append(sign * to_host(xp.partition(flat, keep - 1)[:keep]))
-    lowest, highest = np.concatenate(low), np.concatenate(high)
-    lowest, highest = np.sort(lowest[np.isfinite(lowest)]), np.sort(highest[np.isfinite(highest)])
-    tail = min(n_tail, len(lowest) - 1)
-    lower, upper = float(lowest[tail]), float(highest[-1 - tail])
-    if not upper > lower:  # few scores, or all equal
-        lower, upper = float(lowest[0]), float(highest[-1])
-    if not upper - lower > 1e-9 * max(abs(lower), abs(upper), 1e-300):
-        centre, spread = (lower + upper) / 2, max(abs(lower), abs(upper), 1e-3)
-        lower, upper = centre - spread, centre + spread
-    return lower, upper
-
-
 def levenberg_marquardt(
-    X: Any,
-    Y: Any,
-    left: Any,
-    right: Any,
-    space: SplineSpace,
-    penalty: float,
-    max_iter: int,
-    tol: float,
-) -> OuterState:
+    problem: Problem, left: Any, right: Any, space: SplineSpace, max_iter: int, tol: float
+) -> State:
     """Minimise the empirical risk over matrices of the rank of the factors, on one spline space.
 
     Parameters
     ----------
-    X, Y : array, shapes (M, N, d), (M, N)
-        Whitened tokens and outputs.
+    problem : Problem
+        Of whitened tokens.
     left, right : array, shape (d, r)
         Starting factors.
     space : SplineSpace
-    penalty : float
     max_iter : int
         Largest number of Gauss-Newton systems built.
     tol : float
@@ -120,72 +50,85 @@ def levenberg_marquardt(
 
     Returns
     -------
-    OuterState
+    State
+        With factors of unit Frobenius norm, balanced.
     """
-    xp = array_namespace(X)
-    d, rank = left.shape
-
-    def evaluate(left: Any, right: Any) -> OuterState:
-        left, right = balanced_factors(left, right)
-        inner = solve_inner(normal_equations(X, Y, left, right, space), space, penalty)
-        return OuterState(left, right, space, inner)
-
-    state = evaluate(left, right)
-    if d == 1:  # the matrix is a number, and its scale belongs to the activation
-        return OuterState(state.left, state.right, space, state.inner, True, [])
-    n_rows = Y.shape[0] * Y.shape[1]
-    damping, converged = _FIRST_DAMPING, False
+    state = problem.solve(*balanced_factors(left, right), space)
+    if problem.d == 1:  # the matrix is a number, and its scale belongs to the activation
+        return replace(state, converged=True)
+    # A decrease below this is rounding.
+    negligible = 1e-14 * float((problem.Y * problem.Y).sum())
+    damping = _FIRST_DAMPING
     history: list[dict[str, float]] = []
     for iteration in range(max_iter):
-        hessian, gradient = _projected_system(X, Y, state)
-        diagonal = np.maximum(np.diag(hessian), 1e-12 * np.trace(hessian) / len(hessian) + 1e-300)
-        noise = state.inner.objective / n_rows
-        accepted = False
-        while damping <= _LARGEST_DAMPING:
-            try:
-                factor = linalg.cho_factor(hessian + np.diag(damping * diagonal), check_finite=False)
-            except linalg.LinAlgError:  # singular to rounding along changes of factors that keep the matrix
-                damping *= 8.0
-                continue
-            step = linalg.cho_solve(factor, gradient, check_finite=False)
-            predicted = float(step @ gradient * 2 - step @ hessian @ step)
-            if predicted <= tol * noise or predicted <= 1e-14 * float((Y * Y).sum()):
-                converged = True
-                break
-            move = xp.asarray(step)
-            trial = evaluate(
-                state.left + move[: d * rank].reshape(d, rank),
-                state.right + move[d * rank :].reshape(d, rank),
-            )
-            gain = (state.inner.objective - trial.inner.objective) / predicted
-            if gain > 1e-3:
-                damping = max(
-                    damping / (9.0 if gain > 0.75 else 3.0 if gain > 0.4 else 1.0), _SMALLEST_DAMPING
-                )
-                damping = damping if gain > 0.2 else damping * 3.0
-                accepted = True
-                break
-            damping *= 8.0
-        if not accepted:
-            # Either converged, or no damped step decreases the objective: a stationary point to rounding.
-            converged = True
-            break
-        before, state = state, trial
+        least = max(tol * state.inner.objective / problem.n_rows, negligible)
+        trial, damping, predicted = _damped_step(problem, state, damping, least)
+        if trial is None:
+            return replace(state, converged=True, history=history)
         history.append(
             {
                 "iteration": float(iteration),
                 "n_intervals": float(space.n_intervals),
-                "risk_before": before.inner.residual / n_rows,
-                "risk": state.inner.residual / n_rows,
+                "risk_before": state.inner.residual / problem.n_rows,
+                "risk": trial.inner.residual / problem.n_rows,
                 "damping": damping,
-                "predicted_decrease": predicted / n_rows,
+                "predicted_decrease": predicted / problem.n_rows,
             }
         )
-    return OuterState(state.left, state.right, space, state.inner, converged, history)
+        state = trial
+    return replace(state, history=history)
 
 
-def _projected_system(X: Any, Y: Any, state: OuterState) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _damped_step(
+    problem: Problem, state: State, damping: float, least: float
+) -> tuple[State | None, float, float]:
+    """Take one Gauss-Newton step, damped until it decreases the objective.
+
+    Returns
+    -------
+    state : State or None
+        ``None`` if the predicted decrease is at most ``least``, or if no damped step decreases the objective:
+        a stationary point to rounding.
+    damping : float
+        For the next step.
+    predicted : float
+        Decrease of the objective that the model predicts.
+    """
+    xp = array_namespace(problem.X)
+    hessian, gradient = projected_system(problem, state)
+    diagonal = np.maximum(np.diag(hessian), 1e-12 * np.trace(hessian) / len(hessian) + 1e-300)
+    size = state.left.size
+    while damping <= _LARGEST_DAMPING:
+        try:
+            factor = linalg.cho_factor(hessian + np.diag(damping * diagonal), check_finite=False)
+        except linalg.LinAlgError:  # singular to rounding along changes of factors that keep the matrix
+            damping *= 8.0
+            continue
+        step = linalg.cho_solve(factor, gradient, check_finite=False)
+        predicted = float(step @ gradient * 2 - step @ hessian @ step)
+        if predicted <= least:
+            break
+        move = xp.asarray(step)
+        left = state.left + move[:size].reshape(state.left.shape)
+        right = state.right + move[size:].reshape(state.right.shape)
+        trial = problem.solve(*balanced_factors(left, right), state.space)
+        gain = (state.inner.objective - trial.inner.objective) / predicted
+        if gain > 1e-3:
+            return trial, _next_damping(damping, gain), predicted
+        damping *= 8.0
+    return None, damping, 0.0
+
+
+def _next_damping(damping: float, gain: float) -> float:
+    """Trust the model more where the objective fell as predicted, less where it did not."""
+    if gain <= 0.2:
+        return 3.0 * max(damping, _SMALLEST_DAMPING)
+    return max(damping / (9.0 if gain > 0.75 else 3.0 if gain > 0.4 else 1.0), _SMALLEST_DAMPING)
+
+
+def projected_system(problem: Problem, state: State) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return Kaufman's ``J'(I - F H^-1 F')J`` and ``J'e``, the factors stacked as ``(left, right)``."""
+    X, Y = problem.X, problem.Y
     xp = array_namespace(X)
     n_samples, n_tokens, d = X.shape
     left, right, space, spline = state.left, state.right, state.space, state.spline

@@ -25,21 +25,43 @@ from typing import Any
 import numpy as np
 
 from pairint.backend import array_namespace
+from pairint.estimation.factors import truncated_factors
 from pairint.model.attention import sample_chunks
 
-__all__ = ["linear_start", "quadratic_start", "random_start", "truncated_factors"]
+__all__ = ["STARTS", "linear_start", "quadratic_start", "random_start", "starting_factors"]
+
+#: Ways to start; "auto" tries the others.
+STARTS = ("auto", "linear", "quadratic", "random")
 
 
-def truncated_factors(matrix: Any, rank: int) -> tuple[Any, Any]:
-    """Return balanced factors ``(d, r)`` of the best rank-``r`` approximation, of unit Frobenius norm."""
-    xp = array_namespace(matrix)
-    left, singular, right = xp.linalg.svd(matrix, full_matrices=False)
-    singular = singular[:rank]
-    norm = float(xp.sqrt((singular**2).sum()))
-    # A zero matrix (no signal at all) still needs a direction.
-    singular = singular / norm if norm > 0 else xp.ones(rank) / rank**0.5
-    root = xp.sqrt(singular)
-    return left[:, :rank] * root, right[:rank].T * root
+def starting_factors(
+    X: Any, Y: Any, rank: int, start: str, n_random: int, rng: np.random.Generator
+) -> list[tuple[Any, Any]]:
+    """Return the starts of one of :data:`STARTS`, each a pair of factors of unit Frobenius norm.
+
+    Parameters
+    ----------
+    X, Y : array, shapes (M, N, d), (M, N)
+        Whitened tokens and outputs.
+    rank : int
+    start : str
+        Of :data:`STARTS`.
+    n_random : int
+        Random starts besides the others for ``"auto"``; in all, and at least one, for ``"random"``.
+    rng : numpy.random.Generator
+    """
+    d = X.shape[2]
+    if d == 1:
+        return [truncated_factors(array_namespace(X).ones((1, 1)), 1)]
+    starts = []
+    if start in ("auto", "linear"):
+        starts.append(linear_start(X, Y, rank))
+    if start in ("auto", "quadratic"):
+        starts.append(quadratic_start(X, Y, rank))
+    if start in ("auto", "random"):
+        count = n_random if start == "auto" else max(1, n_random)
+        starts.extend(random_start(d, rank, rng, X) for _ in range(count))
+    return starts
 
 
 def linear_start(X: Any, Y: Any, rank: int, n_iter: int = 8) -> tuple[Any, Any]:

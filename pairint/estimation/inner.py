@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from pairint.backend import array_namespace, is_cupy, to_host
+from pairint.backend import is_cupy, to_host
+from pairint.estimation.factors import factor_scores
 from pairint.kernels.pair_sum import pair_basis_entries
 from pairint.model.attention import sample_chunks
 from pairint.model.splines import SplineSpace
@@ -25,7 +26,6 @@ __all__ = [
     "NormalEquations",
     "aggregated_design",
     "design_width",
-    "factor_scores",
     "normal_equations",
     "solve_inner",
 ]
@@ -59,11 +59,6 @@ class InnerSolution:
     dof: float
     #: Cholesky factor of ``F'F + penalty``, as scipy.linalg.cho_factor returns it.
     factor: tuple[NDArray[np.float64], bool]
-
-
-def factor_scores(X: Any, left: Any, right: Any) -> Any:
-    """Return the scores ``X_i' (left right') X_j``, shape ``(M, N, N)``."""
-    return (X @ left) @ array_namespace(X).swapaxes(X @ right, -1, -2)
 
 
 def normal_equations(X: Any, Y: Any, left: Any, right: Any, space: SplineSpace) -> NormalEquations:

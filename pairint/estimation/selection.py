@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from pairint.estimation.factors import score_range
 from pairint.estimation.inner import normal_equations, solve_inner
-from pairint.model.attention import check_tokens
+from pairint.estimation.problem import Problem
 from pairint.model.splines import SplineSpace
-from pairint.validation import check_array, check_integer, check_real
+from pairint.validation import check_array
 
 __all__ = ["IntervalChoice", "choose_intervals", "generalised_cross_validation"]
 
@@ -59,31 +60,13 @@ def generalised_cross_validation(residual: float, dof: float, n_rows: int) -> fl
     return n_rows * residual / (n_rows - dof) ** 2
 
 
-def choose_intervals(
-    X: Any,
-    Y: Any,
-    left: Any,
-    right: Any,
-    lower: float,
-    upper: float,
-    degree: int,
-    penalty: float,
-    n_other: int = 0,
-) -> IntervalChoice:
+def choose_intervals(problem: Problem, left: Any, right: Any) -> IntervalChoice:
     """Choose ``K`` for the matrix ``left right'`` by generalised cross-validation.
 
     Parameters
     ----------
-    X, Y : array, shapes (M, N, d), (M, N)
+    problem : Problem
     left, right : array, shape (d, r)
-    lower, upper : float
-        Interval of the splines, ``lower < upper``.
-    degree : int
-        ``>= 0``.
-    penalty : float
-        ``>= 0``; see :func:`pairint.estimation.inner.solve_inner`.
-    n_other : int
-        Parameters that were fitted besides the spline (those of the matrix).
 
     Returns
     -------
@@ -91,32 +74,21 @@ def choose_intervals(
 
     Notes
     -----
-    The first candidates have at least ten outputs a coefficient, and at most ``2 sqrt(M N)`` coefficients.
-    If the largest of them is the best, candidates of twice as many cells are added, again and again, while
-    there are at least fifty outputs a coefficient or the first bounds hold, and up to 2880 cells.
-    :class:`IntervalChoice` says if the search ended at such a bound.
+    The splines live on the interval that the scores fill. The first candidates have at least ten outputs a
+    coefficient, and at most ``2 sqrt(M N)`` coefficients. If the largest of them is the best, candidates of
+    twice as many cells are added, again and again, while there are at least fifty outputs a coefficient or
+    the first bounds hold, and up to 2880 cells. :class:`IntervalChoice` says if the search ended at such a
+    bound.
     """
-    X = check_tokens(X)
-    Y = check_array("Y", Y, tuple(X.shape[:2]))
-    left = check_array("left", left, (X.shape[2], None))
+    X, Y, degree = problem.X, problem.Y, problem.degree
+    left = check_array("left", left, (problem.d, None))
     right = check_array("right", right, tuple(left.shape))
-    lower = check_real("lower", lower)
-    upper = check_real("upper", upper, lower, exclusive_minimum=True)
-    degree = check_integer("degree", degree, 0)
-    penalty = check_real("penalty", penalty, 0.0)
-    n_other = check_integer("n_other", n_other, 0)
-    n_samples, n_tokens = Y.shape
-    n_rows = n_samples * n_tokens
-    per_row = (n_tokens - 1) * (degree + 1)
+    lower, upper = score_range(X, left, right)
+    n_rows = problem.n_rows
     # At least ten outputs a coefficient, and never finer than the roughest truth (beta = 1/2) deserves.
     largest = min(n_rows / 10, 2 * math.sqrt(n_rows))
-    grid = _GRIDS[-1]
-    for size in _GRIDS:
-        cost = n_rows * min(25.0 * per_row**2, 2.0 * (size + degree) ** 2)
-        if size <= 4 * largest and cost <= _FLOP_BUDGET:
-            grid = size
-            break
     most = max(largest, n_rows / _EXTENDED_OUTPUTS)
+    grid = _first_grid(problem, largest)
     found: dict[int, float] = {}
     while True:
         fine = SplineSpace(lower, upper, grid, degree)
@@ -125,9 +97,9 @@ def choose_intervals(
             if n_intervals > 1 and n_intervals + degree > largest:
                 break
             space, embedding = fine.coarsen(grid // n_intervals)
-            solution = solve_inner(equations.restricted(sparse.csr_matrix(embedding)), space, penalty)
+            solution = solve_inner(equations.restricted(sparse.csr_matrix(embedding)), space, problem.penalty)
             found[n_intervals] = generalised_cross_validation(
-                solution.residual, solution.dof + n_other, n_rows
+                solution.residual, solution.dof + problem.n_matrix, n_rows
             )
         candidates = sorted(found)
         criterion = [found[k] for k in candidates]
@@ -137,3 +109,13 @@ def choose_intervals(
             return IntervalChoice(best, np.array(candidates), np.array(criterion), at_limit)
         largest = max(largest, 2 * best + degree)
         grid *= 2
+
+
+def _first_grid(problem: Problem, largest: float) -> int:
+    """Return the finest grid that is affordable, and not much finer than the largest candidate."""
+    per_row = (problem.X.shape[1] - 1) * (problem.degree + 1)
+    for size in _GRIDS:
+        cost = problem.n_rows * min(25.0 * per_row**2, 2.0 * (size + problem.degree) ** 2)
+        if size <= 4 * largest and cost <= _FLOP_BUDGET:
+            return size
+    return _GRIDS[-1]

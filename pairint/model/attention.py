@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.backend import array_namespace, to_host
+from pairint.backend import array_namespace, to_device, to_host
 from pairint.model.activations import Activation
 from pairint.model.noise import GaussianNoise, Noise
 from pairint.model.tokens import TokenLaw, score_bound
 from pairint.validation import check_array, check_integer, check_rng
 
-__all__ = ["AttentionModel", "check_tokens", "pair_scores", "sample_chunks"]
+__all__ = ["AttentionModel", "check_tokens", "interaction", "pair_average", "pair_scores", "sample_chunks"]
 
 #: Numbers of one temporary array that a chunk of samples may need (64 MB of doubles).
 _CHUNK_ENTRIES = 8_000_000
@@ -98,25 +98,60 @@ class AttentionModel:
         array, shape (M, N)
         """
         X = check_tokens(X, self.d)
-        xp = array_namespace(X)
-        matrix = xp.asarray(self.matrix)
-        n_tokens = X.shape[1]
-        diagonal = xp.arange(n_tokens)
-        Y = xp.empty(X.shape[:2])
-        for chunk in sample_chunks(X.shape[0], n_tokens * max(n_tokens, self.d)):
-            values = self.activation(pair_scores(X[chunk], matrix))
-            values[:, diagonal, diagonal] = 0.0
-            Y[chunk] = values.sum(axis=-1) / (n_tokens - 1)
-        return Y
+        return pair_average(self.activation, X, array_namespace(X).asarray(self.matrix))
+
+    def predict(self, X: Any) -> Any:
+        """Return :meth:`forward`, under the name that a fitted regressor gives to it."""
+        return self.forward(X)
 
     def interaction(self, x: Any, y: Any) -> Any:
         """Return ``g(x, y) = phi(x' A y)`` for tokens ``x``, ``y`` of shapes ``(..., d)`` that broadcast."""
-        xp = array_namespace(x, y)
-        x, y = check_array("x", x), check_array("y", y)
-        for name, value in (("x", x), ("y", y)):
-            if value.ndim < 1 or value.shape[-1] != self.d:
-                raise ValueError(f"{name} must have shape (..., {self.d}), got {tuple(value.shape)}")
-        return self.activation(xp.sum((x @ xp.asarray(self.matrix)) * y, axis=-1))
+        return interaction(self.activation, x, self.matrix, y)
+
+
+def interaction(activation: Callable[[Any], Any], x: Any, matrix: Any, y: Any) -> Any:
+    """Return ``activation(x' matrix y)`` for tokens ``x``, ``y`` of shapes ``(..., d)`` that broadcast.
+
+    Raises
+    ------
+    ValueError
+        If a token has another dimension than the matrix.
+    """
+    xp = array_namespace(x, y)
+    x, y = check_array("x", x), check_array("y", y)
+    d = matrix.shape[0]
+    for name, value in (("x", x), ("y", y)):
+        if value.ndim < 1 or value.shape[-1] != d:
+            raise ValueError(f"{name} must have shape (..., {d}), got {tuple(value.shape)}")
+    return activation(xp.sum((x @ to_device(matrix, x)) * y, axis=-1))
+
+
+def pair_average(activation: Callable[[Any], Any], X: Any, matrix: Any) -> Any:
+    r"""Return :math:`\frac{1}{N-1} \sum_{j \ne i} \varphi(X_i^\top A X_j)`: the formula of this book.
+
+    Parameters
+    ----------
+    activation : callable
+        ``phi``, of arrays. It meets the score of a token with itself too, but what it returns there is
+        not used, not even where it overflows.
+    X : array, shape (M, N, d)
+        Checked tokens.
+    matrix : array, shape (d, d)
+        Of the library of ``X``.
+
+    Returns
+    -------
+    array, shape (M, N)
+    """
+    xp = array_namespace(X)
+    n_samples, n_tokens, d = X.shape
+    diagonal = xp.arange(n_tokens)
+    Y = xp.empty((n_samples, n_tokens))
+    for chunk in sample_chunks(n_samples, n_tokens * max(n_tokens, d)):
+        values = activation(pair_scores(X[chunk], matrix))
+        values[:, diagonal, diagonal] = 0.0
+        Y[chunk] = values.sum(axis=-1) / (n_tokens - 1)
+    return Y
 
 
 def pair_scores(X: Any, matrix: Any) -> Any:

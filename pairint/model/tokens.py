@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from pairint.backend import to_host
 from pairint.validation import check_array, check_integer, check_real, check_rng
@@ -148,15 +148,15 @@ class TruncatedGaussian(_Dimensional):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_real("cutoff", self.cutoff, 0.0, exclusive_minimum=True)
-        if stats.chi2.cdf(self.cutoff**2 * self.d, self.d) < _SMALLEST_MASS:
-            least = math.sqrt(stats.chi2.ppf(_SMALLEST_MASS, self.d) / self.d)
+        if _ball_mass(self.cutoff**2 * self.d, self.d) < _SMALLEST_MASS:
+            least = math.sqrt(_ball_radius(_SMALLEST_MASS, self.d) / self.d)
             raise ValueError(f"cutoff must be > {least:.3g} in dimension {self.d}, got {self.cutoff}")
 
     @property
     def _scale(self) -> float:
         # E|x|^2 / d given |x| <= R is P(chi2_{d+2} <= R^2) / P(chi2_d <= R^2).
         squared = self.cutoff**2 * self.d
-        return math.sqrt(stats.chi2.cdf(squared, self.d) / stats.chi2.cdf(squared, self.d + 2))
+        return math.sqrt(_ball_mass(squared, self.d) / _ball_mass(squared, self.d + 2))
 
     @property
     def radius(self) -> float:
@@ -164,9 +164,9 @@ class TruncatedGaussian(_Dimensional):
 
     def _sample(self, n_samples, n_tokens, rng):
         direction = _directions((n_samples, n_tokens, self.d), rng)
-        mass = stats.chi2.cdf(self.cutoff**2 * self.d, self.d)
+        mass = _ball_mass(self.cutoff**2 * self.d, self.d)
         level = mass * rng.uniform(size=(n_samples, n_tokens, 1))
-        return direction * self._scale * np.sqrt(stats.chi2.ppf(level, self.d))
+        return direction * self._scale * np.sqrt(_ball_radius(level, self.d))
 
 
 @dataclass(frozen=True)
@@ -274,3 +274,17 @@ def score_bound(tokens: TokenLaw, matrix: Any) -> float:
 def _directions(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
     gaussian = rng.standard_normal(shape)
     return gaussian / np.linalg.norm(gaussian, axis=-1, keepdims=True)
+
+
+# The law of the squared length of a standard Gaussian vector, chi-squared with d degrees of freedom. SciPy's
+# own object for it takes a second to import.
+
+
+def _ball_mass(squared_radius: float, d: int) -> float:
+    """Return the standard Gaussian mass of a ball around 0 in ``R^d``."""
+    return float(special.gammainc(d / 2, squared_radius / 2))
+
+
+def _ball_radius(mass: Any, d: int) -> Any:
+    """Return the squared radius of the ball of this mass."""
+    return 2 * special.gammaincinv(d / 2, mass)

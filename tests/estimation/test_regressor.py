@@ -415,3 +415,28 @@ def test_bad_use():
         fit.interaction(np.ones(2), np.ones(3))
     with pytest.raises(ValueError, match=r"Y must have shape \(50, 3\), got \(50,\)"):
         fit.score(GOOD[0], GOOD[1][:, 0])
+
+
+@pytest.mark.parametrize("cls", [InteractionRegressor, OracleRegressor])
+def test_a_fit_and_a_model_answer_the_same_calls(cls):
+    """Outputs, scores and interaction of a fit are those of the model that it found, to the last bit."""
+    model, X, Y = make(d=3, n_samples=300)
+    fit = (cls() if cls is InteractionRegressor else cls(model.matrix)).fit(X, Y)
+    found = AttentionModel(fit.activation_, fit.matrix_, model.tokens)
+    np.testing.assert_array_equal(fit.predict(X), found.predict(X))
+    np.testing.assert_array_equal(fit.scores(X), found.scores(X))
+    x, y = X[:, 0], X[:, 1]
+    np.testing.assert_array_equal(fit.interaction(x, y), found.interaction(x, y))
+    assert np.abs(found.predict(X) - model.predict(X)).max() > 0
+
+
+def test_effective_parameters():
+    """The trace of the hat matrix: all K + s where data abound, and r (2d - r) - 1 for the matrix."""
+    model, X, Y = make(d=4, n_samples=4000)
+    oracle = OracleRegressor(model.matrix, n_intervals=5, penalty=0.0).fit(X, Y)
+    assert oracle.dof_ == pytest.approx(5 + 3, rel=1e-6)
+    fit = InteractionRegressor(n_intervals=5, penalty=0.0).fit(X, Y)
+    assert fit.dof_ == pytest.approx(5 + 3 + 2 * 4 - 2, rel=1e-6)
+    assert fit.noise_std_ == pytest.approx(math.sqrt(fit.risk_ * Y.size / (Y.size - fit.dof_)))
+    stiff = OracleRegressor(model.matrix, n_intervals=5, penalty=1e9).fit(X, Y)
+    assert 2 - 1e-3 < stiff.dof_ < 2.1  # a straight line
