@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from pairint.backend import array_namespace
 from pairint.kernels import (
@@ -81,6 +80,8 @@ class SplineSpace:
         order = min(check_integer("order", order, 1), self.dimension - 1)
         stencil = np.diff(np.eye(order + 1), n=order, axis=0)[0]  # (1, -2, 1) up to sign for order 2
         n_rows = self.dimension - order
+        from scipy import sparse  # costs a tenth of a second, and few who draw data need it
+
         difference = sparse.diags(stencil, range(order + 1), shape=(n_rows, self.dimension))
         return (difference.T @ difference).toarray()
 

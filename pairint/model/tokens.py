@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from pairint.backend import to_host
 from pairint.validation import check_array, check_integer, check_real, check_rng
@@ -276,15 +275,19 @@ def _directions(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.
     return gaussian / np.linalg.norm(gaussian, axis=-1, keepdims=True)
 
 
-# The law of the squared length of a standard Gaussian vector, chi-squared with d degrees of freedom. SciPy's
-# own object for it takes a second to import.
+# The law of the squared length of a standard Gaussian vector, chi-squared with d degrees of freedom. SciPy
+# takes longer to import than all the rest, and its own object for this law a second: only who needs it waits.
 
 
 def _ball_mass(squared_radius: float, d: int) -> float:
     """Return the standard Gaussian mass of a ball around 0 in ``R^d``."""
+    from scipy import special
+
     return float(special.gammainc(d / 2, squared_radius / 2))
 
 
 def _ball_radius(mass: Any, d: int) -> Any:
     """Return the squared radius of the ball of this mass."""
+    from scipy import special
+
     return 2 * special.gammaincinv(d / 2, mass)
