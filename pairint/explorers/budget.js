@@ -1,4 +1,4 @@
-// The error budget of pairint.theory.rates: error_terms and best_intervals.
+// The error budget of pairint.theory.Setting: budget and best_intervals.
 // p holds beta, d, rank, tokens, noise, holder.
 
 function coefficients(samples, p, bound) {

@@ -14,9 +14,9 @@ from pairint.explorers.kit.explorer import Explorer, Numbers, Series, Simulation
 from pairint.explorers.kit.panels import Axis, Panel, Parameter, line, points
 from pairint.model.noise import GaussianNoise
 from pairint.model.tokens import Sphere
-from pairint.theory import rates
 from pairint.theory.games import guessing_game
 from pairint.theory.lower import BumpFamily, LowerBound, bump_profile, guessing_error_bound, lower_bound
+from pairint.theory.setting import Setting
 
 __all__ = ["LowerBoundExplorer"]
 
@@ -169,7 +169,7 @@ class LowerBoundExplorer(Explorer):
         }
 
     def compute(self, values: Mapping[str, Any]) -> Numbers:
-        beta, n_samples, n_tokens, n_bumps = (values[k] for k in ("beta", "samples", "tokens", "bumps"))
+        n_samples, n_tokens, n_bumps = (values[k] for k in ("samples", "tokens", "bumps"))
         odd = values["argument"] == "odd"
         grid = np.geomspace(*_SAMPLES)
         energies = np.array([_DENSITY * self._family(values, int(k)).squared_norm for k in _COUNTS])
@@ -205,16 +205,13 @@ class LowerBoundExplorer(Explorer):
         series["bumps.here"] = {"x": [n_bumps], "y": [here]}
         series["bumps.best"] = {"x": [_COUNTS[best]], "y": [by_count[best]]}
 
-        exponent = rates.minimax_exponent(beta)
+        setting = self._setting(values)
         every = _COUNTS * energies * guessing_error_bound(np.multiply.outer(grid * rate, energies)) / 2
         bound = every.max(axis=1)
-        rest = (beta, 1, 1, n_tokens, values["noise"], values["holder"], _SCORE_BOUND)
-        budget = []
-        for m in grid:
-            t = rates.error_terms(round(m), rates.best_intervals(round(m), *rest), *rest)
-            budget.append(t.bias + t.variance)
+        budget = [terms.bias + terms.variance for terms in map(setting.best_budget, map(round, grid))]
         series["samples.bound"] = {"x": grid, "y": bound}
-        series["samples.slope"] = {"x": grid, "y": _SHIFT * bound[-1] * (grid / grid[-1]) ** -exponent}
+        slope = (grid / grid[-1]) ** -setting.exponent
+        series["samples.slope"] = {"x": grid, "y": _SHIFT * bound[-1] * slope}
         series["samples.budget"] = {"x": grid, "y": budget}
         series["samples.here"] = {"x": [n_samples], "y": [by_count[best]]}
 
@@ -227,7 +224,7 @@ class LowerBoundExplorer(Explorer):
             "bound": here,
             "best": float(by_count[best]),
             "best_bumps": int(_COUNTS[best]),
-            "exponent": exponent,
+            "exponent": setting.exponent,
             "fano": _VERDICTS["few" if verdict is None else "works" if verdict.value > 0 else "fails"],
             "fano_kl": 0.0 if verdict is None else verdict.kl,
             "fano_words": 0.0 if verdict is None else n_bumps / 8 * math.log(2),
@@ -270,17 +267,23 @@ class LowerBoundExplorer(Explorer):
         odd = values["argument"] == "odd"
         return BumpFamily(values["beta"], values["holder"], n_bumps, _INTERVAL, odd)
 
-    def _bound(self, values: Mapping[str, Any], n_bumps: int, road: str) -> LowerBound:
+    def _setting(self, values: Mapping[str, Any]) -> Setting:
+        return Setting(
+            beta=values["beta"],
+            n_tokens=values["tokens"],
+            noise_std=values["noise"],
+            holder_constant=values["holder"],
+            score_bound=_SCORE_BOUND,
+        )
+
+    def _bound(self, values: Mapping[str, Any], n_bumps: int, method: str) -> LowerBound:
         return lower_bound(
             values["samples"],
-            values["tokens"],
-            values["beta"],
-            values["holder"],
-            values["noise"],
+            self._setting(values),
             interval=_INTERVAL,
             density=(_DENSITY, _DENSITY),
             symmetric=values["argument"] == "odd",
-            road=road,
+            method=method,
             n_bumps=n_bumps,
         )
 

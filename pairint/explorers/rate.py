@@ -18,7 +18,8 @@ from pairint.model.attention import AttentionModel
 from pairint.model.matrices import interaction_matrix
 from pairint.model.noise import GaussianNoise
 from pairint.model.tokens import UniformCube
-from pairint.theory import rates
+from pairint.theory import Setting, samples_for_rank
+from pairint.theory.rates import holder_degree
 
 __all__ = ["RateExplorer"]
 
@@ -58,7 +59,7 @@ class _Scaled:
 class RateExplorer(Explorer):
     """How the error falls with the number of samples, and what each term costs.
 
-    The terms are those of :func:`pairint.theory.rates.error_terms` (heuristic: leading order, no logarithms),
+    The terms are those of :meth:`pairint.theory.Setting.budget` (heuristic: leading order, no logarithms),
     with scores in [-3, 3] and at each M the best integer number of intervals.
     """
 
@@ -153,13 +154,20 @@ class RateExplorer(Explorer):
         }
 
     def compute(self, values: Mapping[str, Any]) -> Numbers:
-        beta, d, rank = values["beta"], values["d"], values["rank"]
-        rest = (beta, d, rank, values["tokens"], values["noise"], values["holder"], _SCORE_BOUND)
-        exponent = rates.minimax_exponent(beta)
-        condition = rates.samples_for_rank(rank * d, beta)
+        setting = Setting(
+            beta=values["beta"],
+            n_tokens=values["tokens"],
+            noise_std=values["noise"],
+            holder_constant=values["holder"],
+            d=values["d"],
+            rank=values["rank"],
+            score_bound=_SCORE_BOUND,
+        )
+        exponent = setting.exponent
+        condition = samples_for_rank(setting.rank * setting.d, setting.beta)
 
         grid = np.geomspace(*_SAMPLES, _N_SAMPLES)
-        best = [rates.error_terms(round(m), rates.best_intervals(round(m), *rest), *rest) for m in grid]
+        best = [setting.best_budget(round(m)) for m in grid]
         columns = {key: [getattr(t, key) for t in best] for key in _TERMS}
         oracle = [t.bias + t.variance for t in best]
         series: Series = {f"samples.{key}": {"x": grid, "y": column} for key, column in columns.items()}
@@ -169,9 +177,9 @@ class RateExplorer(Explorer):
         series["samples.error"] = {"at": values["error"]}
 
         samples = values["samples"]
-        intervals = rates.best_intervals(samples, *rest)
-        here = rates.error_terms(samples, intervals, *rest)
-        needed = rates.samples_for_error(values["error"], *rest)
+        intervals = setting.best_intervals(samples)
+        here = setting.budget(samples, intervals)
+        needed = setting.samples_for_error(values["error"])
         series["samples.here"] = {"x": [samples], "y": [here.total]}
         series["samples.needed"] = {"x": [needed], "y": [values["error"]]}
 
@@ -180,10 +188,10 @@ class RateExplorer(Explorer):
                 series |= {f"samples.measured_{key}": part for key, part in measured.points.items()}
 
         ks = np.unique(np.round(np.geomspace(*_INTERVALS, _N_INTERVALS)))
-        terms = [rates.error_terms(samples, int(k), *rest) for k in ks]
+        terms = [setting.budget(samples, int(k)) for k in ks]
         for key in _TERMS:
             series[f"intervals.{key}"] = {"x": ks, "y": [getattr(t, key) for t in terms]}
-        series["intervals.theory"] = {"at": rates.optimal_intervals(samples, beta)}
+        series["intervals.theory"] = {"at": setting.optimal_intervals(samples)}
         series["intervals.best"] = {"x": [intervals], "y": [here.total]}
         facts = {
             "total": here.total,
@@ -206,7 +214,7 @@ class RateExplorer(Explorer):
         if rank * d > _LARGEST_RD:
             raise ValueError(f"choose rd at most {_LARGEST_RD} to simulate, got {rank * d}")
         n_samples = min(values["samples"], _LARGEST_M, _MOST_PAIRS // (n_tokens * (n_tokens - 1)))
-        degree = max(1, rates.holder_degree(beta))
+        degree = max(1, holder_degree(beta))
         for replicate in range(_REPLICATES):
             report(replicate / _REPLICATES)
             truth = RoughActivation(beta, rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,26 +15,30 @@ from pairint.theory.codes import varshamov_gilbert_code
 from pairint.theory.coercivity import product_density
 from pairint.theory.games import guessing_game, score_reduction
 from pairint.theory.lower import BumpFamily, lower_bound
+from pairint.theory.setting import Setting
 
 __all__ = [
     "code_figure",
     "guessing_figure",
     "hypotheses_figure",
     "lower_tokens_figure",
+    "methods_figure",
     "reduction_figure",
-    "roads_figure",
 ]
 
 
-def _density(score_bound: float) -> Any:
-    return lambda u: product_density(u, score_bound)
+#: Of the figures, where nothing else is said.
+SETTING = Setting(beta=2.0, n_tokens=3, noise_std=0.5, score_bound=3.0)
+
+
+def _density(u: Any) -> Any:
+    return product_density(u, 3.0)
 
 
 @picture
 def hypotheses_figure(
     n_samples: Sequence[int] = (10**3, 10**5, 10**7),
-    beta: float = 2.0,
-    holder_constant: float = 1.0,
+    setting: Setting = SETTING,
     seed: int = 0,
 ) -> Figure:
     """Hypotheses that so many samples cannot tell apart."""
@@ -41,7 +46,7 @@ def hypotheses_figure(
     rng = np.random.default_rng(seed)
     u = np.linspace(0, 3, 1200)
     for panel, m in zip(panels, n_samples, strict=True):
-        bound = lower_bound(m, 3, beta, holder_constant, 0.5, interval=(0.0, 2.7), density=_density(3.0))
+        bound = lower_bound(m, setting, interval=(0.0, 2.7), density=_density)
         family = bound.family
         step = 1.4 * family.amplitude * family.profile.sup
         for shift, color in enumerate(CYCLE[:4]):
@@ -140,25 +145,24 @@ def reduction_figure(n_pairs: int = 20_000, seed: int = 0) -> Figure:
 
 
 @picture
-def roads_figure(n_samples: int = 10**9, beta: float = 1.0, holder_constant: float = 1.0) -> Figure:
-    """Assouad and Fano against the number of bumps, and against M."""
+def methods_figure(n_samples: int = 10**9, setting: Setting | None = None) -> Figure:
+    """Assouad and Fano against the number of bumps, and against M; for beta = 1 by default."""
+    setting = replace(SETTING, beta=1.0) if setting is None else setting
     figure, (left, right) = subplots(2)
-    common = dict(interval=(0.2, 2.7), density=_density(3.0))
+    common: dict[str, Any] = dict(interval=(0.2, 2.7), density=_density)
     bumps = np.unique(np.round(np.geomspace(1, 4000, 40)).astype(int))
-    for road, color, marker in (("assouad", CYCLE[0], MARKERS[0]), ("fano", CYCLE[1], MARKERS[1])):
+    for method, color, marker in (("assouad", CYCLE[0], MARKERS[0]), ("fano", CYCLE[1], MARKERS[1])):
         values = [
-            lower_bound(n_samples, 3, beta, holder_constant, 0.5, road=road, n_bumps=int(k), **common).value
-            if road == "assouad" or k >= 8
+            lower_bound(n_samples, setting, method=method, n_bumps=int(k), **common).value
+            if method == "assouad" or k >= 8
             else np.nan
             for k in bumps
         ]
         values = np.array(values)
-        left.plot(bumps, np.where(values > 0, values, np.nan), color=color, label=road.capitalize())
+        left.plot(bumps, np.where(values > 0, values, np.nan), color=color, label=method.capitalize())
         samples = np.geomspace(1e2, 1e12, 11).astype(int)
-        best = [
-            lower_bound(int(m), 3, beta, holder_constant, 0.5, road=road, **common).value for m in samples
-        ]
-        right.plot(samples, best, color=color, marker=marker, ms=4, label=road.capitalize())
+        best = [lower_bound(int(m), setting, method=method, **common).value for m in samples]
+        right.plot(samples, best, color=color, marker=marker, ms=4, label=method.capitalize())
     left.set_title(f"$M = 10^{{{np.log10(n_samples):.0f}}}$: too few bumps, too many")
     left.set(xlabel="bumps $K$", ylabel="lower bound", ylim=(left.get_ylim()[1] * 1e-8, None))
     right.set(title="Best number of bumps", xlabel="samples $M$", ylabel="lower bound")
@@ -171,21 +175,21 @@ def roads_figure(n_samples: int = 10**9, beta: float = 1.0, holder_constant: flo
 
 
 @picture
-def lower_tokens_figure(
-    n_samples: int = 10**8, beta: float = 2.0, holder_constant: float = 1.0, noise_std: float = 0.5
-) -> Figure:
+def lower_tokens_figure(n_samples: int = 10**8, setting: Setting = SETTING) -> Figure:
     """Three ways to bound the divergence, three dependences on the number of tokens."""
     figure, axis = subplots(1)
     tokens = np.unique(np.round(np.geomspace(2, 2**16, 17)).astype(int))
-    common = dict(interval=(0.3, 2.7), density=_density(3.0), road="assouad")
-    curves = {
+    common: dict[str, Any] = dict(interval=(0.3, 2.7), density=_density, method="assouad")
+    curves: dict[str, dict[str, Any]] = {
         "any exchangeable tokens (Jensen)": {},
         "symmetric tokens (odd bumps)": {"symmetric": True},
         "smooth conditional law (bumps of mean zero)": {"variation": 1 / 0.6},
     }
-    shape = (beta, holder_constant, noise_std)
-    for (name, road), color, marker in zip(curves.items(), CYCLE, MARKERS, strict=False):
-        values = [lower_bound(n_samples, int(n), *shape, **common, **road).value for n in tokens]
+    for (name, tokens_are), color, marker in zip(curves.items(), CYCLE, MARKERS, strict=False):
+        values = [
+            lower_bound(n_samples, replace(setting, n_tokens=int(n)), **common, **tokens_are).value
+            for n in tokens
+        ]
         axis.loglog(tokens, values, color=color, marker=marker, lw=1.2, ms=4, label=name)
     axis.set(
         title=f"Lower bounds and the number of tokens, $M = 10^{{{np.log10(n_samples):.0f}}}$",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from pairint.theory.approximation import (
 )
 from pairint.theory.coercivity import product_density
 from pairint.theory.covering import log_cover_interactions, log_cover_low_rank
-from pairint.theory.rates import best_intervals, condition_holds, error_terms
+from pairint.theory.rates import condition_holds
+from pairint.theory.setting import Setting
 from pairint.theory.upper import oracle_upper_bound, upper_bound
 
 __all__ = [
@@ -29,6 +31,10 @@ __all__ = [
     "upper_budget_figure",
     "upper_terms_figure",
 ]
+
+
+#: Of the figures, where nothing else is said.
+SETTING = Setting(beta=2.0, n_tokens=3, noise_std=0.5, d=5, score_bound=3.0, sup_bound=1.0)
 
 
 @picture
@@ -132,25 +138,12 @@ def covering_figure(d: int = 30, rank: int = 2, n_intervals: int = 20, degree: i
 
 
 @picture
-def upper_budget_figure(
-    n_samples: int = 10**5,
-    n_tokens: int = 3,
-    d: int = 5,
-    rank: int = 1,
-    beta: float = 2.0,
-    holder_constant: float = 1.0,
-    noise_std: float = 0.5,
-    score_bound: float = 3.0,
-) -> Figure:
+def upper_budget_figure(n_samples: int = 10**5, setting: Setting = SETTING) -> Figure:
     """Bias against variance: the proved bound and the leading-order budget, as functions of K."""
     figure, (left, right) = subplots(2)
-    arguments = (n_samples, n_tokens, d, rank, beta, holder_constant, noise_std)
     cells = np.unique(np.round(np.geomspace(1, 200, 40)).astype(int))
-    bounds = [upper_bound(*arguments, score_bound=score_bound, n_intervals=int(k)) for k in cells]
-    budget = [
-        error_terms(n_samples, int(k), beta, d, rank, n_tokens, noise_std, holder_constant, score_bound)
-        for k in cells
-    ]
+    bounds = [upper_bound(n_samples, setting, n_intervals=int(k)) for k in cells]
+    budget = [setting.budget(n_samples, int(k)) for k in cells]
     panels = (
         (left, bounds, {"bias": "bias", "spline": "spline", "matrix": "matrix", "value": "sum"}),
         (right, budget, {"bias": "bias", "variance": "spline", "parametric": "matrix", "total": "sum"}),
@@ -168,26 +161,16 @@ def upper_budget_figure(
 
 
 @picture
-def upper_terms_figure(
-    n_tokens: int = 3,
-    d: int = 5,
-    rank: int = 1,
-    beta: float = 2.0,
-    holder_constant: float = 1.0,
-    noise_std: float = 0.5,
-    score_bound: float = 3.0,
-) -> Figure:
+def upper_terms_figure(setting: Setting = SETTING) -> Figure:
     """The terms of the bound at the best K, against M."""
     figure, axis = subplots(1)
     samples = np.geomspace(1e3, 1e10, 15).astype(int)
-    rest = (n_tokens, d, rank, beta, holder_constant, noise_std)
-    bounds = [upper_bound(int(m), *rest, score_bound=score_bound) for m in samples]
+    bounds = [upper_bound(int(m), setting) for m in samples]
     names = {"bias": "bias", "spline": "spline", "matrix": "matrix", "discretisation": "covering"}
     for (attribute, label), color in zip(names.items(), CYCLE, strict=False):
         axis.loglog(samples, [getattr(b, attribute) for b in bounds], color=color, lw=1.2, label=label)
     axis.loglog(samples, [b.value for b in bounds], color=INK, label="proved bound")
-    shape = (beta, d, rank, n_tokens, noise_std, holder_constant, score_bound)
-    budget = [error_terms(int(m), best_intervals(int(m), *shape), *shape).total for m in samples]
+    budget = [setting.best_budget(int(m)).total for m in samples]
     axis.loglog(samples, budget, color=INK, ls="--", label="leading order (heuristic)")
     axis.set(title="What the bound is made of", xlabel="samples $M$", ylabel="squared error in $L^2(\\rho)$")
     axis.legend()
@@ -195,32 +178,24 @@ def upper_terms_figure(
 
 
 @picture
-def oracle_tokens_figure(
-    n_samples: int = 10**10,
-    beta: float = 2.0,
-    holder_constant: float = 1.0,
-    noise_std: float = 0.5,
-    score_bound: float = 3.0,
-) -> Figure:
+def oracle_tokens_figure(n_samples: int = 10**10, setting: Setting = SETTING) -> Figure:
     """The bounds against the number of tokens: odd functions, any function, unknown matrix."""
     figure, axis = subplots(1, 3.8)
     tokens = np.unique(np.round(np.geomspace(2, 128, 13)).astype(int))
 
     def density(u: Any) -> Any:
-        return product_density(u, score_bound)
+        return product_density(u, setting.score_bound)
 
-    shape = (beta, holder_constant, noise_std)
-    bounds = dict(score_bound=score_bound, sup_bound=1.0)
+    settings = [replace(setting, n_tokens=int(n)) for n in tokens]
     curves = {
         "matrix known, odd functions": [
-            oracle_upper_bound(n_samples, int(n), *shape, density=density, odd=True, **bounds).value
-            for n in tokens
+            oracle_upper_bound(n_samples, s, density=density, odd=True).value for s in settings
         ],
         "matrix known, any function": [
-            oracle_upper_bound(n_samples, int(n), *shape, density=density, **bounds).value for n in tokens
+            oracle_upper_bound(n_samples, s, density=density).value for s in settings
         ],
-        "matrix unknown ($d = 5$, $r = 1$)": [
-            upper_bound(n_samples, int(n), 5, 1, *shape, **bounds).value for n in tokens
+        f"matrix unknown ($d = {setting.d}$, $r = {setting.rank}$)": [
+            upper_bound(n_samples, s).value for s in settings
         ],
     }
     for (name, values), color, marker in zip(curves.items(), CYCLE, MARKERS, strict=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,16 @@ from pairint.model import AttentionModel, GaussianNoise, Tanh, UniformCube, inte
 from pairint.theory.coercivity import product_density, product_moments
 from pairint.theory.lower import lower_bound
 from pairint.theory.rates import log_gap, minimax_exponent
+from pairint.theory.setting import Setting
 from pairint.theory.upper import oracle_upper_bound, upper_bound
 
 __all__ = ["bounds_figure", "log_gap_figure", "measured_errors", "tokens_figure", "zero_error"]
+
+
+#: The truth of this chapter, tanh(u/2) on the cube, and the class that it is in.
+SETTING = Setting(
+    beta=2.0, n_tokens=3, noise_std=0.5, holder_constant=0.2, d=3, score_bound=3.0, sup_bound=1.0
+)
 
 
 def zero_error() -> float:
@@ -103,29 +111,20 @@ def _density(u: Any) -> Any:
 @picture
 def bounds_figure(
     rows: Sequence[dict[str, Any]] = (),
-    n_tokens: int = 3,
+    setting: Setting = SETTING,
     *,
-    d: int = 3,
-    beta: float = 2.0,
-    holder_constant: float = 0.2,
-    noise_std: float = 0.5,
     largest: float = 1e10,
 ) -> Figure:
     """Upper and lower bounds against M, measured errors, and the rate."""
     figure, axis = subplots(1, 4.8)
     samples = np.geomspace(1e2, largest, 17).astype(int)
-    shape = (beta, holder_constant, noise_std)
-    upper = [upper_bound(int(m), n_tokens, d, 1, *shape, score_bound=3.0).value for m in samples]
+    n_tokens = setting.n_tokens
+    upper = [upper_bound(int(m), setting).value for m in samples]
     axis.loglog(samples, upper, color=CYCLE[1], label="proved: matrix unknown")
-    known = [
-        oracle_upper_bound(int(m), n_tokens, *shape, density=_density, score_bound=3.0, odd=True).value
-        for m in samples
-    ]
+    known = [oracle_upper_bound(int(m), setting, density=_density, odd=True).value for m in samples]
     axis.loglog(samples, known, color=CYCLE[3], ls="-.", label="proved: matrix known, odd")
     lower = [
-        lower_bound(
-            int(m), n_tokens, *shape, interval=(0.0, 2.7), density=_density, symmetric=True, sup_bound=1.0
-        ).value
+        lower_bound(int(m), setting, interval=(0.0, 2.7), density=_density, symmetric=True).value
         for m in samples
     ]
     axis.loglog(samples, lower, color=CYCLE[0], label="proved: no estimator below")
@@ -142,7 +141,7 @@ def bounds_figure(
         )
     _draw_zero(axis)
     anchor = np.sqrt(lower[-1] * known[-1])
-    exponent = minimax_exponent(beta)
+    exponent = setting.exponent
     axis.loglog(
         samples,
         anchor * (samples / samples[-1]) ** -exponent,
@@ -152,7 +151,7 @@ def bounds_figure(
     )
     axis.set_ylim(min(lower) / 5, 1e2)
     axis.set(
-        title=f"Upper against lower, $\\beta = {beta:g}$, $N = {n_tokens}$",
+        title=f"Upper against lower, $\\beta = {setting.beta:g}$, $N = {n_tokens}$",
         xlabel="samples $M$",
         ylabel="squared error in $L^2(\\rho)$",
     )
@@ -184,32 +183,28 @@ def log_gap_figure(betas: Sequence[float] = (0.5, 1.0, 2.0)) -> Figure:
 def tokens_figure(
     rows: Sequence[dict[str, Any]],
     n_samples: int,
-    *,
-    d: int = 3,
-    beta: float = 2.0,
-    holder_constant: float = 0.2,
-    noise_std: float = 0.5,
+    setting: Setting = SETTING,
 ) -> Figure:
     """Bounds and measured errors against the number of tokens, at one M."""
     figure, axis = subplots(1)
     tokens = np.unique(np.round(np.geomspace(2, 64, 11)).astype(int))
-    shape = (beta, holder_constant, noise_std)
-    common = dict(interval=(0.0, 2.7), density=_density, sup_bound=1.0)
+    settings = [replace(setting, n_tokens=int(n)) for n in tokens]
+    common: dict[str, Any] = dict(interval=(0.0, 2.7), density=_density)
     curves = {
         "upper bound, matrix unknown": (
             CYCLE[1],
             "-",
-            [upper_bound(n_samples, int(n), d, 1, *shape, score_bound=3.0).value for n in tokens],
+            [upper_bound(n_samples, s).value for s in settings],
         ),
         "lower bound, symmetric tokens": (
             CYCLE[0],
             "-",
-            [lower_bound(n_samples, int(n), *shape, symmetric=True, **common).value for n in tokens],
+            [lower_bound(n_samples, s, symmetric=True, **common).value for s in settings],
         ),
         "lower bound, Jensen": (
             CYCLE[0],
             "--",
-            [lower_bound(n_samples, int(n), *shape, **common).value for n in tokens],
+            [lower_bound(n_samples, s, **common).value for s in settings],
         ),
     }
     for name, (color, style, values) in curves.items():

@@ -1,20 +1,22 @@
-"""The minimax theory as functions: coercivity, upper bound, lower bound, rates."""
+"""The minimax theory as functions: the setting, coercivity, upper bound, lower bound, rates."""
 
 from pairint.theory.coercivity import coercivity_constant
 from pairint.theory.lower import LowerBound, lower_bound
-from pairint.theory.rates import error_terms, minimax_exponent, optimal_intervals, samples_for_error
+from pairint.theory.rates import ErrorTerms, minimax_exponent, optimal_intervals, samples_for_rank
+from pairint.theory.setting import Setting
 from pairint.theory.upper import OracleUpperBound, UpperBound, oracle_upper_bound, upper_bound
 
 __all__ = [
+    "ErrorTerms",
     "LowerBound",
     "OracleUpperBound",
+    "Setting",
     "UpperBound",
     "coercivity_constant",
-    "error_terms",
     "lower_bound",
     "minimax_exponent",
     "optimal_intervals",
     "oracle_upper_bound",
-    "samples_for_error",
+    "samples_for_rank",
     "upper_bound",
 ]

@@ -366,7 +366,7 @@ def coercivity_constant(gram: GramMatrices) -> Coercivity:
 
 
 def variance_factor(gram: GramMatrices) -> float:
-    r"""Return :math:`\mathrm{tr}(G_N^{-1} \Gamma) / N`, the the variance of least squares over sigma^2 / M.
+    r"""Return :math:`\mathrm{tr}(G_N^{-1} \Gamma) / N`, the variance of least squares over sigma^2 / M.
 
     With the matrix known and M large, estimating the D coefficients costs
     :math:`\sigma^2 \mathrm{tr}(G_N^{-1}\Gamma) / (MN)` in squared L2(rho) error; coercivity bounds the

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import math
-import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +18,10 @@ from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 from scipy import special
 
-from pairint.theory._density import check_density_values, check_mass
-from pairint.theory._integers import best_integer
+from pairint.theory.densities import check_density_values, check_mass
+from pairint.theory.integers import best_integer
 from pairint.theory.rates import holder_degree
+from pairint.theory.setting import Setting
 from pairint.validation import check_array, check_choice, check_integer, check_real
 
 __all__ = [
@@ -248,7 +248,7 @@ class LowerBound:
     ----------
     value : float
         No estimator has a smaller worst mean squared error in L2(rho).
-    road : str
+    method : str
         "assouad" or "fano".
     family : BumpFamily
         The hypotheses.
@@ -260,7 +260,7 @@ class LowerBound:
     """
 
     value: float
-    road: str
+    method: str
     family: BumpFamily
     separation: float
     kl: float
@@ -271,18 +271,14 @@ class LowerBound:
 
 def lower_bound(
     n_samples: int,
-    n_tokens: int,
-    beta: float,
-    holder_constant: float,
-    noise_std: float,
+    setting: Setting,
     *,
     interval: tuple[float, float],
     density: Callable[[Any], Any] | tuple[float, float],
     symmetric: bool = False,
     variation: float | None = None,
-    sup_bound: float = math.inf,
     curvature: float | None = None,
-    road: str = "best",
+    method: str = "best",
     n_bumps: int | None = None,
 ) -> LowerBound:
     r"""Bound the minimax risk :math:`\inf_{\hat g} \sup_\varphi E\|\hat g - g_\varphi\|^2` from below.
@@ -309,10 +305,11 @@ def lower_bound(
 
     Parameters
     ----------
-    n_samples, n_tokens : int
-        M >= 1, N >= 2.
-    beta, holder_constant, noise_std : float
-        > 0. The noise is Gaussian unless ``curvature`` is given.
+    n_samples : int
+        M >= 1.
+    setting : Setting
+        Of it ``beta``, ``holder_constant``, ``n_tokens``, ``sup_bound`` and ``noise_std`` > 0. The noise is
+        Gaussian unless ``curvature`` is given.
     interval : (float, float)
         Part of the range of the score.
     density : callable or (float, float)
@@ -323,12 +320,10 @@ def lower_bound(
         Tokens i.i.d. with a symmetric law given Theta; the interval must lie in [0, inf).
     variation : float, optional
         V, for tokens i.i.d. given Theta; not together with ``symmetric``.
-    sup_bound : float
-        B > 0; infinite by default.
     curvature : float, optional
         Noise whose log-density has a second derivative at least ``-curvature``, instead of Gaussian:
         the divergence for a shift by v is then at most ``curvature v^2 / 2``. ``noise_std`` is then not used.
-    road : {"best", "assouad", "fano"}
+    method : {"best", "assouad", "fano"}
     n_bumps : int, optional
         K; chosen to maximise the bound by default.
 
@@ -338,38 +333,32 @@ def lower_bound(
         Also if bumps this wide are higher than ``sup_bound``, for Fano with fewer than 8 bumps, or if
         ``density`` is not one.
     """
-    check_choice("road", road, ("best", "assouad", "fano"))
+    check_choice("method", method, ("best", "assouad", "fano"))
     n_bumps = None if n_bumps is None else check_integer("n_bumps", n_bumps)
     interval = _check_interval(interval, symmetric)
     if symmetric and variation is not None:
         raise ValueError("variation must be None for symmetric tokens: the odd bumps need none")
     problem = _Problem(
         n_samples=check_integer("n_samples", n_samples, 1),
-        n_tokens=check_integer("n_tokens", n_tokens, 2),
-        beta=check_real("beta", beta, 0, exclusive_minimum=True),
-        holder_constant=check_real("holder_constant", holder_constant, 0, exclusive_minimum=True),
+        setting=setting,
         interval=interval,
         density=_check_density(density, interval, symmetric),
         symmetric=symmetric,
         variation=None if variation is None else check_real("variation", variation, 0),
         gaussian=curvature is None,
-        information=check_real("noise_std", noise_std, 0, exclusive_minimum=True) ** -2
-        if curvature is None
-        else check_real("curvature", curvature, 0, exclusive_minimum=True),
+        information=_information(setting, curvature),
     )
-    if not (isinstance(sup_bound, numbers.Real) and sup_bound == math.inf):
-        sup_bound = check_real("sup_bound", sup_bound, 0, exclusive_minimum=True)
     one = problem.family(1)
-    fewest = math.ceil((one.amplitude * one.profile.sup / sup_bound) ** (1 / beta) - 1e-9)
+    fewest = math.ceil((one.amplitude * one.profile.sup / setting.sup_bound) ** (1 / setting.beta) - 1e-9)
     bounds = []
     for name, evaluate, minimum in (("assouad", problem.assouad, 1), ("fano", problem.fano, 8)):
-        if road not in ("best", name):
+        if method not in ("best", name):
             continue
         minimum = max(minimum, fewest)
         if n_bumps is None:
             k = best_integer(lambda k, f=evaluate, m=minimum: -f(max(k, m)).value, 2**14)
             bounds.append(evaluate(max(k, minimum)))
-        elif n_bumps >= minimum or road == name:
+        elif n_bumps >= minimum or method == name:
             bounds.append(evaluate(check_integer("n_bumps", n_bumps, minimum)))
     if not bounds:
         raise ValueError(f"n_bumps must be >= {fewest}, got {n_bumps}")
@@ -378,12 +367,10 @@ def lower_bound(
 
 @dataclass(frozen=True)
 class _Problem:
-    """The checked arguments of :func:`lower_bound`, and the two roads."""
+    """The checked arguments of :func:`lower_bound`, and the two methods."""
 
     n_samples: int
-    n_tokens: int
-    beta: float
-    holder_constant: float
+    setting: Setting
     interval: tuple[float, float]
     density: Callable[[Any], Any] | tuple[float, float]
     symmetric: bool
@@ -393,7 +380,9 @@ class _Problem:
 
     def family(self, n_bumps: int) -> BumpFamily:
         zero_mean = self.variation is not None
-        return BumpFamily(self.beta, self.holder_constant, n_bumps, self.interval, self.symmetric, zero_mean)
+        return BumpFamily(
+            self.setting.beta, self.setting.holder_constant, n_bumps, self.interval, self.symmetric, zero_mean
+        )
 
     def energies(self, family: BumpFamily) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lower and upper bounds of the squared norms of the bumps in L2(rho)."""
@@ -404,13 +393,13 @@ class _Problem:
 
     def divergence(self, family: BumpFamily, squared_norm: Any, weight: float) -> Any:
         """Bound the divergence for a difference of this norm; ``weight`` scales its conditional mean."""
-        partners = self.n_tokens - 1
+        partners = self.setting.n_tokens - 1
         if self.symmetric:
             squared_norm = squared_norm / partners
         elif self.variation is not None:
             mean = family.amplitude * family.width * family.profile.sup_primitive * self.variation
             squared_norm = (squared_norm + (partners - 1) * (weight * mean) ** 2) / partners
-        return self.n_samples * self.n_tokens * self.information * squared_norm / 2
+        return self.n_samples * self.setting.n_tokens * self.information * squared_norm / 2
 
     def assouad(self, n_bumps: int) -> LowerBound:
         family = self.family(n_bumps)
@@ -433,6 +422,14 @@ class _Problem:
         separation = math.ceil(n_bumps / 8) * float(low.min())
         doubt = 1 - (kl + math.log(2)) / (n_bumps / 8 * math.log(2))
         return LowerBound(separation / 4 * max(doubt, 0.0), "fano", family, separation, kl)
+
+
+def _information(setting: Setting, curvature: float | None) -> float:
+    """What a unit shift of an output costs: twice the divergence, at most."""
+    if curvature is not None:
+        return check_real("curvature", curvature, 0, exclusive_minimum=True)
+    setting.require_noise()
+    return setting.noise_std**-2
 
 
 def _affinity(kl: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,11 +1,4 @@
-"""Rates and leading-order error budgets: the numbers behind the minimax theory.
-
-Everything here is a closed formula. The three terms of :func:`error_terms` are the ones of
-the intermediate inequality, before the number of intervals is chosen; they keep the constants
-that survive when logarithms and numerical factors of the proof are dropped, so they are a
-*heuristic* guide. The proved bounds are in :mod:`pairint.theory.upper` and
-:mod:`pairint.theory.lower`.
-"""
+"""Rates: the closed formulas behind the minimax theory."""
 
 from __future__ import annotations
 
@@ -15,19 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from pairint.theory.integers import first_true
 from pairint.validation import check_integer, check_real
 
 __all__ = [
     "ErrorTerms",
-    "best_intervals",
     "condition_holds",
-    "error_terms",
     "holder_degree",
     "log_gap",
     "matrix_dimension",
     "minimax_exponent",
     "optimal_intervals",
-    "samples_for_error",
     "samples_for_rank",
     "taylor_constant",
 ]
@@ -36,6 +27,10 @@ __all__ = [
 @dataclass(frozen=True)
 class ErrorTerms:
     """The three terms of an error budget, in units of the squared interaction.
+
+    They are those of the intermediate inequality, before the number of intervals is chosen, and keep the
+    constants that survive when logarithms and numerical factors of the proof are dropped: a *heuristic*
+    guide. The proved bounds are :func:`pairint.theory.upper_bound` and :func:`pairint.theory.lower_bound`.
 
     Attributes
     ----------
@@ -118,72 +113,6 @@ def matrix_dimension(d: int, rank: int) -> int:
     return rank * (2 * d - rank)
 
 
-def error_terms(
-    n_samples: int,
-    n_intervals: int,
-    beta: float,
-    d: int,
-    rank: int,
-    n_tokens: int,
-    noise_std: float,
-    holder_constant: float,
-    score_bound: float,
-) -> ErrorTerms:
-    """Return the leading-order bias, variance and parametric error for K intervals (heuristic).
-
-    With k the largest integer below beta and c(beta) the constant of :func:`taylor_constant`,
-
-    * bias ``(L c(beta) (abar / K)^beta)^2``: the proved bound for Taylor polynomials at the
-      centres of K equal intervals of [-abar, abar];
-    * variance ``sigma^2 K (k+1) (N-1)/(M N)``: least squares on K(k+1) coefficients with the
-      interaction matrix known and the worst conditioning that coercivity allows;
-    * parametric ``sigma^2 r(2d-r) (N-1)/(M N)``: the same price for each free entry of the matrix.
-
-    Parameters
-    ----------
-    n_samples, n_intervals : int
-        M and K, at least 1.
-    beta, holder_constant : float
-        Smoothness and radius L of the Hölder class, > 0.
-    d, rank : int
-        Embedding dimension and rank, 1 <= rank <= d.
-    n_tokens : int
-        N, at least 2.
-    noise_std : float
-        Noise standard deviation sigma, >= 0.
-    score_bound : float
-        abar > 0: scores lie in [-abar, abar].
-    """
-    n_samples = check_integer("n_samples", n_samples, 1)
-    n_intervals = check_integer("n_intervals", n_intervals, 1)
-    bias, per_interval, parametric = _coefficients(
-        n_samples, beta, d, rank, n_tokens, noise_std, holder_constant, score_bound
-    )
-    return ErrorTerms(bias * n_intervals ** (-2 * beta), per_interval * n_intervals, parametric)
-
-
-def best_intervals(
-    n_samples: int,
-    beta: float,
-    d: int,
-    rank: int,
-    n_tokens: int,
-    noise_std: float,
-    holder_constant: float,
-    score_bound: float,
-) -> int:
-    """Return the integer K that minimises the total of :func:`error_terms` (``noise_std`` > 0)."""
-    noise_std = check_real("noise_std", noise_std, 0, exclusive_minimum=True)
-    n_samples = check_integer("n_samples", n_samples, 1)
-    bias, per_interval, _ = _coefficients(
-        n_samples, beta, d, rank, n_tokens, noise_std, holder_constant, score_bound
-    )
-    # The total is convex in K > 0, so the best integer is next to the real minimiser.
-    continuous = (2 * beta * bias / per_interval) ** (1 / (2 * beta + 1))
-    below = max(1, math.floor(continuous))
-    return min((below, below + 1), key=lambda k: bias * k ** (-2 * beta) + per_interval * k)
-
-
 def condition_holds(n_samples: Any, beta: Any, rank_times_d: Any) -> Any:
     """Say where ``rd <= (M / log M)^(1/(2 beta + 1))``, the condition of Theorem 3.1.
 
@@ -227,51 +156,7 @@ def samples_for_rank(rank_times_d: int, beta: float) -> int:
     # M / log M falls until M = e and rises afterwards: 2 and 4 give the same value, 3 a smaller one.
     if condition_holds(3, beta, rank_times_d):
         return 2
-    low, high = 3, 4
-    while not condition_holds(high, beta, rank_times_d):
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if condition_holds(middle, beta, rank_times_d):
-            high = middle
-        else:
-            low = middle
-    return high
-
-
-def samples_for_error(
-    error: float,
-    beta: float,
-    d: int,
-    rank: int,
-    n_tokens: int,
-    noise_std: float,
-    holder_constant: float,
-    score_bound: float,
-) -> int:
-    """Return the smallest M at which the error budget with the best K is at most ``error`` (heuristic).
-
-    Parameters
-    ----------
-    error : float
-        Target for the squared L2(rho) error, > 0.
-    beta, d, rank, n_tokens, noise_std, holder_constant, score_bound
-        As in :func:`error_terms`; ``noise_std`` > 0.
-    """
-    error = check_real("error", error, 0, exclusive_minimum=True)
-    rest = (beta, d, rank, n_tokens, noise_std, holder_constant, score_bound)
-
-    def reached(n_samples: int) -> bool:
-        return error_terms(n_samples, best_intervals(n_samples, *rest), *rest).total <= error
-
-    high = 1
-    while not reached(high):
-        high *= 2
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if reached(middle) else (middle, high)
-    return high
+    return first_true(lambda n_samples: condition_holds(n_samples, beta, rank_times_d), start=3)
 
 
 def log_gap(n_samples: int, beta: float) -> float:
@@ -286,18 +171,3 @@ def log_gap(n_samples: int, beta: float) -> float:
     """
     n_samples = check_integer("n_samples", n_samples, 2)
     return math.log(n_samples) ** (minimax_exponent(beta) + 4 * max(2 * beta, 1))
-
-
-def _coefficients(n_samples, beta, d, rank, n_tokens, noise_std, holder_constant, score_bound):
-    """Coefficients of K^(-2 beta), of K and of 1 in the error budget."""
-    beta = check_real("beta", beta, 0, exclusive_minimum=True)
-    n_tokens = check_integer("n_tokens", n_tokens, 2)
-    noise_std = check_real("noise_std", noise_std, 0)
-    holder_constant = check_real("holder_constant", holder_constant, 0, exclusive_minimum=True)
-    score_bound = check_real("score_bound", score_bound, 0, exclusive_minimum=True)
-    per_parameter = noise_std**2 * (n_tokens - 1) / (n_samples * n_tokens)
-    return (
-        (holder_constant * taylor_constant(beta) * score_bound**beta) ** 2,
-        per_parameter * (holder_degree(beta) + 1),
-        per_parameter * matrix_dimension(d, rank),
-    )

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.theory._density import check_density_values, check_mass
-from pairint.theory._integers import best_integer
 from pairint.theory.approximation import lebesgue_constant, spline_degree, spline_error, taylor_error
 from pairint.theory.covering import log_cover_ball, log_cover_interactions
-from pairint.theory.rates import holder_degree, matrix_dimension
+from pairint.theory.densities import check_density_values, check_mass
+from pairint.theory.integers import best_integer
+from pairint.theory.setting import Setting
 from pairint.validation import check_integer, check_real
 
 __all__ = [
@@ -79,15 +79,8 @@ class UpperBound:
 
 def upper_bound(
     n_samples: int,
-    n_tokens: int,
-    d: int,
-    rank: int,
-    beta: float,
-    holder_constant: float,
-    noise_std: float,
+    setting: Setting,
     *,
-    score_bound: float = 1.0,
-    sup_bound: float = 1.0,
     degree: int | None = None,
     n_intervals: int | None = None,
     support_ratio: float | None = None,
@@ -113,16 +106,10 @@ def upper_bound(
 
     Parameters
     ----------
-    n_samples, n_tokens : int
-        M >= 1, N >= 2.
-    d, rank : int
-        1 <= rank <= d.
-    beta, holder_constant : float
-        Smoothness and Hölder radius L, > 0.
-    noise_std : float
-        sigma >= 0; sigma^2 is the sub-Gaussian proxy of the noise.
-    score_bound, sup_bound : float
-        abar and B, > 0.
+    n_samples : int
+        M >= 1.
+    setting : Setting
+        All of it counts; ``sup_bound`` must be finite.
     degree : int, optional
         s >= 1, at least the largest integer below beta; the smallest by default.
     n_intervals : int, optional
@@ -138,22 +125,15 @@ def upper_bound(
     UpperBound
     """
     n_samples = check_integer("n_samples", n_samples, 1)
-    n_tokens = check_integer("n_tokens", n_tokens, 2)
-    d = check_integer("d", d, 1)
-    rank = check_integer("rank", rank, 1, d)
-    noise_std = check_real("noise_std", noise_std, 0)
-    sup_bound = check_real("sup_bound", sup_bound, 0, exclusive_minimum=True)
-    degree = spline_degree(beta, degree)
-    support_ratio = float(d) if support_ratio is None else check_real("support_ratio", support_ratio, 1)
+    setting.require_sup_bound()
+    degree = spline_degree(setting.beta, degree)
+    support_ratio = _support_ratio(setting, support_ratio)
     if coercivity is None:
-        coercivity = 1 / (n_tokens - 1)
+        coercivity = 1 / (setting.n_tokens - 1)
     coercivity = check_real("coercivity", coercivity, 0, 1, exclusive_minimum=True)
 
     def at(k: int) -> UpperBound:
-        delta = spline_error(k, beta, holder_constant, score_bound, degree)
-        return _best_parameters(
-            n_samples, n_tokens, noise_std, sup_bound, delta, coercivity, d, rank, k, degree, support_ratio
-        )
+        return _best_parameters(n_samples, setting, k, degree, support_ratio, coercivity)
 
     if n_intervals is not None:
         return at(check_integer("n_intervals", n_intervals, 1))
@@ -162,17 +142,13 @@ def upper_bound(
 
 def losses(
     bound: UpperBound,
-    n_tokens: int,
-    noise_std: float,
-    beta: float,
-    d: int,
-    rank: int,
+    setting: Setting,
     *,
     support_ratio: float | None = None,
 ) -> dict[str, dict[str, float]]:
     r"""Return, for each term of the bound, the factors by which it exceeds the leading order.
 
-    The leading order is that of :func:`pairint.theory.rates.error_terms` for the same K: Taylor's bias, and
+    The leading order is that of :meth:`Setting.budget` for the same K: Taylor's bias, and
     :math:`\sigma^2 (N-1)/(MN)` for each of the :math:`K (k + 1)` coefficients and of the
     :math:`r (2d - r)` entries. The product of the factors of a term is the ratio, exactly. What the bound
     has besides, its ``discretisation``, has no counterpart in the leading order.
@@ -180,8 +156,8 @@ def losses(
     Parameters
     ----------
     bound : UpperBound
-    n_tokens, noise_std, beta, d, rank, support_ratio
-        Those of the call of :func:`upper_bound`; ``noise_std`` > 0.
+    setting, support_ratio
+        Those of the call of :func:`upper_bound`; the noise must be positive.
 
     Returns
     -------
@@ -192,9 +168,9 @@ def losses(
         (the covering, against counting numbers), ``"count"`` (numbers of the covering, against those of the
         leading order), ``"coercivity"`` (against the factor N - 1 that the leading order has, too).
     """
-    n_tokens = check_integer("n_tokens", n_tokens, 2)
-    noise_std = check_real("noise_std", noise_std, 0, exclusive_minimum=True)
-    support_ratio = float(d) if support_ratio is None else check_real("support_ratio", support_ratio, 1)
+    setting.require_noise()
+    support_ratio = _support_ratio(setting, support_ratio)
+    n_tokens, noise_std = setting.n_tokens, setting.noise_std
     squared = bound.envelope**2
     mu = bound.temperature - 2 * bound.temperature**2 * noise_std**2 / n_tokens
     c = -math.expm1(-mu * squared) / squared
@@ -215,12 +191,12 @@ def losses(
         "spline": price
         | {
             "logarithm": math.log1p(per_accuracy),
-            "count": numbers / (bound.n_intervals * (holder_degree(beta) + 1)),
+            "count": numbers / (bound.n_intervals * (setting.degree + 1)),
         },
         "matrix": price
         | {
             "logarithm": math.log1p(slope * per_accuracy),
-            "count": 2 * d * rank / matrix_dimension(d, rank),
+            "count": 2 * setting.d * setting.rank / setting.n_matrix,
         },
     }
 
@@ -258,14 +234,9 @@ class OracleUpperBound:
 
 def oracle_upper_bound(
     n_samples: int,
-    n_tokens: int,
-    beta: float,
-    holder_constant: float,
-    noise_std: float,
+    setting: Setting,
     *,
     density: Callable[[Any], Any],
-    score_bound: float = 1.0,
-    sup_bound: float = 1.0,
     odd: bool = False,
     coupling: float | None = None,
     n_intervals: int | None = None,
@@ -287,15 +258,13 @@ def oracle_upper_bound(
 
     Parameters
     ----------
-    n_samples, n_tokens : int
-        M >= 1, N >= 2.
-    beta, holder_constant, noise_std : float
-        As in :func:`upper_bound`.
+    n_samples : int
+        M >= 1.
+    setting : Setting
+        But for ``d`` and ``rank``; ``sup_bound`` must be finite.
     density : callable
         Density of the score on [-score_bound, score_bound]; positive almost everywhere there. Its mass is
         checked to be at most 1, by quadrature.
-    score_bound, sup_bound : float
-        abar and B, > 0.
     odd : bool
         Whether truth and estimator are odd and the tokens symmetric given Theta: then the coupling is 0.
     coupling : float, optional
@@ -304,13 +273,10 @@ def oracle_upper_bound(
         Even; chosen to minimise the bound by default.
     """
     n_samples = check_integer("n_samples", n_samples, 1)
-    n_tokens = check_integer("n_tokens", n_tokens, 2)
-    noise_std = check_real("noise_std", noise_std, 0)
+    setting.require_sup_bound()
     if not callable(density):
         raise TypeError(f"density must be a function of the score, got {density!r}")
-    sup_bound = check_real("sup_bound", sup_bound, 0, exclusive_minimum=True)
-    score_bound = check_real("score_bound", score_bound, 0, exclusive_minimum=True)
-    degree = holder_degree(beta)
+    n_tokens, degree, score_bound = setting.n_tokens, setting.degree, setting.score_bound
     if odd and coupling:
         raise ValueError(f"coupling must be 0 or None for odd functions, got {coupling}")
     coupling = float(not odd) if coupling is None else check_real("coupling", coupling, 0, 1)
@@ -320,15 +286,15 @@ def oracle_upper_bound(
         # Odd functions are given by their right half; the norm of a pair of mirror images is that of one.
         kappa = christoffel_number(density, k, degree, score_bound) / (2 if odd else 1)
         dimension = (half if odd else k) * (degree + 1)
-        sup = taylor_error(k, beta, holder_constant, score_bound)
+        sup = taylor_error(k, setting.beta, setting.holder_constant, score_bound)
         b = sup**2 * (1 + (n_tokens - 2) * coupling)
         partners = n_tokens - 1
         failure = dimension * math.exp(-CHERNOFF_HALF * n_samples / (partners * kappa))
         return OracleUpperBound(
             bias=2 * (sup + math.sqrt(b)) ** 2,
-            variance=8 * partners / n_tokens * noise_std**2 * dimension / n_samples,
+            variance=8 * partners / n_tokens * setting.noise_std**2 * dimension / n_samples,
             design=8 * partners * kappa * b / n_samples,
-            failure=sup_bound**2 * min(1.0, failure),
+            failure=setting.sup_bound**2 * min(1.0, failure),
             n_intervals=k,
             dimension=dimension,
             christoffel=kappa,
@@ -381,12 +347,18 @@ def christoffel_number(
     return float(np.einsum("qi,ciq->cq", fine, solved).max())
 
 
+def _support_ratio(setting: Setting, value: float | None) -> float:
+    return float(setting.d) if value is None else check_real("support_ratio", value, 1)
+
+
 def _best_parameters(
-    n_samples, n_tokens, noise_std, sup_bound, delta, coercivity, d, rank, k, degree, support_ratio
+    n_samples: int, setting: Setting, k: int, degree: int, support_ratio: float, coercivity: float
 ) -> UpperBound:
-    """The bound for one K, minimised over a grid of (epsilon, mu Delta^2): each point of it is valid."""
-    radius = sup_bound + delta
-    envelope = 2 * sup_bound + delta
+    """Return the bound for one K, minimised over a grid of (epsilon, mu Delta^2): each point is valid."""
+    n_tokens, noise_std = setting.n_tokens, setting.noise_std
+    delta = spline_error(k, setting.beta, setting.holder_constant, setting.score_bound, degree)
+    radius = setting.sup_bound + delta
+    envelope = 2 * setting.sup_bound + delta
     # The best accuracy is of the order of the number of parameters over M.
     accuracy = (envelope * np.logspace(-1, 6, 71) / n_samples)[:, None]
     z = np.logspace(-5, 1, 61)
@@ -399,7 +371,7 @@ def _best_parameters(
     root = np.sqrt(np.maximum(1 - 8 * noise_std**2 * mu / n_tokens, 0.0))
     temperature = 2 * mu / (1 + root)
     c = -np.expm1(-mu * envelope**2) / envelope**2
-    spline, total = _log_covers(accuracy, d, rank, k, degree, radius, support_ratio)
+    spline, total = _log_covers(accuracy, setting, k, degree, radius, support_ratio)
     remainder = accuracy * (2 * noise_std + 2 * envelope + accuracy) * temperature / c
     remainder = remainder + 2 * envelope * accuracy + accuracy**2
     value = temperature / c * delta**2 + total / (n_samples * c) + remainder
@@ -422,9 +394,10 @@ def _best_parameters(
 
 
 def _log_covers(
-    accuracy: NDArray[np.float64], d, rank, k, degree, radius, support_ratio
+    accuracy: NDArray[np.float64], setting: Setting, k: int, degree: int, radius: float, support_ratio: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Log covering numbers of the splines alone and of the interactions, for each accuracy."""
+    """Return the log covering numbers of the splines alone and of the interactions, for each accuracy."""
+    d, rank = setting.d, setting.rank
     flat = accuracy.ravel()
     spline = [log_cover_ball(float(e) / 2, k * degree + 1, radius) for e in flat]
     total = [log_cover_interactions(float(e), d, rank, k, degree, radius, support_ratio) for e in flat]

@@ -14,8 +14,8 @@ from pairint.explorers import measured as measured_module
 from pairint.explorers.coercivity import _NAMES, _law
 from pairint.explorers.lower import _DENSITY, _INTERVAL
 from pairint.model.attention import pair_scores
+from pairint.theory import Setting, lower_bound
 from pairint.theory.coercivity import product_moments
-from pairint.theory.lower import lower_bound
 
 
 @pytest.mark.parametrize("law", _NAMES)
@@ -67,9 +67,10 @@ def test_all_points_in_random_order_hide_a_function():
 def test_lower_bound_is_the_packages(argument, beta, bumps):
     numbers = LowerBoundExplorer(argument=argument, beta=beta, bumps=bumps, tokens=5).numbers()
     arguments = {"interval": _INTERVAL, "density": (_DENSITY, _DENSITY), "symmetric": argument == "odd"}
-    bound = lower_bound(10_000, 5, beta, 1.0, 0.1, road="assouad", n_bumps=bumps, **arguments)
+    setting = Setting(beta=beta, n_tokens=5, noise_std=0.1)
+    bound = lower_bound(10_000, setting, method="assouad", n_bumps=bumps, **arguments)
     assert numbers.facts["bound"] == pytest.approx(bound.value, rel=1e-9)
-    best = lower_bound(10_000, 5, beta, 1.0, 0.1, road="assouad", **arguments)
+    best = lower_bound(10_000, setting, method="assouad", **arguments)
     assert 0.9 * best.value < numbers.facts["best"] <= best.value * (1 + 1e-9)
 
 

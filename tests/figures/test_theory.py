@@ -42,7 +42,7 @@ DRAWN = {
     "code": lambda: lower_bound.code_figure(24),
     "guessing": lambda: lower_bound.guessing_figure(n_games=50),
     "reduction": lambda: lower_bound.reduction_figure(2000),
-    "roads": lower_bound.roads_figure,
+    "methods": lower_bound.methods_figure,
     "lower tokens": lower_bound.lower_tokens_figure,
     "bounds": lambda: upper_vs_lower.bounds_figure(ROWS),
     "log gap": upper_vs_lower.log_gap_figure,

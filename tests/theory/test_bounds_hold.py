@@ -1,15 +1,16 @@
 """lower bound <= measured error of every estimator <= upper bound, on a grid."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import pairint.estimation
 from pairint.estimation import InteractionRegressor, NetworkRegressor, OracleRegressor, interaction_error
-from pairint.figures.upper_vs_lower import measured_errors, zero_error
+from pairint.figures.upper_vs_lower import SETTING, measured_errors, zero_error
 from pairint.model import AttentionModel, GaussianNoise, UniformCube
+from pairint.theory import Setting, lower_bound, oracle_upper_bound, upper_bound
 from pairint.theory.coercivity import product_density
-from pairint.theory.lower import lower_bound
-from pairint.theory.upper import oracle_upper_bound, upper_bound
 
 FITS = {
     "oracle": lambda matrix: OracleRegressor(matrix, degree=1),
@@ -17,8 +18,6 @@ FITS = {
 }
 #: A small network: the bounds are far from it, and a large one takes a minute.
 NETWORK = dict(n_intervals=8, hidden=(24, 24), network_steps=40, batch_size=256, max_rounds=5, epochs=1)
-#: tanh(u/2): |second derivative| <= 4 / (3 sqrt 3) / 4 < 0.2.
-SHAPE = (2.0, 0.2, 0.5)
 
 
 def density(u):
@@ -26,20 +25,21 @@ def density(u):
 
 
 def test_truth_is_in_the_class():
+    """tanh(u/2): |second derivative| <= 4 / (3 sqrt 3) / 4 < 0.2."""
     u = np.linspace(-3, 3, 10_001)
     slope = 0.5 / np.cosh(u / 2) ** 2
-    assert np.abs(np.diff(slope) / np.diff(u)).max() < 0.2
+    assert np.abs(np.diff(slope) / np.diff(u)).max() < SETTING.holder_constant
 
 
 def check(row, known):
     """Assert that an error lies between the bounds; the upper one must rule out the estimator zero."""
     m, n = row["n_samples"], row["n_tokens"]
-    common = dict(interval=(0.0, 2.7), density=density, sup_bound=1.0)
-    lower = lower_bound(m, n, *SHAPE, symmetric=True, **common).value
+    setting = replace(SETTING, n_tokens=n)
+    lower = lower_bound(m, setting, interval=(0.0, 2.7), density=density, symmetric=True).value
     if known:
-        upper = oracle_upper_bound(m, n, *SHAPE, density=density, score_bound=3.0, odd=True).value
+        upper = oracle_upper_bound(m, setting, density=density, odd=True).value
     else:
-        upper = upper_bound(m, n, 3, 1, *SHAPE, score_bound=3.0).value
+        upper = upper_bound(m, setting).value
     assert lower < row["error"] < upper < zero_error()
 
 
@@ -79,8 +79,9 @@ def test_every_estimator_of_the_package_is_tried():
 @pytest.mark.parametrize("n_samples", [100, 2000])
 def test_average_over_the_hypotheses_is_above_the_lower_bound(n_samples):
     """What Assouad's argument says, exactly: the error averaged over random words, for any estimator."""
+    setting = Setting(beta=1.0, n_tokens=3, noise_std=0.5, holder_constant=2.0)
     bound = lower_bound(
-        n_samples, 3, 1.0, 2.0, 0.5, interval=(0.0, 2.7), density=density, symmetric=True, road="assouad"
+        n_samples, setting, interval=(0.0, 2.7), density=density, symmetric=True, method="assouad"
     )
     rng = np.random.default_rng(n_samples)
     errors = []

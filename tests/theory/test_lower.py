@@ -11,6 +11,7 @@ from pairint.theory import lower as lo
 from pairint.theory.codes import varshamov_gilbert_code
 from pairint.theory.coercivity import product_density, product_moments
 from pairint.theory.rates import holder_degree, minimax_exponent
+from pairint.theory.setting import Setting
 
 ABAR = 3.0
 
@@ -20,6 +21,17 @@ def density(u):
 
 
 COMMON = dict(interval=(0.2, 2.4), density=density)
+
+
+def lower(n_samples, n_tokens, beta, holder_constant, noise_std, *, sup_bound=math.inf, **others):
+    setting = Setting(
+        beta=beta,
+        n_tokens=n_tokens,
+        noise_std=noise_std,
+        holder_constant=holder_constant,
+        sup_bound=sup_bound,
+    )
+    return lo.lower_bound(n_samples, setting, **others)
 
 
 def holder_ratio(f, beta, low, high, rng, n_pairs=20_000):
@@ -78,7 +90,7 @@ def test_profile_integrals(odd, zero_mean):
 def test_code_separation_and_divergence_over_six_decades(n_samples):
     """The ingredients of Fano's argument, measured on the hypotheses themselves."""
     n_tokens, noise_std, beta = 3, 0.5, 1.5
-    bound = lo.lower_bound(n_samples, n_tokens, beta, 1.0, noise_std, road="fano", **COMMON)
+    bound = lower(n_samples, n_tokens, beta, 1.0, noise_std, method="fano", **COMMON)
     family = bound.family
     code = varshamov_gilbert_code(family.n_bumps)
     assert code.minimum_distance >= family.n_bumps / 8
@@ -97,65 +109,62 @@ def test_code_separation_and_divergence_over_six_decades(n_samples):
 
 
 @pytest.mark.parametrize("n_samples", [10, 10**3, 10**5, 10**7])
-@pytest.mark.parametrize("road", [{}, {"symmetric": True}, {"variation": 1 / 0.4}])
-def test_divergence_bounds_of_assouad(n_samples, road):
+@pytest.mark.parametrize("argument", [{}, {"symmetric": True}, {"variation": 1 / 0.4}])
+def test_divergence_bounds_of_assouad(n_samples, argument):
     """Jensen, symmetry and variation each bound the exact divergence; symmetry gives it exactly."""
     n_tokens, noise_std = 8, 0.5
-    bound = lo.lower_bound(n_samples, n_tokens, 1.5, 2.0, noise_std, road="assouad", **COMMON, **road)
+    bound = lower(n_samples, n_tokens, 1.5, 2.0, noise_std, method="assouad", **COMMON, **argument)
     family = bound.family
     exact = []
-    for k in range(family.n_bumps) if "variation" in road else {0, family.n_bumps - 1}:
+    for k in range(family.n_bumps) if "variation" in argument else {0, family.n_bumps - 1}:
         word = np.zeros(family.n_bumps)
         word[k] = 1
         aggregated = product_moments(family.activation(word), ABAR, n_tokens, family.knots, 12).aggregated
         exact.append(lo.gaussian_kl(n_samples, n_tokens, aggregated, noise_std))
-    largest = np.mean(exact) if "variation" in road else max(exact)
+    largest = np.mean(exact) if "variation" in argument else max(exact)
     assert largest <= bound.kl * (1 + 1e-6)
-    if "symmetric" in road:
+    if "symmetric" in argument:
         assert max(exact) == pytest.approx(bound.kl, rel=1e-5)
 
 
 def test_symmetric_bound_forgets_the_number_of_tokens():
     """With M scaled so that M N / (N-1) is the same, the bounds are equal; Jensen's loses N."""
     few, many = (
-        lo.lower_bound(m, n, 2.0, 1.0, 0.5, symmetric=True, **COMMON).value
-        for m, n in ((10**6, 2), (1_980_000, 100))
+        lower(m, n, 2.0, 1.0, 0.5, symmetric=True, **COMMON).value for m, n in ((10**6, 2), (1_980_000, 100))
     )
     assert few == pytest.approx(many, rel=1e-6)
-    few, many = (lo.lower_bound(10**6, n, 2.0, 1.0, 0.5, **COMMON).value for n in (2, 128))
+    few, many = (lower(10**6, n, 2.0, 1.0, 0.5, **COMMON).value for n in (2, 128))
     assert many == pytest.approx(few * 64 ** -minimax_exponent(2.0), rel=0.15)
 
 
 @pytest.mark.parametrize("beta", [0.5, 1.0, 2.0, 3.5])
-@pytest.mark.parametrize("road", ["assouad", "fano"])
-def test_bounds_decay_at_the_minimax_rate(beta, road):
+@pytest.mark.parametrize("method", ["assouad", "fano"])
+def test_bounds_decay_at_the_minimax_rate(beta, method):
     # The number of bumps grows like M^(1 / (2 beta + 1)): ten times as many at the second sample size.
     start = 2.5 * (2 * beta + 1)
     sizes = [round(10**e) for e in (start, start + 2 * beta + 1)]
     values = [
-        lo.lower_bound(m, 3, beta, 1.0, 0.5, interval=(0.2, 2.4), density=(0.1, 0.2), road=road).value
+        lower(m, 3, beta, 1.0, 0.5, interval=(0.2, 2.4), density=(0.1, 0.2), method=method).value
         for m in sizes
     ]
     slope = math.log(values[1] / values[0]) / math.log(sizes[1] / sizes[0])
     assert slope == pytest.approx(-minimax_exponent(beta), abs=0.02)
 
 
-def test_best_takes_the_larger_road_and_the_best_number_of_bumps():
-    roads = ("best", "assouad", "fano")
-    kinds = {road: lo.lower_bound(10**5, 3, 1.0, 1.0, 0.5, road=road, **COMMON) for road in roads}
+def test_best_takes_the_better_method_and_the_best_number_of_bumps():
+    methods = ("best", "assouad", "fano")
+    kinds = {method: lower(10**5, 3, 1.0, 1.0, 0.5, method=method, **COMMON) for method in methods}
     assert kinds["best"].value == max(kinds["assouad"].value, kinds["fano"].value)
     chosen = kinds["assouad"]
     for shift in (-3, -1, 1, 3, 10):
-        other = lo.lower_bound(
-            10**5, 3, 1.0, 1.0, 0.5, road="assouad", n_bumps=max(1, chosen.family.n_bumps + shift), **COMMON
+        other = lower(
+            10**5, 3, 1.0, 1.0, 0.5, method="assouad", n_bumps=max(1, chosen.family.n_bumps + shift), **COMMON
         )
         assert other.value <= chosen.value * (1 + 1e-12)
 
 
 def test_assouad_by_hand():
-    bound = lo.lower_bound(
-        100, 2, 1.0, 1.0, 1.0, interval=(0, 1), density=(0.5, 0.5), road="assouad", n_bumps=1
-    )
+    bound = lower(100, 2, 1.0, 1.0, 1.0, interval=(0, 1), density=(0.5, 0.5), method="assouad", n_bumps=1)
     # beta = 1: profile 1 - 4 t^2 with slope at most 4, amplitude h/4, integral of the square 8/15
     energy = 0.5 * (1 / 4) ** 2 * 8 / 15
     kl = 100 * 2 * energy / 2
@@ -164,8 +173,8 @@ def test_assouad_by_hand():
 
 
 def test_other_noise_uses_pinsker_or_bretagnolle_huber():
-    gaussian = lo.lower_bound(10**4, 3, 1.0, 1.0, 0.5, **COMMON).value
-    same = lo.lower_bound(10**4, 3, 1.0, 1.0, 0.5, curvature=4.0, **COMMON).value
+    gaussian = lower(10**4, 3, 1.0, 1.0, 0.5, **COMMON).value
+    same = lower(10**4, 3, 1.0, 1.0, 0.5, curvature=4.0, **COMMON).value
     assert 0.3 * gaussian < same < gaussian
 
 
@@ -186,7 +195,7 @@ def test_inequalities_for_other_noise(shift):
 
 
 def test_assouad_for_other_noise_by_hand():
-    bound = lo.lower_bound(
+    bound = lower(
         100,
         2,
         1.0,
@@ -194,7 +203,7 @@ def test_assouad_for_other_noise_by_hand():
         1.0,
         interval=(0, 1),
         density=(0.5, 0.5),
-        road="assouad",
+        method="assouad",
         n_bumps=1,
         curvature=3.0,
     )
@@ -263,7 +272,7 @@ def test_density_condition_holds_with_the_constants_of_the_proof(law, d, rank):
     assert np.all(counts - 4 * np.sqrt(counts + 1) <= largest * scale)
     assert (
         smallest > 0
-        and lo.lower_bound(
+        and lower(
             10**4, 3, 1.0, 1.0, 0.5, interval=(low, high), density=(smallest, largest), symmetric=True
         ).value
         > 0
@@ -276,8 +285,8 @@ def test_a_sphere_in_dimension_one_has_two_scores():
 
 
 def test_sup_bound_limits_the_height():
-    free = lo.lower_bound(10, 3, 1.0, 5.0, 0.5, **COMMON)
-    low = lo.lower_bound(10, 3, 1.0, 5.0, 0.5, sup_bound=0.1, **COMMON)
+    free = lower(10, 3, 1.0, 5.0, 0.5, **COMMON)
+    low = lower(10, 3, 1.0, 5.0, 0.5, sup_bound=0.1, **COMMON)
     assert free.family.amplitude * free.family.profile.sup > 0.1
     assert low.family.amplitude * low.family.profile.sup <= 0.1 * (1 + 1e-6)
     assert low.value < free.value
@@ -301,8 +310,8 @@ def test_guessing_error_bound_values():
         ({"density": (0.0, 1.0)}, "density.0. must be > 0"),
         ({"density": (0.3, 0.2)}, "density.1. must be"),
         ({"symmetric": True, "variation": 1.0}, "variation must be None"),
-        ({"road": "le cam"}, "road must be one of"),
-        ({"road": "fano", "n_bumps": 7}, "n_bumps must be >= 8"),
+        ({"method": "le cam"}, "method must be one of"),
+        ({"method": "fano", "n_bumps": 7}, "n_bumps must be >= 8"),
         ({"sup_bound": 1e-3, "n_bumps": 1}, "n_bumps must be >="),
         ({"sup_bound": 0}, "sup_bound must be > 0"),
         ({"sup_bound": math.nan}, "sup_bound must be finite"),
@@ -319,7 +328,7 @@ def test_guessing_error_bound_values():
 def test_bad_arguments_are_named(change, message):
     arguments = dict(n_samples=100, n_tokens=3, beta=1.0, holder_constant=1.0, noise_std=0.5)
     with pytest.raises(ValueError, match=message):
-        lo.lower_bound(**(arguments | COMMON | change))
+        lower(**(arguments | COMMON | change))
 
 
 @pytest.mark.parametrize(
@@ -337,16 +346,14 @@ def test_bad_arguments_are_named(change, message):
 def test_arguments_of_a_wrong_kind_are_named(change, message):
     arguments = dict(n_samples=100, n_tokens=3, beta=1.0, holder_constant=1.0, noise_std=0.5)
     with pytest.raises(TypeError, match=message):
-        lo.lower_bound(**(arguments | COMMON | change))
+        lower(**(arguments | COMMON | change))
 
 
 def test_sup_bound_may_be_any_real_number():
     arguments = dict(n_samples=100, n_tokens=3, beta=1.0, holder_constant=1.0, noise_std=0.5, **COMMON)
-    reference = lo.lower_bound(**arguments, sup_bound=1.0).value
-    assert lo.lower_bound(**arguments, sup_bound=np.float32(1)).value == reference
-    assert (
-        lo.lower_bound(**arguments, sup_bound=np.float32(np.inf)).value == lo.lower_bound(**arguments).value
-    )
+    reference = lower(**arguments, sup_bound=1.0).value
+    assert lower(**arguments, sup_bound=np.float32(1)).value == reference
+    assert lower(**arguments, sup_bound=np.float32(np.inf)).value == lower(**arguments).value
 
 
 @pytest.mark.parametrize("kl", [-1, [0.5, -1e-9], math.nan])

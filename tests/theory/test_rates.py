@@ -1,14 +1,15 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pairint.theory import rates
+from pairint.theory import Setting, rates
 
 BETAS = st.floats(0.1, 8.0)
-REST = dict(beta=2.0, d=5, rank=2, n_tokens=3, noise_std=0.5, holder_constant=1.5, score_bound=2.0)
+SETTING = Setting(beta=2.0, d=5, rank=2, n_tokens=3, noise_std=0.5, holder_constant=1.5, score_bound=2.0)
 
 
 @pytest.mark.parametrize(("beta", "exponent"), [(0.5, 1 / 2), (1, 2 / 3), (2, 4 / 5), (7, 14 / 15)])
@@ -52,8 +53,8 @@ def test_optimal_intervals_by_hand():
     assert rates.optimal_intervals(10_000, 1) == 10
 
 
-def test_error_terms_by_hand():
-    terms = rates.error_terms(1000, 10, **REST)
+def test_budget_by_hand():
+    terms = SETTING.budget(1000, 10)
     assert terms.bias == pytest.approx((1.5 * 0.5 * (2 / 10) ** 2) ** 2)  # c(2) = 1/2
     assert terms.variance == pytest.approx(0.25 * 10 * 2 * (2 / 3) / 1000)
     assert terms.parametric == pytest.approx(0.25 * 16 * (2 / 3) / 1000)  # 2 (2*5 - 2) = 16
@@ -63,18 +64,15 @@ def test_error_terms_by_hand():
 @given(st.integers(1, 10**7), BETAS, st.floats(0.01, 5), st.floats(0.01, 50))
 @settings(max_examples=50)
 def test_best_intervals_beats_every_other(n_samples, beta, noise_std, holder_constant):
-    rest = REST | {"beta": beta, "noise_std": noise_std, "holder_constant": holder_constant}
-    best = rates.best_intervals(n_samples, **rest)
-    value = rates.error_terms(n_samples, best, **rest).total
+    setting = replace(SETTING, beta=beta, noise_std=noise_std, holder_constant=holder_constant)
+    best = setting.best_intervals(n_samples)
+    value = setting.best_budget(n_samples).total
     others = {max(1, best + shift) for shift in (-7, -2, -1, 1, 2, 7)} | {1, 2 * best}
-    assert all(value <= rates.error_terms(n_samples, k, **rest).total * (1 + 1e-12) for k in others)
+    assert all(value <= setting.budget(n_samples, k).total * (1 + 1e-12) for k in others)
 
 
 def test_best_total_decays_at_the_minimax_rate():
-    values = []
-    for n_samples in (10**12, 10**16):
-        k = rates.best_intervals(n_samples, **REST)
-        values.append(rates.error_terms(n_samples, k, **REST).total)
+    values = [SETTING.best_budget(n_samples).total for n_samples in (10**12, 10**16)]
     slope = math.log(values[1] / values[0]) / math.log(10**4)
     assert slope == pytest.approx(-rates.minimax_exponent(2.0), abs=5e-3)
 
@@ -99,12 +97,9 @@ def test_condition_broadcasts_and_agrees_with_its_definition():
 @given(st.floats(1e-6, 1.0))
 @settings(max_examples=40)
 def test_samples_for_error_is_the_threshold(error):
-    def total(m):
-        return rates.error_terms(m, rates.best_intervals(m, **REST), **REST).total
-
-    m = rates.samples_for_error(error, **REST)
-    assert total(m) <= error
-    assert m == 1 or total(m - 1) > error
+    m = SETTING.samples_for_error(error)
+    assert SETTING.best_budget(m).total <= error
+    assert m == 1 or SETTING.best_budget(m - 1).total > error
 
 
 def test_log_gap_by_hand():
@@ -122,11 +117,10 @@ def test_log_gap_by_hand():
         (lambda: rates.condition_holds(1, 1.0, 2), "n_samples must be"),
         (lambda: rates.condition_holds(10, [1.0, -1.0], 2), "beta must be"),
         (lambda: rates.matrix_dimension(3, 4), "rank must be >= 1 and <= 3"),
-        (lambda: rates.error_terms(10, 2, **REST | {"holder_constant": 0}), "holder_constant must be > 0"),
-        (lambda: rates.error_terms(10, 2, **REST | {"n_tokens": 1}), "n_tokens must be >= 2"),
-        (lambda: rates.error_terms(10, 0, **REST), "n_intervals must be >= 1"),
-        (lambda: rates.best_intervals(10, **REST | {"noise_std": 0}), "noise_std must be > 0"),
-        (lambda: rates.samples_for_error(0, **REST), "error must be > 0"),
+        (lambda: SETTING.budget(10, 0), "n_intervals must be >= 1"),
+        (lambda: SETTING.budget(0, 10), "n_samples must be >= 1"),
+        (lambda: replace(SETTING, noise_std=0).best_intervals(10), "noise_std must be > 0"),
+        (lambda: SETTING.samples_for_error(0), "error must be > 0"),
         (lambda: rates.samples_for_rank(0, 1.0), "rank_times_d must be >= 1"),
     ],
 )

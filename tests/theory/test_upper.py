@@ -1,4 +1,5 @@
 import math
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -11,16 +12,34 @@ from pairint.theory import upper as up
 from pairint.theory.approximation import HolderSum
 from pairint.theory.coercivity import product_density
 from pairint.theory.covering import log_cover_interactions
-from pairint.theory.rates import error_terms, minimax_exponent
+from pairint.theory.rates import minimax_exponent
+from pairint.theory.setting import Setting
 
-BASE = dict(n_samples=10_000, n_tokens=3, d=5, rank=2, beta=2.0, holder_constant=1.0, noise_std=0.5)
+BASE = dict(n_samples=10_000, n_tokens=3, d=5, rank=2, beta=2.0, noise_std=0.5, sup_bound=1.0)
 
 
 def density(u):
     return product_density(u, 1.0)
 
 
-ORACLE = dict(n_samples=10_000, n_tokens=3, beta=2.0, holder_constant=1.0, noise_std=0.5, density=density)
+ORACLE = dict(n_samples=10_000, n_tokens=3, beta=2.0, noise_std=0.5, sup_bound=1.0, density=density)
+
+
+def split(arguments):
+    """Return the setting in these arguments, and the others."""
+    names = {field.name for field in fields(Setting)}
+    setting = Setting(**{key: value for key, value in arguments.items() if key in names})
+    return setting, {key: value for key, value in arguments.items() if key not in names}
+
+
+def upper_bound(**arguments):
+    setting, others = split(arguments)
+    return up.upper_bound(setting=setting, **others)
+
+
+def oracle_upper_bound(**arguments):
+    setting, others = split(arguments)
+    return up.oracle_upper_bound(setting=setting, **others)
 
 
 def formula(bound, n_samples, n_tokens, d, rank, noise_std, sup_bound, support_ratio, accuracy, temperature):
@@ -39,7 +58,7 @@ def formula(bound, n_samples, n_tokens, d, rank, noise_std, sup_bound, support_r
 @pytest.mark.parametrize("n_samples", [100, 10**5, 10**8])
 @pytest.mark.parametrize("noise_std", [0.0, 0.1, 3.0])
 def test_value_is_the_formula_and_its_parameters_are_nearly_the_best(n_samples, noise_std):
-    bound = up.upper_bound(**BASE | {"n_samples": n_samples, "noise_std": noise_std})
+    bound = upper_bound(**BASE | {"n_samples": n_samples, "noise_std": noise_std})
     arguments = (bound, n_samples, 3, 5, 2, noise_std, 1.0, 5.0)
     assert bound.value == pytest.approx(formula(*arguments, bound.accuracy, bound.temperature), rel=1e-9)
 
@@ -55,10 +74,10 @@ def test_value_is_the_formula_and_its_parameters_are_nearly_the_best(n_samples, 
 
 
 def test_terms_add_up_and_k_is_the_best():
-    bound = up.upper_bound(**BASE)
+    bound = upper_bound(**BASE)
     assert bound.value == bound.bias + bound.spline + bound.matrix + bound.discretisation == float(bound)
     for shift in (-2, -1, 1, 2, 5):
-        other = up.upper_bound(**BASE, n_intervals=max(1, bound.n_intervals + shift))
+        other = upper_bound(**BASE, n_intervals=max(1, bound.n_intervals + shift))
         assert other.value >= bound.value
 
 
@@ -66,13 +85,13 @@ def test_terms_add_up_and_k_is_the_best():
 def test_rate_up_to_one_logarithm(beta):
     """Between M and M^2 the bound falls like (log M / M)^(2 beta / (2 beta + 1))."""
     small = BASE | {"beta": beta, "d": 1, "rank": 1}
-    first, second = (up.upper_bound(**small | {"n_samples": m}).value for m in (10**9, 10**12))
+    first, second = (upper_bound(**small | {"n_samples": m}).value for m in (10**9, 10**12))
     exponent = minimax_exponent(beta)
     assert math.log(second / first) == pytest.approx(-exponent * math.log(1e3 * 9 / 12), abs=0.25)
 
 
 def test_dimension_enters_through_the_matrix_alone_and_linearly():
-    small, large = (up.upper_bound(**BASE | {"d": d, "n_samples": 10**7}, n_intervals=10) for d in (10, 40))
+    small, large = (upper_bound(**BASE | {"d": d, "n_samples": 10**7}, n_intervals=10) for d in (10, 40))
     assert small.spline == pytest.approx(large.spline, rel=0.3)
     assert large.matrix / small.matrix == pytest.approx(4, rel=0.3)
 
@@ -88,18 +107,10 @@ def test_dimension_enters_through_the_matrix_alone_and_linearly():
 )
 def test_losses_explain_the_whole_distance_to_the_leading_order(change):
     case = BASE | change
-    bound = up.upper_bound(**case)
-    shape = [case[k] for k in ("beta", "d", "rank", "n_tokens", "noise_std", "holder_constant")]
-    leading = error_terms(case["n_samples"], bound.n_intervals, *shape, 1.0)
-    factors = up.losses(
-        bound,
-        case["n_tokens"],
-        case["noise_std"],
-        case["beta"],
-        case["d"],
-        case["rank"],
-        support_ratio=case.get("support_ratio"),
-    )
+    bound = upper_bound(**case)
+    setting, _ = split(case)
+    leading = setting.budget(case["n_samples"], bound.n_intervals)
+    factors = up.losses(bound, setting, support_ratio=case.get("support_ratio"))
     assert list(factors) == ["bias", "spline", "matrix"]
     assert bound.bias == pytest.approx(leading.bias * math.prod(factors["bias"].values()), rel=1e-9)
     assert bound.spline == pytest.approx(leading.variance * math.prod(factors["spline"].values()), rel=1e-9)
@@ -109,7 +120,8 @@ def test_losses_explain_the_whole_distance_to_the_leading_order(change):
 
 def test_the_factor_of_coercivity_is_on_the_bias_alone():
     """The leading variance already holds the factor N - 1; the leading bias does not."""
-    factors = up.losses(up.upper_bound(**BASE | {"n_tokens": 64}), 64, 0.5, 2.0, 5, 2)
+    case = BASE | {"n_tokens": 64}
+    factors = up.losses(upper_bound(**case), split(case)[0])
     assert factors["bias"]["coercivity"] == pytest.approx(63)
     assert factors["spline"]["coercivity"] == pytest.approx(1)
 
@@ -143,8 +155,8 @@ def test_bernstein_inequality_of_the_truncated_loss(n_tokens, sigma, envelope, s
 
 
 def test_known_coercivity_constant_scales_the_bound():
-    default = up.upper_bound(**BASE)
-    better = up.upper_bound(**BASE, coercivity=1.0)
+    default = upper_bound(**BASE)
+    better = upper_bound(**BASE, coercivity=1.0)
     assert better.value == pytest.approx(default.value / 2)
     assert (better.amplification, default.amplification) == (1.0, 2.0)
 
@@ -171,7 +183,7 @@ def test_exponential_inequality_of_the_proof(n_tokens, noise_std, envelope, scal
 
 
 def test_oracle_terms_by_hand():
-    bound = up.oracle_upper_bound(**ORACLE, n_intervals=4)
+    bound = oracle_upper_bound(**ORACLE, n_intervals=4)
     kappa = up.christoffel_number(density, 4, 1, 1.0)
     sup = 0.5 * (1 / 4) ** 2
     b = sup**2 * (1 + 1)
@@ -189,8 +201,8 @@ def test_christoffel_number_of_the_uniform_law():
 
 
 def test_odd_functions_halve_the_space_and_drop_the_coupling():
-    general = up.oracle_upper_bound(**ORACLE, n_intervals=8)
-    odd = up.oracle_upper_bound(**ORACLE, n_intervals=8, odd=True)
+    general = oracle_upper_bound(**ORACLE, n_intervals=8)
+    odd = oracle_upper_bound(**ORACLE, n_intervals=8, odd=True)
     assert odd.dimension * 2 == general.dimension
     assert odd.christoffel * 2 == pytest.approx(general.christoffel)
     assert odd.bias == pytest.approx(8 * (0.5 / 64) ** 2)
@@ -199,9 +211,9 @@ def test_odd_functions_halve_the_space_and_drop_the_coupling():
 
 def test_odd_oracle_bound_does_not_grow_with_the_number_of_tokens():
     cases = [ORACLE | {"n_tokens": n, "n_samples": 10**10} for n in (2, 8, 128)]
-    odd = [up.oracle_upper_bound(**case, odd=True).value for case in cases]
+    odd = [oracle_upper_bound(**case, odd=True).value for case in cases]
     assert max(odd) / min(odd) < 2.2  # (N - 1)/N alone goes from 1/2 to 1
-    general = [up.oracle_upper_bound(**case, n_intervals=64).bias for case in cases]
+    general = [oracle_upper_bound(**case, n_intervals=64).bias for case in cases]
     assert general[2] / general[0] > 30  # without symmetry the bias is paid N times
 
 
@@ -225,16 +237,10 @@ def test_matrix_chernoff_on_real_tokens():
 def test_oracle_bound_holds_for_least_squares():
     """Measured error of the estimator of the theorem, piecewise constants, against its bound."""
     f = HolderSum([-0.9, -0.2, 0.4], [0.5, -1.0, 0.5], 1.0)
-    bound = up.oracle_upper_bound(
-        4000,
-        3,
-        1.0,
-        f.holder_constant,
-        0.5,
-        density=lambda u: product_density(u, 3.0),
-        score_bound=3.0,
-        sup_bound=3.0,
+    setting = Setting(
+        beta=1.0, n_tokens=3, noise_std=0.5, holder_constant=f.holder_constant, score_bound=3.0, sup_bound=3.0
     )
+    bound = up.oracle_upper_bound(4000, setting, density=lambda u: product_density(u, 3.0))
     space = SplineSpace(-3.0, 3.0, bound.n_intervals, 0)
     rng = np.random.default_rng(2)
     errors = []
@@ -266,11 +272,12 @@ def test_oracle_bound_holds_for_least_squares():
         ({"coercivity": 0.0}, "coercivity must be > 0"),
         ({"noise_std": -1.0}, "noise_std must be >= 0"),
         ({"n_intervals": 0}, "n_intervals must be >= 1"),
+        ({"sup_bound": math.inf}, "sup_bound must be finite here"),
     ],
 )
 def test_bad_arguments_are_named(change, message):
     with pytest.raises(ValueError, match=message):
-        up.upper_bound(**BASE | change)
+        upper_bound(**BASE | change)
 
 
 @pytest.mark.parametrize(
@@ -281,6 +288,7 @@ def test_bad_arguments_are_named(change, message):
         ({"coupling": 1.5}, "coupling must be"),
         ({"density": np.zeros_like}, "density must be positive"),
         ({"n_tokens": 1}, "n_tokens must be >= 2"),
+        ({"sup_bound": math.inf}, "sup_bound must be finite here"),
         ({"density": lambda u: np.full_like(u, np.nan)}, "density must be finite"),
         ({"density": lambda u: np.full_like(u, -0.5)}, "density must be finite and >= 0"),
         ({"density": lambda u: np.full_like(u, 0.6)}, "density must have a mass of at most 1"),
@@ -288,10 +296,10 @@ def test_bad_arguments_are_named(change, message):
 )
 def test_bad_oracle_arguments_are_named(change, message):
     with pytest.raises(ValueError, match=message):
-        up.oracle_upper_bound(**ORACLE | change)
+        oracle_upper_bound(**ORACLE | change)
 
 
 @pytest.mark.parametrize("density", [(0.1, 0.2), None])
 def test_oracle_density_must_be_a_function(density):
     with pytest.raises(TypeError, match="density must be a function of the score"):
-        up.oracle_upper_bound(**ORACLE | {"density": density})
+        oracle_upper_bound(**ORACLE | {"density": density})

@@ -1,10 +1,10 @@
-"""Minimisation over integers of a function with one valley."""
+"""Searches over integers: the first for which a statement holds, the best of a function with one valley."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["best_integer"]
+__all__ = ["best_integer", "first_true"]
 
 
 def best_integer(loss: Callable[[int], float], largest: int) -> int:
@@ -30,3 +30,16 @@ def best_integer(loss: Callable[[int], float], largest: int) -> int:
         else:
             low += third
     return min({middle, *range(low, high + 1)}, key=value)
+
+
+def first_true(holds: Callable[[int], bool], start: int = 1) -> int:
+    """Return the smallest integer from ``start`` on for which a statement holds that, once true, stays so."""
+    if holds(start):
+        return start
+    low, high = start, 2 * start
+    while not holds(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
