@@ -57,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _code(error: Exception) -> int | None:
     """Return the exit code of an error we foresee; others are bugs, and show their traceback."""
     from pairint.engine.store import ResultsError
-    from pairint.engine.sweep import CellsFailed, SchedulerError
+    from pairint.engine.sweep import CellsFailed
+    from pairint.engine.workers import SchedulerError
 
     for kinds, code in (
         (ResultsError, STORAGE),
@@ -132,8 +133,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     run.add_argument(
         "--store", nargs="?", const="", metavar="DIR",
-        help="also write table, provenance and checksums to DIR/NAME (default: the book's results, which "
-        "take the full preset only, without --set)",
+        help="also write table, provenance and checksums to DIR/NAME (default: the tables of the package, "
+        "which take the full preset only, without --set)",
     )  # fmt: skip
     run.set_defaults(action=_run)
 
@@ -205,7 +206,7 @@ def _settings(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from pairint.engine.tables import expected_seconds
+    from pairint.experiments.tables import expected_seconds
 
     found = [experiments.get(name) for name in experiments.names()]
     if options.json:
@@ -222,7 +223,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _description(experiment: Any) -> dict[str, Any]:
-    from pairint.engine.tables import expected_seconds
+    from pairint.experiments.tables import expected_seconds
 
     return {
         "name": experiment.name,
@@ -247,9 +248,9 @@ def _run(options: argparse.Namespace) -> int:
 def _check_store(options: argparse.Namespace) -> None:
     """Keep anything but full runs out of the book's folder, and say when the code is not committed."""
     from pairint.engine import provenance
-    from pairint.engine.tables import results_folder
+    from pairint.experiments.tables import results_folder, store_folder
 
-    root = results_folder()
+    root = Path(str(results_folder())) if options.store else store_folder()
     here = not options.store or Path(options.store).resolve() == root.resolve()
     if here and (options.preset != "full" or options.settings):
         raise UsageError(
@@ -270,6 +271,7 @@ def _edited(commit: str | None) -> bool:
 def _run_one(experiment: Any, overrides: dict[str, str], options: argparse.Namespace) -> int:
     from pairint.engine.store import write_atomic
     from pairint.experiments.report import claims_of, to_text
+    from pairint.experiments.tables import store_folder
 
     outcome = _execute(
         experiment,
@@ -294,7 +296,7 @@ def _run_one(experiment: Any, overrides: dict[str, str], options: argparse.Names
     # What is asked to be kept comes first: nothing that fails below, or reads our output, can prevent it.
     target = None
     if options.store is not None:
-        target = outcome.store(_command(experiment.name, options), folder=options.store or None)
+        target = outcome.store(store_folder(options.store), _command(experiment.name, options))
     stem = _stem(experiment, outcome.settings, options.preset)
     write_atomic(folder / f"{stem}.csv", table.to_csv(index=False, lineterminator="\n"))
     _say(f"table: {folder / f'{stem}.csv'}")

@@ -18,7 +18,7 @@ from pairint.cli import main
 from pairint.engine import sweep
 from pairint.engine.progress import duration
 from pairint.engine.store import CellStore
-from pairint.engine.tables import load_provenance, load_results
+from pairint.experiments import load_provenance, load_results
 
 TESTS = str(Path(__file__).parent / "support")
 
@@ -60,8 +60,8 @@ class TestList:
         assert entry["presets"]["quick"]["n_samples"] == [10, 20]
         assert entry["expected_seconds"] == {"quick": 0.1, "full": 0.2}
 
-    def test_what_was_measured_replaces_what_is_declared(self, capsys):
-        sweep.execute(demo(seconds=0.05), "full").store()
+    def test_what_was_measured_replaces_what_is_declared(self, capsys, tmp_path):
+        sweep.execute(demo(seconds=0.05), "full").store(tmp_path / "stored")
         assert main(["list", "--json"]) == 0
         (entry,) = json.loads(capsys.readouterr().out)
         assert entry["expected_seconds"]["quick"] == 0.1
@@ -262,7 +262,7 @@ class TestRun:
 
 class TestFigure:
     def test_from_the_stored_table(self, capsys, tmp_path, monkeypatch):
-        sweep.execute(demo()).store()
+        sweep.execute(demo()).store(tmp_path / "stored")
         use(demo(raises=__file__), monkeypatch)
         assert main(["figure", "demo"]) == 0
         assert "stored table" in capsys.readouterr().out

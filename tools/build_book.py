@@ -25,7 +25,7 @@ import vendor
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 CACHE = BUILD / ".jupyter_cache"
-USED_BY_CELLS = ("pairint/**/*", "book/results/**/*", "book/assignments/**/*", "constraints.txt")
+USED_BY_CELLS = ("pairint/**/*", "book/assignments/**/*", "constraints.txt")
 
 
 def sources_key(root: Path = ROOT) -> str:

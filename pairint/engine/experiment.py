@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
     from pairint.engine.claims import Claim
 
-__all__ = ["Experiment", "checked_cells"]
+__all__ = ["REPRODUCIBLE", "Experiment", "checked_cells", "reproducibility"]
+
+#: What another way of rounding may change. "to the digit": nothing. "to 1e-6": the digits beyond the sixth,
+#: for computations in double precision that forget where they started (least squares, fixed points). "in
+#: distribution": the value, within the spread of its replicates, for long iterations in single precision.
+REPRODUCIBLE = ("to the digit", "to 1e-6", "in distribution")
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,10 @@ class Experiment:
     cost : callable, optional
         ``cost(cell) -> float``: relative computing time. Costly cells start first, and the time left
         is estimated from it.
+    reproducible : str or callable
+        How nearly the same a cell is when it is computed again on another processor or with other libraries:
+        one of :data:`REPRODUCIBLE`, or a function of the cell that returns one. On the same machine with the
+        same libraries every cell is the same to the digit.
     """
 
     name: str
@@ -73,6 +82,7 @@ class Experiment:
     expected_seconds: Mapping[str, float]
     data_keys: tuple[str, ...]
     cost: Callable[[dict[str, Any]], float] | None = None
+    reproducible: str | Callable[[dict[str, Any]], str] = "to 1e-6"
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", self.name):
@@ -85,8 +95,17 @@ class Experiment:
         keys = {preset: set(settings) for preset, settings in self.presets.items()}
         if len({frozenset(value) for value in keys.values()}) > 1:
             raise ValueError(f"presets of {self.name!r} must have the same keys, got {keys}")
+        if not callable(self.reproducible) and self.reproducible not in REPRODUCIBLE:
+            known = ", ".join(map(repr, REPRODUCIBLE))
+            raise ValueError(f"reproducible must be one of {known} or a function, got {self.reproducible!r}")
         if set(self.expected_seconds) != set(self.presets):
             raise ValueError(f"expected_seconds of {self.name!r} must have one entry per preset")
+
+
+def reproducibility(experiment: Experiment, cell: dict[str, Any]) -> str:
+    """Return which of :data:`REPRODUCIBLE` holds for a cell."""
+    declared = experiment.reproducible
+    return declared(cell) if callable(declared) else declared
 
 
 def checked_cells(experiment: Experiment, settings: dict[str, Any]) -> list[dict[str, Any]]:

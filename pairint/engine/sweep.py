@@ -6,9 +6,9 @@ What is finished is on the disk (:mod:`pairint.engine.store`); what is missing i
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import difflib
-import json
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -20,27 +20,15 @@ from pairint.engine import workers
 from pairint.engine.cells import plain
 from pairint.engine.experiment import Experiment, checked_cells
 from pairint.engine.progress import Progress
-from pairint.engine.seeds import ROOT_SEED, generator_for, seed_sequence
+from pairint.engine.seeds import ROOT_SEED
 from pairint.engine.store import CellStore, ResultsError
 from pairint.engine.tables import make_table, store_results
-from pairint.engine.workers import SchedulerError
 from pairint.validation import check_integer
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = [
-    "ROOT_SEED",
-    "CellsFailed",
-    "Outcome",
-    "SchedulerError",
-    "execute",
-    "generator_for",
-    "plan",
-    "resolve_settings",
-    "run",
-    "seed_sequence",
-]
+__all__ = ["CellsFailed", "Outcome", "execute", "plan", "resolve_settings", "run"]
 
 
 class CellsFailed(RuntimeError):
@@ -97,44 +85,46 @@ def _nearest(word: str, known: Iterable[str]) -> str:
     return f"{hint}; it has {', '.join(known)}"
 
 
+#: What a setting must be, by the type of the preset's own.
+_KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
+
+
 def _like(key: str, value: Any, default: Any) -> Any:
     """Read ``value`` as something of the type of ``default``."""
     if isinstance(default, list):
-        if isinstance(value, str):
-            value = _json_list(key, value) if value.lstrip().startswith("[") else value.split(",")
-        items = value if isinstance(value, list) else [value]
-        if not items:
-            raise ValueError(f"{key} must have at least one value")
-        types = {type(item) for item in default}
-        pattern = 0.0 if types == {int, float} else default[0] if len(types) == 1 else None
-        return [_like(key, item, pattern) for item in items]
-    wanted = {bool: "true or false", int: "an integer", float: "a number", str: "text"}.get(type(default))
-    text = value.strip() if isinstance(value, str) else value
-    if isinstance(text, str) and not isinstance(default, str):
-        with contextlib.suppress(ValueError):
-            value = json.loads(text.lower() if text.lower() in ("true", "false") else text.replace("_", ""))
-    if wanted is None:  # the preset has None here, or a mixture: anything goes
+        return _like_list(key, value, default)
+    kind = type(default)
+    if isinstance(value, str) and kind is not str:
+        value = _literal(value)
+    if kind in (int, float) and type(value) in (int, float):
+        if kind is float or float(value).is_integer():
+            return kind(value)
+    elif kind not in _KINDS or type(value) is kind:  # the preset may have None: anything goes there
         return value
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if isinstance(default, bool) and isinstance(value, bool):
-        return value
-    if isinstance(default, str) and isinstance(value, str):
-        return value
-    if isinstance(default, float) and number:
-        return float(value)
-    if isinstance(default, int) and not isinstance(default, bool) and number and float(value).is_integer():
-        return int(value)
-    raise ValueError(f"{key} must be {wanted}, got {value!r}")
+    raise ValueError(f"{key} must be {_KINDS[kind]}, got {value!r}")
 
 
-def _json_list(key: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{key} must be a list such as 1,2,3 or [1, 2, 3], got {text!r} ({error.msg} at character "
-            f"{error.pos + 1})"
-        ) from error
+def _like_list(key: str, value: Any, default: list[Any]) -> list[Any]:
+    """Read ``"1,2,3"``, ``"[1, 2, 3]"``, a list or a single value as a list like ``default``."""
+    if isinstance(value, str):
+        listed = _literal(value) if value.lstrip().startswith("[") else value.split(",")
+        if not isinstance(listed, list):
+            raise ValueError(f"{key} must be a list such as 1,2,3 or [1, 2, 3], got {value!r}")
+        value = plain(listed)
+    items = value if isinstance(value, list) else [value]
+    if not items:
+        raise ValueError(f"{key} must have at least one value")
+    types = {type(item) for item in default}
+    pattern = 0.0 if types == {int, float} else default[0] if len(types) == 1 else None
+    return [_like(key, item, pattern) for item in items]
+
+
+def _literal(text: str) -> Any:
+    """Return the value that a text spells, true and false in any case; the text itself if it spells none."""
+    text = text.strip()
+    with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+        return ast.literal_eval(text.title() if text.lower() in ("true", "false", "none") else text)
+    return text
 
 
 @dataclass
@@ -170,11 +160,11 @@ class Outcome:
         """Return the table of the finished cells."""
         return make_table(self.cells, self.records, self.experiment.name, self.experiment.version)
 
-    def store(self, command: str = "", folder: Path | str | None = None) -> Path:
+    def store(self, folder: Path | str, command: str = "") -> Path:
         """Store the table with its provenance; see :func:`pairint.engine.tables.store_results`."""
         return store_results(
             self.experiment, self.preset, self.settings, self.cells, self.records,
-            command=command, root_seed=ROOT_SEED, folder=folder,
+            folder=folder, command=command, root_seed=ROOT_SEED,
         )  # fmt: skip
 
 
@@ -257,7 +247,7 @@ def execute(
         If results cannot be written; cells finished before are kept.
     pairint.engine.store.FolderInUse
         If another run is at work on the same folder.
-    SchedulerError
+    pairint.engine.workers.SchedulerError
         If the scheduler cannot be reached or goes away; cells finished before are kept.
     """
     start = time.monotonic()

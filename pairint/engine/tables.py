@@ -10,12 +10,10 @@ import contextlib
 import hashlib
 import io
 import json
-import math
-import os
-import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +27,9 @@ if TYPE_CHECKING:
 __all__ = [
     "expected_seconds",
     "load_provenance",
-    "load_results",
+    "load_table",
     "make_table",
     "parse_table",
-    "results_folder",
     "store_results",
     "stored_names",
 ]
@@ -63,63 +60,36 @@ def make_table(
         for row in record["rows"]
     ]
     columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key != "cell"] + ["cell"]
-    text_rows = [
-        {key: json.dumps(value) if isinstance(value, list | dict) else value for key, value in row.items()}
-        for row in rows
-    ]
+    text_rows = [{key: _one_field(value) for key, value in row.items()} for row in rows]
     frame = pd.DataFrame(text_rows, columns=columns, dtype=object)
     return parse_table(frame.to_csv(index=False))
 
 
+def _one_field(value: Any) -> Any:
+    """Return a value that a CSV field holds: lists as JSON, integers too large for 64 bits as floats."""
+    if isinstance(value, list | dict):
+        return json.dumps(value)
+    return float(value) if isinstance(value, int) and abs(value) >= 2**63 else value
+
+
 def parse_table(text: str) -> DataFrame:
-    """Read a table's CSV text, every float to its last bit."""
+    """Read a table's CSV text, every float to its last bit.
+
+    Only an empty field is missing: "NA" and "None" are names like others.
+    """
     import pandas as pd
 
-    # Types are decided here: releases of pandas differ in how exactly they read floats, and in which
-    # words ("NA", "None") they take for missing values. Here only an empty field is missing.
-    texts = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-    columns = {name: texts[name].tolist() for name in texts.columns}
-    return pd.DataFrame(
-        {name: values if name == "cell" else _typed(values) for name, values in columns.items()}
-    )
+    release = tuple(int(part) for part in pd.__version__.split(".")[:2])
+    # From 3.1 on floats are read exactly by default, and the option is deprecated.
+    exact: dict[str, Any] = {"float_precision": "round_trip"} if release < (3, 1) else {}
+    return pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""], dtype={"cell": str}, **exact)
 
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|inf|nan)")
-
-
-def _typed(texts: list[str]) -> list[Any]:
-    present = [text for text in texts if text]
-    whole = len(present) == len(texts)
-    if whole and set(present) <= {"True", "False"}:
-        return [text == "True" for text in texts]
-    if all(_NUMBER.fullmatch(text) for text in present):
-        if whole and all(re.fullmatch(r"[+-]?\d{1,18}", text) for text in present):
-            return [int(text) for text in texts]
-        return [float(text) if text else math.nan for text in texts]
-    return [text or None for text in texts]
-
-
-def results_folder() -> Path:
-    """Return the folder of stored tables.
-
-    ``PAIRINT_RESULTS`` in the environment if set; else ``book/results`` of the checkout this package
-    runs from; else the first found in the current folder or above it.
-    """
-    if os.environ.get("PAIRINT_RESULTS"):
-        return Path(os.environ["PAIRINT_RESULTS"])
-    here = Path.cwd()
-    checkouts = [Path(__file__).resolve().parents[2], here, *here.parents]
-    for wanted in ("book/results", "book"):  # the second: a checkout without any results yet
-        for folder in checkouts:
-            if (folder / wanted).is_dir():
-                return folder / "book" / "results"
-    return here / "book" / "results"
-
-
-def stored_names(folder: Path | str | None = None) -> list[str]:
+def stored_names(folder: Traversable) -> list[str]:
     """Return the names of the experiments with a stored table."""
-    root = results_folder() if folder is None else Path(folder)
-    return sorted(path.parent.name for path in root.glob(f"*/{SUMS}"))
+    if not folder.is_dir():
+        return []
+    return sorted(entry.name for entry in folder.iterdir() if (entry / SUMS).is_file())
 
 
 def store_results(
@@ -129,15 +99,25 @@ def store_results(
     cells: Sequence[Mapping[str, Any]],
     records: Sequence[Mapping[str, Any]],
     *,
+    folder: Path | str,
     command: str = "",
     root_seed: int | None = None,
-    folder: Path | str | None = None,
 ) -> Path:
-    """Write the table of a finished run with its provenance and checksums; return its folder."""
+    """Write the table of a finished run with its provenance and checksums to a folder of ``folder``.
+
+    Returns
+    -------
+    Path
+        The folder of the experiment.
+
+    Raises
+    ------
+    ResultsError
+        If cells are unfinished, or the files cannot be written.
+    """
     if any(record is None for record in records):
         raise ResultsError(f"{experiment.name!r} has unfinished cells: only whole tables are stored")
-    root = results_folder() if folder is None else Path(folder)
-    target = root / experiment.name
+    target = Path(folder) / experiment.name
     table = make_table(cells, records, experiment.name, experiment.version)
     ids = [cell_id(experiment.name, experiment.version, cell) for cell in cells]
     provenance = {
@@ -188,17 +168,16 @@ def _environments(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"cells": count, **json.loads(text)} for text, count in counts.most_common()]
 
 
-def _checked_text(name: str, file: str, folder: Path | str | None) -> str:
+def _checked_text(name: str, file: str, folder: Traversable) -> str:
     """Return the text of a stored file once it has passed its checksum."""
-    root = results_folder() if folder is None else Path(folder)
-    target = root / name
+    target = folder / name
     try:
         lines = (target / SUMS).read_text(encoding="utf-8").splitlines()
         data = (target / file).read_bytes()
     except FileNotFoundError as error:
-        known = ", ".join(stored_names(root)) or "none"
+        known = ", ".join(stored_names(folder)) or "none"
         raise ResultsError(
-            f"no stored results for {name!r} in {root} (stored: {known}); "
+            f"no stored results for {name!r} in {folder} (stored: {known}); "
             f"`pairint run {name} --preset full --store` makes them"
         ) from error
     sums = {path.strip(): digest for digest, _, path in (line.partition("  ") for line in lines)}
@@ -207,14 +186,14 @@ def _checked_text(name: str, file: str, folder: Path | str | None) -> str:
     return data.decode("utf-8")
 
 
-def load_results(name: str, folder: Path | str | None = None) -> DataFrame:
+def load_table(name: str, folder: Traversable) -> DataFrame:
     """Return the stored table of an experiment, after checking its checksum.
 
     Parameters
     ----------
     name : str
-    folder : path, optional
-        Where tables are stored; :func:`results_folder` by default.
+    folder : path or resource
+        Where tables are stored.
 
     Raises
     ------
@@ -224,12 +203,12 @@ def load_results(name: str, folder: Path | str | None = None) -> DataFrame:
     return parse_table(_checked_text(name, TABLE, folder))
 
 
-def load_provenance(name: str, folder: Path | str | None = None) -> dict[str, Any]:
+def load_provenance(name: str, folder: Traversable) -> dict[str, Any]:
     """Return the provenance record of a stored table, after checking its checksum."""
     return json.loads(_checked_text(name, PROVENANCE, folder))
 
 
-def expected_seconds(experiment: Experiment, preset: str, folder: Path | str | None = None) -> float:
+def expected_seconds(experiment: Experiment, preset: str, folder: Traversable) -> float:
     """Return how long a preset takes on one core.
 
     What the stored table of this preset took, if it has the present version and settings; else the time

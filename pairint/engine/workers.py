@@ -1,4 +1,4 @@
-"""Compute cells through joblib: in this process, in processes, or on a Dask cluster.
+"""Compute cells: in this process, in processes through joblib, or on a Dask cluster.
 
 Linear algebra keeps to one thread per worker: workers do not fight for cores, and sums are added in
 the same order however many workers there are.
@@ -77,7 +77,6 @@ def _compute_cell(index: int, compute: Callable, cell: dict[str, Any], parent: i
     if parent is not None:
         _end_with(parent)
     _one_thread()
-    _keep_freed_memory()
     start = time.perf_counter()
     try:
         rows = _checked_rows(compute(dict(cell)), cell)
@@ -111,25 +110,6 @@ def _checked_rows(rows: Any, cell: Mapping[str, Any]) -> list[dict[str, Any]]:
         if clash:
             raise ValueError(f"a row contradicts its cell in {', '.join(clash)}: {row}")
     return rows
-
-
-@functools.cache
-def _keep_freed_memory() -> None:
-    """Undo a setting of Dask's workers that doubles the time of cells with many middle-sized arrays.
-
-    They start with an environment variable by which the C library gives freed memory back to the system at
-    once: every new array is then mapped and cleared page by page. Its own defaults suit short-lived arrays.
-    Libraries without ``mallopt`` (other than glibc) do not read the variable either.
-    """
-    if os.environ.get("MALLOC_TRIM_THRESHOLD_") != "65536":  # Dask's value; another one is somebody's choice
-        return
-    import ctypes
-
-    trim_threshold, mmap_threshold, megabyte = -1, -3, 2**20  # names and numbers as in malloc.h
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(mmap_threshold, 32 * megabyte)
-        mallopt(trim_threshold, 64 * megabyte)
 
 
 _modules_seen = 0
@@ -201,27 +181,31 @@ def _pool(tasks: Sequence[Task], jobs: int) -> Iterator[Result]:
 def _on_dask(tasks: Sequence[Task], address: str, timeout: float) -> Iterator[Result]:
     """Compute on a Dask cluster; a lost worker's cells go to the others, a lost scheduler ends the run."""
     try:
-        import distributed  # noqa: F401  its import sets up the loggers
+        from distributed import as_completed
     except ImportError as error:
         raise SchedulerError("a scheduler needs Dask: pip install 'pairint[dask]'") from error
-    from joblib import Parallel, delayed, parallel_config
 
     with _quiet_dask(), _client(address, timeout) as client, _watch(client, timeout) as idle:
-        try:
-            with parallel_config(backend=_dask_backend(client)):
-                # All cells are handed over at once: an adaptive cluster sees how much there is to do.
-                yield from Parallel(batch_size=1, pre_dispatch="all", return_as="generator_unordered")(
-                    delayed(_compute_cell)(*task) for task in tasks
+        # All cells are handed over at once: an adaptive cluster sees how much there is to do.
+        numbers = [task[0] for task in tasks]
+        futures = client.map(_compute_cell, *zip(*tasks, strict=True), pure=False)
+        index_of = dict(zip((future.key for future in futures), numbers, strict=True))
+        for future in as_completed(futures, loop=client.loop):
+            if future.status == "finished":
+                yield future.result()
+            elif future.status == "error":
+                error = future.exception()
+                text = f"the cluster gave up on this cell: {type(error).__name__}: {error}"
+                yield index_of[future.key], {"error": text}
+            else:
+                what = (
+                    f"the scheduler at {address} had no worker left for {timeout:g} s"
+                    if idle.is_set()
+                    else f"the connection to the scheduler at {address} was lost"
                 )
-        except concurrent.futures.CancelledError as error:
-            what = (
-                f"the scheduler at {address} had no worker left for {timeout:g} s"
-                if idle.is_set()
-                else f"the connection to the scheduler at {address} was lost"
-            )
-            raise SchedulerError(
-                f"{what}; cells finished before are kept, and running again goes on from there"
-            ) from error
+                raise SchedulerError(
+                    f"{what}; cells finished before are kept, and running again goes on from there"
+                )
 
 
 @contextlib.contextmanager
@@ -315,32 +299,3 @@ def _wait_for_scheduler(address: str, timeout: float) -> None:
 
 def _package_version() -> str:
     return __version__
-
-
-def _dask_backend(client: Client) -> Any:
-    """Return joblib's Dask backend with two corrections.
-
-    For a future in error (a cell whose worker died again and again, code that a worker cannot load) it
-    never calls back, and is waited for without end; and a cluster with one core, perhaps about to grow,
-    is left alone: everything is computed here.
-    """
-    from joblib._dask import DaskDistributedBackend
-
-    class Backend(DaskDistributedBackend):
-        def effective_n_jobs(self, n_jobs: int) -> int:
-            return max(super().effective_n_jobs(n_jobs), 2)
-
-        def submit(self, func: Any, callback: Callable | None = None) -> Any:
-            ((_, arguments, _),) = func.items
-            future = super().submit(func, callback)
-
-            def report(done: concurrent.futures.Future) -> None:
-                error = done.exception()
-                if error is not None:
-                    text = f"the cluster gave up on this cell: {type(error).__name__}: {error}"
-                    callback([(arguments[0], {"error": text})])
-
-            future.add_done_callback(report)
-            return future
-
-    return Backend(client=client)

@@ -17,7 +17,19 @@ if TYPE_CHECKING:
 
     from pairint.engine.experiment import Experiment
 
-__all__ = ["MODULES", "UnknownExperiment", "get", "names", "register", "run", "unregister"]
+from pairint.experiments.tables import load_provenance, load_results
+
+__all__ = [
+    "MODULES",
+    "UnknownExperiment",
+    "get",
+    "load_provenance",
+    "load_results",
+    "names",
+    "register",
+    "run",
+    "unregister",
+]
 
 #: Name of each experiment -> the module that holds it as ``EXPERIMENT``, in the order of the book.
 MODULES: dict[str, str] = {

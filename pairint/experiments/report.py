@@ -21,13 +21,7 @@ from pairint.engine.claims import Claim
 from pairint.engine.experiment import Experiment
 from pairint.engine.progress import duration
 from pairint.engine.store import ResultsError
-from pairint.engine.tables import (
-    expected_seconds,
-    load_provenance,
-    load_results,
-    results_folder,
-    stored_names,
-)
+from pairint.experiments.tables import expected_seconds, load_provenance, load_results, stored_names
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -274,17 +268,15 @@ def runs_markdown(folder: Path | str | None = None) -> str:
     return "\n".join(rows)
 
 
-def benchmarks_markdown(folder: Path | str | None = None) -> str:
+def benchmarks_markdown(folder: Path | str) -> str:
     """Return a Markdown table of the recorded measurements of the engine.
 
     Parameters
     ----------
-    folder : path, optional
+    folder : path
         Where ``benchmarks/sweep_efficiency.py`` and ``benchmarks/sweep_overhead.py`` write:
-        ``benchmarks/results`` of the checkout by default.
+        ``benchmarks/results`` of the repository.
     """
-    if folder is None:
-        folder = results_folder().resolve().parents[1] / "benchmarks" / "results"
     rows = ["| Measured | Value | Target | | Date | Load before |", "|---|---|---|---|---|---|"]
     places = []
     for path in sorted(Path(folder).glob("sweep_*.json")):

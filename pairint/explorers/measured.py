@@ -8,7 +8,7 @@ from typing import Any
 
 from pairint.engine.statistics import summarize
 from pairint.engine.store import ResultsError
-from pairint.engine.tables import load_results, stored_names
+from pairint.experiments.tables import load_results, stored_names
 from pairint.explorers.kit.explorer import Series
 
 __all__ = ["MeasuredLine", "measured_lines"]

@@ -550,7 +550,7 @@ def test_two_figures_in_a_page(tmp_path, visit):
 def test_measured_points_set_the_sliders(tmp_path, visit, skip_or_fail):
     figure = pairint.explorers.RateExplorer()
     if figure.parameters[0].key != "measured":
-        skip_or_fail("no learning curves are stored in book/results")
+        skip_or_fail("no learning curves are stored")
     key, preset = list(figure.parameters[0].presets.items())[-1]
     seen = visit(figure.save(tmp_path / "rate.html").as_uri())
     ready(seen.page, figure)

@@ -13,13 +13,13 @@ import pytest
 from engine_demo import demo
 
 from pairint.engine import sweep
+from pairint.engine.seeds import ROOT_SEED
 from pairint.engine.store import CellStore, FolderInUse, ResultsError, cell_id, write_atomic
 from pairint.engine.tables import (
     expected_seconds,
     load_provenance,
-    load_results,
+    load_table,
     make_table,
-    results_folder,
     stored_names,
 )
 
@@ -235,12 +235,12 @@ class TestStored:
     @pytest.fixture
     def stored(self, tmp_path):
         outcome = sweep.execute(demo(), overrides={"replicates": 2})
-        outcome.store("pairint run demo --store", tmp_path)
+        outcome.store(tmp_path, "pairint run demo --store")
         return tmp_path, outcome
 
     def test_what_is_loaded_is_what_was_computed(self, stored):
         folder, outcome = stored
-        pd.testing.assert_frame_equal(load_results("demo", folder), outcome.table(), check_exact=True)
+        pd.testing.assert_frame_equal(load_table("demo", folder), outcome.table(), check_exact=True)
         assert stored_names(folder) == ["demo"]
 
     def test_provenance(self, stored):
@@ -249,11 +249,11 @@ class TestStored:
         assert record["experiment"] == "demo"
         assert record["settings"] == {"n_samples": [10, 20], "beta": 1.0, "replicates": 2}
         assert record["preset"] == "quick"
-        assert record["root_seed"] == sweep.ROOT_SEED
+        assert record["root_seed"] == ROOT_SEED
         assert record["command"] == "pairint run demo --store"
         assert record["cells"] == len(outcome.cells) == len(record["cell_seconds"]) == 4
         assert record["rows"] == 8
-        assert set(record["cell_seconds"]) == set(load_results("demo", folder)["cell"])
+        assert set(record["cell_seconds"]) == set(load_table("demo", folder)["cell"])
         (environment,) = record["environments"]
         assert environment["cells"] == 4
         assert environment["libraries"]["numpy"] == np.__version__
@@ -265,7 +265,7 @@ class TestStored:
         spans = [(0, 10), (5, 12), (6, 8), (100, 103)]  # overlapping, nested, after a pause
         for record, (start, stop) in zip(outcome.records, spans, strict=True):
             record.update(finished=float(stop), seconds=float(stop - start))
-        outcome.store(folder=tmp_path)
+        outcome.store(tmp_path)
         record = load_provenance("demo", tmp_path)
         assert record["wall_seconds"] == 15.0
         assert record["computing_seconds"] == 22.0
@@ -276,7 +276,7 @@ class TestStored:
         folder, _ = stored
         path = folder / "demo" / file
         path.write_text(path.read_text().replace("1", "2", 1))
-        load = load_results if file == "table.csv" else load_provenance
+        load = load_table if file == "table.csv" else load_provenance
         with pytest.raises(ResultsError, match="changed after it was written"):
             load("demo", folder)
 
@@ -290,31 +290,25 @@ class TestStored:
 
     def test_nothing_stored(self, tmp_path):
         with pytest.raises(ResultsError, match="pairint run demo --preset full --store"):
-            load_results("demo", tmp_path)
+            load_table("demo", tmp_path)
 
     def test_an_unfinished_run_is_not_stored(self, tmp_path):
         outcome = sweep.execute(demo(raises=__file__), overrides={"replicates": 2})
         with pytest.raises(ResultsError, match="unfinished"):
-            outcome.store(folder=tmp_path)
-
-    def test_where_tables_are(self, tmp_path, monkeypatch):
-        monkeypatch.setenv("PAIRINT_RESULTS", str(tmp_path))
-        assert results_folder() == tmp_path
-        monkeypatch.delenv("PAIRINT_RESULTS")
-        assert results_folder().parts[-2:] == ("book", "results")
+            outcome.store(tmp_path)
 
 
 class TestExpectedSeconds:
     def test_measured_where_this_very_run_is_stored(self, tmp_path):
         experiment = demo()
         assert expected_seconds(experiment, "full", tmp_path) == 0.2
-        sweep.execute(demo(seconds=0.05), "full").store(folder=tmp_path)
+        sweep.execute(demo(seconds=0.05), "full").store(tmp_path)
         measured = load_provenance("demo", tmp_path)["computing_seconds"]
         assert expected_seconds(experiment, "full", tmp_path) == measured >= 1.2
         assert expected_seconds(experiment, "quick", tmp_path) == 0.1
 
     def test_declared_elsewhere(self, tmp_path):
-        sweep.execute(demo(seconds=0.05), "full").store(folder=tmp_path)
+        sweep.execute(demo(seconds=0.05), "full").store(tmp_path)
         assert expected_seconds(demo(version=2), "full", tmp_path) == 0.2
         assert expected_seconds(demo(replicates=5), "full", tmp_path) == 0.2
         (tmp_path / "demo" / "provenance.json").write_text("{}")  # not what the checksum says

@@ -1,18 +1,15 @@
 """Dask: the same results, lost workers survived, lost schedulers reported."""
 
 import os
-import platform
 import signal
-import subprocess
 import sys
-import textwrap
 import threading
 
 import pandas as pd
 import pytest
 from engine_demo import computed, demo
 
-from pairint.engine import sweep
+from pairint.engine import sweep, workers
 
 distributed = pytest.importorskip("distributed")
 
@@ -125,23 +122,23 @@ def test_a_cell_that_kills_every_worker_is_given_up(cluster, tmp_path):
 
 class TestSchedulers:
     def test_unreachable(self, tmp_path):
-        with pytest.raises(sweep.SchedulerError, match="no Dask scheduler answers at tcp://127"):
+        with pytest.raises(workers.SchedulerError, match="no Dask scheduler answers at tcp://127"):
             sweep.run(demo(), scheduler="tcp://127.0.0.1:1", timeout=0.5, out=tmp_path)
 
     @pytest.mark.parametrize("address", ["", "nonsense", "localhost:8786", "tcp://host", "tcp://host:port"])
     def test_no_address(self, address):
-        with pytest.raises(sweep.SchedulerError, match="must be an address like tcp://host:8786"):
+        with pytest.raises(workers.SchedulerError, match="must be an address like tcp://host:8786"):
             sweep.run(demo(), scheduler=address, timeout=0.5)
 
     def test_without_dask(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "distributed", None)
-        with pytest.raises(sweep.SchedulerError, match="a scheduler needs Dask: pip install"):
+        with pytest.raises(workers.SchedulerError, match="a scheduler needs Dask: pip install"):
             sweep.run(demo(), scheduler="tcp://127.0.0.1:1", timeout=0.5)
 
     def test_no_workers(self):
         with (
             distributed.LocalCluster(n_workers=0, dashboard_address=":0") as empty,
-            pytest.raises(sweep.SchedulerError, match="has no worker after"),
+            pytest.raises(workers.SchedulerError, match="has no worker after"),
         ):
             sweep.run(demo(), scheduler=empty.scheduler_address, timeout=0.5)
 
@@ -161,7 +158,7 @@ class TestSchedulers:
             shrinker = threading.Thread(target=shrink)
             shrinker.start()
             try:
-                with pytest.raises(sweep.SchedulerError, match="had no worker left for 2 s"):
+                with pytest.raises(workers.SchedulerError, match="had no worker left for 2 s"):
                     sweep.run(
                         demo(log, seconds=0.4), scheduler=shrinking.scheduler_address, out=tmp_path, timeout=2
                     )
@@ -187,7 +184,7 @@ class TestSchedulers:
             closer = threading.Thread(target=close)
             closer.start()
             try:
-                with pytest.raises(sweep.SchedulerError, match="the connection to the scheduler"):
+                with pytest.raises(workers.SchedulerError, match="the connection to the scheduler"):
                     sweep.run(
                         demo(log, seconds=0.4), scheduler=doomed.scheduler_address, out=tmp_path, timeout=5
                     )
@@ -195,34 +192,3 @@ class TestSchedulers:
                 stop.set()
                 closer.join()
         assert sweep.execute(demo(log), out=tmp_path).reused >= 1
-
-
-FAULTS = """
-    import os, resource, sys
-    import numpy as np
-    from pairint.engine.workers import _keep_freed_memory
-    if sys.argv[1] == "kept":
-        _keep_freed_memory()
-    def faults():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(3):
-        np.ones(100_000)
-    before = faults()
-    for _ in range(50):
-        np.ones(100_000)
-    print((faults() - before) / 50)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
-def test_memory_freed_in_dask_workers_is_used_again():
-    """Else each array of 800 kB costs 200 page faults, and cells with many of them take twice their time."""
-    faults = {}
-    for how in ("as Dask has it", "kept"):
-        run = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(FAULTS), how],
-            env=os.environ | {"MALLOC_TRIM_THRESHOLD_": "65536"},
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        faults[how] = float(run.stdout)
-    assert faults["as Dask has it"] > 100 > 10 > faults["kept"]

@@ -13,8 +13,7 @@ from pairint import experiments
 from pairint.engine import provenance, sweep
 from pairint.engine.claims import Claim
 from pairint.engine.progress import duration
-from pairint.engine.tables import load_provenance
-from pairint.experiments import report
+from pairint.experiments import load_provenance, report
 
 
 @pytest.fixture
@@ -41,7 +40,7 @@ def test_without_a_stored_table_the_quick_preset_is_run(only, tmp_path):
 def test_a_stored_table_is_used(only, tmp_path):
     only(demo(raises=__file__))  # running it would fail
     command = "pairint run demo --preset full --set beta=1 --store"
-    sweep.execute(demo(), "full").store(command, tmp_path)
+    sweep.execute(demo(), "full").store(tmp_path, command)
     first, _ = report.build(folder=tmp_path)
     assert first.data.startswith("stored table, preset full, 20")
     assert first.claim.command == command
@@ -49,7 +48,7 @@ def test_a_stored_table_is_used(only, tmp_path):
 
 
 def test_a_table_of_another_version_is_not_used(only, tmp_path):
-    sweep.execute(demo(), "full").store(folder=tmp_path)
+    sweep.execute(demo(), "full").store(tmp_path)
     only(demo(version=2))
     assert "stored by version 1, the experiment is at 2" in report.build(folder=tmp_path)[0].data
     (line,) = report.build(folder=tmp_path, run_missing=False)
@@ -59,7 +58,7 @@ def test_a_table_of_another_version_is_not_used(only, tmp_path):
 
 def test_a_table_that_was_tampered_with_is_a_problem(only, tmp_path):
     only(demo())
-    path = sweep.execute(demo()).store(folder=tmp_path) / "table.csv"
+    path = sweep.execute(demo()).store(tmp_path) / "table.csv"
     path.write_text(path.read_text().replace("1", "2", 1))
     (line,) = report.build(folder=tmp_path)
     assert "changed after it was written" in line.problem
@@ -143,7 +142,7 @@ def test_one_measurement_in_two_experiments_counts_once():
 def test_stored_runs(only, tmp_path):
     only(demo())
     assert report.runs_markdown(tmp_path) == "No results are stored."
-    sweep.execute(demo(), "full").store(folder=tmp_path)
+    sweep.execute(demo(), "full").store(tmp_path)
     row, empty, machine, software = report.runs_markdown(tmp_path).splitlines()[2:]
     assert row.startswith("| `demo` | full | 24 | ")
     assert empty == ""
@@ -156,7 +155,7 @@ def test_presets(only, tmp_path):
     only(demo())
     (row,) = report.presets_markdown(tmp_path).splitlines()[2:]
     assert "| 8 cells, about 0.1 s | 24 cells, about 0.2 s |" in row
-    sweep.execute(demo(seconds=0.05), "full").store(folder=tmp_path)
+    sweep.execute(demo(seconds=0.05), "full").store(tmp_path)
     measured = load_provenance("demo", tmp_path)["computing_seconds"]
     (row,) = report.presets_markdown(tmp_path).splitlines()[2:]
     assert measured >= 1.2

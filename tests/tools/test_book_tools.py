@@ -17,6 +17,7 @@ from docutils import nodes
 from jupyter_cache import get_cache
 
 ROOT = Path(__file__).resolve().parents[2]
+USED = ("pairint/model/tokens.py", "pairint/experiments/stored/one/table.csv", "constraints.txt")
 
 PAGE = """\
 ---
@@ -47,12 +48,14 @@ def page(tmp_path):
 
 
 def small_project(root: Path) -> None:
-    for name in ("pairint/model/tokens.py", "book/results/one/table.csv", "constraints.txt"):
+    for name in USED:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("first\n")
 
 
-@pytest.mark.parametrize("name", ["pairint/model/tokens.py", "book/results/one/table.csv", "constraints.txt"])
+@pytest.mark.parametrize(
+    "name", ["pairint/model/tokens.py", "pairint/experiments/stored/one/table.csv", "constraints.txt"]
+)
 def test_cache_key_follows_what_cells_use(tmp_path, name):
     small_project(tmp_path)
     before = build_book.sources_key(tmp_path)

@@ -151,4 +151,5 @@ EXPERIMENT = Experiment(
     expected_seconds={"quick": 15.0, "full": 1100.0},
     data_keys=points.DATA_KEYS,
     cost=points.cost,
+    reproducible=points.reproducible,
 )  # fmt: skip

@@ -8,9 +8,8 @@ import pytest
 
 from pairint.engine.experiment import checked_cells
 from pairint.engine.seeds import generator_for
-from pairint.engine.tables import load_results
 from pairint.estimation import OracleRegressor
-from pairint.experiments import get
+from pairint.experiments import get, load_results
 from pairint.experiments.minimax import dimension, rough, smoothness
 from pairint.experiments.minimax.curves import (
     DATA_KEYS,
