@@ -265,7 +265,7 @@ def _check_store(options: argparse.Namespace) -> None:
 
 
 def _edited(commit: str | None) -> bool:
-    return bool(commit) and commit.endswith("+changes")
+    return commit is not None and commit.endswith("+changes")
 
 
 def _run_one(experiment: Any, overrides: dict[str, str], options: argparse.Namespace) -> int:

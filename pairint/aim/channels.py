@@ -422,7 +422,7 @@ def _two_token_kappa(channel: type[HardmaxChannel]):
         u = 1 / np.sqrt(1 + np.asarray(tau, dtype=np.float64))
         return (u * series(u))[()]
 
-    kappa.series = series
+    kappa.series = series  # type: ignore[attr-defined]
     return kappa
 
 

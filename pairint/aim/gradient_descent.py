@@ -177,7 +177,7 @@ def gradient_descent(
     active = np.arange(n_runs)
     losses = np.empty((max_iter, n_runs))
     errors = np.empty((max_iter, n_runs + 1))
-    matrices = None if truth is None else _matrices(weights)
+    matrices: Any = None if truth is None else _matrices(weights)
 
     for step in range(max_iter):
         loss, gradient = _loss_and_gradient(weights, X, targets, beta)

@@ -36,6 +36,7 @@ import functools
 import itertools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -219,8 +220,9 @@ def _one_form(label, means, low, width, step):
                 below[a, b] = ndtr(z)
                 hazard[a, b] = bell / xp.maximum(below[a, b], 1e-300)
 
-    units = {frozenset((a, b)) if label[b] == a else frozenset((a,)) for a, b in enumerate(label)}
-    units = sorted(units, key=sorted)
+    units = sorted(
+        {frozenset((a, b)) if label[b] == a else frozenset((a,)) for a, b in enumerate(label)}, key=sorted
+    )
     everything = frozenset(range(t))
 
     def index_of(unit):
@@ -239,10 +241,10 @@ def _one_form(label, means, low, width, step):
                 own[unit] = own[unit] * below[a, a]
 
     # From below: f[A] is the density of the largest maximum in A, with all other rows still above.
-    integrand = {}
-    cumulative = {frozenset(): None}
-    steps = {}  # (rows below, unit) -> weight
-    reached = [frozenset()]
+    integrand: dict[frozenset[int], Any] = {}
+    cumulative: dict[frozenset[int], Any] = {frozenset(): None}
+    steps: dict[tuple[frozenset[int], frozenset[int]], Any] = {}  # (rows below, unit) -> weight
+    reached: list[frozenset[int]] = [frozenset()]
     for done in reached:
         if done:
             cumulative[done] = _cumulative(integrand[done], step)
@@ -267,9 +269,11 @@ def _one_form(label, means, low, width, step):
     p = step * integrand[everything].sum(axis=-1)
 
     # From above: adjoint[A] is the probability of everything that is still to come, after A at x.
-    adjoint = {everything: None}
-    incoming = {}
-    posterior = {}  # (row, row above or itself) -> density of the row's maximum, the other being larger
+    adjoint: dict[frozenset[int], Any] = {everything: None}
+    incoming: dict[frozenset[int], Any] = {}
+    posterior: dict[
+        tuple[int, int], Any
+    ] = {}  # (row, row above or itself) -> density of the row's maximum, the other being larger
     for (done, unit), weight in sorted(steps.items(), key=lambda item: -len(item[0][0] | item[0][1])):
         after = done | unit
         if after not in adjoint:

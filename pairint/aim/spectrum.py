@@ -198,7 +198,7 @@ class NoisySpectrum:
             values.append(f)
             densities.append(self._density_at(f))
             probabilities.append(densities[-1] * self._slope(f) * f * span * weights)
-        return tuple(np.concatenate(parts) for parts in (values, densities, probabilities))
+        return np.concatenate(values), np.concatenate(densities), np.concatenate(probabilities)
 
     def _density_at(self, f):
         """Density of the law at the eigenvalue whose denoised value is f."""

@@ -12,6 +12,7 @@ normalisation :math:`\operatorname{Tr} S^2/d \to Q_0 = 1 + \rho` and the error w
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -94,7 +95,7 @@ class AIMTeacher:
         """
         n = check_integer("n_samples", n_samples, 1)
         generator = check_rng(rng)
-        seed = generator.bit_generator.seed_seq
+        seed: Any = generator.bit_generator.seed_seq
         if generator is not rng and _same_stream(seed, self._seed):
             # The second child stream: students of gradient descent begin in the first.
             child = np.random.SeedSequence(

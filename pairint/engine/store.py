@@ -24,7 +24,7 @@ from pairint.engine.cells import canonical
 try:
     import fcntl
 except ImportError:  # no advisory locks there; atomic writes alone keep the folder whole
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["CellStore", "FolderInUse", "ResultsError", "cell_id", "write_atomic"]
 
@@ -84,7 +84,7 @@ def _explain(path: Path, error: OSError) -> str:
         errno.EACCES: "choose a folder that can be written with --out",
         errno.EPERM: "choose a folder that can be written with --out",
         errno.ENOTDIR: "a file stands where a folder is needed",
-    }.get(error.errno, "")
+    }.get(error.errno or 0, "")
     return f"cannot write {path}: {reason}" + (f" ({advice})" if advice else "")
 
 

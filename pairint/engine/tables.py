@@ -97,7 +97,7 @@ def store_results(
     preset: str,
     settings: Mapping[str, Any],
     cells: Sequence[Mapping[str, Any]],
-    records: Sequence[Mapping[str, Any]],
+    records: Sequence[Mapping[str, Any] | None],
     *,
     folder: Path | str,
     command: str = "",
@@ -115,7 +115,8 @@ def store_results(
     ResultsError
         If cells are unfinished, or the files cannot be written.
     """
-    if any(record is None for record in records):
+    finished = [record for record in records if record is not None]
+    if len(finished) < len(records):
         raise ResultsError(f"{experiment.name!r} has unfinished cells: only whole tables are stored")
     target = Path(folder) / experiment.name
     table = make_table(cells, records, experiment.name, experiment.version)
@@ -133,12 +134,12 @@ def store_results(
         "command": command,
         "cells": len(cells),
         "rows": len(table),
-        "first_cell": _utc(min(record["finished"] - record["seconds"] for record in records)),
-        "last_cell": _utc(max(record["finished"] for record in records)),
-        "wall_seconds": round(_busy_seconds(records), 1),
-        "computing_seconds": round(sum(record["seconds"] for record in records), 1),
-        "environments": _environments(records),
-        "cell_seconds": {name: round(r["seconds"], 3) for name, r in zip(ids, records, strict=True)},
+        "first_cell": _utc(min(record["finished"] - record["seconds"] for record in finished)),
+        "last_cell": _utc(max(record["finished"] for record in finished)),
+        "wall_seconds": round(_busy_seconds(finished), 1),
+        "computing_seconds": round(sum(record["seconds"] for record in finished), 1),
+        "environments": _environments(finished),
+        "cell_seconds": {name: round(r["seconds"], 3) for name, r in zip(ids, finished, strict=True)},
     }
     texts = {
         TABLE: table.to_csv(index=False, lineterminator="\n"),

@@ -18,7 +18,7 @@ import threading
 import time
 import traceback
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pairint._version import __version__
@@ -47,7 +47,7 @@ class SchedulerError(RuntimeError):
 
 def compute(
     tasks: Sequence[Task], *, jobs: int = 1, scheduler: str | None = None, timeout: float = 60.0
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """Compute cells and yield each result as soon as it is there, in any order.
 
     A cell that raises gives a result with the traceback under ``"error"``; so does one whose worker
@@ -131,7 +131,7 @@ def _one_thread() -> None:
     _modules_seen = len(sys.modules)
 
 
-def _here(tasks: Sequence[Task]) -> Iterator[Result]:
+def _here(tasks: Sequence[Task]) -> Generator[Result]:
     """Compute in this process, and give it its threads back afterwards."""
     global _modules_seen
     import scipy.linalg  # noqa: F401  as in _one_thread
@@ -146,7 +146,7 @@ def _here(tasks: Sequence[Task]) -> Iterator[Result]:
     _modules_seen = 0
 
 
-def _on_processes(tasks: Sequence[Task], jobs: int) -> Iterator[Result]:
+def _on_processes(tasks: Sequence[Task], jobs: int) -> Generator[Result]:
     """Compute in worker processes; a worker that dies costs the cell it was computing, no more."""
     from joblib import cpu_count
 
@@ -168,7 +168,7 @@ def _on_processes(tasks: Sequence[Task], jobs: int) -> Iterator[Result]:
                     yield index, {"error": _DEATH}
 
 
-def _pool(tasks: Sequence[Task], jobs: int) -> Iterator[Result]:
+def _pool(tasks: Sequence[Task], jobs: int) -> Generator[Result]:
     from joblib import Parallel, delayed, parallel_config
 
     # One cell per batch: a finished cell reaches the disk at once, not when its batch is full.
@@ -178,7 +178,7 @@ def _pool(tasks: Sequence[Task], jobs: int) -> Iterator[Result]:
         )
 
 
-def _on_dask(tasks: Sequence[Task], address: str, timeout: float) -> Iterator[Result]:
+def _on_dask(tasks: Sequence[Task], address: str, timeout: float) -> Generator[Result]:
     """Compute on a Dask cluster; a lost worker's cells go to the others, a lost scheduler ends the run."""
     try:
         from distributed import as_completed
@@ -194,8 +194,8 @@ def _on_dask(tasks: Sequence[Task], address: str, timeout: float) -> Iterator[Re
             if future.status == "finished":
                 yield future.result()
             elif future.status == "error":
-                error = future.exception()
-                text = f"the cluster gave up on this cell: {type(error).__name__}: {error}"
+                cause = future.exception()
+                text = f"the cluster gave up on this cell: {type(cause).__name__}: {cause}"
                 yield index_of[future.key], {"error": text}
             else:
                 what = (

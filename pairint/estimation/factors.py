@@ -48,7 +48,8 @@ def score_range(X: Any, left: Any, right: Any, n_tail: int = 5) -> tuple[float, 
     xp = array_namespace(X)
     n_tokens = X.shape[1]
     diagonal = xp.arange(n_tokens)
-    low, high = [], []
+    low: list[Any] = []
+    high: list[Any] = []
     for chunk in sample_chunks(X.shape[0], n_tokens * max(n_tokens, X.shape[2])):
         scores = factor_scores(X[chunk], left, right)
         for extremes, sign in ((low, 1.0), (high, -1.0)):

@@ -73,7 +73,8 @@ def normal_equations(X: Any, Y: Any, left: Any, right: Any, space: SplineSpace) 
     space : SplineSpace
     """
     n_tokens = X.shape[1]
-    gram, moment = 0.0, 0.0
+    gram: Any = 0.0
+    moment: Any = 0.0
     for chunk in sample_chunks(X.shape[0], n_tokens * design_width(X, space)):
         F = aggregated_design(factor_scores(X[chunk], left, right), space)
         product = F.T @ F

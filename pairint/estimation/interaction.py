@@ -225,7 +225,9 @@ class InteractionRegressor(PairwiseRegressor):
             lower, upper = score_range(problem.X, state.left, state.right)
             if n_intervals is None:
                 selection = choose_intervals(problem, state.left, state.right)
-            target = n_intervals if selection is None else selection.n_intervals
+                target = selection.n_intervals
+            else:
+                target = n_intervals
             if choice > 0 and nearly_the_same(target, current):
                 break
             for cells in [target] if problem.d == 1 else _doubling(current, target):

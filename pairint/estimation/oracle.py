@@ -52,8 +52,10 @@ class OracleRegressor(PairwiseRegressor):
         problem = Problem(X, Y, degree, penalty)
         check_enough_data(problem.n_rows, (n_intervals or 1) + degree, Y.shape[0])
         factors = to_device(matrix, X), array_namespace(X).eye(d)
-        selection = choose_intervals(problem, *factors) if n_intervals is None else None
-        n_intervals = n_intervals if selection is None else selection.n_intervals
+        selection = None
+        if n_intervals is None:
+            selection = choose_intervals(problem, *factors)
+            n_intervals = selection.n_intervals
         state = problem.solve(*factors, problem.space(*factors, n_intervals))
         self.matrix_ = matrix
         self.activation_ = state.spline

@@ -38,7 +38,7 @@ _D = 60
 _MOST_SAMPLES = 20_000
 _MOST_HARDMAX = {2: 20_000, 3: 8000, 4: 4000, 5: 1500}
 _REPLICATES = 3
-_WORDS = {
+_WORDS: dict[str, Any] = {
     "recovery": "The error vanishes from α = {exact} on",
     "never": "The error never vanishes",
     "bulks": ["no noise is left", "its spectrum is one bulk", "its spectrum splits into two bulks"],

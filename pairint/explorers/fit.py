@@ -180,7 +180,7 @@ class FitExplorer(Explorer):
 
 def _terms(beta: float) -> list[list[float]]:
     """Return angular frequency, height and phase of each cosine of the truth, by a Fourier transform."""
-    truth = fit_data.model_of(beta, 1).activation
+    truth: Any = fit_data.model_of(beta, 1).activation
     n = 8192  # more than twice the highest frequency: the transform is exact
     transform = np.fft.rfft(truth(_BOUND * (2 * np.arange(n) / n - 1))) * 2 / n
     wave = 2 ** np.arange(len(truth.frequencies))

@@ -110,7 +110,7 @@ def model_of(beta: float, d: int) -> AttentionModel:
 def _draws(d: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the tokens and the standard noise of the largest sample."""
     rng = np.random.default_rng([17, d])
-    most = max(AXES["samples"])
+    most = int(max(AXES["samples"]))
     noise = rng.standard_normal((most, _N_TOKENS))
     return UniformCube(d).sample(most, _N_TOKENS, rng), noise
 
@@ -130,7 +130,9 @@ def compute_fit(beta: float, d: int, noise: float, samples: int) -> Fit:
     X = tokens[:samples]
     Y = model.forward(X) + noise * standard[:samples]
     matrix, chosen = fit_matrix(X, Y, model, 1)
-    errors, oracle_errors, fits = [], [], []
+    errors: list[float] = []
+    oracle_errors: list[float] = []
+    fits: list[Any] = []
     for k in _with_chosen(chosen):
         fits.append(OracleRegressor(matrix, DEGREE, k).fit(X, Y))
         known = OracleRegressor(model.matrix, DEGREE, k).fit(X, Y)

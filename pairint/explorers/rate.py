@@ -141,7 +141,7 @@ class RateExplorer(Explorer):
                 names=("none", *(measured.name for measured in lines)),
                 presets={measured.key: measured.values for measured in lines},
             )
-            self.parameters = (choice, *type(self).parameters)
+            self.parameters = (choice, *type(self).parameters)  # type: ignore[misc, assignment]
         super().__init__(**values)
 
     def data(self) -> dict[str, Any]:

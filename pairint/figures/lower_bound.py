@@ -152,13 +152,14 @@ def methods_figure(n_samples: int = 10**9, setting: Setting | None = None) -> Fi
     common: dict[str, Any] = dict(interval=(0.2, 2.7), density=_density)
     bumps = np.unique(np.round(np.geomspace(1, 4000, 40)).astype(int))
     for method, color, marker in (("assouad", CYCLE[0], MARKERS[0]), ("fano", CYCLE[1], MARKERS[1])):
-        values = [
-            lower_bound(n_samples, setting, method=method, n_bumps=int(k), **common).value
-            if method == "assouad" or k >= 8
-            else np.nan
-            for k in bumps
-        ]
-        values = np.array(values)
+        values = np.array(
+            [
+                lower_bound(n_samples, setting, method=method, n_bumps=int(k), **common).value
+                if method == "assouad" or k >= 8
+                else np.nan
+                for k in bumps
+            ]
+        )
         left.plot(bumps, np.where(values > 0, values, np.nan), color=color, label=method.capitalize())
         samples = np.geomspace(1e2, 1e12, 11).astype(int)
         best = [lower_bound(int(m), setting, method=method, **common).value for m in samples]

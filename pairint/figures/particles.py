@@ -57,8 +57,8 @@ def attention_figure(model: AttentionModel, X: Any, receiver: int = 0) -> Figure
         )
     left.scatter(*points[others].T, color=INK, s=40, zorder=2)
     left.scatter(*points[receiver], color=COLORS["orange"], edgecolor=INK, s=140, zorder=3)
-    for j, (x, y) in enumerate(points):
-        left.annotate(str(j + 1), (x, y), textcoords="offset points", xytext=(7, 5))
+    for number, (x, y) in enumerate(points, start=1):
+        left.annotate(str(number), (x, y), textcoords="offset points", xytext=(7, 5))
     left.set(
         title="Tokens, seen from one",
         xlabel="first coordinate",

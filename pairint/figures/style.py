@@ -67,7 +67,7 @@ ALPHA_LABEL = "samples $\\alpha = n/d^2$"
 """Axis of its number of samples."""
 
 
-def style_parameters(scale: float = 1.0) -> dict[str, object]:
+def style_parameters(scale: float = 1.0) -> dict[str, Any]:
     """Matplotlib parameters of the book's figures.
 
     Parameters
@@ -149,7 +149,8 @@ def figure_style(scale: float = 1.0) -> Iterator[None]:
     """
     import matplotlib
 
-    with matplotlib.rc_context(style_parameters(scale)):
+    parameters: Any = style_parameters(scale)
+    with matplotlib.rc_context(parameters):
         yield
 
 

@@ -278,7 +278,7 @@ def _cells(n_intervals: int, score_bound: float) -> tuple[NDArray[np.float64], f
     n_intervals = check_integer("n_intervals", n_intervals, 1)
     score_bound = check_real("score_bound", score_bound, 0, exclusive_minimum=True)
     half = score_bound / n_intervals
-    return -score_bound + half * (2 * np.arange(n_intervals) + 1), half
+    return -score_bound + half * (2 * np.arange(n_intervals, dtype=np.float64) + 1), half
 
 
 def _lagrange_basis(nodes: NDArray[np.float64], t: NDArray[np.float64]) -> NDArray[np.float64]:

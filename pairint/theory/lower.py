@@ -356,8 +356,7 @@ def lower_bound(
             continue
         minimum = max(minimum, fewest)
         if n_bumps is None:
-            k = best_integer(lambda k, f=evaluate, m=minimum: -f(max(k, m)).value, 2**14)
-            bounds.append(evaluate(max(k, minimum)))
+            bounds.append(_best_number(evaluate, minimum))
         elif n_bumps >= minimum or method == name:
             bounds.append(evaluate(check_integer("n_bumps", n_bumps, minimum)))
     if not bounds:
@@ -387,7 +386,8 @@ class _Problem:
     def energies(self, family: BumpFamily) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lower and upper bounds of the squared norms of the bumps in L2(rho)."""
         if isinstance(self.density, tuple):
-            return tuple(np.full(family.n_bumps, p * family.squared_norm) for p in self.density)
+            low, high = (np.full(family.n_bumps, p * family.squared_norm) for p in self.density)
+            return low, high
         energies = family.energies(self.density)
         return energies, energies
 
@@ -422,6 +422,11 @@ class _Problem:
         separation = math.ceil(n_bumps / 8) * float(low.min())
         doubt = 1 - (kl + math.log(2)) / (n_bumps / 8 * math.log(2))
         return LowerBound(separation / 4 * max(doubt, 0.0), "fano", family, separation, kl)
+
+
+def _best_number(evaluate: Callable[[int], LowerBound], minimum: int) -> LowerBound:
+    """Return the bound with the best number of bumps, at least ``minimum``."""
+    return evaluate(max(best_integer(lambda k: -evaluate(max(k, minimum)).value, 2**14), minimum))
 
 
 def _information(setting: Setting, curvature: float | None) -> float:

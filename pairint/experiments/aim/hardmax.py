@@ -98,7 +98,7 @@ def claims(table: DataFrame) -> list[Claim]:
     published = PublishedHardmaxChannel()
     result = []
     for name, channel in (("", "hardmax"), (", density in place of the derivative", published)):
-        errors = state_evolution(many, 0.5, channel).mmse
+        errors = np.asarray(state_evolution(many, 0.5, channel).mmse)
         result += [
             Claim(
                 name=f"weak recovery, n/(dr){name}",

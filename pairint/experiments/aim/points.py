@@ -250,7 +250,12 @@ def draw_dots(
     points = summarize(part, ["rho", "n_tokens", "alpha", "d"]).sort_values("alpha")
     where = points[x] if isinstance(x, str) else x(points)
     low, high = points["low"].fillna(points["mean"]), points["high"].fillna(points["mean"])
-    options = {"linestyle": "none", "capsize": 2, "markersize": 4.5, "elinewidth": 1.0} | style
+    options: dict[str, Any] = {
+        "linestyle": "none",
+        "capsize": 2,
+        "markersize": 4.5,
+        "elinewidth": 1.0,
+    } | style
     axes.errorbar(
         where,
         points["mean"],

@@ -69,6 +69,7 @@ def truth_model(cell: dict[str, Any]) -> AttentionModel:
     rng = generator_for(cell, TRUTH_KEYS, "truth")
     matrix = interaction_matrix(cell["d"], cell["rank"], rng, kind="coordinate")
     bound = _BOUND * math.sqrt(cell["rank"])
+    activation: Any
     if cell["truth"] == "spline":
         degree = int(cell["smoothness"])
         activation = spline_activation(degree, rng, bound=bound, n_intervals=degree + 3)

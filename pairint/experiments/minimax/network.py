@@ -140,7 +140,8 @@ def _draw(table: DataFrame) -> Figure:
 
     dimensions = sorted(table["d"].unique())
     figure = new_figure(figsize=(4.6 * max(len(dimensions), 1.4), 9.2), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=[5.6, 3.6])
+    halves: Any = figure.subfigures(2, 1, height_ratios=[5.6, 3.6])
+    upper, lower = halves
     panels, last = upper.subplots(1, len(dimensions), squeeze=False)[0], lower.subplots()
     for d, axes in zip(dimensions, panels, strict=True):
         part = table[table["d"] == d]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +76,7 @@ class Parameter:
         """Return ``value`` if the control can show it, or raise naming the parameter."""
         if self.scale in ("list", "choice"):
             return check_choice(self.key, value, tuple(self.choices))
-        check = check_integer if self.integer else check_real
+        check: Callable[..., float] = check_integer if self.integer else check_real
         return check(self.key, value, self.minimum, self.maximum)
 
 
@@ -161,9 +161,9 @@ def short(x: Any) -> str:
         return "0"
     size, sign = abs(x), "−" if x < 0 else ""
     if size >= 999_999.5 or size < 0.000999:
-        mantissa, exponent = f"{size:.2e}".split("e")
+        mantissa, power_of_ten = f"{size:.2e}".split("e")
         digits = _trim(mantissa)
-        power = "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
+        power = "10" + str(int(power_of_ten)).translate(_SUPERSCRIPTS)
         return sign + (power if digits == "1" else f"{digits}×{power}")
     if size.is_integer() or size >= 999.5:
         whole = str(math.floor(size + 0.5))
