@@ -24,6 +24,8 @@ def is_cupy(x: Any) -> bool:
 def array_namespace(*arrays: Any) -> ModuleType:
     """Return the module (``numpy`` or ``cupy``) that the arrays belong to.
 
+    Book: :doc:`/book/how_results`.
+
     Python scalars and ``None`` are ignored; with nothing left, NumPy is returned. An
     array that brings its own namespace (``__array_namespace__``) is asked for it.
 
@@ -56,14 +58,20 @@ def array_namespace(*arrays: Any) -> ModuleType:
 
 
 def to_host(x: Any) -> Any:
-    """Return ``x`` as a NumPy array (no copy when it is one already)."""
+    """Return ``x`` as a NumPy array (no copy when it is one already).
+
+    Book: :doc:`/book/how_results`.
+    """
     if is_cupy(x):
         return x.get()
     return np.asarray(x)
 
 
 def to_device(x: Any, like: Any) -> Any:
-    """Return ``x`` as an array of the library of ``like`` (no copy when it is one already)."""
+    """Return ``x`` as an array of the library of ``like`` (no copy when it is one already).
+
+    Book: :doc:`/book/how_results`.
+    """
     xp = array_namespace(like)
     return to_host(x) if xp is np else xp.asarray(x)
 
@@ -71,6 +79,8 @@ def to_device(x: Any, like: Any) -> Any:
 @functools.cache
 def usable_gpu() -> tuple[bool, str]:
     """Say whether CuPy can run a kernel here, and if not, why.
+
+    Book: :doc:`/book/how_results`.
 
     Returns
     -------

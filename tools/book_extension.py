@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import pkgutil
+import pydoc
 import re
+from collections.abc import Container
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from docutils import nodes
@@ -27,23 +29,42 @@ def choose_mathjax(app: Sphinx, config: Config) -> None:
         LOGGER.info("MathJax was not fetched: pages will ask %s", config.mathjax_path)
 
 
-def follow_shorter_name(
+def public_name(found: Any, known: Container[str]) -> str | None:
+    """Return the name under which an object of the package is documented, or ``None`` if it is not."""
+    parts = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}".split(".")
+    # What pairint.model.tokens defines is documented as pairint.model's, what pairint.backend defines as its own.
+    names = (".".join(parts[:2] + parts[start:]) for start in (2, 3))
+    return next((name for name in names if name in known), None)
+
+
+def locate(target: str, context: str, owner: str | None) -> Any:
+    """Return the object that a docstring names: absolutely, or as seen from its class, package and modules."""
+    if target.startswith("pairint."):
+        return pydoc.locate(target)
+    modules = pkgutil.iter_modules(getattr(importlib.import_module(context), "__path__", ()))
+    scopes = (f"{context}.{owner}", context, *(f"{context}.{info.name}" for info in modules))
+    found = (pydoc.locate(f"{scope}.{target}") for scope in scopes)
+    return next((item for item in found if item is not None), None)
+
+
+def follow_to_public_name(
     app: Sphinx, env: Any, node: nodes.Element, content: nodes.Element
 ) -> nodes.Node | None:
-    """Resolve a reference that names the package re-exporting an object instead of the object's module."""
-    target = node.get("reftarget", "")
-    package, _, name = target.rpartition(".")
-    if node.get("refdomain") != "py" or not package.startswith("pairint"):
+    """Resolve a reference to an object of the package, wherever the object is defined.
+
+    What the reference page leaves out is named without a link. What does not exist stays unresolved: the
+    build fails.
+    """
+    if node.get("refdomain") != "py":
         return None
-    try:
-        found = getattr(importlib.import_module(package), name)
-    except (ImportError, AttributeError):
+    found = locate(node.get("reftarget", ""), node.get("py:module") or "pairint", node.get("py:class"))
+    if found is None:
         return None
-    full = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
     domain = env.get_domain("py")
-    if full == target or full not in domain.objects:
-        return None
-    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", full, node, content)
+    name = public_name(found, domain.objects)
+    if name is None:
+        return content
+    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", name, node, content)
 
 
 def refuse_dead_widgets(app: Sphinx, doctree: nodes.document, docname: str) -> None:
@@ -63,28 +84,20 @@ def refuse_names_of_pictures(app: Sphinx, doctree: nodes.document, docname: str)
             LOGGER.warning("a picture is missing: the page shows %r", node.astext().strip(), location=docname)
 
 
-def public_modules(package: str) -> list[ModuleType]:
-    """Return the modules of a package that say what they offer in ``__all__``; of the root, its own only."""
-    found = importlib.import_module(package).__path__
-    walk = pkgutil.iter_modules if package == "pairint" else pkgutil.walk_packages
-    names = [info.name for info in walk(found, f"{package}.") if not info.ispkg]
-    modules = [importlib.import_module(name) for name in names if not name.rpartition(".")[2].startswith("_")]
-    return [module for module in modules if getattr(module, "__all__", ())]
-
-
-def describe(package: str) -> str:
-    """Return the Markdown that documents a package's modules: for each a table, then every object in full."""
-    parts = []
-    for module in public_modules(package):
-        names = "\n".join(f"   {name}" for name in module.__all__ if callable(getattr(module, name)))
-        table = f".. autosummary::\n   :nosignatures:\n\n{names}\n\n" if names else ""
-        parts.append(
-            f"### `{module.__name__}`\n\n```{{eval-rst}}\n"
-            f".. currentmodule:: {module.__name__}\n\n"
-            f"{table}"
-            f".. automodule:: {module.__name__}\n   :members:\n```\n"
-        )
-    return "\n".join(parts)
+def describe(package: str, names: list[str]) -> str:
+    """Return the Markdown that documents objects of a package: a table, then each in full."""
+    module = importlib.import_module(package)
+    table = "\n".join(f"   {name}" for name in names)
+    full = "\n".join(
+        f".. autoclass:: {name}\n   :members:\n"
+        if inspect.isclass(getattr(module, name))
+        else f".. autofunction:: {name}\n"
+        for name in names
+    )
+    return (
+        f"From `{package}`:\n\n```{{eval-rst}}\n.. currentmodule:: {package}\n\n"
+        f".. autosummary::\n   :nosignatures:\n\n{table}\n\n{full}```\n"
+    )
 
 
 def keep_one_search_box(app: Sphinx, config: Config) -> None:
@@ -93,8 +106,15 @@ def keep_one_search_box(app: Sphinx, config: Config) -> None:
 
 
 def expand_api(app: Sphinx, docname: str, content: list[str]) -> None:
-    """Replace each line ``% modules of PACKAGE`` by the documentation of that package's modules."""
-    content[0] = re.sub(r"(?m)^% modules of ([\w.]+)$", lambda match: describe(match[1]), content[0])
+    """Fill the reference page: the names of the front door, and the documentation of those of a package.
+
+    A line ``% front door`` gives the former, ``% names of PACKAGE: NAME, NAME`` the latter.
+    """
+    door = ", ".join(f"`{name}`" for name in importlib.import_module("pairint").__all__)
+    content[0] = re.sub(r"(?m)^% front door$", door, content[0])
+    content[0] = re.sub(
+        r"(?m)^% names of ([\w.]+): (.*)$", lambda match: describe(match[1], match[2].split(", ")), content[0]
+    )
 
 
 def drop_repeated_scripts(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: Any) -> None:
@@ -115,7 +135,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", choose_mathjax)
     app.connect("config-inited", keep_one_search_box)
     app.connect("source-read", expand_api)
-    app.connect("missing-reference", follow_shorter_name)
+    app.connect("missing-reference", follow_to_public_name)
     app.connect("html-page-context", drop_repeated_scripts, priority=900)
     app.connect("doctree-resolved", refuse_dead_widgets)
     app.connect("doctree-resolved", refuse_names_of_pictures)

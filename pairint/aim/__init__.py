@@ -1,7 +1,7 @@
 """Attention-indexed models: what the labels of a wide layer reveal, and the algorithms that read it."""
 
 from pairint.aim.amp import AMPResult, amp
-from pairint.aim.channels import HardmaxChannel, LinearChannel, SoftmaxChannel, make_channel
+from pairint.aim.channels import Channel, HardmaxChannel, LinearChannel, SoftmaxChannel, make_channel
 from pairint.aim.gradient_descent import GradientDescentResult, gradient_descent
 from pairint.aim.spectrum import NoisySpectrum
 from pairint.aim.state_evolution import (
@@ -17,6 +17,7 @@ from pairint.aim.teacher import AIMTeacher
 __all__ = [
     "AIMTeacher",
     "AMPResult",
+    "Channel",
     "GradientDescentResult",
     "HardmaxChannel",
     "LinearChannel",

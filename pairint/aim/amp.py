@@ -59,6 +59,8 @@ class ConvergenceWarning(UserWarning):
 class AMPResult:
     r"""Outcome of :func:`amp`.
 
+    Book: :doc:`/book/aim_amp`.
+
     Attributes
     ----------
     S : array (d, d)
@@ -99,6 +101,8 @@ def amp(
     dtype: str | None = None,
 ) -> AMPResult:
     r"""Estimate the attention matrix of an attention-indexed model from labelled samples.
+
+    Book: :doc:`/book/aim_amp`.
 
     Parameters
     ----------

@@ -31,7 +31,6 @@ from pairint.aim.bivariate import (
     bivariate_scores,
 )
 from pairint.aim.hardmax import MAX_TOKENS, hardmax_information, hardmax_likelihood, possible_label
-from pairint.aim.hardmax import hardmax_tail_constant as hardmax_tail_constant  # its former place
 from pairint.aim.indices import IndexCovariance
 from pairint.backend import array_namespace, to_host
 from pairint.validation import check_array, check_choice, check_integer, check_real
@@ -57,6 +56,8 @@ def index_variances(n_tokens: int, like=None):
 
 class Channel(ABC):
     """One way of turning the indices h of a sample into its label.
+
+    Book: :doc:`/book/aim_state_evolution`.
 
     Parameters
     ----------
@@ -161,7 +162,10 @@ def _tolerance(y) -> float:
 
 
 class LinearChannel(Channel):
-    r"""The indices are observed as they are, :math:`y = h`: :math:`\kappa = T^2 + T`."""
+    r"""The indices are observed as they are, :math:`y = h`: :math:`\kappa = T^2 + T`.
+
+    Book: :doc:`/book/aim_softmax`.
+    """
 
     name = "linear"
     recovers_exactly = True
@@ -186,6 +190,8 @@ class LinearChannel(Channel):
 
 class SoftmaxChannel(Channel):
     r"""Each row of the label is the softmax of a row of h: :math:`\kappa = T^2 + T - 2`.
+
+    Book: :doc:`/book/aim_softmax`.
 
     The logarithms of a row give its indices up to a constant, and the symmetry of h joins the rows:
     with :math:`\ell = \log y/\beta`, :math:`\varphi_{ab} = \ell_{ab} + \ell_{1a} - \ell_{a1}` equals h up to
@@ -261,6 +267,8 @@ class SoftmaxChannel(Channel):
 
 class HardmaxChannel(Channel):
     r"""Each row of the label marks the largest index of that row (one-hot).
+
+    Book: :doc:`/book/aim_hardmax`.
 
     For two tokens the label is two signs, :math:`s_i = \pm 1` as :math:`h_{ii} \gtrless h_{12}`. With
     :math:`\kappa_i = s_i(\omega_{ii} - \omega_{12})/\sqrt{3V}` its probability is
@@ -435,6 +443,8 @@ CHANNELS: dict[str, type[Channel]] = {
 
 def make_channel(channel: str | Channel, n_tokens: int = 2) -> Channel:
     """Return the channel of that name, or the given :class:`Channel` itself.
+
+    Book: :doc:`/book/aim_softmax`.
 
     Raises
     ------

@@ -51,6 +51,8 @@ _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's usual constants
 class GradientDescentResult:
     r"""Outcome of :func:`gradient_descent`.
 
+    Book: :doc:`/book/aim_gradient_descent`.
+
     Attributes
     ----------
     S : array (d, d)
@@ -105,6 +107,8 @@ def gradient_descent(
     rng: np.random.Generator | np.random.SeedSequence | int | None = None,
 ) -> GradientDescentResult:
     r"""Train students by full-batch Adam from independent Gaussian weights, and average their matrices.
+
+    Book: :doc:`/book/aim_gradient_descent`.
 
     Parameters
     ----------

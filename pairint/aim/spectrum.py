@@ -112,6 +112,8 @@ def wishart_density(x: np.ndarray, rho: float) -> np.ndarray:
 class NoisySpectrum:
     r"""Limiting eigenvalue law of :math:`S + \sqrt\Delta Z` and its optimal denoiser.
 
+    Book: :doc:`/book/aim_spectrum`.
+
     Parameters
     ----------
     rho : float

@@ -35,7 +35,6 @@ __all__ = [
     "alpha_of_noise",
     "exact_recovery_threshold",
     "large_alpha_error",
-    "overlap_at_start",
     "small_width_limit",
     "small_width_samples",
     "state_evolution",
@@ -47,6 +46,8 @@ __all__ = [
 @dataclass(frozen=True)
 class StateEvolution:
     r"""Solution of the state evolution; arrays have the common shape of ``alpha`` and ``rho``.
+
+    Book: :doc:`/book/aim_state_evolution`.
 
     Attributes
     ----------
@@ -70,17 +71,6 @@ class StateEvolution:
     q: np.ndarray | float
     q_hat: np.ndarray | float
     mmse_error: np.ndarray | float = 0.0
-
-
-def overlap_at_start(rho: float, d: int | None = None) -> tuple[float, float]:
-    r"""Second moments of the prior: ``(E Tr S^2/d, (E Tr S/d)^2)``.
-
-    The first is :math:`Q_0 = 1 + \rho` (and :math:`1/d` more at finite d), the second is the overlap
-    :math:`q = \rho` of the estimator without data, :math:`\mathbb E S = \sqrt\rho\, I`.
-    """
-    rho = check_real("rho", rho, 0, exclusive_minimum=True)
-    correction = 0.0 if d is None else 1 / check_integer("d", d, 1)
-    return 1 + rho + correction, rho
 
 
 def _check_width_ratio(rho, channel: Channel) -> float:
@@ -111,6 +101,8 @@ def alpha_of_noise(delta: float, rho: float, channel: str | Channel = "softmax",
 
 def state_evolution(alpha, rho, channel: str | Channel = "softmax", n_tokens: int = 2) -> StateEvolution:
     r"""Bayes-optimal error at sample ratio ``alpha`` and width ratio ``rho``, broadcast against each other.
+
+    Book: :doc:`/book/aim_state_evolution`.
 
     Parameters
     ----------
@@ -235,6 +227,8 @@ def state_evolution_iterates(
 def exact_recovery_threshold(rho: float, channel: str | Channel = "softmax", n_tokens: int = 2) -> float:
     r"""Sample ratio from which the error is zero: equations against parameters.
 
+    Book: :doc:`/book/aim_softmax`.
+
     :math:`\alpha_c = (2\rho - \rho^2)/\kappa` for :math:`\rho \le 1` and :math:`1/\kappa` above, with
     :math:`\kappa = T^2 + T - 2` (softmax) or :math:`T^2 + T` (linear); infinite for hardmax.
     """
@@ -247,6 +241,8 @@ def exact_recovery_threshold(rho: float, channel: str | Channel = "softmax", n_t
 
 def weak_recovery_threshold(channel: str | Channel = "softmax", n_tokens: int = 2) -> float:
     r"""Samples per :math:`d r` from which a narrow attention layer (:math:`\rho\to0`) is seen at all.
+
+    Book: :doc:`/book/aim_small_width`.
 
     It equals :math:`1/\kappa(0)`: 1/4 for softmax of two tokens, 0.4034106290... for hardmax.
     """
@@ -267,6 +263,8 @@ def small_width_samples(t, channel: str | Channel = "softmax", n_tokens: int = 2
 
 def small_width_limit(alpha_bar, channel: str | Channel = "softmax", n_tokens: int = 2):
     r"""Bayes-optimal error for :math:`\rho \to 0` at :math:`\bar\alpha = \alpha/\rho = n/(dr)` samples.
+
+    Book: :doc:`/book/aim_small_width`.
 
     The error is 1 up to the weak-recovery threshold, then :math:`t(2-t)` with :math:`t` the root of
     :func:`small_width_samples`; for softmax and linear outputs :math:`t = 2 - \kappa\bar\alpha`, zero from
@@ -306,6 +304,8 @@ def _small_width_noise(alpha_bar: float, channel: Channel) -> float:
 
 def large_alpha_error(alpha, rho: float, n_tokens: int = 2):
     r"""Leading behaviour of the hardmax error for many samples, :math:`Q_0\,(F_0/(c_\infty\alpha))^2`.
+
+    Book: :doc:`/book/aim_hardmax`.
 
     As the error vanishes, :math:`\kappa(\tau) \sim c_\infty\tau^{-1/2}` and :math:`F \to F_0`, the
     :func:`~pairint.aim.spectrum.parameter_count`. The decay :math:`\alpha^{-2}` is that of classification

@@ -36,6 +36,8 @@ NORMALISATIONS = {
 class AIMTeacher:
     r"""A tied attention layer with random weights, which labels Gaussian tokens.
 
+    Book: :doc:`/book/aim_model`.
+
     Parameters
     ----------
     d : int

@@ -62,6 +62,8 @@ def _merge_numbers(value: Any) -> Any:
 def grid(**axes: Any) -> list[dict[str, Any]]:
     """Return the cells of a full grid, the last axis fastest.
 
+    Book: :doc:`/book/how_results`.
+
     Lists, tuples and ranges are axes; anything else is the same in every cell.
 
     Raises

@@ -68,6 +68,8 @@ def verdict(
 class Claim:
     """One number of a paper (or of the theory) beside ours.
 
+    Book: :doc:`/book/reproduction`.
+
     Attributes
     ----------
     name : str

@@ -31,6 +31,8 @@ REPRODUCIBLE = ("to the digit", "to 1e-6", "in distribution")
 class Experiment:
     """A figure or a table as a computation.
 
+    Book: :doc:`/book/how_results`.
+
     Attributes
     ----------
     name : str

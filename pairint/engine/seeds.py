@@ -53,5 +53,8 @@ def seed_sequence(
 def generator_for(
     cell: Mapping[str, Any], data_keys: Sequence[str], stream: str = "data"
 ) -> np.random.Generator:
-    """Return a fresh generator on the cell's seed; see :func:`seed_sequence`."""
+    """Return a fresh generator on the cell's seed; see :func:`seed_sequence`.
+
+    Book: :doc:`/book/how_results`.
+    """
     return np.random.Generator(np.random.PCG64(seed_sequence(cell, data_keys, stream)))

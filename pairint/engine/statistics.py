@@ -75,6 +75,8 @@ def fit_slope(
 ) -> Slope:
     """Fit a power law by least squares on log-log axes, with a bootstrap interval over replicates.
 
+    Book: :doc:`/book/how_results`.
+
     Parameters
     ----------
     x : (n_points,) array_like
@@ -150,6 +152,8 @@ def slope_table(
 ) -> DataFrame:
     """Return one slope per line of a figure.
 
+    Book: :doc:`/book/how_results`.
+
     Parameters
     ----------
     table : DataFrame
@@ -201,6 +205,8 @@ def slope_table(
 def mean_interval(values: Any, level: float = 0.95) -> tuple[float, float, float]:
     """Return the mean with Student's interval.
 
+    Book: :doc:`/book/how_results`.
+
     Parameters
     ----------
     values : (n,) array_like
@@ -233,6 +239,8 @@ def summarize(
     rng: Any = 0,
 ) -> DataFrame:
     """Summarise the replicates of each point of a figure.
+
+    Book: :doc:`/book/how_results`.
 
     Parameters
     ----------

@@ -44,6 +44,8 @@ _N_CHOICES = 4
 class InteractionRegressor(PairwiseRegressor):
     r"""Learn :math:`g(x, y) = \varphi(x^\top A y)` from outputs averaged over pairs.
 
+    Book: :doc:`/book/estimator`.
+
     Minimises the empirical risk
     :math:`\frac{1}{MN}\sum_{m,i} |Y_{mi} - \frac{1}{N-1}\sum_{j \ne i}\varphi(X_{mi}^\top A X_{mj})|^2`
     over matrices of rank ``rank`` and splines of degree ``degree`` on ``n_intervals`` equal cells, by

@@ -50,6 +50,8 @@ _N_POINTS = 256
 class NetworkRegressor(PairwiseRegressor):
     r"""Learn :math:`g(x, y) = \varphi(x^\top A y)` by the paper's pipeline: spline, network, Adam, in turn.
 
+    Book: :doc:`/book/experiments`.
+
     Each round fits a spline to the data by least squares, the matrix being fixed; fits an MLP to the
     spline; and trains the factors of :math:`A = U V^\top` on the outputs by Adam, back-propagating through
     the MLP, whose weights are held.

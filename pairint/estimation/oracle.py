@@ -22,6 +22,8 @@ __all__ = ["OracleRegressor"]
 class OracleRegressor(PairwiseRegressor):
     """Fit the activation alone, the matrix being known: the yardstick of every comparison.
 
+    Book: :doc:`/book/estimator`.
+
     Parameters
     ----------
     matrix : array_like, shape (d, d)

@@ -19,6 +19,8 @@ __all__ = ["Problem", "State"]
 class Problem:
     """Tokens and outputs, and how the activation is fitted to them once the matrix is fixed.
 
+    Book: :doc:`/book/estimator`.
+
     Attributes
     ----------
     X, Y : array, shapes (M, N, d), (M, N)

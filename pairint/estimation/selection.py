@@ -41,7 +41,10 @@ _EXTENDED_OUTPUTS = 50
 
 @dataclass(frozen=True)
 class IntervalChoice:
-    """Outcome of the search over ``K``."""
+    """Outcome of the search over ``K``.
+
+    Book: :doc:`/book/estimator`.
+    """
 
     n_intervals: int
     #: The candidates, increasing.
@@ -62,6 +65,8 @@ def generalised_cross_validation(residual: float, dof: float, n_rows: int) -> fl
 
 def choose_intervals(problem: Problem, left: Any, right: Any) -> IntervalChoice:
     """Choose ``K`` for the matrix ``left right'`` by generalised cross-validation.
+
+    Book: :doc:`/book/estimator`.
 
     Parameters
     ----------

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 from pairint.experiments.tables import load_provenance, load_results
 
 __all__ = [
-    "MODULES",
     "UnknownExperiment",
     "get",
     "load_provenance",
@@ -28,7 +27,6 @@ __all__ = [
     "names",
     "register",
     "run",
-    "unregister",
 ]
 
 #: Name of each experiment -> the module that holds it as ``EXPERIMENT``, in the order of the book.
@@ -49,16 +47,24 @@ _registered: dict[str, Experiment] = {}
 
 
 class UnknownExperiment(ValueError):
-    """No experiment has this name."""
+    """No experiment has this name.
+
+    Book: :doc:`/book/how_results`.
+    """
 
 
 def names() -> list[str]:
-    """Return the names of all experiments, in the order of the book."""
+    """Return the names of all experiments, in the order of the book.
+
+    Book: :doc:`/book/how_results`.
+    """
     return [*MODULES, *(name for name in _registered if name not in MODULES)]
 
 
 def get(name: str) -> Experiment:
     """Return an experiment by name, importing its module.
+
+    Book: :doc:`/book/how_results`.
 
     Raises
     ------
@@ -81,6 +87,8 @@ def get(name: str) -> Experiment:
 def run(experiment: Experiment | str, preset: str = "quick", **options: Any) -> DataFrame:
     """Run an experiment, by name or your own, and return its table: one row per cell and estimator.
 
+    Book: :doc:`/book/how_results`.
+
     Parameters
     ----------
     experiment : str or Experiment
@@ -102,7 +110,10 @@ def run(experiment: Experiment | str, preset: str = "quick", **options: Any) -> 
 
 
 def register(experiment: Experiment) -> Experiment:
-    """Add an experiment for the life of this process (a reader's own, or a test's)."""
+    """Add an experiment for the life of this process (a reader's own, or a test's).
+
+    Book: :doc:`/book/how_results`.
+    """
     if experiment.name in MODULES:
         raise ValueError(f"an experiment named {experiment.name!r} exists already")
     _registered[experiment.name] = experiment

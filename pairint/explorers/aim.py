@@ -51,6 +51,8 @@ _WORDS: dict[str, Any] = {
 class AIMExplorer(Explorer):
     """State evolution of attention-indexed models (exact in the limit of large d).
 
+    Book: :doc:`/book/aim_state_evolution`.
+
     The error curve is parametrised by the noise of the equivalent noisy copy of the matrix; see
     :mod:`pairint.aim.state_evolution`.
     """

@@ -58,6 +58,8 @@ class _Law:
 class CoercivityExplorer(Explorer):
     """How visible each function of the score is through the forward operator.
 
+    Book: :doc:`/book/coercivity`.
+
     A function psi of the score has visibility ``E |R_psi|^2 / E psi^2 = (1 + (N-2) c) / (N-1)`` with
     ``c = E[psi(U_12) psi(U_13)] / E psi^2``. In a space of eleven splines the functions that make c
     stationary are computed for each law, by quadrature or by enumeration of all pairs.

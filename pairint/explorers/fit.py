@@ -36,6 +36,8 @@ def _slider(key: str, label: str, value: float) -> Parameter:
 class FitExplorer(Explorer):
     """One fit of the interaction regressor, with the number of cells in the reader's hand.
 
+    Book: :doc:`/book/estimator`.
+
     The fits are stored (:mod:`pairint.explorers.fit_data`): two tokens, a matrix of rank one, a truth that is
     rough at every scale. The interaction regressor fits the matrix and chooses a number of cells; given that
     matrix, least squares give the spline for each number of cells, the chosen one (``cells="chosen"``) among

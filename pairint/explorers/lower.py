@@ -46,6 +46,8 @@ _VERDICTS = {
 class LowerBoundExplorer(Explorer):
     """Bumps that differ too little to be seen, and the bound on every estimator that follows.
 
+    Book: :doc:`/book/lower_bound`.
+
     Tokens are independent and uniform on the sphere of R^3 and the matrix is proportional to the identity, so
     that the score is uniform on [-sqrt 3, sqrt 3]; bumps fill the positive half (and are mirrored when odd).
     The bounds are those of :func:`pairint.theory.lower.lower_bound`.

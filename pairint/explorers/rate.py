@@ -59,6 +59,8 @@ class _Scaled:
 class RateExplorer(Explorer):
     """How the error falls with the number of samples, and what each term costs.
 
+    Book: :doc:`/book/upper_bound`.
+
     The terms are those of :meth:`pairint.theory.Setting.budget` (heuristic: leading order, no logarithms),
     with scores in [-3, 3] and at each M the best integer number of intervals.
     """

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pairint.aim.channels import PublishedHardmaxChannel, hardmax_tail_constant, make_channel
+from pairint.aim.channels import PublishedHardmaxChannel, make_channel
+from pairint.aim.hardmax import hardmax_tail_constant
 from pairint.aim.sampling import sampled_kappa
 from pairint.aim.state_evolution import (
     small_width_limit,

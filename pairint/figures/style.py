@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 from pairint.validation import check_real
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.text import Text
 
 _P = ParamSpec("_P")
 
@@ -31,7 +29,6 @@ __all__ = [
     "INK",
     "MARKERS",
     "figure_style",
-    "panel_label",
     "picture",
     "style_parameters",
     "subplots",
@@ -152,34 +149,6 @@ def figure_style(scale: float = 1.0) -> Iterator[None]:
     parameters: Any = style_parameters(scale)
     with matplotlib.rc_context(parameters):
         yield
-
-
-def panel_label(axes: Axes, letter: str) -> Text:
-    """Write ``(a)``, ``(b)``, ... outside the upper left corner of a panel.
-
-    Parameters
-    ----------
-    axes : matplotlib Axes
-        The panel.
-    letter : str
-        The letter, without brackets.
-
-    Returns
-    -------
-    matplotlib Text
-        The label.
-    """
-    return axes.annotate(
-        f"({letter})",
-        xy=(0.0, 1.0),
-        xycoords="axes fraction",
-        xytext=(-34, 12),
-        textcoords="offset points",
-        fontweight="bold",
-        va="bottom",
-        ha="left",
-        annotation_clip=False,
-    )
 
 
 def picture(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:

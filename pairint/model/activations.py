@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pairint.backend import array_namespace
 from pairint.model.splines import Spline, SplineSpace
-from pairint.validation import check_choice, check_integer, check_real, check_rng
+from pairint.validation import check_integer, check_real, check_rng
 
 __all__ = [
     "Activation",
@@ -23,13 +23,15 @@ __all__ = [
     "ReLU",
     "RoughActivation",
     "Tanh",
-    "named_activation",
     "spline_activation",
 ]
 
 
 class Activation(Protocol):
-    """What the model needs of an activation."""
+    """What the model needs of an activation.
+
+    Book: :doc:`/book/particles`.
+    """
 
     @property
     def smoothness(self) -> float:
@@ -45,6 +47,8 @@ def spline_activation(
     degree: int, rng: Any = None, *, bound: float = 3.0, n_intervals: int | None = None
 ) -> Spline:
     """Draw a random spline of degree ``P`` that vanishes outside ``[-bound, bound]``.
+
+    Book: :doc:`/book/experiments`.
 
     The truth of the published experiments: a B-spline of degree ``P`` has ``P - 1`` continuous
     derivatives, and the derivative of order ``P - 1`` is Lipschitz, so that its Hölder index is ``P``; the
@@ -85,6 +89,8 @@ def spline_activation(
 @dataclass(frozen=True, eq=False)
 class RoughActivation:
     r"""A function with Hölder index ``beta`` at every point and every scale.
+
+    Book: :doc:`/book/experiments`.
 
     .. math:: \varphi(u) = c \sum_{k=0}^{n} 2^{-k\beta} \cos(2^k \pi u / b + \theta_k)
 
@@ -174,7 +180,10 @@ class RoughActivation:
 
 @dataclass(frozen=True)
 class ReLU:
-    """``max(u, 0)``."""
+    """``max(u, 0)``.
+
+    Book: :doc:`/book/particles`.
+    """
 
     smoothness = 1.0
 
@@ -190,7 +199,10 @@ class ReLU:
 
 @dataclass(frozen=True)
 class Tanh:
-    """``tanh(slope * u)``."""
+    """``tanh(slope * u)``.
+
+    Book: :doc:`/book/particles`.
+    """
 
     slope: float = 1.0
     smoothness = math.inf
@@ -209,7 +221,10 @@ class Tanh:
 
 @dataclass(frozen=True)
 class Exponential:
-    """``exp(rate * u)``: the numerator of softmax attention."""
+    """``exp(rate * u)``: the numerator of softmax attention.
+
+    Book: :doc:`/book/particles`.
+    """
 
     rate: float = 1.0
     smoothness = math.inf
@@ -224,11 +239,3 @@ class Exponential:
     def derivative(self, u: Any) -> Any:
         """Return ``rate * exp(rate u)``."""
         return self.rate * self(u)
-
-
-_NAMED = {"relu": ReLU, "tanh": Tanh, "exponential": Exponential}
-
-
-def named_activation(name: str) -> Activation:
-    """Return the activation of this name: ``"relu"``, ``"tanh"`` or ``"exponential"``."""
-    return _NAMED[check_choice("name", name, tuple(_NAMED))]()

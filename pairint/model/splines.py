@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairint.backend import array_namespace
-from pairint.kernels import (
+from pairint.kernels.bspline import (
     bspline_pieces,
     evaluate_pieces,
     local_coordinates,
     local_powers,
-    pair_basis_sum,
     piecewise_coefficients,
     refinement_matrix,
 )
+from pairint.kernels.pair_sum import pair_basis_sum
 from pairint.validation import check_array, check_integer, check_real
 
 __all__ = ["Spline", "SplineSpace"]
@@ -26,6 +26,8 @@ __all__ = ["Spline", "SplineSpace"]
 @dataclass(frozen=True)
 class SplineSpace:
     """Splines of degree ``s`` on ``K`` equal cells of ``[lower, upper]``, continued linearly outside.
+
+    Book: :doc:`/book/estimator`.
 
     Parameters
     ----------
@@ -111,7 +113,10 @@ class SplineSpace:
 
 @dataclass(frozen=True, eq=False)
 class Spline:
-    """One function of a :class:`SplineSpace`; call it, or its ``derivative``, on arrays of any shape."""
+    """One function of a :class:`SplineSpace`; call it, or its ``derivative``, on arrays of any shape.
+
+    Book: :doc:`/book/estimator`.
+    """
 
     space: SplineSpace
     coefficients: Any

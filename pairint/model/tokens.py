@@ -34,7 +34,10 @@ _SMALLEST_MASS = 1e-100
 
 
 class TokenLaw(abc.ABC):
-    """Law of the ``N`` tokens of one sample; tokens are exchangeable, samples independent."""
+    """Law of the ``N`` tokens of one sample; tokens are exchangeable, samples independent.
+
+    Book: :doc:`/book/coercivity`.
+    """
 
     #: Whether the tokens are independent given a common factor (de Finetti), as coercivity needs.
     conditionally_iid: bool = True
@@ -93,6 +96,8 @@ class _Dimensional(TokenLaw):
 class UniformCube(_Dimensional):
     r"""Independent tokens, uniform on :math:`[-\sqrt 3, \sqrt 3]^d`.
 
+    Book: :doc:`/book/particles`.
+
     Parameters
     ----------
     dimension : int
@@ -115,6 +120,8 @@ class UniformCube(_Dimensional):
 class Sphere(_Dimensional):
     r"""Independent tokens, uniform on the sphere of radius :math:`\sqrt d` (layer-normalised tokens).
 
+    Book: :doc:`/book/coercivity`.
+
     Parameters
     ----------
     dimension : int
@@ -132,6 +139,8 @@ class Sphere(_Dimensional):
 @dataclass(frozen=True)
 class TruncatedGaussian(_Dimensional):
     r"""Independent standard Gaussian tokens, conditioned on a ball and rescaled to unit variance.
+
+    Book: :doc:`/book/coercivity`.
 
     Parameters
     ----------
@@ -172,6 +181,8 @@ class TruncatedGaussian(_Dimensional):
 class Equicorrelated(_Dimensional):
     r"""Dependent tokens :math:`X_i = \sqrt c\, Z + \sqrt{1 - c}\, E_i` with a shared factor :math:`Z`.
 
+    Book: :doc:`/book/coercivity_limits`.
+
     ``Z`` and the ``E_i`` are independent and uniform on the cube of :class:`UniformCube`. The tokens
     are independent given ``Z``, and coordinates of different tokens have correlation ``c``.
 
@@ -207,6 +218,8 @@ class Equicorrelated(_Dimensional):
 @dataclass(frozen=True, eq=False)
 class PermutedPoints(TokenLaw):
     """Fixed points in random order: exchangeable, but not conditionally independent.
+
+    Book: :doc:`/book/coercivity_limits`.
 
     Drawing fewer tokens than points draws without replacement. The points are used as they are (no
     scaling). This is the law for which coercivity fails when every point is drawn.
@@ -249,6 +262,8 @@ class PermutedPoints(TokenLaw):
 
 def score_bound(tokens: TokenLaw, matrix: Any) -> float:
     r"""Return a bound ``abar`` with :math:`|x^\top A y| \le \bar a` on the support of the tokens.
+
+    Book: :doc:`/book/particles`.
 
     The smaller of :math:`R^2 \|A\|_{op}` (Cauchy-Schwarz, ``R`` the radius) and
     :math:`b^2 \sum_{ab} |A_{ab}|` (``b`` the coordinate bound). For a matrix of kind

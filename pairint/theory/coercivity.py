@@ -344,6 +344,8 @@ class Coercivity:
 def coercivity_constant(gram: GramMatrices) -> Coercivity:
     """Return the coercivity constant of a spline space and the functions that attain it.
 
+    Book: :doc:`/book/coercivity`.
+
     Raises
     ------
     ValueError

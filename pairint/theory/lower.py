@@ -244,6 +244,8 @@ def guessing_error_bound(kl: Any) -> Any:
 class LowerBound:
     """A proved lower bound of the minimax risk.
 
+    Book: :doc:`/book/lower_bound_bumps`.
+
     Attributes
     ----------
     value : float
@@ -282,6 +284,8 @@ def lower_bound(
     n_bumps: int | None = None,
 ) -> LowerBound:
     r"""Bound the minimax risk :math:`\inf_{\hat g} \sup_\varphi E\|\hat g - g_\varphi\|^2` from below.
+
+    Book: :doc:`/book/lower_bound_bumps`.
 
     The infimum is over all measurable functions of the data (even knowing the matrix), the supremum over
     phi in C(beta, L) with modulus at most B, the norm that of L2(rho). Let

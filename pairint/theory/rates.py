@@ -28,6 +28,8 @@ __all__ = [
 class ErrorTerms:
     """The three terms of an error budget, in units of the squared interaction.
 
+    Book: :doc:`/book/upper_bound_proof`.
+
     They are those of the intermediate inequality, before the number of intervals is chosen, and keep the
     constants that survive when logarithms and numerical factors of the proof are dropped: a *heuristic*
     guide. The proved bounds are :func:`pairint.theory.upper_bound` and :func:`pairint.theory.lower_bound`.
@@ -55,6 +57,8 @@ class ErrorTerms:
 
 def minimax_exponent(beta: float) -> float:
     """Return ``2 beta / (2 beta + 1)``, the exponent of 1/M in the minimax rate.
+
+    Book: :doc:`/book/upper_vs_lower`.
 
     Parameters
     ----------
@@ -93,6 +97,8 @@ def taylor_constant(beta: float) -> float:
 
 def optimal_intervals(n_samples: int, beta: float) -> int:
     """Return the theoretical number of intervals, ``floor((M / log M)^(1/(2 beta + 1)))``, at least 1.
+
+    Book: :doc:`/book/upper_bound`.
 
     Parameters
     ----------
@@ -143,6 +149,8 @@ def condition_holds(n_samples: Any, beta: Any, rank_times_d: Any) -> Any:
 
 def samples_for_rank(rank_times_d: int, beta: float) -> int:
     """Return the smallest M from which on ``rd <= (M / log M)^(1/(2 beta + 1))`` always holds.
+
+    Book: :doc:`/book/upper_bound`.
 
     Parameters
     ----------

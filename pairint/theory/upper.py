@@ -40,6 +40,8 @@ CHERNOFF_HALF = (1 - math.log(2)) / 2
 class UpperBound:
     """A proved bound of the mean squared error in L2(rho), and where it comes from.
 
+    Book: :doc:`/book/upper_bound_proof`.
+
     Attributes
     ----------
     bias, spline, matrix, discretisation : float
@@ -87,6 +89,8 @@ def upper_bound(
     coercivity: float | None = None,
 ) -> UpperBound:
     r"""Bound :math:`\sup E\|\hat g - g_*\|^2_{L^2(\rho)}` for empirical risk minimisation, unknown matrix.
+
+    Book: :doc:`/book/upper_bound_proof`.
 
     The tokens: independent and identically distributed given some Theta (otherwise ``coercivity`` must be
     given), with a support that spans R^d. The truth: phi in the Hölder class C(beta, L) with
@@ -205,6 +209,8 @@ def losses(
 class OracleUpperBound:
     """A proved bound for least squares with the interaction matrix known.
 
+    Book: :doc:`/book/upper_bound_known_matrix`.
+
     Attributes
     ----------
     bias, variance, design, failure : float
@@ -242,6 +248,8 @@ def oracle_upper_bound(
     n_intervals: int | None = None,
 ) -> OracleUpperBound:
     r"""Bound the error of least squares on piecewise polynomials of the score, with the matrix known.
+
+    Book: :doc:`/book/upper_bound_known_matrix`.
 
     For tokens independent and identically distributed given some Theta, a space V of dimension D with
     :math:`\kappa = \sup_u B(u)^\top \Gamma^{-1} B(u)`, and any :math:`\varphi_0 \in V`, put

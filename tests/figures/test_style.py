@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import pytest
 from matplotlib.colors import to_rgb
 
-from pairint.figures.style import COLORS, CYCLE, MARKERS, figure_style, panel_label
+from pairint.figures.style import COLORS, CYCLE, MARKERS, figure_style
 
 
 def luminance(color: str) -> float:
@@ -43,12 +43,11 @@ def test_bad_scale(scale):
         pass
 
 
-def test_works_as_decorator_and_labels_panels():
+def test_works_as_decorator():
     @figure_style()
     def draw():
-        figure, axes = plt.subplots()
-        return figure, panel_label(axes, "a")
+        return plt.subplots()[0], plt.rcParams["axes.titleweight"]
 
-    figure, label = draw()
-    assert label.get_text() == "(a)"
+    figure, weight = draw()
+    assert weight == "bold" != plt.rcParams["axes.titleweight"]
     plt.close(figure)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
-from pairint.kernels import (
+from pairint.kernels.bspline import (
     bspline_pieces,
     evaluate_pieces,
     local_coordinates,

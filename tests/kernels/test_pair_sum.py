@@ -14,7 +14,8 @@ from cuda_tools import (
 )
 from scipy.interpolate import BSpline
 
-from pairint.kernels import bspline_pieces, pair_basis_sum
+from pairint.kernels import pair_basis_sum
+from pairint.kernels.bspline import bspline_pieces
 from pairint.kernels.pair_sum import cuda_source, pair_basis_entries
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler to emulate CUDA with")
