@@ -32,13 +32,13 @@ def choose_mathjax(app: Sphinx, config: Config) -> None:
 def public_name(found: Any, known: Container[str]) -> str | None:
     """Return the name under which an object of the package is documented, or ``None`` if it is not."""
     parts = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}".split(".")
-    # What pairint.model.tokens defines is documented as pairint.model's, what pairint.backend defines as its own.
+    # What pairint.model.tokens defines is documented as pairint.model's; pairint.backend's is its own.
     names = (".".join(parts[:2] + parts[start:]) for start in (2, 3))
     return next((name for name in names if name in known), None)
 
 
 def locate(target: str, context: str, owner: str | None) -> Any:
-    """Return the object that a docstring names: absolutely, or as seen from its class, package and modules."""
+    """Return the object that a docstring names: in full, or as seen from its class, package or modules."""
     if target.startswith("pairint."):
         return pydoc.locate(target)
     modules = pkgutil.iter_modules(getattr(importlib.import_module(context), "__path__", ()))
