@@ -42,7 +42,7 @@ from pairint.engine.provenance import load, measurement
 from pairint.engine.seeds import generator_for
 from pairint.engine.store import write_atomic
 from pairint.estimation import InteractionRegressor, NetworkRegressor, OracleRegressor, interaction_error
-from pairint.estimation.network import NetworkActivation
+from pairint.estimation.mlp import NetworkActivation
 from pairint.experiments.minimax.curves import DATA_KEYS, truth_model
 from pairint.model import AttentionModel
 

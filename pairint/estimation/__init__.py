@@ -1,14 +1,17 @@
 """How the interaction is learned: splines, empirical risk minimisation, choice of ``K``, yardsticks."""
 
 from pairint.estimation.error import InteractionError, interaction_error
+from pairint.estimation.interaction import InteractionRegressor
 from pairint.estimation.network import NetworkRegressor
-from pairint.estimation.regressor import InteractionRegressor, OracleRegressor
+from pairint.estimation.oracle import OracleRegressor
+from pairint.estimation.problem import LeastSquaresProblem
 from pairint.estimation.selection import IntervalChoice, choose_intervals
 
 __all__ = [
     "InteractionError",
     "InteractionRegressor",
     "IntervalChoice",
+    "LeastSquaresProblem",
     "NetworkRegressor",
     "OracleRegressor",
     "choose_intervals",

@@ -9,7 +9,7 @@ approximation of the Hessian is :math:`2 J^\top (I - F H^{-1} F^\top) J` with :m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,39 +17,16 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from pairint.backend import array_namespace, to_host
-from pairint.estimation.inner import (
-    InnerSolution,
-    aggregated_design,
-    design_width,
-    factor_scores,
-    normal_equations,
-    solve_inner,
-)
+from pairint.estimation.inner import aggregated_design, design_width, factor_scores
+from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.model.attention import sample_chunks
-from pairint.model.splines import Spline, SplineSpace
+from pairint.model.splines import SplineSpace
 
-__all__ = ["OuterState", "balanced_factors", "levenberg_marquardt", "score_range"]
+__all__ = ["balanced_factors", "levenberg_marquardt", "projected_system"]
 
 _FIRST_DAMPING = 1e-3
 _SMALLEST_DAMPING = 1e-7
 _LARGEST_DAMPING = 1e6
-
-
-@dataclass(frozen=True)
-class OuterState:
-    """A matrix in balanced factors of unit Frobenius norm, and the inner solution it leads to."""
-
-    left: Any
-    right: Any
-    space: SplineSpace
-    inner: InnerSolution
-    converged: bool = False
-    history: list[dict[str, float]] = field(default_factory=list)
-
-    @property
-    def spline(self) -> Spline:
-        """The fitted activation."""
-        return self.space.spline(self.inner.coefficients)
 
 
 def balanced_factors(left: Any, right: Any) -> tuple[Any, Any]:
@@ -62,43 +39,11 @@ def balanced_factors(left: Any, right: Any) -> tuple[Any, Any]:
     return (q_left @ u) * root, (q_right @ vt.T) * root
 
 
-def score_range(X: Any, left: Any, right: Any, n_tail: int = 5) -> tuple[float, float]:
-    """Return the interval that holds all scores of distinct tokens but ``n_tail`` at either end.
-
-    Leaving out a fixed number keeps one far score from stretching every cell; beyond the interval
-    splines continue linearly.
-    """
-    xp = array_namespace(X)
-    n_tokens = X.shape[1]
-    diagonal = xp.arange(n_tokens)
-    low, high = [], []
-    for chunk in sample_chunks(X.shape[0], n_tokens * max(n_tokens, X.shape[2])):
-        scores = factor_scores(X[chunk], left, right)
-        for extremes, sign in ((low, 1.0), (high, -1.0)):
-            signed = sign * scores
-            signed[:, diagonal, diagonal] = xp.inf
-            flat = signed.reshape(-1)
-            keep = min(n_tail + 1, flat.shape[0])
-            extremes.append(sign * to_host(xp.partition(flat, keep - 1)[:keep]))
-    lowest, highest = np.concatenate(low), np.concatenate(high)
-    lowest, highest = np.sort(lowest[np.isfinite(lowest)]), np.sort(highest[np.isfinite(highest)])
-    tail = min(n_tail, len(lowest) - 1)
-    lower, upper = float(lowest[tail]), float(highest[-1 - tail])
-    if not upper > lower:  # few scores, or all equal
-        lower, upper = float(lowest[0]), float(highest[-1])
-    if not upper - lower > 1e-9 * max(abs(lower), abs(upper), 1e-300):
-        centre, spread = (lower + upper) / 2, max(abs(lower), abs(upper), 1e-3)
-        lower, upper = centre - spread, centre + spread
-    return lower, upper
-
-
 def levenberg_marquardt(
-    X: Any,
-    Y: Any,
+    problem: LeastSquaresProblem,
     left: Any,
     right: Any,
     space: SplineSpace,
-    penalty: float,
     max_iter: int,
     tol: float,
 ) -> OuterState:
@@ -106,12 +51,11 @@ def levenberg_marquardt(
 
     Parameters
     ----------
-    X, Y : array, shapes (M, N, d), (M, N)
-        Whitened tokens and outputs.
+    problem : LeastSquaresProblem
+        With whitened tokens.
     left, right : array, shape (d, r)
         Starting factors.
     space : SplineSpace
-    penalty : float
     max_iter : int
         Largest number of Gauss-Newton systems built.
     tol : float
@@ -121,71 +65,75 @@ def levenberg_marquardt(
     Returns
     -------
     OuterState
+        With balanced factors of unit Frobenius norm.
     """
-    xp = array_namespace(X)
-    d, rank = left.shape
-
-    def evaluate(left: Any, right: Any) -> OuterState:
-        left, right = balanced_factors(left, right)
-        inner = solve_inner(normal_equations(X, Y, left, right, space), space, penalty)
-        return OuterState(left, right, space, inner)
-
-    state = evaluate(left, right)
-    if d == 1:  # the matrix is a number, and its scale belongs to the activation
-        return OuterState(state.left, state.right, space, state.inner, True, [])
-    n_rows = Y.shape[0] * Y.shape[1]
+    state = problem.solve(*balanced_factors(left, right), space)
+    if problem.d == 1:  # the matrix is a number, and its scale belongs to the activation
+        return replace(state, converged=True)
+    total = float((problem.Y * problem.Y).sum())
     damping, converged = _FIRST_DAMPING, False
     history: list[dict[str, float]] = []
     for iteration in range(max_iter):
-        hessian, gradient = _projected_system(X, Y, state)
-        diagonal = np.maximum(np.diag(hessian), 1e-12 * np.trace(hessian) / len(hessian) + 1e-300)
-        noise = state.inner.objective / n_rows
-        accepted = False
-        while damping <= _LARGEST_DAMPING:
-            try:
-                factor = linalg.cho_factor(hessian + np.diag(damping * diagonal), check_finite=False)
-            except linalg.LinAlgError:  # singular to rounding along changes of factors that keep the matrix
-                damping *= 8.0
-                continue
-            step = linalg.cho_solve(factor, gradient, check_finite=False)
-            predicted = float(step @ gradient * 2 - step @ hessian @ step)
-            if predicted <= tol * noise or predicted <= 1e-14 * float((Y * Y).sum()):
-                converged = True
-                break
-            move = xp.asarray(step)
-            trial = evaluate(
-                state.left + move[: d * rank].reshape(d, rank),
-                state.right + move[d * rank :].reshape(d, rank),
-            )
-            gain = (state.inner.objective - trial.inner.objective) / predicted
-            if gain > 1e-3:
-                damping = max(
-                    damping / (9.0 if gain > 0.75 else 3.0 if gain > 0.4 else 1.0), _SMALLEST_DAMPING
-                )
-                damping = damping if gain > 0.2 else damping * 3.0
-                accepted = True
-                break
-            damping *= 8.0
-        if not accepted:
+        noise = state.inner.objective / problem.n_rows
+        smallest = max(tol * noise, 1e-14 * total)
+        trial, predicted, damping = _damped_step(problem, state, damping, smallest)
+        if trial is None:
             # Either converged, or no damped step decreases the objective: a stationary point to rounding.
             converged = True
             break
-        before, state = state, trial
         history.append(
             {
                 "iteration": float(iteration),
                 "n_intervals": float(space.n_intervals),
-                "risk_before": before.inner.residual / n_rows,
-                "risk": state.inner.residual / n_rows,
+                "risk_before": state.inner.residual / problem.n_rows,
+                "risk": trial.inner.residual / problem.n_rows,
                 "damping": damping,
-                "predicted_decrease": predicted / n_rows,
+                "predicted_decrease": predicted / problem.n_rows,
             }
         )
-    return OuterState(state.left, state.right, space, state.inner, converged, history)
+        state = trial
+    return replace(state, converged=converged, history=history)
 
 
-def _projected_system(X: Any, Y: Any, state: OuterState) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _damped_step(
+    problem: LeastSquaresProblem, state: OuterState, damping: float, smallest: float
+) -> tuple[OuterState | None, float, float]:
+    """Raise the damping until a step lowers the objective.
+
+    Returns the new state, or none if no step is predicted to gain more than ``smallest`` or none gains;
+    the predicted decrease; and the damping to go on with.
+    """
+    xp = array_namespace(problem.X)
+    d, rank = state.left.shape
+    hessian, gradient = projected_system(problem, state)
+    diagonal = np.maximum(np.diag(hessian), 1e-12 * np.trace(hessian) / len(hessian) + 1e-300)
+    predicted = 0.0
+    while damping <= _LARGEST_DAMPING:
+        try:
+            factor = linalg.cho_factor(hessian + np.diag(damping * diagonal), check_finite=False)
+        except linalg.LinAlgError:  # singular to rounding along changes of factors that keep the matrix
+            damping *= 8.0
+            continue
+        step = linalg.cho_solve(factor, gradient, check_finite=False)
+        predicted = float(step @ gradient * 2 - step @ hessian @ step)
+        if predicted <= smallest:
+            break
+        left, right = xp.asarray(step).reshape(2, d, rank)
+        factors = balanced_factors(state.left + left, state.right + right)
+        trial = problem.solve(*factors, state.space)
+        gain = (state.inner.objective - trial.inner.objective) / predicted
+        if gain > 1e-3:
+            damping = max(damping / (9.0 if gain > 0.75 else 3.0 if gain > 0.4 else 1.0), _SMALLEST_DAMPING)
+            return trial, predicted, damping if gain > 0.2 else damping * 3.0
+        damping *= 8.0
+    return None, predicted, damping
+
+
+def projected_system(
+    problem: LeastSquaresProblem, state: OuterState
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return Kaufman's ``J'(I - F H^-1 F')J`` and ``J'e``, the factors stacked as ``(left, right)``."""
+    X, Y = problem.X, problem.Y
     xp = array_namespace(X)
     n_samples, n_tokens, d = X.shape
     left, right, space, spline = state.left, state.right, state.space, state.spline

@@ -27,7 +27,48 @@ import numpy as np
 from pairint.backend import array_namespace
 from pairint.model.attention import sample_chunks
 
-__all__ = ["linear_start", "quadratic_start", "random_start", "truncated_factors"]
+__all__ = [
+    "STARTS",
+    "linear_start",
+    "quadratic_start",
+    "random_start",
+    "starting_factors",
+    "truncated_factors",
+]
+
+#: The kinds of start that a regressor may be asked for.
+STARTS = ("auto", "linear", "quadratic", "random")
+
+
+def starting_factors(
+    X: Any, Y: Any, rank: int, start: str, n_random: int, rng: np.random.Generator
+) -> list[tuple[Any, Any]]:
+    """Return the factors of every matrix to start from.
+
+    Parameters
+    ----------
+    X, Y : array, shapes (M, N, d), (M, N)
+        Whitened tokens and outputs.
+    rank : int
+    start : {"auto", "linear", "quadratic", "random"}
+        ``"auto"`` takes all three kinds. In one dimension there is one matrix only, whatever the kind.
+    n_random : int
+        Number of random ones: besides the others (``"auto"``), or in all (``"random"``, then at least one).
+    rng : numpy.random.Generator
+    """
+    xp = array_namespace(X)
+    d = X.shape[2]
+    if d == 1:
+        return [truncated_factors(xp.ones((1, 1)), 1)]
+    starts = []
+    if start in ("auto", "linear"):
+        starts.append(linear_start(X, Y, rank))
+    if start in ("auto", "quadratic"):
+        starts.append(quadratic_start(X, Y, rank))
+    if start in ("auto", "random"):
+        count = n_random if start == "auto" else max(1, n_random)
+        starts.extend(random_start(d, rank, rng, X) for _ in range(count))
+    return starts
 
 
 def truncated_factors(matrix: Any, rank: int) -> tuple[Any, Any]:

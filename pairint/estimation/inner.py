@@ -78,11 +78,12 @@ def normal_equations(X: Any, Y: Any, left: Any, right: Any, space: SplineSpace) 
     space : SplineSpace
     """
     n_tokens = X.shape[1]
-    gram, moment = 0.0, 0.0
+    gram: Any = 0.0
+    moment: Any = 0.0
     for chunk in sample_chunks(X.shape[0], n_tokens * design_width(X, space)):
         F = aggregated_design(factor_scores(X[chunk], left, right), space)
-        product = F.T @ F
-        gram = gram + (product.toarray() if sparse.issparse(product) else to_host(product))
+        product: Any = F.T @ F
+        gram = gram + (product.toarray() if sparse.issparse(F) else to_host(product))
         moment = moment + to_host(F.T @ Y[chunk].reshape(-1))
     total = float((Y * Y).sum())
     return NormalEquations(gram, moment, total, Y.shape[0] * n_tokens)

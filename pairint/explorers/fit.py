@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pairint.estimation.error import interaction_error
-from pairint.estimation.regressor import OracleRegressor
+from pairint.estimation import OracleRegressor, interaction_error
 from pairint.explorers import fit_data
 from pairint.explorers.kit.explorer import Explorer, Numbers, Series, Simulation
 from pairint.explorers.kit.panels import Axis, Panel, Parameter, area, line, points, rule

@@ -25,8 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.estimation.error import interaction_error
-from pairint.estimation.regressor import InteractionRegressor, OracleRegressor
+from pairint.estimation import InteractionRegressor, OracleRegressor, interaction_error
 from pairint.model.activations import RoughActivation
 from pairint.model.attention import AttentionModel
 from pairint.model.matrices import interaction_matrix

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pairint.estimation.error import interaction_error
-from pairint.estimation.regressor import InteractionRegressor, OracleRegressor
+from pairint.estimation import InteractionRegressor, OracleRegressor, interaction_error
 from pairint.explorers.kit.explorer import Explorer, Numbers, Series, Simulation
 from pairint.explorers.kit.panels import Axis, Panel, Parameter, line, points, rule
 from pairint.explorers.measured import measured_lines

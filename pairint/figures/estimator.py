@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pairint.estimation.error import interaction_error
-from pairint.estimation.regressor import InteractionRegressor, OracleRegressor
-from pairint.estimation.selection import IntervalChoice
+from pairint.estimation import InteractionRegressor, IntervalChoice, OracleRegressor, interaction_error
 from pairint.figures.style import COLORS, CYCLE, INK, MARKERS, picture, subplots
 from pairint.model.attention import AttentionModel
 from pairint.model.splines import SplineSpace

@@ -31,7 +31,7 @@ __all__ = [
 
 @functools.cache
 def _pieces(degree: int) -> NDArray[np.float64]:
-    pieces = [np.ones(1)]
+    pieces: list[NDArray[Any]] = [np.ones(1)]
     for s in range(1, degree + 1):
         previous = [np.zeros(1), *pieces, np.zeros(1)]  # previous[l + 1] is piece l of degree s - 1
         pieces = []
@@ -40,8 +40,8 @@ def _pieces(degree: int) -> NDArray[np.float64]:
             falling = np.polynomial.polynomial.polymul([(piece + 1) / s, -1 / s], previous[piece + 1])
             pieces.append(np.polynomial.polynomial.polyadd(rising, falling))
     table = np.zeros((degree + 1, degree + 1))
-    for row, piece in zip(table, pieces, strict=True):
-        row[: min(len(piece), degree + 1)] = piece[: degree + 1]
+    for row, polynomial in zip(table, pieces, strict=True):
+        row[: min(len(polynomial), degree + 1)] = polynomial[: degree + 1]
     table.flags.writeable = False
     return table
 

@@ -7,7 +7,7 @@ An activation is called on arrays (NumPy or CuPy) of any shape, has a ``derivati
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -108,6 +108,8 @@ class RoughActivation:
     rng: Any = None
     bound: float = 3.0
     n_terms: int | None = None
+    _phases: NDArray[np.float64] = field(init=False, repr=False)
+    _amplitudes: NDArray[np.float64] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         beta = check_real("beta", self.beta, 0.5, 5.0)
@@ -128,7 +130,7 @@ class RoughActivation:
     @property
     def frequencies(self) -> NDArray[np.float64]:
         """Angular frequencies of the terms."""
-        return 2.0 ** np.arange(self.n_terms) * (math.pi / self.bound)
+        return np.ldexp(math.pi / self.bound, np.arange(len(self._phases)))
 
     def holder_constant(self) -> float:
         r"""Return a bound ``L`` of the Hölder seminorm of the truncated series at index ``beta``.

@@ -39,7 +39,7 @@ class Noise(abc.ABC):
 class GaussianNoise(Noise):
     """Gaussian noise."""
 
-    def sample(self, shape, rng):
+    def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
         return self.std * rng.standard_normal(shape)
 
 
@@ -47,7 +47,7 @@ class GaussianNoise(Noise):
 class UniformNoise(Noise):
     """Noise uniform on ``[-sqrt(3) std, sqrt(3) std]``."""
 
-    def sample(self, shape, rng):
+    def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
         side = math.sqrt(3) * self.std
         return rng.uniform(-side, side, shape)
 
@@ -56,5 +56,5 @@ class UniformNoise(Noise):
 class RademacherNoise(Noise):
     """Noise equal to ``+std`` or ``-std``."""
 
-    def sample(self, shape, rng):
+    def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
         return self.std * rng.choice([-1.0, 1.0], size=shape)

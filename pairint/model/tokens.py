@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from pairint.backend import to_host
 from pairint.validation import check_array, check_integer, check_real, check_rng
@@ -108,7 +108,7 @@ class UniformCube(_Dimensional):
     def coordinate_bound(self) -> float:
         return math.sqrt(3)
 
-    def _sample(self, n_samples, n_tokens, rng):
+    def _sample(self, n_samples: int, n_tokens: int, rng: np.random.Generator) -> NDArray[np.float64]:
         return rng.uniform(-math.sqrt(3), math.sqrt(3), size=(n_samples, n_tokens, self.d))
 
 
@@ -126,7 +126,7 @@ class Sphere(_Dimensional):
     def radius(self) -> float:
         return math.sqrt(self.d)
 
-    def _sample(self, n_samples, n_tokens, rng):
+    def _sample(self, n_samples: int, n_tokens: int, rng: np.random.Generator) -> NDArray[np.float64]:
         return self.radius * _directions((n_samples, n_tokens, self.d), rng)
 
 
@@ -148,25 +148,25 @@ class TruncatedGaussian(_Dimensional):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_real("cutoff", self.cutoff, 0.0, exclusive_minimum=True)
-        if stats.chi2.cdf(self.cutoff**2 * self.d, self.d) < _SMALLEST_MASS:
-            least = math.sqrt(stats.chi2.ppf(_SMALLEST_MASS, self.d) / self.d)
+        if _chi2_cdf(self.cutoff**2 * self.d, self.d) < _SMALLEST_MASS:
+            least = math.sqrt(_chi2_quantile(_SMALLEST_MASS, self.d) / self.d)
             raise ValueError(f"cutoff must be > {least:.3g} in dimension {self.d}, got {self.cutoff}")
 
     @property
     def _scale(self) -> float:
         # E|x|^2 / d given |x| <= R is P(chi2_{d+2} <= R^2) / P(chi2_d <= R^2).
         squared = self.cutoff**2 * self.d
-        return math.sqrt(stats.chi2.cdf(squared, self.d) / stats.chi2.cdf(squared, self.d + 2))
+        return math.sqrt(_chi2_cdf(squared, self.d) / _chi2_cdf(squared, self.d + 2))
 
     @property
     def radius(self) -> float:
         return self._scale * self.cutoff * math.sqrt(self.d)
 
-    def _sample(self, n_samples, n_tokens, rng):
+    def _sample(self, n_samples: int, n_tokens: int, rng: np.random.Generator) -> NDArray[np.float64]:
         direction = _directions((n_samples, n_tokens, self.d), rng)
-        mass = stats.chi2.cdf(self.cutoff**2 * self.d, self.d)
+        mass = _chi2_cdf(self.cutoff**2 * self.d, self.d)
         level = mass * rng.uniform(size=(n_samples, n_tokens, 1))
-        return direction * self._scale * np.sqrt(stats.chi2.ppf(level, self.d))
+        return direction * self._scale * np.sqrt(_chi2_quantile(level, self.d))
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class Equicorrelated(_Dimensional):
     def radius(self) -> float:
         return math.sqrt(self.d) * self.coordinate_bound
 
-    def _sample(self, n_samples, n_tokens, rng):
+    def _sample(self, n_samples: int, n_tokens: int, rng: np.random.Generator) -> NDArray[np.float64]:
         side = math.sqrt(3)
         shared = rng.uniform(-side, side, size=(n_samples, 1, self.d))
         own = rng.uniform(-side, side, size=(n_samples, n_tokens, self.d))
@@ -240,7 +240,7 @@ class PermutedPoints(TokenLaw):
     def coordinate_bound(self) -> float:
         return float(np.abs(self.points).max())
 
-    def _sample(self, n_samples, n_tokens, rng):
+    def _sample(self, n_samples: int, n_tokens: int, rng: np.random.Generator) -> NDArray[np.float64]:
         n_points = len(self.points)
         if n_tokens > n_points:
             raise ValueError(f"n_tokens must be <= the number of points, {n_points}; got {n_tokens}")
@@ -269,6 +269,14 @@ def score_bound(tokens: TokenLaw, matrix: Any) -> float:
     spectral = tokens.radius**2 * float(np.linalg.norm(matrix, 2))
     entrywise = tokens.coordinate_bound**2 * float(np.abs(matrix).sum())
     return min(spectral, entrywise)
+
+
+def _chi2_cdf(x: float, df: int) -> float:
+    return float(special.gammainc(df / 2, x / 2))
+
+
+def _chi2_quantile(level: Any, df: int) -> Any:
+    return 2 * special.gammaincinv(df / 2, level)
 
 
 def _directions(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.model import GaussianNoise, Noise, TokenLaw, UniformNoise, pair_scores
+from pairint.model import GaussianNoise, Noise, TokenLaw, UniformNoise
+from pairint.model.attention import pair_average
 from pairint.theory.lower import guessing_error_bound
 from pairint.validation import check_array, check_integer, check_rng
 
-__all__ = ["GuessingGame", "ScoreReduction", "aggregate_pairs", "guessing_game", "score_reduction"]
+__all__ = ["GuessingGame", "ScoreReduction", "guessing_game", "score_reduction"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +74,7 @@ def guessing_game(
     largest = int(sizes.max())
     X = tokens.sample(n_games * largest, n_tokens, rng)
     shift = np.concatenate(
-        [aggregate_pairs(difference, part, matrix) for part in np.array_split(X, n_games // 50 + 1)]
+        [pair_average(difference, part, matrix) for part in np.array_split(X, n_games // 50 + 1)]
     )
     shift = shift.reshape(n_games, largest, n_tokens)
     second = rng.integers(0, 2, n_games).astype(bool)
@@ -96,15 +97,6 @@ def guessing_game(
         divergence=divergence,
         bound=guessing_error_bound(divergence),
     )
-
-
-def aggregate_pairs(psi: Callable[[Any], Any], X: Any, matrix: Any) -> NDArray[np.float64]:
-    """Return the average of psi(X_i' A X_j) over the partners j of each token, shape (M, N)."""
-    X = check_array("X", X, (None, None, None))
-    values = np.asarray(psi(pair_scores(X, np.asarray(matrix, dtype=float))), dtype=float)
-    diagonal = np.arange(X.shape[1])
-    values[:, diagonal, diagonal] = 0.0
-    return values.sum(axis=2) / (X.shape[1] - 1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from pairint.estimation import InteractionRegressor, NetworkRegressor, OracleRegressor, interaction_error
-from pairint.estimation.network import NetworkActivation
+from pairint.estimation.mlp import NetworkActivation
 from pairint.model import AttentionModel, GaussianNoise, UniformCube, interaction_matrix, spline_activation
 from pairint.model.splines import Spline
 

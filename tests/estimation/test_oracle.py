@@ -7,7 +7,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from pairint.estimation import InteractionRegressor, OracleRegressor, interaction_error
-from pairint.estimation.gauss_newton import score_range
+from pairint.estimation.problem import score_range
 from pairint.model import (
     AttentionModel,
     GaussianNoise,

@@ -6,9 +6,16 @@ import warnings
 import numpy as np
 import pytest
 
-from pairint.estimation import InteractionRegressor, OracleRegressor, interaction_error, selection
+from pairint.estimation import (
+    InteractionRegressor,
+    LeastSquaresProblem,
+    OracleRegressor,
+    choose_intervals,
+    interaction_error,
+    selection,
+)
 from pairint.estimation.inner import normal_equations, solve_inner
-from pairint.estimation.selection import choose_intervals, generalised_cross_validation
+from pairint.estimation.selection import generalised_cross_validation
 from pairint.model import (
     AttentionModel,
     GaussianNoise,
@@ -26,7 +33,8 @@ def draw(activation, n_samples, noise=0.1, n_tokens=3):
 
 
 def choose(X, Y, matrix, degree=3, penalty=0.1, n_other=0):
-    return choose_intervals(X, Y, matrix, np.eye(1), -2.9, 2.9, degree, penalty, n_other)
+    problem = LeastSquaresProblem(X, Y, degree, penalty, n_other)
+    return choose_intervals(problem, matrix, np.eye(1), (-2.9, 2.9))
 
 
 @pytest.mark.parametrize("degree", [0, 1, 3])
@@ -140,7 +148,8 @@ def test_generalised_cross_validation():
 
 X, Y = np.random.default_rng(0).uniform(-1, 1, (40, 3, 2)), np.zeros((40, 3))
 SPOILT = np.where(X > 0.99, np.nan, X)
-GOOD = {"left": np.eye(2), "right": np.eye(2), "lower": -1.0, "upper": 1.0, "degree": 3, "penalty": 0.1}
+GOOD = {"X": X, "Y": Y, "degree": 3, "penalty": 0.1, "n_matrix": 0}
+FACTORS = {"left": np.eye(2), "right": np.eye(2), "interval": (-1.0, 1.0)}
 
 
 @pytest.mark.parametrize(
@@ -152,13 +161,24 @@ GOOD = {"left": np.eye(2), "right": np.eye(2), "lower": -1.0, "upper": 1.0, "deg
         ({"Y": Y + math.inf}, "Y must be finite"),
         ({"left": np.eye(3)}, r"left must have shape \(2, any\), got \(3, 3\)"),
         ({"right": np.ones((2, 1))}, r"right must have shape \(2, 2\), got \(2, 1\)"),
-        ({"lower": math.nan}, "lower must be finite, got nan"),
-        ({"upper": -1.0}, r"upper must be > -1\.0, got -1\.0"),
+        ({"interval": (math.nan, 1.0)}, "lower must be finite, got nan"),
+        ({"interval": (-1.0, -1.0)}, r"upper must be > -1\.0, got -1\.0"),
         ({"degree": -1}, "degree must be >= 0, got -1"),
         ({"penalty": -1}, r"penalty must be >= 0\.0, got -1\.0"),
-        ({"n_other": -1}, "n_other must be >= 0, got -1"),
+        ({"n_matrix": -1}, "n_matrix must be >= 0, got -1"),
     ],
 )
 def test_bad_arguments(changes, message):
     with pytest.raises(ValueError, match=f"^{message}"):
-        choose_intervals(**{"X": X, "Y": Y, **GOOD, **changes})
+        problem = LeastSquaresProblem(**{key: changes.get(key, value) for key, value in GOOD.items()})
+        choose_intervals(problem, **{key: changes.get(key, value) for key, value in FACTORS.items()})
+
+
+def test_the_interval_is_what_the_scores_fill_by_default():
+    model, X, Y = draw(spline_activation(3, 0), 300)
+    problem = LeastSquaresProblem(X, Y, 3, 0.1)
+    space = problem.space(model.matrix, np.eye(1), 5)
+    given = choose_intervals(problem, model.matrix, np.eye(1), (space.lower, space.upper))
+    free = choose_intervals(problem, model.matrix, np.eye(1))
+    np.testing.assert_array_equal(given.criterion, free.criterion)
+    assert given.n_intervals == free.n_intervals == OracleRegressor(model.matrix).fit(X, Y).n_intervals_

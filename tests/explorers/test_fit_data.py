@@ -5,8 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pairint.estimation.error import interaction_error
-from pairint.estimation.regressor import InteractionRegressor
+from pairint.estimation import InteractionRegressor, interaction_error
 from pairint.explorers import fit_data
 from pairint.explorers.fit import FitExplorer, _terms
 

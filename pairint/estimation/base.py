@@ -1,0 +1,181 @@
+"""What the regressors share: a fitted interaction, whitening, the normal form, the checks."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import warnings
+from typing import Any, TypeVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import NotFittedError
+
+from pairint.backend import array_namespace, to_device, to_host
+from pairint.estimation.problem import LeastSquaresProblem, OuterState
+from pairint.estimation.selection import IntervalChoice
+from pairint.model.attention import check_tokens, pair_average, pair_interaction, pair_scores, sample_chunks
+from pairint.validation import check_array, check_choice, check_integer, check_real
+
+__all__ = [
+    "PairwiseRegressor",
+    "check_enough_data",
+    "check_spline_parameters",
+    "matrix_parameters",
+    "normal_form",
+    "warn_at_limit",
+    "whiten",
+]
+
+#: Largest size of tokens and outputs: squares and their sums must stay finite.
+_LARGEST_NUMBER = 1e60
+
+#: An activation that knows ``scaled`` and ``mirrored``: a spline or a network.
+_Scalable = TypeVar("_Scalable", bound=Any)
+
+
+class PairwiseRegressor(RegressorMixin, BaseEstimator):
+    """What a fitted interaction ``g(x, y) = activation_(x' matrix_ y)`` can do."""
+
+    matrix_: Any
+    activation_: Any
+    n_intervals_: int
+    selection_: IntervalChoice | None
+    risk_: float
+    noise_std_: float
+    dof_: float
+    n_features_in_: int
+
+    def scores(self, X: Any) -> Any:
+        """Return the scores ``X_i' matrix_ X_j`` of all pairs, shape ``(M, N, N)``."""
+        self._check_fitted()
+        X = check_tokens(X, self.n_features_in_)
+        return pair_scores(X, to_device(self.matrix_, X))
+
+    def predict(self, X: Any) -> Any:
+        """Return the fitted outputs ``1/(N-1) sum_{j != i} g(X_i, X_j)``, shape ``(M, N)``.
+
+        The number of tokens may differ from the one in :meth:`fit`.
+        """
+        self._check_fitted()
+        return pair_average(self.activation_, X, self.matrix_)
+
+    def score(self, X: Any, Y: Any) -> float:
+        """Return the coefficient of determination R^2 of the outputs, all tokens pooled."""
+        X = check_tokens(X, getattr(self, "n_features_in_", None))
+        Y = check_array("Y", Y, tuple(X.shape[:2]))
+        total = float(((Y - Y.mean()) ** 2).sum())
+        residual = float(((Y - self.predict(X)) ** 2).sum())
+        if total == 0.0:
+            return 1.0 if residual == 0.0 else 0.0
+        return 1.0 - residual / total
+
+    def interaction(self, x: Any, y: Any) -> Any:
+        """Return the fitted ``g(x, y)`` for tokens of shapes ``(..., d)`` that broadcast."""
+        self._check_fitted()
+        return pair_interaction(self.activation_, x, y, self.matrix_)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "activation_"):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(X, Y) first")
+
+    def _check_data(self, X: Any, Y: Any) -> tuple[Any, Any]:
+        X = check_array("X", check_tokens(X), largest=_LARGEST_NUMBER)
+        Y = check_array("Y", Y, tuple(X.shape[:2]), largest=_LARGEST_NUMBER)
+        xp = array_namespace(X, Y)
+        self.n_features_in_ = int(X.shape[2])
+        return xp.asarray(X, dtype=xp.float64), xp.asarray(Y, dtype=xp.float64)
+
+    def _store_spline(
+        self,
+        problem: LeastSquaresProblem,
+        state: OuterState,
+        selection: IntervalChoice | None,
+        residual: float | None = None,
+    ) -> None:
+        """Store what every fit reports besides its matrix and activation."""
+        residual = state.inner.residual if residual is None else residual
+        self.n_intervals_ = state.space.n_intervals
+        self.selection_ = selection
+        self.dof_ = state.inner.dof
+        self.risk_ = residual / problem.n_rows
+        freedom = problem.n_rows - state.inner.dof - problem.n_matrix
+        self.noise_std_ = math.sqrt(residual / freedom) if freedom > 0 else math.nan
+
+
+def check_spline_parameters(
+    degree: Any, n_intervals: Any, penalty: Any, least_degree: int = 0
+) -> tuple[int, int | None, float]:
+    """Return the checked degree, number of cells (``None`` for ``"auto"``) and penalty."""
+    degree = check_integer("degree", degree, least_degree, 12)
+    if isinstance(n_intervals, str):
+        check_choice("n_intervals", n_intervals, ("auto",))
+        cells = None
+    elif isinstance(n_intervals, numbers.Integral):
+        cells = check_integer("n_intervals", n_intervals, 1)
+    else:
+        raise TypeError(f'n_intervals must be an integer >= 1 or "auto", got {n_intervals!r}')
+    return degree, cells, check_real("penalty", penalty, 0.0)
+
+
+def check_enough_data(n_rows: int, n_parameters: int, n_samples: int) -> None:
+    """Raise ``ValueError`` unless there are more outputs than parameters."""
+    if n_rows <= n_parameters:
+        raise ValueError(
+            f"M = {n_samples} samples give {n_rows} outputs for {n_parameters} parameters: "
+            "more samples, a lower rank, or fewer cells (n_intervals) are needed"
+        )
+
+
+def matrix_parameters(d: int, rank: int) -> int:
+    """Return the dimension of the rank-``r`` matrices up to scale."""
+    return rank * (2 * d - rank) - 1
+
+
+def whiten(X: Any) -> tuple[Any, Any]:
+    """Return tokens with second moment the identity, and ``B`` with ``A = B A_white B'``.
+
+    Directions in which the tokens (almost) do not vary are dropped: no data see them.
+    """
+    xp = array_namespace(X)
+    d = X.shape[2]
+    moment = 0.0
+    for chunk in sample_chunks(X.shape[0], X.shape[1] * d):
+        rows = X[chunk].reshape(-1, d)
+        moment = moment + rows.T @ rows
+    moment = moment / (X.shape[0] * X.shape[1])
+    values, vectors = xp.linalg.eigh(moment)
+    kept = values > 1e-10 * values[-1]
+    inverse_root = xp.where(kept, 1.0 / xp.sqrt(xp.where(kept, values, 1.0)), 0.0)
+    back = (vectors * inverse_root) @ vectors.T
+    whitened = xp.empty_like(X)
+    for chunk in sample_chunks(X.shape[0], X.shape[1] * d):
+        whitened[chunk] = X[chunk] @ back
+    return whitened, back
+
+
+def normal_form(matrix: Any, activation: _Scalable) -> tuple[Any, _Scalable]:
+    """Move scale and sign from the matrix into the activation: only ``g`` is identified.
+
+    The matrix returned has Frobenius norm 1, and its entry of largest absolute value is positive.
+    """
+    host = to_host(matrix)
+    norm = float(np.linalg.norm(host))
+    if norm == 0.0:
+        return matrix, activation
+    activation = activation.scaled(1.0 / norm)
+    largest = host.ravel()[np.argmax(np.abs(host))]
+    if largest < 0:
+        return -matrix / norm, activation.mirrored()
+    return matrix / norm, activation
+
+
+def warn_at_limit(selection: IntervalChoice | None) -> None:
+    """Warn in the name of the caller's caller if a search for ``K`` ended at its bound."""
+    if selection is not None and selection.at_limit:
+        warnings.warn(
+            f"the choice n_intervals = {selection.n_intervals} is the largest number of cells tried for this "
+            "many outputs, and more may fit better: compare with a larger n_intervals, or give more data",
+            UserWarning,
+            stacklevel=3,
+        )
