@@ -27,6 +27,8 @@ __all__ = ["balanced_factors", "levenberg_marquardt", "projected_system"]
 _FIRST_DAMPING = 1e-3
 _SMALLEST_DAMPING = 1e-7
 _LARGEST_DAMPING = 1e6
+#: The factors have norms of about one: a step this long comes from a system that is zero to rounding.
+_LONGEST_STEP = 1e8
 
 
 def balanced_factors(left: Any, right: Any) -> tuple[Any, Any]:
@@ -115,6 +117,9 @@ def _damped_step(
             damping *= 8.0
             continue
         step = linalg.cho_solve(factor, gradient, check_finite=False)
+        if not np.linalg.norm(step) < _LONGEST_STEP:  # rounding over rounding: nothing to learn along it
+            damping *= 8.0
+            continue
         predicted = float(step @ gradient * 2 - step @ hessian @ step)
         if predicted <= smallest:
             break

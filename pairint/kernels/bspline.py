@@ -85,7 +85,9 @@ def local_coordinates(u: Any, lower: float, upper: float, n_intervals: int) -> t
     position = (u - lower) * scale
     inside = xp.clip(position, 0.0, float(n_intervals))
     start = xp.clip(xp.floor(inside), 0.0, n_intervals - 1.0)  # the right end belongs to the last cell
-    return xp.asarray(start, dtype=xp.int64), inside - start, position - inside
+    # The platform's own index type, where the library has it: bincount takes no other on 32 bits.
+    index = getattr(xp, "intp", xp.int64)
+    return xp.asarray(start, dtype=index), inside - start, position - inside
 
 
 def local_powers(t: Any, degree: int) -> Any:

@@ -6,10 +6,9 @@ from pairint.model.activations import (
     ReLU,
     RoughActivation,
     Tanh,
-    named_activation,
     spline_activation,
 )
-from pairint.model.attention import AttentionModel, check_tokens, pair_scores, sample_chunks
+from pairint.model.attention import AttentionModel, pair_average, pair_scores
 from pairint.model.matrices import interaction_matrix, query_key_matrix
 from pairint.model.noise import GaussianNoise, Noise, RademacherNoise, UniformNoise
 from pairint.model.splines import Spline, SplineSpace
@@ -42,12 +41,10 @@ __all__ = [
     "TruncatedGaussian",
     "UniformCube",
     "UniformNoise",
-    "check_tokens",
     "interaction_matrix",
-    "named_activation",
+    "pair_average",
     "pair_scores",
     "query_key_matrix",
-    "sample_chunks",
     "score_bound",
     "spline_activation",
 ]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pairint.backend import array_namespace
 from pairint.model.splines import Spline, SplineSpace
-from pairint.validation import check_choice, check_integer, check_real, check_rng
+from pairint.validation import check_integer, check_real, check_rng
 
 __all__ = [
     "Activation",
@@ -23,7 +23,6 @@ __all__ = [
     "ReLU",
     "RoughActivation",
     "Tanh",
-    "named_activation",
     "spline_activation",
 ]
 
@@ -224,11 +223,3 @@ class Exponential:
     def derivative(self, u: Any) -> Any:
         """Return ``rate * exp(rate u)``."""
         return self.rate * self(u)
-
-
-_NAMED = {"relu": ReLU, "tanh": Tanh, "exponential": Exponential}
-
-
-def named_activation(name: str) -> Activation:
-    """Return the activation of this name: ``"relu"``, ``"tanh"`` or ``"exponential"``."""
-    return _NAMED[check_choice("name", name, tuple(_NAMED))]()

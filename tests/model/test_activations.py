@@ -14,7 +14,6 @@ from pairint.model import (
     Spline,
     SplineSpace,
     Tanh,
-    named_activation,
     spline_activation,
 )
 
@@ -53,8 +52,6 @@ def test_values_of_the_usual_ones():
     u = np.linspace(-3, 3, 11)
     np.testing.assert_allclose(Tanh(2.0)(u), np.tanh(2 * u))
     np.testing.assert_allclose(Exponential(-0.5)(u), np.exp(-u / 2))
-    for name, kind in (("relu", ReLU), ("tanh", Tanh), ("exponential", Exponential)):
-        assert isinstance(named_activation(name), kind)
     assert (ReLU().smoothness, Tanh().smoothness, Exponential().smoothness) == (1.0, math.inf, math.inf)
 
 
@@ -224,7 +221,6 @@ SPACE = SplineSpace(0.0, 1.0, 6, 2)
         (lambda: RoughActivation(1.0, 0).derivative(0.0), r"exists for beta > 1 only, got beta = 1\.0"),
         (lambda: Tanh(0.0), r"slope must be > 0\.0, got 0\.0"),
         (lambda: Exponential(math.inf), "rate must be finite, got inf"),
-        (lambda: named_activation("gelu"), "name must be one of 'relu', 'tanh', 'exponential'; got 'gelu'"),
         (lambda: SplineSpace(1.0, 1.0, 3, 2), r"upper must be > 1\.0, got 1\.0"),
         (lambda: SplineSpace(0.0, 1.0, 0, 2), "n_intervals must be >= 1, got 0"),
         (lambda: SplineSpace(0.0, 1.0, 3, -1), "degree must be >= 0, got -1"),

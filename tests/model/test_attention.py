@@ -1,12 +1,15 @@
 """The attention model: its operator, its symmetries, its samples."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import rounding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pairint.estimation.base import PairwiseRegressor
 from pairint.model import (
     AttentionModel,
     Exponential,
@@ -19,13 +22,13 @@ from pairint.model import (
     UniformCube,
     UniformNoise,
     attention,
-    check_tokens,
     interaction_matrix,
+    pair_average,
     pair_scores,
     query_key_matrix,
-    sample_chunks,
     spline_activation,
 )
+from pairint.model.attention import check_tokens, sample_chunks
 
 
 def double_loop(model, X):
@@ -40,20 +43,86 @@ def double_loop(model, X):
     return Y
 
 
+@dataclass(frozen=True)
+class Identity(Tanh):
+    """A plain function with a slope: ``Tanh`` lends its modulus of continuity."""
+
+    def __call__(self, u):
+        return u
+
+
+def rounding_bound(model, X):
+    """How far two ways to add up the same numbers may be apart, whatever the processor and the BLAS."""
+    activation, n_tokens = model.activation, X.shape[1]
+    off_diagonal = ~np.eye(n_tokens, dtype=bool)
+    # Inside, a spline subtracts an end of its interval; a rough series adds a phase: a shift by two periods.
+    scale = 12.0
+    scores = rounding.score_error(X, model.matrix, scale)
+    size = np.abs(X) @ np.abs(model.matrix) @ np.swapaxes(np.abs(X), 1, 2)
+    largest = 1.0 + size.max() if isinstance(activation, Identity) else 12.0
+    values = rounding.modulus(activation, scores) + 2 * rounding.evaluation_error(activation)
+    return (values * off_diagonal).sum(axis=2) / (n_tokens - 1) + 2 * rounding.gamma(n_tokens + 1) * largest
+
+
 @pytest.mark.parametrize("n_tokens", [2, 3, 8])
 @pytest.mark.parametrize(
     "activation",
-    [spline_activation(3, 0), RoughActivation(0.5, 1), Tanh(), lambda u: u],
+    [spline_activation(3, 0), RoughActivation(0.5, 1), Tanh(), Identity()],
     ids=["spline", "rough", "tanh", "function"],
 )
 def test_forward_against_a_double_loop(n_tokens, activation):
     model = AttentionModel(activation, interaction_matrix(4, 2, 1), UniformCube(4))
     X = model.tokens.sample(5, n_tokens, 2)
-    np.testing.assert_allclose(model.forward(X), double_loop(model, X), rtol=1e-10, atol=1e-12)
+    expected, bound = double_loop(model, X), rounding_bound(model, X)
+    assert np.all(np.abs(model.forward(X) - expected) <= bound)
+    # What the bound must not let through: another divisor, the diagonal, sender and receiver exchanged.
+    own = activation(np.einsum("mia,ab,mib->mi", X, model.matrix, X))
+    wrong = (
+        expected * (n_tokens - 1) / n_tokens,
+        expected + own / (n_tokens - 1),
+        AttentionModel(activation, model.matrix.T, model.tokens).forward(X),
+    )
+    for outputs in wrong:
+        assert np.median(np.abs(outputs - expected) / bound) > 1000
     scores = model.scores(X)
     assert scores.shape == (5, n_tokens, n_tokens)
-    assert scores[3, 0, 1] == pytest.approx(X[3, 0] @ model.matrix @ X[3, 1])
+    by_hand = np.einsum("mia,ab,mjb->mij", X, model.matrix, X)
+    assert np.all(np.abs(scores - by_hand) <= rounding.score_error(X, model.matrix, 0.0))
     np.testing.assert_array_equal(scores, pair_scores(X, model.matrix))
+
+
+class Known(PairwiseRegressor):
+    """A regressor that was told the truth."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def fit(self, X, Y):
+        X, Y = self._check_data(X, Y)
+        self.matrix_, self.activation_ = self.model.matrix, self.model.activation
+        return self
+
+
+@pytest.mark.parametrize("entries", [100, 10**6])
+def test_a_model_and_a_fitted_regressor_answer_the_same_calls(entries, monkeypatch):
+    """One formula: the answers are equal to the last bit, however the samples are cut."""
+    model = AttentionModel(RoughActivation(0.5, 1), interaction_matrix(5, 2, 1), UniformCube(5))
+    X, Y = model.sample(70, 6, 2)
+    monkeypatch.setattr(attention, "_CHUNK_ENTRIES", entries)
+    fit = Known(model).fit(X, Y)
+    for call in ("predict", "scores"):
+        np.testing.assert_array_equal(getattr(fit, call)(X), getattr(model, call)(X))
+    np.testing.assert_array_equal(fit.interaction(X[:, 0], X[:, 1]), model.interaction(X[:, 0], X[:, 1]))
+    values = model.activation(model.scores(X))
+    values[:, np.arange(6), np.arange(6)] = 0.0
+    for outputs in (model.forward(X), model.predict(X), pair_average(model.activation, X, model.matrix)):
+        np.testing.assert_array_equal(outputs, values.sum(axis=2) / 5)
+    for bad in (X[..., :4], X[:, :1], X[0]):
+        for answer in (fit, model):
+            with pytest.raises(ValueError, match=r"^X must"):
+                answer.predict(bad)
+            with pytest.raises(ValueError, match=r"^X must"):
+                answer.scores(bad)
 
 
 def test_self_interaction_is_left_out():

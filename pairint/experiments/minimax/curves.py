@@ -135,19 +135,12 @@ def effective_parameters(cell: dict[str, Any]) -> float:
     differences outweighs the data: in cells that few scores visit, and for splines of high degree, whose
     basis has combinations that are nearly zero.
     """
-    from pairint.estimation.gauss_newton import score_range
-    from pairint.estimation.inner import normal_equations, solve_inner
-    from pairint.estimation.regressor import OracleRegressor
-    from pairint.model.splines import SplineSpace
+    from pairint.estimation import OracleRegressor
 
     model = truth_model(cell)
     X, Y = model.sample(cell["n_samples"], cell["n_tokens"], generator_for(cell, DATA_KEYS))
-    identity = np.eye(model.d)
-    lower, upper = score_range(X, model.matrix, identity)
     n_intervals = rule_intervals(cell["n_samples"], cell["beta"], cell["constant"])
-    space = SplineSpace(lower, upper, n_intervals, cell["degree"])
-    equations = normal_equations(X, Y, model.matrix, identity, space)
-    return solve_inner(equations, space, OracleRegressor(model.matrix).penalty).dof
+    return OracleRegressor(model.matrix, cell["degree"], n_intervals).fit(X, Y).dof_
 
 
 def matrix_share(table: DataFrame, by: str | Sequence[str]) -> DataFrame:
