@@ -20,7 +20,10 @@ _CHUNK = 50_000
 
 
 class InteractionError(NamedTuple):
-    """Squared error and its standard error over random pairs (zero without random pairs)."""
+    """Squared error and its standard error over random pairs (zero without random pairs).
+
+    Book: :doc:`/book/estimator`.
+    """
 
     value: float
     standard_error: float
@@ -35,6 +38,8 @@ def interaction_error(
     method: str = "monte_carlo",
 ) -> InteractionError:
     r"""Return :math:`\|\hat g - g\|^2_{L^2(\rho)} = E|\hat g(X_1, X_2) - g(X_1, X_2)|^2`.
+
+    Book: :doc:`/book/estimator`.
 
     Parameters
     ----------

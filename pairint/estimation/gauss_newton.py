@@ -117,7 +117,7 @@ def _damped_step(
             damping *= 8.0
             continue
         step = linalg.cho_solve(factor, gradient, check_finite=False)
-        if not np.linalg.norm(step) < _LONGEST_STEP:  # rounding over rounding: nothing to learn along it
+        if not np.abs(step).max() < _LONGEST_STEP:  # rounding over rounding: nothing to learn along it
             damping *= 8.0
             continue
         predicted = float(step @ gradient * 2 - step @ hessian @ step)

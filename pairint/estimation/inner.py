@@ -21,6 +21,7 @@ from pairint.model.attention import sample_chunks
 from pairint.model.splines import SplineSpace
 
 __all__ = [
+    "RIDGE",
     "InnerSolution",
     "NormalEquations",
     "aggregated_design",
@@ -29,6 +30,9 @@ __all__ = [
     "normal_equations",
     "solve_inner",
 ]
+
+#: Ridge of the inner problem, relative to the mean square of a column: it decides what nothing else does.
+RIDGE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def solve_inner(equations: NormalEquations, space: SplineSpace, penalty: float) 
     """
     gram = equations.gram
     scale = float(np.trace(gram)) / len(gram)
-    ridge = 1e-12 * scale if scale > 0 else 1.0
+    ridge = RIDGE * scale if scale > 0 else 1.0
     penalised = gram + penalty * space.difference_penalty()
     system = penalised + ridge * np.eye(len(gram))
     factor = linalg.cho_factor(system, lower=True, check_finite=False)

@@ -49,6 +49,8 @@ def _pieces(degree: int) -> NDArray[np.float64]:
 def bspline_pieces(degree: int, derivative: int = 0) -> NDArray[np.float64]:
     """Return the local polynomials of the cardinal B-spline.
 
+    Book: :doc:`/book/estimator`.
+
     Parameters
     ----------
     degree : int
@@ -101,7 +103,10 @@ def local_powers(t: Any, degree: int) -> Any:
 
 
 def piecewise_coefficients(coefficients: Any, degree: int) -> Any:
-    """Turn B-spline coefficients, shape ``(K + s,)``, into polynomials per cell, shape ``(K, s + 1)``."""
+    """Turn B-spline coefficients, shape ``(K + s,)``, into polynomials per cell, shape ``(K, s + 1)``.
+
+    Book: :doc:`/book/estimator`.
+    """
     xp = array_namespace(coefficients)
     n_intervals = coefficients.shape[0] - degree
     if n_intervals < 1:
@@ -114,6 +119,8 @@ def piecewise_coefficients(coefficients: Any, degree: int) -> Any:
 
 def evaluate_pieces(u: Any, polynomials: Any, lower: float, upper: float, derivative: int = 0) -> Any:
     """Evaluate a piecewise polynomial (or its first derivative), continued linearly outside.
+
+    Book: :doc:`/book/estimator`.
 
     Parameters
     ----------
@@ -139,6 +146,8 @@ def evaluate_pieces(u: Any, polynomials: Any, lower: float, upper: float, deriva
 
 def refinement_matrix(n_intervals: int, degree: int, factor: int) -> NDArray[np.float64]:
     r"""Express the B-splines on ``K`` cells by those on ``factor * K`` cells of the same interval.
+
+    Book: :doc:`/book/estimator`.
 
     The two-scale relation: :math:`B(u) = m^{-s} \sum_j p_j B^{fine}_j(u)` with the coefficients
     :math:`p` of :math:`(1 + z + \dots + z^{m-1})^{s+1}`.

@@ -20,6 +20,8 @@ _THREADS = 128
 def pair_basis_sum(scores: Any, lower: float, upper: float, n_intervals: int, degree: int) -> Any:
     r"""Return :math:`F_{(m,i),k} = \frac{1}{N-1} \sum_{j \ne i} B_k(u_{mij})`.
 
+    Book: :doc:`/book/estimator`.
+
     Parameters
     ----------
     scores : array, shape (M, N, N)

@@ -28,7 +28,10 @@ __all__ = [
 
 
 class Activation(Protocol):
-    """What the model needs of an activation."""
+    """What the model needs of an activation.
+
+    Book: :doc:`/book/particles`.
+    """
 
     @property
     def smoothness(self) -> float:
@@ -44,6 +47,8 @@ def spline_activation(
     degree: int, rng: Any = None, *, bound: float = 3.0, n_intervals: int | None = None
 ) -> Spline:
     """Draw a random spline of degree ``P`` that vanishes outside ``[-bound, bound]``.
+
+    Book: :doc:`/book/particles`.
 
     The truth of the published experiments: a B-spline of degree ``P`` has ``P - 1`` continuous
     derivatives, and the derivative of order ``P - 1`` is Lipschitz, so that its Hölder index is ``P``; the
@@ -84,6 +89,8 @@ def spline_activation(
 @dataclass(frozen=True, eq=False)
 class RoughActivation:
     r"""A function with Hölder index ``beta`` at every point and every scale.
+
+    Book: :doc:`/book/particles`.
 
     .. math:: \varphi(u) = c \sum_{k=0}^{n} 2^{-k\beta} \cos(2^k \pi u / b + \theta_k)
 
@@ -173,7 +180,10 @@ class RoughActivation:
 
 @dataclass(frozen=True)
 class ReLU:
-    """``max(u, 0)``."""
+    """``max(u, 0)``.
+
+    Book: :doc:`/book/particles`.
+    """
 
     smoothness = 1.0
 
@@ -189,7 +199,10 @@ class ReLU:
 
 @dataclass(frozen=True)
 class Tanh:
-    """``tanh(slope * u)``."""
+    """``tanh(slope * u)``.
+
+    Book: :doc:`/book/particles`.
+    """
 
     slope: float = 1.0
     smoothness = math.inf
@@ -208,7 +221,10 @@ class Tanh:
 
 @dataclass(frozen=True)
 class Exponential:
-    """``exp(rate * u)``: the numerator of softmax attention."""
+    """``exp(rate * u)``: the numerator of softmax attention.
+
+    Book: :doc:`/book/particles`.
+    """
 
     rate: float = 1.0
     smoothness = math.inf

@@ -34,6 +34,8 @@ _NOISELESS = GaussianNoise(0.0)
 class AttentionModel:
     r"""Tokens interact through one scalar function of a bilinear score.
 
+    Book: :doc:`/book/particles`.
+
     .. math:: Y_i = \frac{1}{N-1} \sum_{j \ne i} \varphi(X_i^\top A X_j) + \eta_i
 
     Parameters
@@ -185,7 +187,10 @@ def pair_interaction(activation: Callable[[Any], Any], x: Any, y: Any, matrix: A
 
 
 def pair_scores(X: Any, matrix: Any) -> Any:
-    """Return ``X_i' A X_j``, shape ``(M, N, N)``, for checked tokens."""
+    """Return ``X_i' A X_j``, shape ``(M, N, N)``, for checked tokens.
+
+    Book: :doc:`/book/particles`.
+    """
     return (X @ matrix) @ array_namespace(X).swapaxes(X, -1, -2)
 
 

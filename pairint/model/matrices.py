@@ -20,6 +20,8 @@ def interaction_matrix(
 ) -> NDArray[np.float64]:
     r"""Draw a matrix of rank ``rank`` with Frobenius norm ``norm``.
 
+    Book: :doc:`/book/particles`.
+
     Parameters
     ----------
     d : int
@@ -60,6 +62,8 @@ def interaction_matrix(
 
 def query_key_matrix(query: Any, key: Any) -> NDArray[np.float64]:
     r"""Return :math:`A = W_Q W_K^\top / \sqrt{d_k}` of an attention head.
+
+    Book: :doc:`/book/particles`.
 
     Parameters
     ----------

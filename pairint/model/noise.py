@@ -18,6 +18,8 @@ __all__ = ["GaussianNoise", "Noise", "RademacherNoise", "UniformNoise"]
 class Noise(abc.ABC):
     """Independent centred noise.
 
+    Book: :doc:`/book/coercivity`.
+
     Parameters
     ----------
     std : float
@@ -37,7 +39,10 @@ class Noise(abc.ABC):
 
 @dataclass(frozen=True)
 class GaussianNoise(Noise):
-    """Gaussian noise."""
+    """Gaussian noise.
+
+    Book: :doc:`/book/coercivity`.
+    """
 
     def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
         return self.std * rng.standard_normal(shape)
@@ -45,7 +50,10 @@ class GaussianNoise(Noise):
 
 @dataclass(frozen=True)
 class UniformNoise(Noise):
-    """Noise uniform on ``[-sqrt(3) std, sqrt(3) std]``."""
+    """Noise uniform on ``[-sqrt(3) std, sqrt(3) std]``.
+
+    Book: :doc:`/book/coercivity`.
+    """
 
     def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
         side = math.sqrt(3) * self.std
@@ -54,7 +62,10 @@ class UniformNoise(Noise):
 
 @dataclass(frozen=True)
 class RademacherNoise(Noise):
-    """Noise equal to ``+std`` or ``-std``."""
+    """Noise equal to ``+std`` or ``-std``.
+
+    Book: :doc:`/book/coercivity`.
+    """
 
     def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
         return self.std * rng.choice([-1.0, 1.0], size=shape)

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from pairint.backend import to_host
 from pairint.validation import check_array, check_integer, check_real, check_rng
@@ -35,7 +34,10 @@ _SMALLEST_MASS = 1e-100
 
 
 class TokenLaw(abc.ABC):
-    """Law of the ``N`` tokens of one sample; tokens are exchangeable, samples independent."""
+    """Law of the ``N`` tokens of one sample; tokens are exchangeable, samples independent.
+
+    Book: :doc:`/book/particles`.
+    """
 
     #: Whether the tokens are independent given a common factor (de Finetti), as coercivity needs.
     conditionally_iid: bool = True
@@ -94,6 +96,8 @@ class _Dimensional(TokenLaw):
 class UniformCube(_Dimensional):
     r"""Independent tokens, uniform on :math:`[-\sqrt 3, \sqrt 3]^d`.
 
+    Book: :doc:`/book/particles`.
+
     Parameters
     ----------
     dimension : int
@@ -116,6 +120,8 @@ class UniformCube(_Dimensional):
 class Sphere(_Dimensional):
     r"""Independent tokens, uniform on the sphere of radius :math:`\sqrt d` (layer-normalised tokens).
 
+    Book: :doc:`/book/lower_bound_tokens`.
+
     Parameters
     ----------
     dimension : int
@@ -133,6 +139,8 @@ class Sphere(_Dimensional):
 @dataclass(frozen=True)
 class TruncatedGaussian(_Dimensional):
     r"""Independent standard Gaussian tokens, conditioned on a ball and rescaled to unit variance.
+
+    Book: :doc:`/book/estimator`.
 
     Parameters
     ----------
@@ -173,6 +181,8 @@ class TruncatedGaussian(_Dimensional):
 class Equicorrelated(_Dimensional):
     r"""Dependent tokens :math:`X_i = \sqrt c\, Z + \sqrt{1 - c}\, E_i` with a shared factor :math:`Z`.
 
+    Book: :doc:`/book/coercivity_limits`.
+
     ``Z`` and the ``E_i`` are independent and uniform on the cube of :class:`UniformCube`. The tokens
     are independent given ``Z``, and coordinates of different tokens have correlation ``c``.
 
@@ -208,6 +218,8 @@ class Equicorrelated(_Dimensional):
 @dataclass(frozen=True, eq=False)
 class PermutedPoints(TokenLaw):
     """Fixed points in random order: exchangeable, but not conditionally independent.
+
+    Book: :doc:`/book/coercivity_limits`.
 
     Drawing fewer tokens than points draws without replacement. The points are used as they are (no
     scaling). This is the law for which coercivity fails when every point is drawn.
@@ -251,6 +263,8 @@ class PermutedPoints(TokenLaw):
 def score_bound(tokens: TokenLaw, matrix: Any) -> float:
     r"""Return a bound ``abar`` with :math:`|x^\top A y| \le \bar a` on the support of the tokens.
 
+    Book: :doc:`/book/upper_bound_known_matrix`.
+
     The smaller of :math:`R^2 \|A\|_{op}` (Cauchy-Schwarz, ``R`` the radius) and
     :math:`b^2 \sum_{ab} |A_{ab}|` (``b`` the coordinate bound). For a matrix of kind
     ``"coordinate"`` and cube or equicorrelated tokens the second is the smaller one and the same in every
@@ -271,11 +285,19 @@ def score_bound(tokens: TokenLaw, matrix: Any) -> float:
     return min(spectral, entrywise)
 
 
+# SciPy takes as long to import as all the rest of this package: only truncated Gaussians need it. Its
+# incomplete gamma functions are the law of chi-squared, without the far larger scipy.stats.
+
+
 def _chi2_cdf(x: float, df: int) -> float:
+    from scipy import special
+
     return float(special.gammainc(df / 2, x / 2))
 
 
 def _chi2_quantile(level: Any, df: int) -> Any:
+    from scipy import special
+
     return 2 * special.gammaincinv(df / 2, level)
 
 

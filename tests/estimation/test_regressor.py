@@ -216,6 +216,19 @@ def test_directions_without_tokens_are_dropped():
     np.testing.assert_allclose(fit.predict(flat), expected, atol=4e-3)  # a tenth of the statistical error
 
 
+@pytest.mark.parametrize("start", ["auto", "linear", "quadratic"])
+@pytest.mark.parametrize("direction", [(1.0, 1.0), (2.0, 0.0, -1.0, 0.5)])
+def test_tokens_on_a_line_leave_no_matrix_to_learn(direction, start):
+    """The outer system is zero to rounding: no step is taken, and the fit is that of one dimension."""
+    _, X, Y = make(d=1, n_samples=400)
+    flat = X * np.array(direction)
+    expected = InteractionRegressor(1, n_intervals=8).fit(X, Y)
+    fit = InteractionRegressor(1, n_intervals=8, start=start, random_state=0).fit(flat, Y)
+    assert fit.converged_ and fit.n_iter_ == 0
+    difference = np.sqrt(np.mean((fit.predict(flat) - expected.predict(X)) ** 2))
+    assert difference < 1e-3 * 0.1 * math.sqrt(11 / Y.size)  # a thousandth of the statistical error
+
+
 def test_another_number_of_tokens_to_predict():
     model, X, Y = make(d=3)
     fit = InteractionRegressor(1, random_state=0).fit(X, Y)
@@ -326,6 +339,10 @@ def test_choice_of_k():
     fit = InteractionRegressor(random_state=0).fit(X, Y)
     assert fit.n_intervals_ == fit.activation_.space.n_intervals
     assert fit.n_intervals_ in fit.selection_.candidates
+    # The number of determined coefficients: the noise is estimated from what it and the matrix leave.
+    assert 1 < fit.dof_ <= fit.n_intervals_ + 3 + 1e-9
+    freedom = Y.size - fit.dof_ - (2 * 4 - 1 - 1)
+    assert fit.noise_std_ == pytest.approx(math.sqrt(fit.risk_ * Y.size / freedom), rel=1e-12)
     assert abs(math.log(fit.n_intervals_ / fit.selection_.n_intervals)) <= math.log(1.35)
 
 

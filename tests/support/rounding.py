@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from pairint.estimation.inner import RIDGE
 from pairint.kernels import bspline_pieces
-from pairint.model import RoughActivation, Spline, Tanh
+from pairint.model import Exponential, ReLU, RoughActivation, Spline, Tanh
 
 UNIT = float(np.finfo(float).eps) / 2
 
@@ -17,37 +19,94 @@ def gamma(n_operations: int) -> float:
     return n_operations * UNIT / (1 - n_operations * UNIT)
 
 
-def modulus(activation: Any, delta: Any) -> Any:
-    """Return a bound of how much the activation changes over a distance ``delta``."""
-    if isinstance(activation, RoughActivation):  # Hölder, of index at most one here
-        return activation.holder_constant() * delta ** min(activation.beta, 1.0)
-    if isinstance(activation, Spline):  # the derivative is a convex combination of differences over a cell
-        return np.abs(np.diff(activation.coefficients)).max() / activation.space.width * delta
-    if isinstance(activation, Tanh):
-        return activation.slope * delta
-    raise TypeError(f"no modulus of continuity is known for {activation!r}")
+def score_size(X: Any, matrix: Any) -> Any:
+    """Return the scores with every term by its absolute value, shape ``(M, N, N)``."""
+    return np.abs(X) @ np.abs(matrix) @ np.swapaxes(np.abs(X), -1, -2)
 
 
-def evaluation_error(activation: Any) -> float:
-    """Return a bound of the rounding error of one value, beyond that of a score off by a few units.
+def score_error(X: Any, matrix: Any) -> Any:
+    """Return a bound of how far two computations of ``X_i' A X_j`` are apart (``2 d`` terms each)."""
+    return 2 * gamma(2 * X.shape[-1] + 2) * score_size(X, matrix)
 
-    The sum of the absolute terms, times the operations on each; a cosine or a hyperbolic tangent counts as
-    eight (NumPy's vector routines are within four units in the last place).
+
+def forward_error(activation: Any, X: Any, matrix: Any) -> Any:
+    """Return a bound of how far two computations of the forward operator are apart, shape ``(M, N)``.
+
+    Every score is off by its own rounding, and by a few operations on the way into the activation; the
+    activation carries that on by its modulus of continuity, and adds the rounding of its own terms.
     """
-    if isinstance(activation, RoughActivation):
-        return gamma(8 + 2 * len(activation.frequencies)) * float(np.abs(activation._amplitudes).sum())
+    n_tokens = X.shape[1]
+    size = score_size(X, matrix)
+    shift, terms, operations = _inside(activation, float(size.max()))
+    delta = score_error(X, matrix) + 2 * gamma(4) * (size + shift)
+    values = _modulus(activation, delta, float(size.max())) + 2 * gamma(operations) * terms
+    values = values * ~np.eye(n_tokens, dtype=bool)
+    return values.sum(axis=2) / (n_tokens - 1) + 2 * gamma(n_tokens + 1) * terms
+
+
+def basis_error(degree: int, beyond: float = 0.0) -> float:
+    """Return a bound of the rounding error of a B-spline's value, at ``beyond`` cells outside.
+
+    Powers of the local coordinate, at most one, times the pieces of :func:`bspline_pieces`, themselves built
+    in ``degree`` rounds of a few operations.
+    """
+    value = np.abs(bspline_pieces(degree)).sum(axis=1).max()
+    slope = np.abs(bspline_pieces(degree, 1)).sum(axis=1).max()
+    return gamma(10 * (degree + 1)) * float(value + beyond * slope)
+
+
+def pair_sum_error(scores: Any, lower: float, upper: float, n_intervals: int, degree: int) -> float:
+    """Return a bound of how far two computations of the basis, averaged over partners, are apart.
+
+    The place of a score among the cells is off by a few operations on it and on the ends of the interval; per
+    cell a basis function changes by at most one (its jumps, at degree zero, are met by no score).
+    """
+    farthest, width = float(np.abs(scores).max()), (upper - lower) / n_intervals
+    place = gamma(6) * (farthest + max(abs(lower), abs(upper))) / width
+    beyond = max(float(scores.max()) - upper, lower - float(scores.min()), 0.0) / width
+    return 2 * (place + basis_error(degree, beyond) + gamma(scores.shape[-1]) * (1 + beyond))
+
+
+def least_squares_error(F: Any) -> float:
+    """Return a bound of the relative error of least-squares coefficients by normal equations.
+
+    The error of accumulating and factoring the Gram matrix, and the ridge that is added to it, relative to
+    its least eigenvalue.
+    """
+    rows, columns = F.shape
+    return (gamma(rows + 4 * columns**2) + RIDGE) * float(np.linalg.cond(F)) ** 2
+
+
+def _inside(activation: Any, largest: float) -> tuple[float, float, int]:
+    """What is added to a score inside; the sum of the absolute terms of a value; the operations on each.
+
+    A transcendental function counts as eight operations (vector routines are within four units in the last
+    place).
+    """
+    if isinstance(activation, RoughActivation):  # the phases are below one period
+        amplitudes = float(np.abs(activation._amplitudes).sum())
+        return 2 * activation.bound, amplitudes, 8 + 2 * len(activation.frequencies)
     if isinstance(activation, Spline):
-        degree = activation.space.degree
-        terms = float(np.abs(bspline_pieces(degree)).sum()) * float(np.abs(activation.coefficients).max())
-        return gamma(4 * (degree + 1)) * terms
-    return gamma(8)  # bounded by one
+        space = activation.space
+        beyond = max(largest - space.upper, largest + space.lower, 0.0) / space.width
+        pieces = [float(np.abs(bspline_pieces(space.degree, k)).sum()) for k in (0, 1)]
+        terms = float(np.abs(activation.coefficients).max()) * (pieces[0] + beyond * pieces[1])
+        return max(abs(space.lower), abs(space.upper)), terms, 10 * (space.degree + 1)
+    if isinstance(activation, Exponential):
+        return 0.0, math.exp(abs(activation.rate) * largest), 8
+    return 0.0, max(1.0, largest), 8
 
 
-def score_error(X: Any, matrix: Any, scale: float) -> Any:
-    """Return a bound of how far two computations of ``X_i' A X_j`` are apart, shape ``(M, N, N)``.
-
-    ``2 d`` additions of products each, in any order; and a few operations more on the way into the
-    activation, relative to the score and to ``scale``, the size of what is added to it there.
-    """
-    sizes = np.abs(X) @ np.abs(matrix) @ np.swapaxes(np.abs(X), -1, -2)
-    return 2 * gamma(2 * X.shape[-1] + 2) * sizes + 2 * gamma(4) * (sizes + scale)
+def _modulus(activation: Any, delta: Any, largest: float) -> Any:
+    """Return how much the activation can change over a distance ``delta``."""
+    if isinstance(activation, RoughActivation):
+        if activation.beta <= 1:
+            return activation.holder_constant() * delta**activation.beta
+        return float(np.abs(activation._amplitudes) @ activation.frequencies) * delta
+    if isinstance(activation, Spline):  # the derivative averages differences of coefficients over a cell
+        return np.abs(np.diff(activation.coefficients)).max() / activation.space.width * delta
+    if isinstance(activation, Exponential):
+        return abs(activation.rate) * math.exp(abs(activation.rate) * largest) * delta
+    if isinstance(activation, Tanh | ReLU):
+        return getattr(activation, "slope", 1.0) * delta
+    raise TypeError(f"no modulus of continuity is known for {activation!r}")
