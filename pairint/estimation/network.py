@@ -193,11 +193,11 @@ class NetworkRegressor(PairwiseRegressor):
         hidden = _check_hidden(self.hidden)
         check_choice("start", self.start, STARTS)
         max_rounds = check_integer("max_rounds", self.max_rounds, 1)
-        epochs = check_integer("epochs", self.epochs, 1)
-        batch_size = check_integer("batch_size", self.batch_size, 1)
-        rate = check_real("learning_rate", self.learning_rate, 0.0, exclusive_minimum=True)
+        check_integer("epochs", self.epochs, 1)
+        check_integer("batch_size", self.batch_size, 1)
+        check_real("learning_rate", self.learning_rate, 0.0, exclusive_minimum=True)
         network_steps = check_integer("network_steps", self.network_steps, 1)
-        tol = check_real("tol", self.tol, 0.0)
+        check_real("tol", self.tol, 0.0)
         check_choice("final", self.final, ("spline", "network"))
         check_choice("dtype", self.dtype, ("float32", "float64"))
         rng = check_rng(self.random_state, "random_state")
@@ -209,13 +209,14 @@ class NetworkRegressor(PairwiseRegressor):
         problem = LeastSquaresProblem(whitened, Y, degree, penalty, n_matrix)
         # The cells before any choice; in one dimension there is no matrix to wait for.
         cells = n_intervals or coarse_intervals(problem.n_rows, degree)
-        state, selection = _first_state(problem, rank, self.start, cells, n_intervals is None, rng)
-        pipeline = _Pipeline(
-            problem, n_intervals is None, max_rounds, epochs, batch_size, rate, network_steps, tol, rng
-        )
+        rounds = _first_round(problem, rank, self.start, cells, n_intervals is None, rng)
         with one_thread(torch):
-            network = Perceptron(torch, state.space, Y, hidden, self.dtype, rng)
-            rounds = pipeline.run(network, state, selection)
+            network = Perceptron(torch, rounds.state.space, Y, hidden, self.dtype, rng)
+            network.fit(rounds.state.spline, _points(problem, rounds.state), _FIRST_FACTOR * network_steps)
+            while not rounds.exhausted and len(rounds.history) < max_rounds:
+                self._round(problem, network, rounds, n_intervals is None, rng)
+                network.fit(rounds.state.spline, _points(problem, rounds.state), network_steps, WARM_RATE)
+            network.fit(rounds.state.spline, _points(problem, rounds.state), _LAST_FACTOR * network_steps)
             activation = network.activation()
         self.converged_ = rounds.exhausted
         self.history_ = rounds.history
@@ -230,6 +231,36 @@ class NetworkRegressor(PairwiseRegressor):
             )
         warn_at_limit(self.selection_)
         return self
+
+    def _round(
+        self,
+        problem: LeastSquaresProblem,
+        network: Perceptron,
+        rounds: _Rounds,
+        choose: bool,
+        rng: np.random.Generator,
+    ) -> None:
+        """Train the factors through the network, fit the spline anew; lower the rate if nothing is gained."""
+        best = rounds.state
+        rate = float(self.learning_rate) * _LEVELS[rounds.level]
+        factors = network.train_factors(
+            problem.X, problem.Y, best.left, best.right, rate, self.epochs, self.batch_size, rng
+        )
+        trial = problem.solve(*factors, best.space)
+        rounds.history.append(
+            {
+                "stage": float(rounds.level),
+                "iteration": float(len(rounds.history)),
+                "n_intervals": float(trial.space.n_intervals),
+                "risk": trial.inner.residual / problem.n_rows,
+                "learning_rate": rate,
+            }
+        )
+        gain = best.inner.objective - trial.inner.objective
+        rounds.state = trial if gain > 0.0 else best
+        if gain <= self.tol * best.inner.objective / problem.n_rows:
+            rounds.level += 1
+            rounds.lay_cells(problem, choose and not rounds.exhausted)
 
     def _store(
         self,
@@ -257,9 +288,9 @@ class _Rounds:
     """Where the rounds stand."""
 
     state: OuterState
-    selection: IntervalChoice | None
+    selection: IntervalChoice | None = None
     #: Index of the learning rate.
-    level: int
+    level: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
     @property
@@ -267,80 +298,32 @@ class _Rounds:
         """Whether every learning rate has been used until it gained nothing."""
         return self.level == len(_LEVELS)
 
-
-@dataclass(frozen=True)
-class _Pipeline:
-    """Spline, network, Adam, in turn."""
-
-    problem: LeastSquaresProblem
-    choose: bool
-    max_rounds: int
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    network_steps: int
-    tol: float
-    rng: np.random.Generator
-
-    def run(self, network: Perceptron, state: OuterState, selection: IntervalChoice | None) -> _Rounds:
-        """Go through the learning rates; leave the network fitted to the last spline."""
-        rounds = _Rounds(state, selection, len(_LEVELS) if self.problem.d == 1 else 0)
-        network.fit(state.spline, _points(self.problem, state), _FIRST_FACTOR * self.network_steps)
-        while not rounds.exhausted and len(rounds.history) < self.max_rounds:
-            self.round(network, rounds)
-            points = _points(self.problem, rounds.state)
-            network.fit(rounds.state.spline, points, self.network_steps, WARM_RATE)
-        points = _points(self.problem, rounds.state)
-        network.fit(rounds.state.spline, points, _LAST_FACTOR * self.network_steps)
-        return rounds
-
-    def round(self, network: Perceptron, rounds: _Rounds) -> None:
-        """Train the factors through the network, fit the spline anew; lower the rate if nothing is gained."""
-        problem, best = self.problem, rounds.state
-        rate = self.learning_rate * _LEVELS[rounds.level]
-        factors = network.train_factors(
-            problem.X, problem.Y, best.left, best.right, rate, self.epochs, self.batch_size, self.rng
-        )
-        trial = problem.solve(*factors, best.space)
-        rounds.history.append(
-            {
-                "stage": float(rounds.level),
-                "iteration": float(len(rounds.history)),
-                "n_intervals": float(trial.space.n_intervals),
-                "risk": trial.inner.residual / problem.n_rows,
-                "learning_rate": rate,
-            }
-        )
-        gain = best.inner.objective - trial.inner.objective
-        rounds.state = trial if gain > 0.0 else best
-        if gain <= self.tol * best.inner.objective / problem.n_rows:
-            rounds.level += 1
-            self.choose_cells(rounds)
-
-    def choose_cells(self, rounds: _Rounds) -> None:
-        """Lay the cells anew. They move here only: the risks of one level are comparable."""
-        left, right = rounds.state.left, rounds.state.right
-        cells = rounds.state.space.n_intervals
-        if self.choose and not rounds.exhausted:
-            first = rounds.selection is None
-            rounds.selection = choose_intervals(self.problem, left, right)
-            if first or not nearly_equal(rounds.selection.n_intervals, cells):
-                cells = rounds.selection.n_intervals
-        rounds.state = self.problem.solve(left, right, self.problem.space(left, right, cells))
+    def lay_cells(self, problem: LeastSquaresProblem, choose: bool) -> None:
+        """Fit the spline on new cells. They move here only: the risks of one level are comparable."""
+        left, right, cells = self.state.left, self.state.right, self.state.space.n_intervals
+        if choose:
+            first = self.selection is None
+            self.selection = choose_intervals(problem, left, right)
+            if first or not nearly_equal(self.selection.n_intervals, cells):
+                cells = self.selection.n_intervals
+        self.state = problem.solve(left, right, problem.space(left, right, cells))
 
 
-def _first_state(
+def _first_round(
     problem: LeastSquaresProblem, rank: int, start: str, cells: int, choose: bool, rng: np.random.Generator
-) -> tuple[OuterState, IntervalChoice | None]:
-    """Return the best start; in one dimension with the final number of cells."""
+) -> _Rounds:
+    """Take the best start; in one dimension there is no matrix to train, and the cells are chosen at once."""
     starts = [
         balanced_factors(*factors) for factors in starting_factors(problem.X, problem.Y, rank, start, 0, rng)
     ]
-    if problem.d > 1 or not choose:
-        states = [problem.solve(*factors, problem.space(*factors, cells)) for factors in starts]
-        return min(states, key=lambda state: state.inner.residual), None
-    selection = choose_intervals(problem, *starts[0])
-    return problem.solve(*starts[0], problem.space(*starts[0], selection.n_intervals)), selection
+    states = [problem.solve(*factors, problem.space(*factors, cells)) for factors in starts]
+    best = min(states, key=lambda state: state.inner.residual)
+    if problem.d > 1:
+        return _Rounds(best)
+    rounds = _Rounds(best, level=len(_LEVELS))
+    if choose:
+        rounds.lay_cells(problem, choose)
+    return rounds
 
 
 def _points(problem: LeastSquaresProblem, state: OuterState) -> NDArray[np.float64]:
