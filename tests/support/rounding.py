@@ -29,18 +29,24 @@ def score_error(X: Any, matrix: Any) -> Any:
     return 2 * gamma(2 * X.shape[-1] + 2) * score_size(X, matrix)
 
 
-def forward_error(activation: Any, X: Any, matrix: Any) -> Any:
-    """Return a bound of how far two computations of the forward operator are apart, shape ``(M, N)``.
+def value_error(activation: Any, u: Any, delta: Any = 0.0) -> Any:
+    """Return a bound of how far two computed values of an activation are apart, of the shape of ``u``.
 
-    Every score is off by its own rounding, and by a few operations on the way into the activation; the
-    activation carries that on by its modulus of continuity, and adds the rounding of its own terms.
+    The argument is off by ``delta``, and by a few operations on the way into the activation. The activation
+    carries that on by its modulus of continuity, and adds the rounding of its own terms.
     """
+    largest = float(np.abs(u).max())
+    shift, terms, operations = _inside(activation, largest)
+    delta = delta + 2 * gamma(6) * (np.abs(u) + shift)
+    return _modulus(activation, delta, largest) + 2 * gamma(operations) * terms
+
+
+def forward_error(activation: Any, X: Any, matrix: Any) -> Any:
+    """Return a bound of how far two computations of the forward operator are apart, shape ``(M, N)``."""
     n_tokens = X.shape[1]
     size = score_size(X, matrix)
-    shift, terms, operations = _inside(activation, float(size.max()))
-    delta = score_error(X, matrix) + 2 * gamma(4) * (size + shift)
-    values = _modulus(activation, delta, float(size.max())) + 2 * gamma(operations) * terms
-    values = values * ~np.eye(n_tokens, dtype=bool)
+    _, terms, _ = _inside(activation, float(size.max()))
+    values = value_error(activation, size, score_error(X, matrix)) * ~np.eye(n_tokens, dtype=bool)
     return values.sum(axis=2) / (n_tokens - 1) + 2 * gamma(n_tokens + 1) * terms
 
 
