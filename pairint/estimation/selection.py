@@ -79,7 +79,7 @@ def coarse_intervals(n_rows: int, degree: int) -> int:
 
 
 def nearly_equal(n_intervals: int, other: int) -> bool:
-    """Whether two choices of ``K`` differ by less than 35 %: then the earlier one is kept."""
+    """Say whether two choices of ``K`` differ by less than 35 %: then the earlier one is kept."""
     return abs(math.log(n_intervals / other)) < _SAME_CHOICE
 
 
