@@ -8,7 +8,10 @@ import pytest
 
 @pytest.mark.parametrize(
     ("package", "unwanted"),
-    [("pairint.model", {"scipy", "sklearn", "pandas"}), ("pairint.estimation", {"torch", "matplotlib", "cupy"})],
+    [
+        ("pairint.model", {"scipy", "sklearn", "pandas"}),
+        ("pairint.estimation", {"torch", "matplotlib", "cupy"}),
+    ],
 )
 def test_imports_are_lean(package, unwanted):
     code = f"import sys, {package}; print(sorted({unwanted!r} & set(sys.modules)))"
