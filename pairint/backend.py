@@ -17,7 +17,7 @@ __all__ = ["array_namespace", "is_cupy", "to_device", "to_host", "usable_gpu"]
 
 
 def is_cupy(x: Any) -> bool:
-    """Whether ``x`` is a CuPy array (decided without importing CuPy)."""
+    """Say whether ``x`` is a CuPy array (decided without importing CuPy)."""
     return type(x).__module__.split(".", 1)[0] == "cupy"
 
 

@@ -132,7 +132,14 @@ def check_rng(rng: Any, name: str = "rng") -> np.random.Generator:
     )
 
 
-def _check_range(name, value, minimum, maximum, exclusive_minimum, exclusive_maximum):
+def _check_range(
+    name: str,
+    value: float,
+    minimum: float | None,
+    maximum: float | None,
+    exclusive_minimum: bool,
+    exclusive_maximum: bool,
+) -> None:
     below = minimum is not None and (value <= minimum if exclusive_minimum else value < minimum)
     above = maximum is not None and (value >= maximum if exclusive_maximum else value > maximum)
     if not (below or above):

@@ -13,7 +13,8 @@ import pytest
 
 from pairint.backend import array_namespace, is_cupy, to_device, to_host, usable_gpu
 from pairint.estimation import InteractionRegressor, OracleRegressor, interaction_error
-from pairint.kernels.bspline import evaluate_pieces, local_coordinates, piecewise_coefficients
+from pairint.kernels import evaluate_pieces, piecewise_coefficients
+from pairint.kernels.bspline import local_coordinates
 from pairint.model import (
     AttentionModel,
     Exponential,

@@ -4,16 +4,16 @@ from pairint.estimation.error import InteractionError, interaction_error
 from pairint.estimation.interaction import InteractionRegressor
 from pairint.estimation.network import NetworkRegressor
 from pairint.estimation.oracle import OracleRegressor
-from pairint.estimation.problem import Problem
+from pairint.estimation.problem import LeastSquaresProblem
 from pairint.estimation.selection import IntervalChoice, choose_intervals
 
 __all__ = [
     "InteractionError",
     "InteractionRegressor",
     "IntervalChoice",
+    "LeastSquaresProblem",
     "NetworkRegressor",
     "OracleRegressor",
-    "Problem",
     "choose_intervals",
     "interaction_error",
 ]

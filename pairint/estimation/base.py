@@ -1,37 +1,37 @@
-"""What all estimators share: what a fit can do, its normal form, whitening, checks of arguments."""
+"""What the regressors share: a fitted interaction, whitening, the normal form, the checks."""
 
 from __future__ import annotations
 
 import math
 import numbers
 import warnings
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import NotFittedError
 
 from pairint.backend import array_namespace, to_device, to_host
+from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.estimation.selection import IntervalChoice
-from pairint.model.attention import check_tokens, interaction, pair_average, pair_scores, sample_chunks
+from pairint.model.attention import check_tokens, pair_average, pair_interaction, pair_scores, sample_chunks
 from pairint.validation import check_array, check_choice, check_integer, check_real
 
 __all__ = [
-    "COARSE_INTERVALS",
     "PairwiseRegressor",
     "check_enough_data",
     "check_spline_parameters",
     "matrix_parameters",
-    "nearly_the_same",
-    "normalise",
+    "normal_form",
     "warn_at_limit",
     "whiten",
 ]
 
-#: Cells of the first, coarse fits: enough to see the shape, few enough to be smooth in the matrix.
-COARSE_INTERVALS = 8
 #: Largest size of tokens and outputs: squares and their sums must stay finite.
 _LARGEST_NUMBER = 1e60
+
+#: An activation that knows ``scaled`` and ``mirrored``: a spline or a network.
+_Scalable = TypeVar("_Scalable", bound=Any)
 
 
 class PairwiseRegressor(RegressorMixin, BaseEstimator):
@@ -39,9 +39,15 @@ class PairwiseRegressor(RegressorMixin, BaseEstimator):
 
     matrix_: Any
     activation_: Any
+    n_intervals_: int
+    selection_: IntervalChoice | None
+    risk_: float
+    noise_std_: float
+    dof_: float
+    n_features_in_: int
 
     def scores(self, X: Any) -> Any:
-        """Return the fitted scores ``X_i' matrix_ X_j`` of all pairs, shape ``(M, N, N)``."""
+        """Return the scores ``X_i' matrix_ X_j`` of all pairs, shape ``(M, N, N)``."""
         self._check_fitted()
         X = check_tokens(X, self.n_features_in_)
         return pair_scores(X, to_device(self.matrix_, X))
@@ -52,8 +58,7 @@ class PairwiseRegressor(RegressorMixin, BaseEstimator):
         The number of tokens may differ from the one in :meth:`fit`.
         """
         self._check_fitted()
-        X = check_tokens(X, self.n_features_in_)
-        return pair_average(self.activation_, X, to_device(self.matrix_, X))
+        return pair_average(self.activation_, X, self.matrix_)
 
     def score(self, X: Any, Y: Any) -> float:
         """Return the coefficient of determination R^2 of the outputs, all tokens pooled."""
@@ -68,7 +73,7 @@ class PairwiseRegressor(RegressorMixin, BaseEstimator):
     def interaction(self, x: Any, y: Any) -> Any:
         """Return the fitted ``g(x, y)`` for tokens of shapes ``(..., d)`` that broadcast."""
         self._check_fitted()
-        return interaction(self.activation_, x, self.matrix_, y)
+        return pair_interaction(self.activation_, x, y, self.matrix_)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "activation_"):
@@ -81,26 +86,27 @@ class PairwiseRegressor(RegressorMixin, BaseEstimator):
         self.n_features_in_ = int(X.shape[2])
         return xp.asarray(X, dtype=xp.float64), xp.asarray(Y, dtype=xp.float64)
 
-
-def nearly_the_same(n_intervals: int, current: int) -> bool:
-    """Whether a choice of ``K`` is within 35 % of the last one, which is then kept."""
-    return abs(math.log(n_intervals / current)) < math.log(1.35)
-
-
-def warn_at_limit(selection: IntervalChoice | None) -> None:
-    """Warn in the name of the caller's caller if a search for ``K`` ended at its bound."""
-    if selection is not None and selection.at_limit:
-        warnings.warn(
-            f"the choice n_intervals = {selection.n_intervals} is the largest number of cells tried for this "
-            "many outputs, and more may fit better: compare with a larger n_intervals, or give more data",
-            UserWarning,
-            stacklevel=3,
-        )
+    def _store_spline(
+        self,
+        problem: LeastSquaresProblem,
+        state: OuterState,
+        selection: IntervalChoice | None,
+        residual: float | None = None,
+    ) -> None:
+        """Store what every fit reports besides its matrix and activation."""
+        residual = state.inner.residual if residual is None else residual
+        self.n_intervals_ = state.space.n_intervals
+        self.selection_ = selection
+        self.dof_ = state.inner.dof
+        self.risk_ = residual / problem.n_rows
+        freedom = problem.n_rows - state.inner.dof - problem.n_matrix
+        self.noise_std_ = math.sqrt(residual / freedom) if freedom > 0 else math.nan
 
 
 def check_spline_parameters(
     degree: Any, n_intervals: Any, penalty: Any, least_degree: int = 0
 ) -> tuple[int, int | None, float]:
+    """Return the checked degree, number of cells (``None`` for ``"auto"``) and penalty."""
     degree = check_integer("degree", degree, least_degree, 12)
     if isinstance(n_intervals, str):
         check_choice("n_intervals", n_intervals, ("auto",))
@@ -113,6 +119,7 @@ def check_spline_parameters(
 
 
 def check_enough_data(n_rows: int, n_parameters: int, n_samples: int) -> None:
+    """Raise ``ValueError`` unless there are more outputs than parameters."""
     if n_rows <= n_parameters:
         raise ValueError(
             f"M = {n_samples} samples give {n_rows} outputs for {n_parameters} parameters: "
@@ -121,7 +128,7 @@ def check_enough_data(n_rows: int, n_parameters: int, n_samples: int) -> None:
 
 
 def matrix_parameters(d: int, rank: int) -> int:
-    """Dimension of the rank-``r`` matrices up to scale."""
+    """Return the dimension of the rank-``r`` matrices up to scale."""
     return rank * (2 * d - rank) - 1
 
 
@@ -147,8 +154,11 @@ def whiten(X: Any) -> tuple[Any, Any]:
     return whitened, back
 
 
-def normalise(matrix: Any, activation: Any) -> tuple[Any, Any]:
-    """Move scale and sign from the matrix into the activation, a spline or a network."""
+def normal_form(matrix: Any, activation: _Scalable) -> tuple[Any, _Scalable]:
+    """Move scale and sign from the matrix into the activation: only ``g`` is identified.
+
+    The matrix returned has Frobenius norm 1, and its entry of largest absolute value is positive.
+    """
     host = to_host(matrix)
     norm = float(np.linalg.norm(host))
     if norm == 0.0:
@@ -158,3 +168,14 @@ def normalise(matrix: Any, activation: Any) -> tuple[Any, Any]:
     if largest < 0:
         return -matrix / norm, activation.mirrored()
     return matrix / norm, activation
+
+
+def warn_at_limit(selection: IntervalChoice | None) -> None:
+    """Warn in the name of the caller's caller if a search for ``K`` ended at its bound."""
+    if selection is not None and selection.at_limit:
+        warnings.warn(
+            f"the choice n_intervals = {selection.n_intervals} is the largest number of cells tried for this "
+            "many outputs, and more may fit better: compare with a larger n_intervals, or give more data",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -17,28 +17,44 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from pairint.backend import array_namespace, to_host
-from pairint.estimation.factors import balanced_factors, factor_scores
-from pairint.estimation.inner import aggregated_design, design_width
-from pairint.estimation.problem import Problem, State
+from pairint.estimation.inner import aggregated_design, design_width, factor_scores
+from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.model.attention import sample_chunks
 from pairint.model.splines import SplineSpace
 
-__all__ = ["levenberg_marquardt", "projected_system"]
+__all__ = ["balanced_factors", "levenberg_marquardt", "projected_system"]
 
 _FIRST_DAMPING = 1e-3
 _SMALLEST_DAMPING = 1e-7
 _LARGEST_DAMPING = 1e6
+#: The factors have norms of about one: a step this long comes from a system that is zero to rounding.
+_LONGEST_STEP = 1e8
+
+
+def balanced_factors(left: Any, right: Any) -> tuple[Any, Any]:
+    """Return factors of the same matrix over its norm, with ``left' left = right' right`` diagonal."""
+    xp = array_namespace(left)
+    q_left, r_left = xp.linalg.qr(left)
+    q_right, r_right = xp.linalg.qr(right)
+    u, singular, vt = xp.linalg.svd(r_left @ r_right.T)
+    root = xp.sqrt(singular / xp.sqrt((singular**2).sum()))
+    return (q_left @ u) * root, (q_right @ vt.T) * root
 
 
 def levenberg_marquardt(
-    problem: Problem, left: Any, right: Any, space: SplineSpace, max_iter: int, tol: float
-) -> State:
+    problem: LeastSquaresProblem,
+    left: Any,
+    right: Any,
+    space: SplineSpace,
+    max_iter: int,
+    tol: float,
+) -> OuterState:
     """Minimise the empirical risk over matrices of the rank of the factors, on one spline space.
 
     Parameters
     ----------
-    problem : Problem
-        Of whitened tokens.
+    problem : LeastSquaresProblem
+        With whitened tokens.
     left, right : array, shape (d, r)
         Starting factors.
     space : SplineSpace
@@ -50,21 +66,23 @@ def levenberg_marquardt(
 
     Returns
     -------
-    State
-        With factors of unit Frobenius norm, balanced.
+    OuterState
+        With balanced factors of unit Frobenius norm.
     """
     state = problem.solve(*balanced_factors(left, right), space)
     if problem.d == 1:  # the matrix is a number, and its scale belongs to the activation
         return replace(state, converged=True)
-    # A decrease below this is rounding.
-    negligible = 1e-14 * float((problem.Y * problem.Y).sum())
-    damping = _FIRST_DAMPING
+    total = float((problem.Y * problem.Y).sum())
+    damping, converged = _FIRST_DAMPING, False
     history: list[dict[str, float]] = []
     for iteration in range(max_iter):
-        least = max(tol * state.inner.objective / problem.n_rows, negligible)
-        trial, damping, predicted = _damped_step(problem, state, damping, least)
+        noise = state.inner.objective / problem.n_rows
+        smallest = max(tol * noise, 1e-14 * total)
+        trial, predicted, damping = _damped_step(problem, state, damping, smallest)
         if trial is None:
-            return replace(state, converged=True, history=history)
+            # Either converged, or no damped step decreases the objective: a stationary point to rounding.
+            converged = True
+            break
         history.append(
             {
                 "iteration": float(iteration),
@@ -76,28 +94,22 @@ def levenberg_marquardt(
             }
         )
         state = trial
-    return replace(state, history=history)
+    return replace(state, converged=converged, history=history)
 
 
 def _damped_step(
-    problem: Problem, state: State, damping: float, least: float
-) -> tuple[State | None, float, float]:
-    """Take one Gauss-Newton step, damped until it decreases the objective.
+    problem: LeastSquaresProblem, state: OuterState, damping: float, smallest: float
+) -> tuple[OuterState | None, float, float]:
+    """Raise the damping until a step lowers the objective.
 
-    Returns
-    -------
-    state : State or None
-        ``None`` if the predicted decrease is at most ``least``, or if no damped step decreases the objective:
-        a stationary point to rounding.
-    damping : float
-        For the next step.
-    predicted : float
-        Decrease of the objective that the model predicts.
+    Returns the new state, or none if no step is predicted to gain more than ``smallest`` or none gains;
+    the predicted decrease; and the damping to go on with.
     """
     xp = array_namespace(problem.X)
+    d, rank = state.left.shape
     hessian, gradient = projected_system(problem, state)
     diagonal = np.maximum(np.diag(hessian), 1e-12 * np.trace(hessian) / len(hessian) + 1e-300)
-    size = state.left.size
+    predicted = 0.0
     while damping <= _LARGEST_DAMPING:
         try:
             factor = linalg.cho_factor(hessian + np.diag(damping * diagonal), check_finite=False)
@@ -105,28 +117,26 @@ def _damped_step(
             damping *= 8.0
             continue
         step = linalg.cho_solve(factor, gradient, check_finite=False)
+        if not np.abs(step).max() < _LONGEST_STEP:  # rounding over rounding: nothing to learn along it
+            damping *= 8.0
+            continue
         predicted = float(step @ gradient * 2 - step @ hessian @ step)
-        if predicted <= least:
+        if predicted <= smallest:
             break
-        move = xp.asarray(step)
-        left = state.left + move[:size].reshape(state.left.shape)
-        right = state.right + move[size:].reshape(state.right.shape)
-        trial = problem.solve(*balanced_factors(left, right), state.space)
+        left, right = xp.asarray(step).reshape(2, d, rank)
+        factors = balanced_factors(state.left + left, state.right + right)
+        trial = problem.solve(*factors, state.space)
         gain = (state.inner.objective - trial.inner.objective) / predicted
         if gain > 1e-3:
-            return trial, _next_damping(damping, gain), predicted
+            damping = max(damping / (9.0 if gain > 0.75 else 3.0 if gain > 0.4 else 1.0), _SMALLEST_DAMPING)
+            return trial, predicted, damping if gain > 0.2 else damping * 3.0
         damping *= 8.0
-    return None, damping, 0.0
+    return None, predicted, damping
 
 
-def _next_damping(damping: float, gain: float) -> float:
-    """Trust the model more where the objective fell as predicted, less where it did not."""
-    if gain <= 0.2:
-        return 3.0 * max(damping, _SMALLEST_DAMPING)
-    return max(damping / (9.0 if gain > 0.75 else 3.0 if gain > 0.4 else 1.0), _SMALLEST_DAMPING)
-
-
-def projected_system(problem: Problem, state: State) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def projected_system(
+    problem: LeastSquaresProblem, state: OuterState
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return Kaufman's ``J'(I - F H^-1 F')J`` and ``J'e``, the factors stacked as ``(left, right)``."""
     X, Y = problem.X, problem.Y
     xp = array_namespace(X)

@@ -25,34 +25,41 @@ from typing import Any
 import numpy as np
 
 from pairint.backend import array_namespace
-from pairint.estimation.factors import truncated_factors
 from pairint.model.attention import sample_chunks
 
-__all__ = ["STARTS", "linear_start", "quadratic_start", "random_start", "starting_factors"]
+__all__ = [
+    "STARTS",
+    "linear_start",
+    "quadratic_start",
+    "random_start",
+    "starting_factors",
+    "truncated_factors",
+]
 
-#: Ways to start; "auto" tries the others.
+#: The kinds of start that a regressor may be asked for.
 STARTS = ("auto", "linear", "quadratic", "random")
 
 
 def starting_factors(
     X: Any, Y: Any, rank: int, start: str, n_random: int, rng: np.random.Generator
 ) -> list[tuple[Any, Any]]:
-    """Return the starts of one of :data:`STARTS`, each a pair of factors of unit Frobenius norm.
+    """Return the factors of every matrix to start from.
 
     Parameters
     ----------
     X, Y : array, shapes (M, N, d), (M, N)
         Whitened tokens and outputs.
     rank : int
-    start : str
-        Of :data:`STARTS`.
+    start : {"auto", "linear", "quadratic", "random"}
+        ``"auto"`` takes all three kinds. In one dimension there is one matrix only, whatever the kind.
     n_random : int
-        Random starts besides the others for ``"auto"``; in all, and at least one, for ``"random"``.
+        Number of random ones: besides the others (``"auto"``), or in all (``"random"``, then at least one).
     rng : numpy.random.Generator
     """
+    xp = array_namespace(X)
     d = X.shape[2]
     if d == 1:
-        return [truncated_factors(array_namespace(X).ones((1, 1)), 1)]
+        return [truncated_factors(xp.ones((1, 1)), 1)]
     starts = []
     if start in ("auto", "linear"):
         starts.append(linear_start(X, Y, rank))
@@ -62,6 +69,18 @@ def starting_factors(
         count = n_random if start == "auto" else max(1, n_random)
         starts.extend(random_start(d, rank, rng, X) for _ in range(count))
     return starts
+
+
+def truncated_factors(matrix: Any, rank: int) -> tuple[Any, Any]:
+    """Return balanced factors ``(d, r)`` of the best rank-``r`` approximation, of unit Frobenius norm."""
+    xp = array_namespace(matrix)
+    left, singular, right = xp.linalg.svd(matrix, full_matrices=False)
+    singular = singular[:rank]
+    norm = float(xp.sqrt((singular**2).sum()))
+    # A zero matrix (no signal at all) still needs a direction.
+    singular = singular / norm if norm > 0 else xp.ones(rank) / rank**0.5
+    root = xp.sqrt(singular)
+    return left[:, :rank] * root, right[:rank].T * root
 
 
 def linear_start(X: Any, Y: Any, rank: int, n_iter: int = 8) -> tuple[Any, Any]:

@@ -15,20 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from pairint.backend import is_cupy, to_host
-from pairint.estimation.factors import factor_scores
+from pairint.backend import array_namespace, is_cupy, to_host
 from pairint.kernels.pair_sum import pair_basis_entries
 from pairint.model.attention import sample_chunks
 from pairint.model.splines import SplineSpace
 
 __all__ = [
+    "RIDGE",
     "InnerSolution",
     "NormalEquations",
     "aggregated_design",
     "design_width",
+    "factor_scores",
     "normal_equations",
     "solve_inner",
 ]
+
+#: Ridge of the inner problem, relative to the mean square of a column: it decides what nothing else does.
+RIDGE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,11 @@ class InnerSolution:
     factor: tuple[NDArray[np.float64], bool]
 
 
+def factor_scores(X: Any, left: Any, right: Any) -> Any:
+    """Return the scores ``X_i' (left right') X_j``, shape ``(M, N, N)``."""
+    return (X @ left) @ array_namespace(X).swapaxes(X @ right, -1, -2)
+
+
 def normal_equations(X: Any, Y: Any, left: Any, right: Any, space: SplineSpace) -> NormalEquations:
     """Accumulate the normal equations over chunks of samples.
 
@@ -77,8 +86,8 @@ def normal_equations(X: Any, Y: Any, left: Any, right: Any, space: SplineSpace) 
     moment: Any = 0.0
     for chunk in sample_chunks(X.shape[0], n_tokens * design_width(X, space)):
         F = aggregated_design(factor_scores(X[chunk], left, right), space)
-        product = F.T @ F
-        gram = gram + (product.toarray() if sparse.issparse(product) else to_host(product))
+        product: Any = F.T @ F
+        gram = gram + (product.toarray() if sparse.issparse(F) else to_host(product))
         moment = moment + to_host(F.T @ Y[chunk].reshape(-1))
     total = float((Y * Y).sum())
     return NormalEquations(gram, moment, total, Y.shape[0] * n_tokens)
@@ -98,7 +107,7 @@ def solve_inner(equations: NormalEquations, space: SplineSpace, penalty: float) 
     """
     gram = equations.gram
     scale = float(np.trace(gram)) / len(gram)
-    ridge = 1e-12 * scale if scale > 0 else 1.0
+    ridge = RIDGE * scale if scale > 0 else 1.0
     penalised = gram + penalty * space.difference_penalty()
     system = penalised + ridge * np.eye(len(gram))
     factor = linalg.cho_factor(system, lower=True, check_finite=False)

@@ -5,36 +5,32 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
-import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from pairint.estimation.base import (
-    COARSE_INTERVALS,
     PairwiseRegressor,
     check_enough_data,
     check_spline_parameters,
     matrix_parameters,
-    nearly_the_same,
-    normalise,
+    normal_form,
     warn_at_limit,
     whiten,
 )
-from pairint.estimation.factors import score_range
 from pairint.estimation.gauss_newton import levenberg_marquardt
 from pairint.estimation.initial import STARTS, starting_factors
-from pairint.estimation.problem import Problem, State
-from pairint.estimation.selection import IntervalChoice, choose_intervals
+from pairint.estimation.problem import LeastSquaresProblem, OuterState, score_range
+from pairint.estimation.selection import IntervalChoice, choose_intervals, coarse_intervals, nearly_equal
 from pairint.model.splines import SplineSpace
 from pairint.validation import check_choice, check_integer, check_real, check_rng
 
 __all__ = ["InteractionRegressor"]
 
 _N_RANDOM = 2
-#: Samples that the starts are computed from (more for many parameters).
-_N_START = 10_000
+#: Samples that the starts are computed from, and that the coarse fits see (more for many parameters).
+_N_START, _N_COARSE = 10_000, 2000
 #: Gauss-Newton steps spent on each start before the best is kept.
 _TRIAL_STEPS = 2
 #: Rounds of choosing K.
@@ -42,7 +38,7 @@ _N_CHOICES = 4
 
 
 class InteractionRegressor(PairwiseRegressor):
-    r"""Learn :math:`g(x, y) = \varphi(x^\top A y)` from outputs averaged over pairs.
+    r"""The estimator of :math:`g(x, y) = \varphi(x^\top A y)` from outputs averaged over pairs.
 
     Book: :doc:`/book/estimator`.
 
@@ -89,8 +85,8 @@ class InteractionRegressor(PairwiseRegressor):
     n_intervals_ : int
         Number of cells used.
     dof_ : float
-        Effective number of fitted parameters: the trace of the hat matrix of the spline, plus
-        ``r (2 d - r) - 1`` for the matrix up to scale.
+        Effective number of spline coefficients, the trace of the hat matrix with the matrix held: at most
+        ``n_intervals_ + degree``, less where the penalty outweighs the data.
     risk_ : float
         Mean squared residual at the fit.
     noise_std_ : float
@@ -162,115 +158,133 @@ class InteractionRegressor(PairwiseRegressor):
             If ``n_intervals="auto"`` chose the largest ``K`` that it may try.
         """
         X, Y = self._check_data(X, Y)
-        rank = check_integer("rank", self.rank, 1, X.shape[2])
+        d = X.shape[2]
+        rank = check_integer("rank", self.rank, 1, d)
         degree, n_intervals, penalty = check_spline_parameters(
             self.degree, self.n_intervals, self.penalty, least_degree=1
         )
         check_choice("start", self.start, STARTS)
-        check_integer("n_starts", self.n_starts, 0)
-        check_integer("max_iter", self.max_iter, 1)
-        check_real("tol", self.tol, 0.0, exclusive_minimum=True)
+        n_starts = check_integer("n_starts", self.n_starts, 0)
+        max_iter = check_integer("max_iter", self.max_iter, 1)
+        tol = check_real("tol", self.tol, 0.0, exclusive_minimum=True)
         rng = check_rng(self.random_state, "random_state")
-        n_matrix = matrix_parameters(X.shape[2], rank)
+        n_matrix = matrix_parameters(d, rank)
         check_enough_data(Y.shape[0] * Y.shape[1], n_matrix + (n_intervals or 1) + degree, Y.shape[0])
 
         whitened, back = whiten(X)
-        problem = Problem(whitened, Y, degree, penalty, n_matrix)
-        coarse = self._coarse(problem, rank, n_intervals, rng)
-        state, selection = self._refine(problem, coarse, n_intervals)
-        self._store(problem, state, back, selection)
+        problem = LeastSquaresProblem(whitened, Y, degree, penalty, n_matrix)
+        search = _Search(problem, n_intervals, max_iter, tol)
+        sample = search.subsample(_N_START)
+        state = search.coarse(starting_factors(sample.X, sample.Y, rank, self.start, n_starts, rng))
+        stages, selection = search.refine(state)
+        self._store(problem, back, [state, *stages], selection)
         if not self.converged_:
             warnings.warn(
-                f"the fit stopped after max_iter = {self.max_iter} steps without meeting tol = {self.tol}; "
+                f"the fit stopped after max_iter = {max_iter} steps without meeting tol = {tol}; "
                 "raise max_iter, give more data, lower n_intervals, or try another start",
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        warn_at_limit(selection)
+        warn_at_limit(self.selection_)
         return self
 
-    def _loose(self, problem: Problem) -> float:
-        """Tolerance on the way: a twentieth of the noise variance for each parameter of the matrix."""
-        return max(float(self.tol), 0.05 * problem.n_matrix)
+    def _store(
+        self,
+        problem: LeastSquaresProblem,
+        back: Any,
+        stages: list[OuterState],
+        selection: IntervalChoice | None,
+    ) -> None:
+        state = stages[-1]
+        matrix = back @ (state.left @ state.right.T) @ back.T
+        self.matrix_, self.activation_ = normal_form(matrix, state.spline)
+        self._store_spline(problem, state, selection)
+        self.history_ = [
+            {"stage": float(stage), **entry}
+            for stage, fitted in enumerate(stages)
+            for entry in fitted.history
+        ]
+        self.n_iter_ = len(self.history_)
+        self.converged_ = state.converged
 
-    def _coarse(
-        self, problem: Problem, rank: int, n_intervals: int | None, rng: np.random.Generator
-    ) -> State:
-        """Fit a subsample with few cells: a few steps from every start, to the end from the best."""
-        most = max(1, problem.n_rows // 10 - problem.degree)
-        cells = min(COARSE_INTERVALS, n_intervals or COARSE_INTERVALS, most)
-        n_samples = min(problem.Y.shape[0], max(2000, problem.samples_for(cells, 30)))
-        first = problem.head(max(n_samples, _N_START))
-        starts = starting_factors(first.X, first.Y, rank, self.start, self.n_starts, rng)
-        part = problem.head(n_samples)
-        tol = self._loose(problem)
 
-        def run(left: Any, right: Any, steps: int) -> State:
-            return levenberg_marquardt(part, left, right, part.space(left, right, cells), steps, tol)
+@dataclass(frozen=True)
+class _Search:
+    """The way to the minimum: coarse on a subsample, then fine on all the data."""
 
-        if len(starts) == 1 or problem.d == 1:
+    problem: LeastSquaresProblem
+    #: Number of cells, or ``None`` if the data are to choose it.
+    n_intervals: int | None
+    max_iter: int
+    tol: float
+
+    @property
+    def loose(self) -> float:
+        """Tolerance of all stages but the last."""
+        return max(self.tol, 0.05 * self.problem.n_matrix)
+
+    @property
+    def coarse_cells(self) -> int:
+        """Number of cells of the first stage."""
+        cells = coarse_intervals(self.problem.n_rows, self.problem.degree)
+        return min(cells, self.n_intervals or cells)
+
+    def subsample(self, least: int) -> LeastSquaresProblem:
+        """Return the first samples: so many, or more for many parameters."""
+        return self.problem.first(max(least, self._samples(30, self.coarse_cells)))
+
+    def coarse(self, starts: list[tuple[Any, Any]]) -> OuterState:
+        """Run a few steps from every start, with few cells, and finish from the best."""
+        problem = self.subsample(_N_COARSE)
+
+        def run(left: Any, right: Any, steps: int) -> OuterState:
+            space = problem.space(left, right, self.coarse_cells)
+            return levenberg_marquardt(problem, left, right, space, steps, self.loose)
+
+        if len(starts) == 1:
             return run(*starts[0], self.max_iter)
         best = min((run(*start, _TRIAL_STEPS) for start in starts), key=lambda s: s.inner.residual)
         finished = run(best.left, best.right, self.max_iter)
         return replace(finished, history=best.history + finished.history)
 
-    def _refine(
-        self, problem: Problem, state: State, n_intervals: int | None
-    ) -> tuple[State, IntervalChoice | None]:
-        """Fit all the data, with more and more cells.
+    def refine(self, state: OuterState) -> tuple[list[OuterState], IntervalChoice | None]:
+        """Go on with all the data and the final number of cells; return the stages and the choice.
 
-        A better matrix can ask for another ``K``: it is chosen again.
+        A better matrix can ask for another ``K``: it is chosen again, until the choice stands.
         """
-        history = _staged(0, state.history)
-        selection, current, stage = None, state.space.n_intervals, 0
-        for choice in range(_N_CHOICES):
-            lower, upper = score_range(problem.X, state.left, state.right)
-            if n_intervals is None:
-                selection = choose_intervals(problem, state.left, state.right)
+        selection = None
+        stages: list[OuterState] = []
+        for _ in range(_N_CHOICES):
+            lower, upper = score_range(self.problem.X, state.left, state.right)
+            if self.n_intervals is None:
+                selection = choose_intervals(self.problem, state.left, state.right, (lower, upper))
                 target = selection.n_intervals
             else:
-                target = n_intervals
-            if choice > 0 and nearly_the_same(target, current):
+                target = self.n_intervals
+            if stages and nearly_equal(target, state.space.n_intervals):
                 break
-            for cells in [target] if problem.d == 1 else _doubling(current, target):
-                final = cells == target
-                # On the way, so many outputs a parameter that the matrix resolves the next cells.
-                part = problem if final else problem.head(problem.samples_for(cells, 200))
-                space = SplineSpace(lower, upper, cells, problem.degree)
-                tol = self.tol if final else self._loose(problem)
-                state = levenberg_marquardt(part, state.left, state.right, space, self.max_iter, tol)
-                stage += 1
-                history += _staged(stage, state.history)
-            current = target
-            if problem.d == 1 or n_intervals is not None:
+            stages.extend(self.descend(state, lower, upper, target))
+            state = stages[-1]
+            if self.problem.d == 1 or self.n_intervals is not None:
                 break
-        return replace(state, history=history), selection
+        return stages, selection
 
-    def _store(self, problem: Problem, state: State, back: Any, selection: IntervalChoice | None) -> None:
-        """Set the attributes of the fit."""
-        self.matrix_, self.activation_ = normalise(back @ state.matrix @ back.T, state.spline)
-        self.n_intervals_ = state.space.n_intervals
-        self.selection_ = selection
-        self.dof_ = state.inner.dof + problem.n_matrix
-        self.risk_ = state.inner.residual / problem.n_rows
-        freedom = problem.n_rows - self.dof_
-        self.noise_std_ = math.sqrt(state.inner.residual / freedom) if freedom > 0 else math.nan
-        self.history_ = state.history
-        self.n_iter_ = len(state.history)
-        self.converged_ = state.converged
+    def descend(self, state: OuterState, lower: float, upper: float, target: int) -> Iterator[OuterState]:
+        """Double ``K`` up to the target, so that no fine structure meets a matrix too crude to resolve it."""
+        cells = state.space.n_intervals
+        while True:
+            cells = target if self.problem.d == 1 else min(target, 2 * cells)
+            final = cells == target
+            # On the way, so many outputs a parameter that the matrix resolves the next cells.
+            problem = self.problem if final else self.problem.first(self._samples(200, cells))
+            space = SplineSpace(lower, upper, cells, problem.degree)
+            tol = self.tol if final else self.loose
+            state = levenberg_marquardt(problem, state.left, state.right, space, self.max_iter, tol)
+            yield state
+            if final:
+                return
 
-
-def _doubling(current: int, target: int) -> Iterator[int]:
-    """Yield how ``K`` doubles on its way to the chosen one.
-
-    No fine structure of the activation then meets a matrix too crude to resolve it.
-    """
-    while True:
-        current = min(target, 2 * current)
-        yield current
-        if current == target:
-            return
-
-
-def _staged(stage: int, entries: list[dict[str, float]]) -> list[dict[str, float]]:
-    return [{"stage": float(stage), **entry} for entry in entries]
+    def _samples(self, per_parameter: int, n_intervals: int) -> int:
+        """Return how many samples hold so many outputs a parameter."""
+        n_parameters = self.problem.n_matrix + n_intervals + self.problem.degree
+        return math.ceil(per_parameter * n_parameters / self.problem.Y.shape[1])

@@ -1,7 +1,7 @@
-"""The perceptron of the network baseline: trained by PyTorch, kept as arrays.
+"""The multilayer perceptron (MLP) of the network pipeline: while it is trained, and afterwards.
 
-PyTorch is an optional extra (``pip install 'pairint[network]'``), imported when a fit begins. A trained
-network holds its weights as arrays: prediction and pickling need no PyTorch.
+PyTorch is an optional extra (``pip install 'pairint[network]'``), imported by :func:`import_torch` only. A
+trained network holds its weights as arrays: evaluation and pickling need no PyTorch.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairint.backend import array_namespace
-from pairint.estimation.factors import balanced_factors
+from pairint.estimation.gauss_newton import balanced_factors
 from pairint.model.splines import Spline, SplineSpace
 
-__all__ = ["NETWORK_RATE", "WARM_RATE", "NetworkActivation", "Perceptron", "import_torch", "one_thread"]
+__all__ = ["FIRST_RATE", "WARM_RATE", "NetworkActivation", "Perceptron", "import_torch", "one_thread"]
 
-#: Fewest Adam steps of a round, for samples so small that an epoch is a few steps.
+#: Fewest Adam steps of a training of the factors, for samples so small that an epoch is a few steps.
 _MIN_STEPS = 100
 #: Most token pairs in a mini-batch: bounds memory when there are many tokens.
 _BATCH_PAIRS = 100_000
 #: Learning rates of the MLP: from scratch, and from the last round's weights.
-NETWORK_RATE, WARM_RATE = 1e-2, 2e-3
+FIRST_RATE, WARM_RATE = 1e-2, 2e-3
 #: Weights of the first layer: a few bends of tanh across the interval of scores.
 _FIRST_LAYER_GAIN = 3.0
 #: Scores pushed through the network at a time (64 units each make 32 MB).
@@ -38,6 +38,8 @@ _CHUNK_SCORES = 65_536
 @dataclass(frozen=True)
 class NetworkActivation:
     """A multilayer perceptron of one variable with tanh units: call it, or its ``derivative``.
+
+    Book: :doc:`/book/estimator`.
 
     Parameters
     ----------
@@ -88,21 +90,7 @@ class NetworkActivation:
 
 
 class Perceptron:
-    """A multilayer perceptron while it is trained: PyTorch tensors, on standardised scores and outputs.
-
-    Parameters
-    ----------
-    torch : module
-    space : SplineSpace
-        Its interval is the range of the scores.
-    Y : ndarray, shape (M, N)
-        Outputs, which set the scale.
-    hidden : tuple of int
-    dtype : str
-        Name of a floating type of PyTorch.
-    rng : numpy.random.Generator
-        Draws the first weights.
-    """
+    """The MLP while it is trained: PyTorch tensors, on standardised scores and outputs."""
 
     def __init__(
         self,
@@ -130,7 +118,7 @@ class Perceptron:
             self.biases.append(self._tensor(bias))
 
     def fit(
-        self, spline: Spline, scores: NDArray[np.float64], n_steps: int, rate: float = NETWORK_RATE
+        self, spline: Spline, scores: NDArray[np.float64], n_steps: int, rate: float = FIRST_RATE
     ) -> None:
         """Fit the MLP to the spline at the given scores, from its present weights."""
         torch = self.torch
@@ -205,7 +193,7 @@ def _minimise(torch: Any, parameters: list[Any], loss: Callable[[], Any], n_step
         optimiser.step()
 
 
-def _batches(n_samples: int, batch: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+def _batches(n_samples: int, batch: int, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:
     """Yield index sets without end, each sample once per pass; the rest of a pass is dropped."""
     while True:
         order = rng.permutation(n_samples)
@@ -214,7 +202,7 @@ def _batches(n_samples: int, batch: int, rng: np.random.Generator) -> Iterator[N
 
 
 def import_torch() -> Any:
-    """Return PyTorch, or raise with the command that installs it."""
+    """Return PyTorch, or raise ``ImportError`` saying what to install."""
     try:
         return importlib.import_module("torch")
     except ImportError as error:

@@ -5,6 +5,9 @@ From the paper: a least-squares spline fit of the activation given the matrix; a
 back-propagation; and so on in turn. Chosen here, because the sources at hand do not state it: Adam in
 mini-batches for both trainings, two hidden layers of 64 tanh units, starts by moments, whitened tokens,
 the learning rates and when to lower them, when to stop, and how ``K`` is chosen.
+
+PyTorch is an optional extra (``pip install 'pairint[network]'``), imported when a fit begins. A fitted
+network holds its weights as arrays: prediction and pickling need no PyTorch.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -20,21 +24,20 @@ from sklearn.exceptions import ConvergenceWarning
 
 from pairint.backend import to_host
 from pairint.estimation.base import (
-    COARSE_INTERVALS,
     PairwiseRegressor,
     check_enough_data,
     check_spline_parameters,
     matrix_parameters,
-    nearly_the_same,
-    normalise,
+    normal_form,
     warn_at_limit,
     whiten,
 )
-from pairint.estimation.factors import balanced_factors, factor_scores
+from pairint.estimation.gauss_newton import balanced_factors
 from pairint.estimation.initial import STARTS, starting_factors
+from pairint.estimation.inner import factor_scores
 from pairint.estimation.mlp import WARM_RATE, NetworkActivation, Perceptron, import_torch, one_thread
-from pairint.estimation.problem import Problem, State
-from pairint.estimation.selection import IntervalChoice, choose_intervals
+from pairint.estimation.problem import LeastSquaresProblem, OuterState
+from pairint.estimation.selection import IntervalChoice, choose_intervals, coarse_intervals, nearly_equal
 from pairint.validation import check_choice, check_integer, check_real, check_rng
 
 __all__ = ["NetworkRegressor"]
@@ -48,7 +51,7 @@ _N_POINTS = 256
 
 
 class NetworkRegressor(PairwiseRegressor):
-    r"""Learn :math:`g(x, y) = \varphi(x^\top A y)` by the paper's pipeline: spline, network, Adam, in turn.
+    r"""The paper's pipeline for :math:`g(x, y) = \varphi(x^\top A y)`: spline, network, Adam, in turn.
 
     Book: :doc:`/book/experiments`.
 
@@ -190,68 +193,35 @@ class NetworkRegressor(PairwiseRegressor):
         hidden = _check_hidden(self.hidden)
         check_choice("start", self.start, STARTS)
         max_rounds = check_integer("max_rounds", self.max_rounds, 1)
-        epochs = check_integer("epochs", self.epochs, 1)
-        batch_size = check_integer("batch_size", self.batch_size, 1)
-        rate = check_real("learning_rate", self.learning_rate, 0.0, exclusive_minimum=True)
+        check_integer("epochs", self.epochs, 1)
+        check_integer("batch_size", self.batch_size, 1)
+        check_real("learning_rate", self.learning_rate, 0.0, exclusive_minimum=True)
         network_steps = check_integer("network_steps", self.network_steps, 1)
-        tol = check_real("tol", self.tol, 0.0)
+        check_real("tol", self.tol, 0.0)
         check_choice("final", self.final, ("spline", "network"))
         check_choice("dtype", self.dtype, ("float32", "float64"))
         rng = check_rng(self.random_state, "random_state")
-        n_rows = Y.size
         n_matrix = matrix_parameters(d, rank)
-        check_enough_data(n_rows, n_matrix + (n_intervals or 1) + degree, Y.shape[0])
+        check_enough_data(Y.size, n_matrix + (n_intervals or 1) + degree, Y.shape[0])
         torch = import_torch()
 
         whitened, back = whiten(X)
-        problem = Problem(whitened, Y, degree, penalty, n_matrix)
+        problem = LeastSquaresProblem(whitened, Y, degree, penalty, n_matrix)
         # The cells before any choice; in one dimension there is no matrix to wait for.
-        cells = n_intervals or min(COARSE_INTERVALS, max(1, n_rows // 10 - degree))
-        selection = None
-        starts = [balanced_factors(*s) for s in starting_factors(whitened, Y, rank, self.start, 0, rng)]
-        rounds = [problem.solve(*start, problem.space(*start, cells)) for start in starts]
-        best = min(rounds, key=lambda r: r.inner.residual)
-        if d == 1 and n_intervals is None:
-            selection, cells = _choose(problem, best)
-            best = problem.solve(best.left, best.right, problem.space(best.left, best.right, cells))
-        history: list[dict[str, float]] = []
-        level = len(_LEVELS) if d == 1 else 0
+        cells = n_intervals or coarse_intervals(problem.n_rows, degree)
+        rounds = _first_round(problem, rank, self.start, cells, n_intervals is None, rng)
         with one_thread(torch):
-            network = Perceptron(torch, best.space, Y, hidden, self.dtype, rng)
-            network.fit(best.spline, _points(problem, best), _FIRST_FACTOR * network_steps)
-            while level < len(_LEVELS) and len(history) < max_rounds:
-                step = rate * _LEVELS[level]
-                factors = network.train_factors(
-                    whitened, Y, best.left, best.right, step, epochs, batch_size, rng
-                )
-                trial = problem.solve(*factors, best.space)
-                history.append(
-                    {
-                        "stage": float(level),
-                        "iteration": float(len(history)),
-                        "n_intervals": float(trial.space.n_intervals),
-                        "risk": trial.inner.residual / n_rows,
-                        "learning_rate": step,
-                    }
-                )
-                gain = best.inner.objective - trial.inner.objective
-                exhausted = gain <= tol * best.inner.objective / n_rows
-                best = trial if gain > 0.0 else best
-                if exhausted:
-                    level += 1
-                    if n_intervals is None and level < len(_LEVELS):
-                        selection, cells = _choose(problem, best, refine=selection is not None)
-                    # The cells move here only: the risks of one level are comparable.
-                    best = problem.solve(best.left, best.right, problem.space(best.left, best.right, cells))
-                network.fit(best.spline, _points(problem, best), network_steps, WARM_RATE)
-            network.fit(best.spline, _points(problem, best), _LAST_FACTOR * network_steps)
+            network = Perceptron(torch, rounds.state.space, Y, hidden, self.dtype, rng)
+            network.fit(rounds.state.spline, _points(problem, rounds.state), _FIRST_FACTOR * network_steps)
+            while not rounds.exhausted and len(rounds.history) < max_rounds:
+                self._round(problem, network, rounds, n_intervals is None, rng)
+                network.fit(rounds.state.spline, _points(problem, rounds.state), network_steps, WARM_RATE)
+            network.fit(rounds.state.spline, _points(problem, rounds.state), _LAST_FACTOR * network_steps)
             activation = network.activation()
-        self.converged_ = level == len(_LEVELS)
-        self.history_ = history
-        self.n_iter_ = len(history)
-        self.n_intervals_ = best.space.n_intervals
-        self.selection_ = selection
-        self._store(X, Y, back, best, activation, n_matrix)
+        self.converged_ = rounds.exhausted
+        self.history_ = rounds.history
+        self.n_iter_ = len(rounds.history)
+        self._store(problem, X, back, rounds, activation)
         if not self.converged_:
             warnings.warn(
                 f"the fit stopped after max_rounds = {max_rounds} rounds while the risk was still falling; "
@@ -259,45 +229,107 @@ class NetworkRegressor(PairwiseRegressor):
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        warn_at_limit(selection)
+        warn_at_limit(self.selection_)
         return self
+
+    def _round(
+        self,
+        problem: LeastSquaresProblem,
+        network: Perceptron,
+        rounds: _Rounds,
+        choose: bool,
+        rng: np.random.Generator,
+    ) -> None:
+        """Train the factors through the network, fit the spline anew; lower the rate if nothing is gained."""
+        best = rounds.state
+        rate = float(self.learning_rate) * _LEVELS[rounds.level]
+        factors = network.train_factors(
+            problem.X, problem.Y, best.left, best.right, rate, self.epochs, self.batch_size, rng
+        )
+        trial = problem.solve(*factors, best.space)
+        rounds.history.append(
+            {
+                "stage": float(rounds.level),
+                "iteration": float(len(rounds.history)),
+                "n_intervals": float(trial.space.n_intervals),
+                "risk": trial.inner.residual / problem.n_rows,
+                "learning_rate": rate,
+            }
+        )
+        gain = best.inner.objective - trial.inner.objective
+        rounds.state = trial if gain > 0.0 else best
+        if gain <= self.tol * best.inner.objective / problem.n_rows:
+            rounds.level += 1
+            rounds.lay_cells(problem, choose and not rounds.exhausted)
 
     def _store(
         self,
+        problem: LeastSquaresProblem,
         X: NDArray[np.float64],
-        Y: NDArray[np.float64],
         back: NDArray[np.float64],
-        best: State,
+        rounds: _Rounds,
         network: NetworkActivation,
-        n_matrix: int,
     ) -> None:
-        matrix = back @ best.matrix @ back.T
-        self.matrix_, self.spline_ = normalise(matrix, best.spline)
-        _, self.network_ = normalise(matrix, network)
+        state = rounds.state
+        matrix = back @ (state.left @ state.right.T) @ back.T
+        self.matrix_, self.spline_ = normal_form(matrix, state.spline)
+        _, self.network_ = normal_form(matrix, network)
         self.activation_ = self.spline_ if self.final == "spline" else self.network_
         scores = _subsample_scores(X, self.matrix_, np.eye(len(matrix)))
         self.network_gap_ = float(np.mean((self.network_(scores) - self.spline_(scores)) ** 2))
-        residual = best.inner.residual
+        residual = None
         if self.final == "network":
-            residual = float(((Y - self.predict(X)) ** 2).sum())
-        self.risk_ = residual / Y.size
-        self.dof_ = best.inner.dof + n_matrix
-        freedom = Y.size - self.dof_
-        self.noise_std_ = math.sqrt(residual / freedom) if freedom > 0 else math.nan
+            residual = float(((problem.Y - self.predict(X)) ** 2).sum())
+        self._store_spline(problem, state, rounds.selection, residual)
 
 
-def _choose(problem: Problem, current: State, refine: bool = False) -> tuple[IntervalChoice, int]:
-    """Choose ``K`` for the present matrix; to refine a choice, keep it where it hardly changes."""
-    selection = choose_intervals(problem, current.left, current.right)
-    cells = current.space.n_intervals
-    keep = refine and nearly_the_same(selection.n_intervals, cells)
-    return selection, cells if keep else selection.n_intervals
+@dataclass
+class _Rounds:
+    """Where the rounds stand."""
+
+    state: OuterState
+    selection: IntervalChoice | None = None
+    #: Index of the learning rate.
+    level: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every learning rate has been used until it gained nothing."""
+        return self.level == len(_LEVELS)
+
+    def lay_cells(self, problem: LeastSquaresProblem, choose: bool) -> None:
+        """Fit the spline on new cells. They move here only: the risks of one level are comparable."""
+        left, right, cells = self.state.left, self.state.right, self.state.space.n_intervals
+        if choose:
+            first = self.selection is None
+            self.selection = choose_intervals(problem, left, right)
+            if first or not nearly_equal(self.selection.n_intervals, cells):
+                cells = self.selection.n_intervals
+        self.state = problem.solve(left, right, problem.space(left, right, cells))
 
 
-def _points(problem: Problem, current: State) -> NDArray[np.float64]:
+def _first_round(
+    problem: LeastSquaresProblem, rank: int, start: str, cells: int, choose: bool, rng: np.random.Generator
+) -> _Rounds:
+    """Take the best start; in one dimension there is no matrix to train, and the cells are chosen at once."""
+    starts = [
+        balanced_factors(*factors) for factors in starting_factors(problem.X, problem.Y, rank, start, 0, rng)
+    ]
+    states = [problem.solve(*factors, problem.space(*factors, cells)) for factors in starts]
+    best = min(states, key=lambda state: state.inner.residual)
+    if problem.d > 1:
+        return _Rounds(best)
+    rounds = _Rounds(best, level=len(_LEVELS))
+    if choose:
+        rounds.lay_cells(problem, choose)
+    return rounds
+
+
+def _points(problem: LeastSquaresProblem, state: OuterState) -> NDArray[np.float64]:
     """Return where the MLP is fitted: all of the interval, most densely where scores are."""
-    space, half = current.space, _N_POINTS // 2
-    scores = _subsample_scores(problem.X, current.left, current.right)
+    space, half = state.space, _N_POINTS // 2
+    scores = _subsample_scores(problem.X, state.left, state.right)
     quantiles = np.quantile(scores, (np.arange(half) + 0.5) / half)
     return np.concatenate([np.linspace(space.lower, space.upper, half), quantiles])
 

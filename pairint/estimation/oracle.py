@@ -1,8 +1,7 @@
-"""The yardstick: the activation fitted with the matrix known."""
+"""The oracle: the fit of the activation when the matrix is known."""
 
 from __future__ import annotations
 
-import math
 from typing import Any, Self
 
 from pairint.backend import array_namespace, to_device
@@ -12,15 +11,16 @@ from pairint.estimation.base import (
     check_spline_parameters,
     warn_at_limit,
 )
-from pairint.estimation.problem import Problem
+from pairint.estimation.problem import LeastSquaresProblem, score_range
 from pairint.estimation.selection import choose_intervals
+from pairint.model.splines import SplineSpace
 from pairint.validation import check_array
 
 __all__ = ["OracleRegressor"]
 
 
 class OracleRegressor(PairwiseRegressor):
-    """Fit the activation alone, the matrix being known: the yardstick of every comparison.
+    """The fit of the activation alone, the matrix being known: the yardstick of every comparison.
 
     Book: :doc:`/book/estimator`.
 
@@ -29,12 +29,12 @@ class OracleRegressor(PairwiseRegressor):
     matrix : array_like, shape (d, d)
         The true interaction matrix.
     degree, n_intervals, penalty
-        As in :class:`InteractionRegressor`; ``degree >= 0``.
+        As in :class:`~pairint.estimation.InteractionRegressor`; ``degree >= 0``.
 
     Attributes
     ----------
     activation_, n_intervals_, dof_, risk_, noise_std_, selection_
-        As in :class:`InteractionRegressor`; ``matrix_`` is the given matrix, unscaled.
+        As in :class:`~pairint.estimation.InteractionRegressor`; ``matrix_`` is the given matrix, unscaled.
     """
 
     def __init__(
@@ -46,25 +46,34 @@ class OracleRegressor(PairwiseRegressor):
         self.penalty = penalty
 
     def fit(self, X: Any, Y: Any) -> Self:
-        """Fit the activation to tokens ``X (M, N, d)`` and outputs ``Y (M, N)``."""
+        """Fit the activation to tokens ``X (M, N, d)`` and outputs ``Y (M, N)``.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes, NaN, infinite or huge entries (above ``1e60``), ``N < 2``, a parameter out of
+            range, or fewer outputs than parameters.
+
+        Warns
+        -----
+        UserWarning
+            If ``n_intervals="auto"`` chose the largest ``K`` that it may try.
+        """
         X, Y = self._check_data(X, Y)
         d = X.shape[2]
         matrix = check_array("matrix", self.matrix, (d, d))
         degree, n_intervals, penalty = check_spline_parameters(self.degree, self.n_intervals, self.penalty)
-        problem = Problem(X, Y, degree, penalty)
+        problem = LeastSquaresProblem(X, Y, degree, penalty)
         check_enough_data(problem.n_rows, (n_intervals or 1) + degree, Y.shape[0])
-        factors = to_device(matrix, X), array_namespace(X).eye(d)
+        left, right = to_device(matrix, X), array_namespace(X).eye(d)
+        lower, upper = score_range(X, left, right)
         selection = None
         if n_intervals is None:
-            selection = choose_intervals(problem, *factors)
+            selection = choose_intervals(problem, left, right, (lower, upper))
             n_intervals = selection.n_intervals
-        state = problem.solve(*factors, problem.space(*factors, n_intervals))
+        state = problem.solve(left, right, SplineSpace(lower, upper, n_intervals, degree))
         self.matrix_ = matrix
         self.activation_ = state.spline
-        self.n_intervals_ = n_intervals
-        self.selection_ = selection
-        self.dof_ = state.inner.dof
-        self.risk_ = state.inner.residual / problem.n_rows
-        self.noise_std_ = math.sqrt(state.inner.residual / max(problem.n_rows - self.dof_, 1e-300))
+        self._store_spline(problem, state, selection)
         warn_at_limit(selection)
         return self

@@ -1,95 +1,30 @@
-"""The least-squares problem that every estimator solves again and again: data, and a matrix tried on them."""
+"""The least-squares half of every fit: whitened data, and the spline that goes with a matrix."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pairint.estimation.factors import score_range
-from pairint.estimation.inner import InnerSolution, normal_equations, solve_inner
-from pairint.model.attention import check_tokens
+import numpy as np
+
+from pairint.backend import array_namespace, to_host
+from pairint.estimation.inner import (
+    InnerSolution,
+    NormalEquations,
+    factor_scores,
+    normal_equations,
+    solve_inner,
+)
+from pairint.model.attention import check_tokens, sample_chunks
 from pairint.model.splines import Spline, SplineSpace
 from pairint.validation import check_array, check_integer, check_real
 
-__all__ = ["Problem", "State"]
+__all__ = ["LeastSquaresProblem", "OuterState", "score_range"]
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Tokens and outputs, and how the activation is fitted to them once the matrix is fixed.
-
-    Book: :doc:`/book/estimator`.
-
-    Attributes
-    ----------
-    X, Y : array, shapes (M, N, d), (M, N)
-        Tokens, whitened where a matrix is to be found, and outputs.
-    degree : int
-        Degree ``s >= 0`` of the splines.
-    penalty : float
-        ``>= 0``; see :func:`pairint.estimation.inner.solve_inner`.
-    n_matrix : int
-        Number of free parameters of the matrix; 0 if it is known.
-    """
-
-    X: Any
-    Y: Any
-    degree: int
-    penalty: float
-    n_matrix: int = 0
-
-    def __post_init__(self) -> None:
-        X = check_tokens(self.X)
-        object.__setattr__(self, "X", X)
-        object.__setattr__(self, "Y", check_array("Y", self.Y, tuple(X.shape[:2])))
-        check_integer("degree", self.degree, 0)
-        check_real("penalty", self.penalty, 0.0)
-        check_integer("n_matrix", self.n_matrix, 0)
-
-    @property
-    def d(self) -> int:
-        """Dimension of the tokens."""
-        return int(self.X.shape[2])
-
-    @property
-    def n_rows(self) -> int:
-        """Number of outputs, ``M N``."""
-        return int(self.Y.shape[0] * self.Y.shape[1])
-
-    def head(self, n_samples: int) -> Problem:
-        """Return the problem of the first samples."""
-        return replace(self, X=self.X[:n_samples], Y=self.Y[:n_samples])
-
-    def samples_for(self, n_intervals: int, outputs_per_parameter: float) -> int:
-        """Return how many samples have so many outputs for each parameter."""
-        n_parameters = self.n_matrix + n_intervals + self.degree
-        return math.ceil(outputs_per_parameter * n_parameters / self.Y.shape[1])
-
-    def space(self, left: Any, right: Any, n_intervals: int) -> SplineSpace:
-        """Return the splines on the interval that the scores of ``left right'`` fill."""
-        return SplineSpace(*score_range(self.X, left, right), n_intervals, self.degree)
-
-    def solve(self, left: Any, right: Any, space: SplineSpace) -> State:
-        """Fit the spline, the matrix ``left right'`` being fixed."""
-        equations = normal_equations(self.X, self.Y, left, right, space)
-        return State(left, right, space, solve_inner(equations, space, self.penalty))
-
-
-@dataclass(frozen=True)
-class State:
-    """A matrix in factors, and the spline that goes with it.
-
-    Attributes
-    ----------
-    left, right : array, shape (d, r)
-    space : SplineSpace
-    inner : InnerSolution
-    converged : bool
-        Whether an iteration that ended here met its tolerance.
-    history : list of dict
-        Its accepted steps.
-    """
+class OuterState:
+    """A matrix in factors, and the inner solution it leads to; after an iteration also how that went."""
 
     left: Any
     right: Any
@@ -99,11 +34,103 @@ class State:
     history: list[dict[str, float]] = field(default_factory=list)
 
     @property
-    def matrix(self) -> Any:
-        """The matrix, in the coordinates of the problem's tokens."""
-        return self.left @ self.right.T
-
-    @property
     def spline(self) -> Spline:
         """The fitted activation."""
         return self.space.spline(self.inner.coefficients)
+
+
+@dataclass(frozen=True, eq=False)
+class LeastSquaresProblem:
+    """Data, a degree and a penalty: everything that a fit needs besides the matrix and the cells.
+
+    Book: :doc:`/book/estimator`.
+
+    Parameters
+    ----------
+    X : array_like, shape (M, N, d)
+        Tokens, ``N >= 2``; whitened, if a matrix is to be found.
+    Y : array_like, shape (M, N)
+        Outputs.
+    degree : int
+        Degree ``s >= 0`` of the splines.
+    penalty : float
+        Weight ``>= 0`` of squared second differences, see :func:`pairint.estimation.inner.solve_inner`.
+    n_matrix : int
+        Number ``>= 0`` of parameters that are fitted besides the spline (those of the matrix).
+
+    Raises
+    ------
+    ValueError
+        For wrong shapes, NaN or infinite entries, or a number out of range.
+    """
+
+    X: Any
+    Y: Any
+    degree: int
+    penalty: float
+    n_matrix: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "X", check_tokens(self.X))
+        object.__setattr__(self, "Y", check_array("Y", self.Y, tuple(self.X.shape[:2])))
+        object.__setattr__(self, "degree", check_integer("degree", self.degree, 0))
+        object.__setattr__(self, "penalty", check_real("penalty", self.penalty, 0.0))
+        object.__setattr__(self, "n_matrix", check_integer("n_matrix", self.n_matrix, 0))
+
+    @property
+    def d(self) -> int:
+        """Embedding dimension."""
+        return int(self.X.shape[2])
+
+    @property
+    def n_rows(self) -> int:
+        """Number ``M N`` of outputs."""
+        return int(self.Y.shape[0] * self.Y.shape[1])
+
+    def first(self, n_samples: int) -> LeastSquaresProblem:
+        """Return the problem of the first samples (of all, if there are no more)."""
+        return replace(self, X=self.X[:n_samples], Y=self.Y[:n_samples])
+
+    def space(self, left: Any, right: Any, n_intervals: int) -> SplineSpace:
+        """Return the splines on the interval that the scores of the matrix ``left right'`` fill."""
+        return SplineSpace(*score_range(self.X, left, right), n_intervals, self.degree)
+
+    def equations(self, left: Any, right: Any, space: SplineSpace) -> NormalEquations:
+        """Return the normal equations of the coefficients."""
+        return normal_equations(self.X, self.Y, left, right, space)
+
+    def solve(self, left: Any, right: Any, space: SplineSpace) -> OuterState:
+        """Fit the spline, the matrix ``left right'`` being fixed."""
+        inner = solve_inner(self.equations(left, right, space), space, self.penalty)
+        return OuterState(left, right, space, inner)
+
+
+def score_range(X: Any, left: Any, right: Any, n_tail: int = 5) -> tuple[float, float]:
+    """Return the interval that holds all scores of distinct tokens but ``n_tail`` at either end.
+
+    Leaving out a fixed number keeps one far score from stretching every cell; beyond the interval
+    splines continue linearly.
+    """
+    xp = array_namespace(X)
+    n_tokens = X.shape[1]
+    diagonal = xp.arange(n_tokens)
+    low: list[Any] = []
+    high: list[Any] = []
+    for chunk in sample_chunks(X.shape[0], n_tokens * max(n_tokens, X.shape[2])):
+        scores = factor_scores(X[chunk], left, right)
+        for extremes, sign in ((low, 1.0), (high, -1.0)):
+            signed = sign * scores
+            signed[:, diagonal, diagonal] = xp.inf
+            flat = signed.reshape(-1)
+            keep = min(n_tail + 1, flat.shape[0])
+            extremes.append(sign * to_host(xp.partition(flat, keep - 1)[:keep]))
+    lowest, highest = np.concatenate(low), np.concatenate(high)
+    lowest, highest = np.sort(lowest[np.isfinite(lowest)]), np.sort(highest[np.isfinite(highest)])
+    tail = min(n_tail, len(lowest) - 1)
+    lower, upper = float(lowest[tail]), float(highest[-1 - tail])
+    if not upper > lower:  # few scores, or all equal
+        lower, upper = float(lowest[0]), float(highest[-1])
+    if not upper - lower > 1e-9 * max(abs(lower), abs(upper), 1e-300):
+        centre, spread = (lower + upper) / 2, max(abs(lower), abs(upper), 1e-3)
+        lower, upper = centre - spread, centre + spread
+    return lower, upper

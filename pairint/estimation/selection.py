@@ -13,6 +13,7 @@ more than a few fits with the ``K`` that is found.
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pairint.estimation.factors import score_range
-from pairint.estimation.inner import normal_equations, solve_inner
-from pairint.estimation.problem import Problem
+from pairint.estimation.inner import NormalEquations, solve_inner
+from pairint.estimation.problem import LeastSquaresProblem, score_range
 from pairint.model.splines import SplineSpace
-from pairint.validation import check_array
+from pairint.validation import check_array, check_real
 
-__all__ = ["IntervalChoice", "choose_intervals", "generalised_cross_validation"]
+__all__ = [
+    "IntervalChoice",
+    "choose_intervals",
+    "coarse_intervals",
+    "generalised_cross_validation",
+    "nearly_equal",
+]
 
 #: Highly composite grids. From 1 to 2, and from half the grid to the grid, the divisors grow by a factor of
 #: two; between these by at most 1.5 (on 60 cells: 6 to 10).
@@ -37,6 +43,10 @@ _FLOP_BUDGET = 4e10
 _LARGEST_GRID = 2880
 #: Fewest outputs a coefficient in an extended search.
 _EXTENDED_OUTPUTS = 50
+#: Cells of the first, coarse fits: enough to see the shape, few enough to be smooth in the matrix.
+_COARSE_INTERVALS = 8
+#: A choice of K within 35 % of the last one is kept.
+_SAME_CHOICE = math.log(1.35)
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,7 @@ class IntervalChoice:
 
     n_intervals: int
     #: The candidates, increasing.
-    candidates: NDArray[np.int64]
+    candidates: NDArray[np.intp]
     #: Criterion of each candidate (an estimate of prediction risk plus noise variance).
     criterion: NDArray[np.float64]
     #: Whether the choice is the largest of several candidates although the search was extended as far as it
@@ -63,64 +73,99 @@ def generalised_cross_validation(residual: float, dof: float, n_rows: int) -> fl
     return n_rows * residual / (n_rows - dof) ** 2
 
 
-def choose_intervals(problem: Problem, left: Any, right: Any) -> IntervalChoice:
+def coarse_intervals(n_rows: int, degree: int) -> int:
+    """Return the number of cells of a first fit: enough to see the shape, few enough for the data."""
+    return min(_COARSE_INTERVALS, max(1, n_rows // 10 - degree))
+
+
+def nearly_equal(n_intervals: int, other: int) -> bool:
+    """Say whether two choices of ``K`` differ by less than 35 %: then the earlier one is kept."""
+    return abs(math.log(n_intervals / other)) < _SAME_CHOICE
+
+
+def choose_intervals(
+    problem: LeastSquaresProblem,
+    left: Any,
+    right: Any,
+    interval: tuple[float, float] | None = None,
+) -> IntervalChoice:
     """Choose ``K`` for the matrix ``left right'`` by generalised cross-validation.
 
     Book: :doc:`/book/estimator`.
 
     Parameters
     ----------
-    problem : Problem
-    left, right : array, shape (d, r)
+    problem : LeastSquaresProblem
+        The data, the degree and the penalty.
+    left, right : array_like, shape (d, r)
+        Factors of the matrix.
+    interval : (float, float), optional
+        Ends of the splines' interval, the first below the second; by default what the scores fill.
 
     Returns
     -------
     IntervalChoice
 
+    Raises
+    ------
+    ValueError
+        For factors of another shape, NaN or infinite entries, or an empty interval.
+
     Notes
     -----
-    The splines live on the interval that the scores fill. The first candidates have at least ten outputs a
-    coefficient, and at most ``2 sqrt(M N)`` coefficients. If the largest of them is the best, candidates of
-    twice as many cells are added, again and again, while there are at least fifty outputs a coefficient or
-    the first bounds hold, and up to 2880 cells. :class:`IntervalChoice` says if the search ended at such a
-    bound.
+    The first candidates have at least ten outputs a coefficient, and at most ``2 sqrt(M N)`` coefficients.
+    If the largest of them is the best, candidates of twice as many cells are added, again and again, while
+    there are at least fifty outputs a coefficient or the first bounds hold, and up to 2880 cells.
+    :class:`IntervalChoice` says if the search ended at such a bound.
     """
-    X, Y, degree = problem.X, problem.Y, problem.degree
     left = check_array("left", left, (problem.d, None))
     right = check_array("right", right, tuple(left.shape))
-    lower, upper = score_range(X, left, right)
-    n_rows = problem.n_rows
+    lower, upper = score_range(problem.X, left, right) if interval is None else interval
+    lower = check_real("lower", lower)
+    upper = check_real("upper", upper, lower, exclusive_minimum=True)
     # At least ten outputs a coefficient, and never finer than the roughest truth (beta = 1/2) deserves.
-    largest = min(n_rows / 10, 2 * math.sqrt(n_rows))
-    most = max(largest, n_rows / _EXTENDED_OUTPUTS)
+    largest = min(problem.n_rows / 10, 2 * math.sqrt(problem.n_rows))
+    most = max(largest, problem.n_rows / _EXTENDED_OUTPUTS)
     grid = _first_grid(problem, largest)
     found: dict[int, float] = {}
     while True:
-        fine = SplineSpace(lower, upper, grid, degree)
-        equations = normal_equations(X, Y, left, right, fine)
-        for n_intervals in (k for k in range(1, grid + 1) if grid % k == 0 and k not in found):
-            if n_intervals > 1 and n_intervals + degree > largest:
-                break
-            space, embedding = fine.coarsen(grid // n_intervals)
-            solution = solve_inner(equations.restricted(sparse.csr_matrix(embedding)), space, problem.penalty)
-            found[n_intervals] = generalised_cross_validation(
-                solution.residual, solution.dof + problem.n_matrix, n_rows
-            )
+        fine = SplineSpace(lower, upper, grid, problem.degree)
+        found |= _criteria(problem, problem.equations(left, right, fine), fine, largest, found)
         candidates = sorted(found)
         criterion = [found[k] for k in candidates]
         best = candidates[int(np.argmin(criterion))]
         at_limit = len(candidates) > 1 and best == candidates[-1]
-        if not at_limit or 2 * best + degree > most or 2 * grid > _LARGEST_GRID:
-            return IntervalChoice(best, np.array(candidates), np.array(criterion), at_limit)
-        largest = max(largest, 2 * best + degree)
+        if not at_limit or 2 * best + problem.degree > most or 2 * grid > _LARGEST_GRID:
+            return IntervalChoice(best, np.array(candidates, np.intp), np.array(criterion), at_limit)
+        largest = max(largest, 2 * best + problem.degree)
         grid *= 2
 
 
-def _first_grid(problem: Problem, largest: float) -> int:
-    """Return the finest grid that is affordable, and not much finer than the largest candidate."""
+def _first_grid(problem: LeastSquaresProblem, largest: float) -> int:
+    """Return the finest grid that the data deserve and the budget allows, the coarsest at least."""
     per_row = (problem.X.shape[1] - 1) * (problem.degree + 1)
     for size in _GRIDS:
         cost = problem.n_rows * min(25.0 * per_row**2, 2.0 * (size + problem.degree) ** 2)
         if size <= 4 * largest and cost <= _FLOP_BUDGET:
             return size
     return _GRIDS[-1]
+
+
+def _criteria(
+    problem: LeastSquaresProblem,
+    equations: NormalEquations,
+    fine: SplineSpace,
+    largest: float,
+    known: Container[int],
+) -> dict[int, float]:
+    """Return the criterion of each ``K`` that divides the grid, is not known yet and has few enough cells."""
+    criteria = {}
+    grid, n_rows = fine.n_intervals, problem.n_rows
+    for n_intervals in (k for k in range(1, grid + 1) if grid % k == 0 and k not in known):
+        if n_intervals > 1 and n_intervals + fine.degree > largest:
+            break
+        space, embedding = fine.coarsen(grid // n_intervals)
+        solution = solve_inner(equations.restricted(sparse.csr_matrix(embedding)), space, problem.penalty)
+        dof = solution.dof + problem.n_matrix
+        criteria[n_intervals] = generalised_cross_validation(solution.residual, dof, n_rows)
+    return criteria

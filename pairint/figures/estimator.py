@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pairint.estimation import InteractionRegressor, OracleRegressor
-from pairint.estimation.error import interaction_error
-from pairint.estimation.selection import IntervalChoice
+from pairint.estimation import InteractionRegressor, IntervalChoice, OracleRegressor, interaction_error
 from pairint.figures.style import COLORS, CYCLE, INK, MARKERS, picture, subplots
 from pairint.model.attention import AttentionModel
 from pairint.model.splines import SplineSpace
@@ -29,7 +27,7 @@ __all__ = [
 
 @picture
 def basis_figure(degree: int = 3, n_intervals: int = 6) -> Figure:
-    """Cubic B-splines, and one aggregated row of the design: a mixture of several."""
+    """Draw B-splines, and one aggregated row of the design: a mixture of several."""
     figure, (left, right) = subplots(2, 3.6)
     space = SplineSpace(-3.0, 3.0, n_intervals, degree)
     u = np.linspace(-3, 3, 600)
@@ -54,7 +52,7 @@ def basis_figure(degree: int = 3, n_intervals: int = 6) -> Figure:
 def fit_figure(
     fits: dict[str, InteractionRegressor | OracleRegressor], model: AttentionModel, n_pairs: int = 20_000
 ) -> Figure:
-    """Fitted activations against the truth, and below them where the scores fall.
+    """Draw fitted activations against the truth, and below them where the scores fall.
 
     Drawn on the scale of the fit's convention (matrix of Frobenius norm one), so the truth's matrix must
     have norm one as well; a sign flip between the two is undone.
@@ -81,7 +79,7 @@ def fit_figure(
 
 @picture
 def matrix_figure(fit: InteractionRegressor, model: AttentionModel) -> Figure:
-    """The true matrix, the fitted one (sign undone), and their difference on the same scale."""
+    """Draw the true matrix, the fitted one (sign undone), and their difference on the same scale."""
     figure, panels = subplots(3, 3.7)
     truth = model.matrix / np.linalg.norm(model.matrix)
     fitted = np.asarray(fit.matrix_)
@@ -98,7 +96,7 @@ def matrix_figure(fit: InteractionRegressor, model: AttentionModel) -> Figure:
 
 @picture
 def risk_figure(fit: InteractionRegressor, noise_std: float) -> Figure:
-    """The empirical risk step by step, in units of the noise variance."""
+    """Draw the empirical risk step by step, in units of the noise variance."""
     figure, axes = subplots(1, 3.6)
     cells = dict.fromkeys(int(step["n_intervals"]) for step in fit.history_)
     colors = dict(zip(cells, CYCLE, strict=False))
@@ -128,7 +126,7 @@ def risk_figure(fit: InteractionRegressor, noise_std: float) -> Figure:
 def selection_figure(
     choice: IntervalChoice, model: AttentionModel, X: Any, Y: Any, degree: int = 3, noise_std: float = 0.0
 ) -> Figure:
-    """The criterion that the data give, beside the error that only the truth gives, for each K."""
+    """Draw the criterion that the data give, beside the error that only the truth gives, for each K."""
     figure, (left, right) = subplots(2, 3.8)
     shown = choice.criterion < 20 * choice.criterion.min()
     left.plot(choice.candidates[shown], choice.criterion[shown], "o-", color=COLORS["blue"])
@@ -165,7 +163,7 @@ def selection_figure(
 def tail_figure(
     model: AttentionModel, X: Any, Y: Any, penalties: Sequence[float], n_intervals: int
 ) -> Figure:
-    """Fits with and without the penalty: nearly empty cells in the tails."""
+    """Draw fits with and without the penalty: nearly empty cells in the tails."""
     figure, axes = subplots(1, 3.8)
     scores = np.asarray(model.scores(X))
     off_diagonal = scores[:, ~np.eye(scores.shape[1], dtype=bool)].ravel()

@@ -27,7 +27,7 @@ __all__ = [
 
 @picture
 def attention_figure(model: AttentionModel, X: Any, receiver: int = 0) -> Figure:
-    """One sample in the plane: the tokens, the scores of all pairs, and what one token receives.
+    """Draw one sample in the plane: the tokens, the scores of all pairs, and what one token receives.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def attention_figure(model: AttentionModel, X: Any, receiver: int = 0) -> Figure
         )
     left.scatter(*points[others].T, color=INK, s=40, zorder=2)
     left.scatter(*points[receiver], color=COLORS["orange"], edgecolor=INK, s=140, zorder=3)
-    for number, (x, y) in enumerate(points, start=1):
+    for number, (x, y) in enumerate(points, 1):
         left.annotate(str(number), (x, y), textcoords="offset points", xytext=(7, 5))
     left.set(
         title="Tokens, seen from one",
@@ -89,7 +89,7 @@ def attention_figure(model: AttentionModel, X: Any, receiver: int = 0) -> Figure
 
 @picture
 def softmax_figure(scores: Sequence[float] = tuple(np.linspace(-3, 3, 200))) -> Figure:
-    r"""Softmax attention as a ratio of two pairwise sums, for growing ``N``.
+    r"""Draw softmax attention as a ratio of two pairwise sums, for growing ``N``.
 
     With Gaussian scores of variance one, the normaliser :math:`\frac1N \sum_j e^{u_j}` concentrates at
     :math:`e^{1/2}`: the weights become a fixed function of the score, :math:`e^{u - 1/2} / N`.
@@ -137,7 +137,7 @@ def activations_figure(activations: Mapping[str, Activation], bound: float = 3.0
 
 @picture
 def forward_figure(activation: Activation, n_tokens: Sequence[int] = (2, 4, 16), seed: int = 0) -> Figure:
-    """What is seen against what is sought: outputs against one of the scores they average, as N grows.
+    """Draw what is seen against what is sought: outputs against one of the scores they average, as N grows.
 
     Scores are those of a coordinate matrix on the cube, with no noise at all.
     """
@@ -158,7 +158,7 @@ def forward_figure(activation: Activation, n_tokens: Sequence[int] = (2, 4, 16),
 
 @picture
 def dimension_figure(dimensions: Sequence[int] = (1, 5, 30), n_samples: int = 40_000) -> Figure:
-    """The law of the score for coordinate matrices (the same in every dimension) and dense ones."""
+    """Draw the law of the score for coordinate matrices (the same in every dimension) and dense ones."""
     from pairint.model.matrices import interaction_matrix
     from pairint.model.tokens import UniformCube
 

@@ -31,7 +31,7 @@ __all__ = [
 
 @functools.cache
 def _pieces(degree: int) -> NDArray[np.float64]:
-    pieces: list[NDArray[np.float64]] = [np.ones(1)]
+    pieces: list[NDArray[Any]] = [np.ones(1)]
     for s in range(1, degree + 1):
         previous = [np.zeros(1), *pieces, np.zeros(1)]  # previous[l + 1] is piece l of degree s - 1
         pieces = []
@@ -40,14 +40,16 @@ def _pieces(degree: int) -> NDArray[np.float64]:
             falling = np.polynomial.polynomial.polymul([(piece + 1) / s, -1 / s], previous[piece + 1])
             pieces.append(np.polynomial.polynomial.polyadd(rising, falling))
     table = np.zeros((degree + 1, degree + 1))
-    for row, powers in zip(table, pieces, strict=True):
-        row[: min(len(powers), degree + 1)] = powers[: degree + 1]
+    for row, polynomial in zip(table, pieces, strict=True):
+        row[: min(len(polynomial), degree + 1)] = polynomial[: degree + 1]
     table.flags.writeable = False
     return table
 
 
 def bspline_pieces(degree: int, derivative: int = 0) -> NDArray[np.float64]:
     """Return the local polynomials of the cardinal B-spline.
+
+    Book: :doc:`/book/estimator`.
 
     Parameters
     ----------
@@ -85,7 +87,9 @@ def local_coordinates(u: Any, lower: float, upper: float, n_intervals: int) -> t
     position = (u - lower) * scale
     inside = xp.clip(position, 0.0, float(n_intervals))
     start = xp.clip(xp.floor(inside), 0.0, n_intervals - 1.0)  # the right end belongs to the last cell
-    return xp.asarray(start, dtype=xp.int64), inside - start, position - inside
+    # The platform's own index type, where the library has it: bincount takes no other on 32 bits.
+    index = getattr(xp, "intp", xp.int64)
+    return xp.asarray(start, dtype=index), inside - start, position - inside
 
 
 def local_powers(t: Any, degree: int) -> Any:
@@ -99,7 +103,10 @@ def local_powers(t: Any, degree: int) -> Any:
 
 
 def piecewise_coefficients(coefficients: Any, degree: int) -> Any:
-    """Turn B-spline coefficients, shape ``(K + s,)``, into polynomials per cell, shape ``(K, s + 1)``."""
+    """Turn B-spline coefficients, shape ``(K + s,)``, into polynomials per cell, shape ``(K, s + 1)``.
+
+    Book: :doc:`/book/estimator`.
+    """
     xp = array_namespace(coefficients)
     n_intervals = coefficients.shape[0] - degree
     if n_intervals < 1:
@@ -112,6 +119,8 @@ def piecewise_coefficients(coefficients: Any, degree: int) -> Any:
 
 def evaluate_pieces(u: Any, polynomials: Any, lower: float, upper: float, derivative: int = 0) -> Any:
     """Evaluate a piecewise polynomial (or its first derivative), continued linearly outside.
+
+    Book: :doc:`/book/estimator`.
 
     Parameters
     ----------
@@ -137,6 +146,8 @@ def evaluate_pieces(u: Any, polynomials: Any, lower: float, upper: float, deriva
 
 def refinement_matrix(n_intervals: int, degree: int, factor: int) -> NDArray[np.float64]:
     r"""Express the B-splines on ``K`` cells by those on ``factor * K`` cells of the same interval.
+
+    Book: :doc:`/book/estimator`.
 
     The two-scale relation: :math:`B(u) = m^{-s} \sum_j p_j B^{fine}_j(u)` with the coefficients
     :math:`p` of :math:`(1 + z + \dots + z^{m-1})^{s+1}`.

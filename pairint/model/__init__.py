@@ -8,7 +8,7 @@ from pairint.model.activations import (
     Tanh,
     spline_activation,
 )
-from pairint.model.attention import AttentionModel, pair_scores
+from pairint.model.attention import AttentionModel, pair_average, pair_scores
 from pairint.model.matrices import interaction_matrix, query_key_matrix
 from pairint.model.noise import GaussianNoise, Noise, RademacherNoise, UniformNoise
 from pairint.model.splines import Spline, SplineSpace
@@ -42,6 +42,7 @@ __all__ = [
     "UniformCube",
     "UniformNoise",
     "interaction_matrix",
+    "pair_average",
     "pair_scores",
     "query_key_matrix",
     "score_bound",

@@ -48,7 +48,7 @@ def spline_activation(
 ) -> Spline:
     """Draw a random spline of degree ``P`` that vanishes outside ``[-bound, bound]``.
 
-    Book: :doc:`/book/experiments`.
+    Book: :doc:`/book/particles`.
 
     The truth of the published experiments: a B-spline of degree ``P`` has ``P - 1`` continuous
     derivatives, and the derivative of order ``P - 1`` is Lipschitz, so that its Hölder index is ``P``; the
@@ -90,7 +90,7 @@ def spline_activation(
 class RoughActivation:
     r"""A function with Hölder index ``beta`` at every point and every scale.
 
-    Book: :doc:`/book/experiments`.
+    Book: :doc:`/book/particles`.
 
     .. math:: \varphi(u) = c \sum_{k=0}^{n} 2^{-k\beta} \cos(2^k \pi u / b + \theta_k)
 
@@ -114,8 +114,8 @@ class RoughActivation:
     rng: Any = None
     bound: float = 3.0
     n_terms: int | None = None
-    _phases: NDArray[np.float64] = field(init=False, repr=False, compare=False)
-    _amplitudes: NDArray[np.float64] = field(init=False, repr=False, compare=False)
+    _phases: NDArray[np.float64] = field(init=False, repr=False)
+    _amplitudes: NDArray[np.float64] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         beta = check_real("beta", self.beta, 0.5, 5.0)
@@ -136,7 +136,7 @@ class RoughActivation:
     @property
     def frequencies(self) -> NDArray[np.float64]:
         """Angular frequencies of the terms."""
-        return np.asarray(2.0 ** np.arange(len(self._amplitudes)) * (math.pi / self.bound), dtype=np.float64)
+        return np.ldexp(math.pi / self.bound, np.arange(len(self._phases)))
 
     def holder_constant(self) -> float:
         r"""Return a bound ``L`` of the Hölder seminorm of the truncated series at index ``beta``.

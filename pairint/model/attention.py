@@ -15,7 +15,14 @@ from pairint.model.noise import GaussianNoise, Noise
 from pairint.model.tokens import TokenLaw, score_bound
 from pairint.validation import check_array, check_integer, check_rng
 
-__all__ = ["AttentionModel", "check_tokens", "interaction", "pair_average", "pair_scores", "sample_chunks"]
+__all__ = [
+    "AttentionModel",
+    "check_tokens",
+    "pair_average",
+    "pair_interaction",
+    "pair_scores",
+    "sample_chunks",
+]
 
 #: Numbers of one temporary array that a chunk of samples may need (64 MB of doubles).
 _CHUNK_ENTRIES = 8_000_000
@@ -86,7 +93,7 @@ class AttentionModel:
     def scores(self, X: Any) -> Any:
         """Return the scores ``X_i' A X_j`` of all pairs, shape ``(M, N, N)``."""
         X = check_tokens(X, self.d)
-        return pair_scores(X, array_namespace(X).asarray(self.matrix))
+        return pair_scores(X, to_device(self.matrix, X))
 
     def forward(self, X: Any) -> Any:
         r"""Apply the forward operator: :math:`R_g[X]_i = \frac{1}{N-1}\sum_{j\ne i} g(X_i, X_j)`.
@@ -99,61 +106,84 @@ class AttentionModel:
         -------
         array, shape (M, N)
         """
-        X = check_tokens(X, self.d)
-        return pair_average(self.activation, X, array_namespace(X).asarray(self.matrix))
+        return pair_average(self.activation, X, self.matrix)
 
     def predict(self, X: Any) -> Any:
-        """Return :meth:`forward`, under the name that a fitted regressor gives to it."""
+        """Return the outputs without noise, as :meth:`forward` does: the call of a fitted regressor."""
         return self.forward(X)
 
     def interaction(self, x: Any, y: Any) -> Any:
         """Return ``g(x, y) = phi(x' A y)`` for tokens ``x``, ``y`` of shapes ``(..., d)`` that broadcast."""
-        return interaction(self.activation, x, self.matrix, y)
-
-
-def interaction(activation: Callable[[Any], Any], x: Any, matrix: Any, y: Any) -> Any:
-    """Return ``activation(x' matrix y)`` for tokens ``x``, ``y`` of shapes ``(..., d)`` that broadcast.
-
-    Raises
-    ------
-    ValueError
-        If a token has another dimension than the matrix.
-    """
-    xp = array_namespace(x, y)
-    x, y = check_array("x", x), check_array("y", y)
-    d = matrix.shape[0]
-    for name, value in (("x", x), ("y", y)):
-        if value.ndim < 1 or value.shape[-1] != d:
-            raise ValueError(f"{name} must have shape (..., {d}), got {tuple(value.shape)}")
-    return activation(xp.sum((x @ to_device(matrix, x)) * y, axis=-1))
+        return pair_interaction(self.activation, x, y, self.matrix)
 
 
 def pair_average(activation: Callable[[Any], Any], X: Any, matrix: Any) -> Any:
-    r"""Return :math:`\frac{1}{N-1} \sum_{j \ne i} \varphi(X_i^\top A X_j)`: the formula of this book.
+    r"""Average an activation over the partners of each token: the model's one formula.
+
+    .. math:: Y_i = \frac{1}{N-1} \sum_{j \ne i} \varphi(X_i^\top A X_j)
+
+    Book: :doc:`/book/particles`.
 
     Parameters
     ----------
     activation : callable
-        ``phi``, of arrays. It meets the score of a token with itself too, but what it returns there is
-        not used, not even where it overflows.
-    X : array, shape (M, N, d)
-        Checked tokens.
-    matrix : array, shape (d, d)
-        Of the library of ``X``.
+        ``phi``, applied elementwise. Its values at a token's score with itself are computed and dropped.
+    X : array_like, shape (M, N, d)
+        Tokens, ``N >= 2``; NumPy or CuPy.
+    matrix : array_like, shape (d, d)
+        ``A``; copied to where the tokens are.
 
     Returns
     -------
     array, shape (M, N)
+        Of the library of ``X``. Samples are taken in chunks, so that memory is bounded.
+
+    Raises
+    ------
+    ValueError
+        If ``X`` or ``matrix`` is not finite or has another shape.
     """
+    matrix = check_array("matrix", matrix, (None, None))
+    X = check_tokens(X, matrix.shape[0])
     xp = array_namespace(X)
-    n_samples, n_tokens, d = X.shape
+    matrix = to_device(matrix, X)
+    n_tokens = X.shape[1]
     diagonal = xp.arange(n_tokens)
-    Y = xp.empty((n_samples, n_tokens))
-    for chunk in sample_chunks(n_samples, n_tokens * max(n_tokens, d)):
+    average = xp.empty(X.shape[:2])
+    for chunk in sample_chunks(X.shape[0], n_tokens * max(n_tokens, X.shape[2])):
         values = activation(pair_scores(X[chunk], matrix))
         values[:, diagonal, diagonal] = 0.0
-        Y[chunk] = values.sum(axis=-1) / (n_tokens - 1)
-    return Y
+        average[chunk] = values.sum(axis=-1) / (n_tokens - 1)
+    return average
+
+
+def pair_interaction(activation: Callable[[Any], Any], x: Any, y: Any, matrix: Any) -> Any:
+    """Return ``phi(x' A y)`` for tokens ``x``, ``y`` of shapes ``(..., d)`` that broadcast.
+
+    Parameters
+    ----------
+    activation : callable
+        ``phi``, applied elementwise.
+    x, y : array_like, shapes (..., d)
+        Of one library, NumPy or CuPy.
+    matrix : array, shape (d, d)
+        ``A``; copied to where the tokens are.
+
+    Returns
+    -------
+    array, of the broadcast leading shape
+
+    Raises
+    ------
+    ValueError
+        If ``x`` or ``y`` is not finite or has another last axis.
+    """
+    xp = array_namespace(x, y)
+    x, y = check_array("x", x), check_array("y", y)
+    for name, value in (("x", x), ("y", y)):
+        if value.ndim < 1 or value.shape[-1] != matrix.shape[0]:
+            raise ValueError(f"{name} must have shape (..., {matrix.shape[0]}), got {tuple(value.shape)}")
+    return activation(xp.sum((x @ to_device(matrix, x)) * y, axis=-1))
 
 
 def pair_scores(X: Any, matrix: Any) -> Any:

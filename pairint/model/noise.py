@@ -18,7 +18,7 @@ __all__ = ["GaussianNoise", "Noise", "RademacherNoise", "UniformNoise"]
 class Noise(abc.ABC):
     """Independent centred noise.
 
-    Book: :doc:`/book/particles`.
+    Book: :doc:`/book/coercivity`.
 
     Parameters
     ----------
@@ -41,10 +41,10 @@ class Noise(abc.ABC):
 class GaussianNoise(Noise):
     """Gaussian noise.
 
-    Book: :doc:`/book/particles`.
+    Book: :doc:`/book/coercivity`.
     """
 
-    def sample(self, shape, rng):
+    def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
         return self.std * rng.standard_normal(shape)
 
 
@@ -52,10 +52,10 @@ class GaussianNoise(Noise):
 class UniformNoise(Noise):
     """Noise uniform on ``[-sqrt(3) std, sqrt(3) std]``.
 
-    Book: :doc:`/book/lower_bound`.
+    Book: :doc:`/book/coercivity`.
     """
 
-    def sample(self, shape, rng):
+    def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
         side = math.sqrt(3) * self.std
         return rng.uniform(-side, side, shape)
 
@@ -64,8 +64,8 @@ class UniformNoise(Noise):
 class RademacherNoise(Noise):
     """Noise equal to ``+std`` or ``-std``.
 
-    Book: :doc:`/book/upper_bound_proof`.
+    Book: :doc:`/book/coercivity`.
     """
 
-    def sample(self, shape, rng):
+    def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
         return self.std * rng.choice([-1.0, 1.0], size=shape)

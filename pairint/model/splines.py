@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairint.backend import array_namespace
-from pairint.kernels.bspline import (
+from pairint.kernels import (
     bspline_pieces,
     evaluate_pieces,
-    local_coordinates,
-    local_powers,
+    pair_basis_sum,
     piecewise_coefficients,
     refinement_matrix,
 )
-from pairint.kernels.pair_sum import pair_basis_sum
+from pairint.kernels.bspline import local_coordinates, local_powers
 from pairint.validation import check_array, check_integer, check_real
 
 __all__ = ["Spline", "SplineSpace"]
@@ -82,10 +81,12 @@ class SplineSpace:
         order = min(check_integer("order", order, 1), self.dimension - 1)
         stencil = np.diff(np.eye(order + 1), n=order, axis=0)[0]  # (1, -2, 1) up to sign for order 2
         n_rows = self.dimension - order
-        from scipy import sparse  # costs a tenth of a second, and few who draw data need it
-
-        difference = sparse.diags(stencil, range(order + 1), shape=(n_rows, self.dimension))
-        return (difference.T @ difference).toarray()
+        rows = np.arange(n_rows)
+        penalty = np.zeros((self.dimension, self.dimension))
+        for first, a in enumerate(stencil):
+            for second, b in enumerate(stencil):
+                penalty[rows + first, rows + second] += a * b
+        return penalty
 
     def coarsen(self, factor: int) -> tuple[SplineSpace, NDArray[np.float64]]:
         """Return the space on ``K / factor`` cells and the matrix that embeds it in this one.

@@ -36,7 +36,7 @@ _SMALLEST_MASS = 1e-100
 class TokenLaw(abc.ABC):
     """Law of the ``N`` tokens of one sample; tokens are exchangeable, samples independent.
 
-    Book: :doc:`/book/coercivity`.
+    Book: :doc:`/book/particles`.
     """
 
     #: Whether the tokens are independent given a common factor (de Finetti), as coercivity needs.
@@ -112,7 +112,7 @@ class UniformCube(_Dimensional):
     def coordinate_bound(self) -> float:
         return math.sqrt(3)
 
-    def _sample(self, n_samples, n_tokens, rng):
+    def _sample(self, n_samples: int, n_tokens: int, rng: np.random.Generator) -> NDArray[np.float64]:
         return rng.uniform(-math.sqrt(3), math.sqrt(3), size=(n_samples, n_tokens, self.d))
 
 
@@ -120,7 +120,7 @@ class UniformCube(_Dimensional):
 class Sphere(_Dimensional):
     r"""Independent tokens, uniform on the sphere of radius :math:`\sqrt d` (layer-normalised tokens).
 
-    Book: :doc:`/book/coercivity`.
+    Book: :doc:`/book/lower_bound_tokens`.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ class Sphere(_Dimensional):
     def radius(self) -> float:
         return math.sqrt(self.d)
 
-    def _sample(self, n_samples, n_tokens, rng):
+    def _sample(self, n_samples: int, n_tokens: int, rng: np.random.Generator) -> NDArray[np.float64]:
         return self.radius * _directions((n_samples, n_tokens, self.d), rng)
 
 
@@ -140,7 +140,7 @@ class Sphere(_Dimensional):
 class TruncatedGaussian(_Dimensional):
     r"""Independent standard Gaussian tokens, conditioned on a ball and rescaled to unit variance.
 
-    Book: :doc:`/book/coercivity`.
+    Book: :doc:`/book/estimator`.
 
     Parameters
     ----------
@@ -156,25 +156,25 @@ class TruncatedGaussian(_Dimensional):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_real("cutoff", self.cutoff, 0.0, exclusive_minimum=True)
-        if _ball_mass(self.cutoff**2 * self.d, self.d) < _SMALLEST_MASS:
-            least = math.sqrt(_ball_radius(_SMALLEST_MASS, self.d) / self.d)
+        if _chi2_cdf(self.cutoff**2 * self.d, self.d) < _SMALLEST_MASS:
+            least = math.sqrt(_chi2_quantile(_SMALLEST_MASS, self.d) / self.d)
             raise ValueError(f"cutoff must be > {least:.3g} in dimension {self.d}, got {self.cutoff}")
 
     @property
     def _scale(self) -> float:
         # E|x|^2 / d given |x| <= R is P(chi2_{d+2} <= R^2) / P(chi2_d <= R^2).
         squared = self.cutoff**2 * self.d
-        return math.sqrt(_ball_mass(squared, self.d) / _ball_mass(squared, self.d + 2))
+        return math.sqrt(_chi2_cdf(squared, self.d) / _chi2_cdf(squared, self.d + 2))
 
     @property
     def radius(self) -> float:
         return self._scale * self.cutoff * math.sqrt(self.d)
 
-    def _sample(self, n_samples, n_tokens, rng):
+    def _sample(self, n_samples: int, n_tokens: int, rng: np.random.Generator) -> NDArray[np.float64]:
         direction = _directions((n_samples, n_tokens, self.d), rng)
-        mass = _ball_mass(self.cutoff**2 * self.d, self.d)
+        mass = _chi2_cdf(self.cutoff**2 * self.d, self.d)
         level = mass * rng.uniform(size=(n_samples, n_tokens, 1))
-        return direction * self._scale * np.sqrt(_ball_radius(level, self.d))
+        return direction * self._scale * np.sqrt(_chi2_quantile(level, self.d))
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class Equicorrelated(_Dimensional):
     def radius(self) -> float:
         return math.sqrt(self.d) * self.coordinate_bound
 
-    def _sample(self, n_samples, n_tokens, rng):
+    def _sample(self, n_samples: int, n_tokens: int, rng: np.random.Generator) -> NDArray[np.float64]:
         side = math.sqrt(3)
         shared = rng.uniform(-side, side, size=(n_samples, 1, self.d))
         own = rng.uniform(-side, side, size=(n_samples, n_tokens, self.d))
@@ -252,7 +252,7 @@ class PermutedPoints(TokenLaw):
     def coordinate_bound(self) -> float:
         return float(np.abs(self.points).max())
 
-    def _sample(self, n_samples, n_tokens, rng):
+    def _sample(self, n_samples: int, n_tokens: int, rng: np.random.Generator) -> NDArray[np.float64]:
         n_points = len(self.points)
         if n_tokens > n_points:
             raise ValueError(f"n_tokens must be <= the number of points, {n_points}; got {n_tokens}")
@@ -263,7 +263,7 @@ class PermutedPoints(TokenLaw):
 def score_bound(tokens: TokenLaw, matrix: Any) -> float:
     r"""Return a bound ``abar`` with :math:`|x^\top A y| \le \bar a` on the support of the tokens.
 
-    Book: :doc:`/book/particles`.
+    Book: :doc:`/book/upper_bound_known_matrix`.
 
     The smaller of :math:`R^2 \|A\|_{op}` (Cauchy-Schwarz, ``R`` the radius) and
     :math:`b^2 \sum_{ab} |A_{ab}|` (``b`` the coordinate bound). For a matrix of kind
@@ -285,24 +285,22 @@ def score_bound(tokens: TokenLaw, matrix: Any) -> float:
     return min(spectral, entrywise)
 
 
+# SciPy takes as long to import as all the rest of this package: only truncated Gaussians need it. Its
+# incomplete gamma functions are the law of chi-squared, without the far larger scipy.stats.
+
+
+def _chi2_cdf(x: float, df: int) -> float:
+    from scipy import special
+
+    return float(special.gammainc(df / 2, x / 2))
+
+
+def _chi2_quantile(level: Any, df: int) -> Any:
+    from scipy import special
+
+    return 2 * special.gammaincinv(df / 2, level)
+
+
 def _directions(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
     gaussian = rng.standard_normal(shape)
     return gaussian / np.linalg.norm(gaussian, axis=-1, keepdims=True)
-
-
-# The law of the squared length of a standard Gaussian vector, chi-squared with d degrees of freedom. SciPy
-# takes longer to import than all the rest, and its own object for this law a second: only who needs it waits.
-
-
-def _ball_mass(squared_radius: float, d: int) -> float:
-    """Return the standard Gaussian mass of a ball around 0 in ``R^d``."""
-    from scipy import special
-
-    return float(special.gammainc(d / 2, squared_radius / 2))
-
-
-def _ball_radius(mass: Any, d: int) -> Any:
-    """Return the squared radius of the ball of this mass."""
-    from scipy import special
-
-    return 2 * special.gammaincinv(d / 2, mass)

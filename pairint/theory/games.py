@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.model import GaussianNoise, Noise, TokenLaw, UniformNoise
-from pairint.model.attention import pair_average
+from pairint.model import GaussianNoise, Noise, TokenLaw, UniformNoise, pair_average
 from pairint.theory.lower import guessing_error_bound
 from pairint.validation import check_array, check_integer, check_rng
 

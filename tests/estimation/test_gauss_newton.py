@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from pairint.estimation.factors import balanced_factors, factor_scores, score_range
-from pairint.estimation.gauss_newton import levenberg_marquardt, projected_system
-from pairint.estimation.problem import Problem
+from pairint.estimation.gauss_newton import balanced_factors, levenberg_marquardt, projected_system
+from pairint.estimation.inner import factor_scores
+from pairint.estimation.problem import LeastSquaresProblem, score_range
 from pairint.model import (
     AttentionModel,
     GaussianNoise,
@@ -15,26 +15,26 @@ from pairint.model import (
 )
 
 
-def setup(rank, n_tokens=3, n_samples=150, d=4, penalty=0.3, n_intervals=6):
-    """A problem, a state well away from the optimum, and how a state comes from factors."""
+def draw(rank, n_tokens=3, n_samples=150, d=4, penalty=0.3, n_intervals=6):
+    """Data, and a state well away from the optimum."""
     rng = np.random.default_rng(rank)
     model = AttentionModel(Tanh(2.0), interaction_matrix(d, rank, rng), UniformCube(d), GaussianNoise(0.1))
-    problem = Problem(*model.sample(n_samples, n_tokens, rng), 3, penalty)
+    X, Y = model.sample(n_samples, n_tokens, rng)
     left, right = balanced_factors(rng.standard_normal((d, rank)), rng.standard_normal((d, rank)))
-    space = problem.space(left, right, n_intervals)
-
-    def evaluate(left, right):
-        return problem.solve(*balanced_factors(left, right), space)
-
-    return problem, evaluate(left, right), evaluate
+    problem = LeastSquaresProblem(X, Y, 3, penalty)
+    return problem, problem.solve(left, right, problem.space(left, right, n_intervals))
 
 
 @pytest.mark.parametrize("rank", [1, 2, 4])
 @pytest.mark.parametrize("n_intervals", [6, 90])
 def test_gradient_of_the_projected_objective(rank, n_intervals):
     """-2 J'e against central differences: along the sphere, off it, and along mere changes of factors."""
-    problem, state, evaluate = setup(rank, n_intervals=n_intervals)
+    problem, state = draw(rank, n_intervals=n_intervals)
     _, gradient = projected_system(problem, state)
+
+    def evaluate(left, right):
+        return problem.solve(*balanced_factors(left, right), state.space)
+
     d = state.left.shape[0]
     rng = np.random.default_rng(0)
     largest = 0.0
@@ -57,7 +57,7 @@ def test_gradient_of_the_projected_objective(rank, n_intervals):
 @pytest.mark.parametrize("rank", [1, 3])
 def test_hessian_is_that_of_kaufman(rank):
     """Q'J'(I - F H^-1 F')J Q with J by differences of the fitted outputs, coefficients fixed."""
-    problem, state, _ = setup(rank)
+    problem, state = draw(rank)
     X, penalty = problem.X, problem.penalty
     hessian, _ = projected_system(problem, state)
     d, space, c = state.left.shape[0], state.space, state.inner.coefficients
@@ -129,7 +129,7 @@ def test_score_range_of_equal_scores(value):
 
 @pytest.mark.parametrize("rank", [1, 2])
 def test_every_step_descends_to_a_stationary_point(rank):
-    problem, state, _ = setup(rank, n_samples=400, penalty=0.0)
+    problem, state = draw(rank, n_samples=400, penalty=0.0)
     fit = levenberg_marquardt(problem, state.left, state.right, state.space, 60, 1e-10)
     risks = [entry["risk"] for entry in fit.history]
     assert fit.converged and len(risks) >= 2
@@ -138,10 +138,10 @@ def test_every_step_descends_to_a_stationary_point(rank):
     _, start = projected_system(problem, state)
     _, end = projected_system(problem, fit)
     assert np.linalg.norm(end) < 1e-4 * np.linalg.norm(start)
-    assert np.linalg.norm(fit.matrix) == pytest.approx(1.0)
+    assert np.linalg.norm(fit.left @ fit.right.T) == pytest.approx(1.0)
 
 
 def test_stops_when_told():
-    problem, state, _ = setup(2, n_samples=400)
+    problem, state = draw(2, n_samples=400)
     fit = levenberg_marquardt(problem, state.left, state.right, state.space, 1, 1e-10)
     assert not fit.converged and len(fit.history) == 1

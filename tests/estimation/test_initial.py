@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pairint.estimation.factors import truncated_factors
-from pairint.estimation.initial import linear_start, quadratic_start, random_start
+from pairint.estimation.initial import linear_start, quadratic_start, random_start, truncated_factors
 from pairint.model import (
     AttentionModel,
     GaussianNoise,

@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pytest
+import rounding
 from sklearn.exceptions import NotFittedError
 
 from pairint.estimation import InteractionRegressor, OracleRegressor, interaction_error
-from pairint.estimation.factors import score_range
+from pairint.estimation.problem import score_range
 from pairint.model import (
     AttentionModel,
     GaussianNoise,
@@ -41,10 +42,12 @@ def test_without_penalty_it_is_least_squares(degree, n_tokens):
     assert (space.lower, space.upper) == score_range(X, model.matrix, np.eye(2))
     F = space.aggregate(model.scores(X))
     coefficients, residual, *_ = np.linalg.lstsq(F, Y.ravel())
-    np.testing.assert_allclose(fit.activation_.coefficients, coefficients, rtol=1e-5, atol=1e-6)
+    error = rounding.least_squares_error(F) * np.linalg.norm(coefficients)
+    assert np.linalg.norm(fit.activation_.coefficients - coefficients) <= error < 1e-3
+    assert fit.dof_ == pytest.approx(space.dimension, rel=rounding.least_squares_error(F) + 1e-10)
     assert fit.risk_ == pytest.approx(residual[0] / Y.size, rel=1e-9)
     assert fit.noise_std_ == pytest.approx(math.sqrt(residual[0] / (Y.size - space.dimension)), rel=1e-6)
-    np.testing.assert_allclose(fit.predict(X).ravel(), F @ coefficients, atol=1e-6)
+    assert np.linalg.norm(fit.predict(X).ravel() - F @ coefficients) <= np.linalg.norm(F, 2) * error
 
 
 def test_unbiased_with_the_variance_of_theory():

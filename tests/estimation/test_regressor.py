@@ -216,6 +216,19 @@ def test_directions_without_tokens_are_dropped():
     np.testing.assert_allclose(fit.predict(flat), expected, atol=4e-3)  # a tenth of the statistical error
 
 
+@pytest.mark.parametrize("start", ["auto", "linear", "quadratic"])
+@pytest.mark.parametrize("direction", [(1.0, 1.0), (2.0, 0.0, -1.0, 0.5)])
+def test_tokens_on_a_line_leave_no_matrix_to_learn(direction, start):
+    """The outer system is zero to rounding: no step is taken, and the fit is that of one dimension."""
+    _, X, Y = make(d=1, n_samples=400)
+    flat = X * np.array(direction)
+    expected = InteractionRegressor(1, n_intervals=8).fit(X, Y)
+    fit = InteractionRegressor(1, n_intervals=8, start=start, random_state=0).fit(flat, Y)
+    assert fit.converged_ and fit.n_iter_ == 0
+    difference = np.sqrt(np.mean((fit.predict(flat) - expected.predict(X)) ** 2))
+    assert difference < 1e-3 * 0.1 * math.sqrt(11 / Y.size)  # a thousandth of the statistical error
+
+
 def test_another_number_of_tokens_to_predict():
     model, X, Y = make(d=3)
     fit = InteractionRegressor(1, random_state=0).fit(X, Y)
@@ -326,6 +339,10 @@ def test_choice_of_k():
     fit = InteractionRegressor(random_state=0).fit(X, Y)
     assert fit.n_intervals_ == fit.activation_.space.n_intervals
     assert fit.n_intervals_ in fit.selection_.candidates
+    # The number of determined coefficients: the noise is estimated from what it and the matrix leave.
+    assert 1 < fit.dof_ <= fit.n_intervals_ + 3 + 1e-9
+    freedom = Y.size - fit.dof_ - (2 * 4 - 1 - 1)
+    assert fit.noise_std_ == pytest.approx(math.sqrt(fit.risk_ * Y.size / freedom), rel=1e-12)
     assert abs(math.log(fit.n_intervals_ / fit.selection_.n_intervals)) <= math.log(1.35)
 
 
@@ -415,28 +432,3 @@ def test_bad_use():
         fit.interaction(np.ones(2), np.ones(3))
     with pytest.raises(ValueError, match=r"Y must have shape \(50, 3\), got \(50,\)"):
         fit.score(GOOD[0], GOOD[1][:, 0])
-
-
-@pytest.mark.parametrize("cls", [InteractionRegressor, OracleRegressor])
-def test_a_fit_and_a_model_answer_the_same_calls(cls):
-    """Outputs, scores and interaction of a fit are those of the model that it found, to the last bit."""
-    model, X, Y = make(d=3, n_samples=300)
-    fit = (cls() if cls is InteractionRegressor else cls(model.matrix)).fit(X, Y)
-    found = AttentionModel(fit.activation_, fit.matrix_, model.tokens)
-    np.testing.assert_array_equal(fit.predict(X), found.predict(X))
-    np.testing.assert_array_equal(fit.scores(X), found.scores(X))
-    x, y = X[:, 0], X[:, 1]
-    np.testing.assert_array_equal(fit.interaction(x, y), found.interaction(x, y))
-    assert np.abs(found.predict(X) - model.predict(X)).max() > 0
-
-
-def test_effective_parameters():
-    """The trace of the hat matrix: all K + s where data abound, and r (2d - r) - 1 for the matrix."""
-    model, X, Y = make(d=4, n_samples=4000)
-    oracle = OracleRegressor(model.matrix, n_intervals=5, penalty=0.0).fit(X, Y)
-    assert oracle.dof_ == pytest.approx(5 + 3, rel=1e-6)
-    fit = InteractionRegressor(n_intervals=5, penalty=0.0).fit(X, Y)
-    assert fit.dof_ == pytest.approx(5 + 3 + 2 * 4 - 2, rel=1e-6)
-    assert fit.noise_std_ == pytest.approx(math.sqrt(fit.risk_ * Y.size / (Y.size - fit.dof_)))
-    stiff = OracleRegressor(model.matrix, n_intervals=5, penalty=1e9).fit(X, Y)
-    assert 2 - 1e-3 < stiff.dof_ < 2.1  # a straight line

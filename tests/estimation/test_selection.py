@@ -6,11 +6,16 @@ import warnings
 import numpy as np
 import pytest
 
-from pairint.estimation import InteractionRegressor, OracleRegressor, interaction_error, selection
-from pairint.estimation.factors import score_range
+from pairint.estimation import (
+    InteractionRegressor,
+    LeastSquaresProblem,
+    OracleRegressor,
+    choose_intervals,
+    interaction_error,
+    selection,
+)
 from pairint.estimation.inner import normal_equations, solve_inner
-from pairint.estimation.problem import Problem
-from pairint.estimation.selection import choose_intervals, generalised_cross_validation
+from pairint.estimation.selection import generalised_cross_validation
 from pairint.model import (
     AttentionModel,
     GaussianNoise,
@@ -28,7 +33,8 @@ def draw(activation, n_samples, noise=0.1, n_tokens=3):
 
 
 def choose(X, Y, matrix, degree=3, penalty=0.1, n_other=0):
-    return choose_intervals(Problem(X, Y, degree, penalty, n_other), matrix, np.eye(1))
+    problem = LeastSquaresProblem(X, Y, degree, penalty, n_other)
+    return choose_intervals(problem, matrix, np.eye(1), (-2.9, 2.9))
 
 
 @pytest.mark.parametrize("degree", [0, 1, 3])
@@ -38,7 +44,7 @@ def test_criterion_is_that_of_direct_fits(degree):
     choice = choose(X, Y, model.matrix, degree, 0.1, 2)
     assert len(choice.candidates) >= 6 and choice.candidates[0] == 1
     for n_intervals, criterion in zip(choice.candidates, choice.criterion, strict=True):
-        space = SplineSpace(*score_range(X, model.matrix, np.eye(1)), int(n_intervals), degree)
+        space = SplineSpace(-2.9, 2.9, int(n_intervals), degree)
         solution = solve_inner(normal_equations(X, Y, model.matrix, np.eye(1), space), space, 0.1)
         direct = generalised_cross_validation(solution.residual, solution.dof + 2, Y.size)
         assert criterion == pytest.approx(direct, rel=1e-7)
@@ -142,7 +148,8 @@ def test_generalised_cross_validation():
 
 X, Y = np.random.default_rng(0).uniform(-1, 1, (40, 3, 2)), np.zeros((40, 3))
 SPOILT = np.where(X > 0.99, np.nan, X)
-GOOD = {"X": X, "Y": Y, "degree": 3, "penalty": 0.1}
+GOOD = {"X": X, "Y": Y, "degree": 3, "penalty": 0.1, "n_matrix": 0}
+FACTORS = {"left": np.eye(2), "right": np.eye(2), "interval": (-1.0, 1.0)}
 
 
 @pytest.mark.parametrize(
@@ -152,6 +159,10 @@ GOOD = {"X": X, "Y": Y, "degree": 3, "penalty": 0.1}
         ({"X": X[0]}, r"X must have shape \(any, any, any\), got \(3, 2\)"),
         ({"Y": Y[:, :2]}, r"Y must have shape \(40, 3\), got \(40, 2\)"),
         ({"Y": Y + math.inf}, "Y must be finite"),
+        ({"left": np.eye(3)}, r"left must have shape \(2, any\), got \(3, 3\)"),
+        ({"right": np.ones((2, 1))}, r"right must have shape \(2, 2\), got \(2, 1\)"),
+        ({"interval": (math.nan, 1.0)}, "lower must be finite, got nan"),
+        ({"interval": (-1.0, -1.0)}, r"upper must be > -1\.0, got -1\.0"),
         ({"degree": -1}, "degree must be >= 0, got -1"),
         ({"penalty": -1}, r"penalty must be >= 0\.0, got -1\.0"),
         ({"n_matrix": -1}, "n_matrix must be >= 0, got -1"),
@@ -159,16 +170,15 @@ GOOD = {"X": X, "Y": Y, "degree": 3, "penalty": 0.1}
 )
 def test_bad_arguments(changes, message):
     with pytest.raises(ValueError, match=f"^{message}"):
-        Problem(**{**GOOD, **changes})
+        problem = LeastSquaresProblem(**{key: changes.get(key, value) for key, value in GOOD.items()})
+        choose_intervals(problem, **{key: changes.get(key, value) for key, value in FACTORS.items()})
 
 
-@pytest.mark.parametrize(
-    ("left", "right", "message"),
-    [
-        (np.eye(3), np.eye(2), r"left must have shape \(2, any\), got \(3, 3\)"),
-        (np.eye(2), np.ones((2, 1)), r"right must have shape \(2, 2\), got \(2, 1\)"),
-    ],
-)
-def test_bad_factors(left, right, message):
-    with pytest.raises(ValueError, match=f"^{message}"):
-        choose_intervals(Problem(**GOOD), left, right)
+def test_the_interval_is_what_the_scores_fill_by_default():
+    model, X, Y = draw(spline_activation(3, 0), 300)
+    problem = LeastSquaresProblem(X, Y, 3, 0.1)
+    space = problem.space(model.matrix, np.eye(1), 5)
+    given = choose_intervals(problem, model.matrix, np.eye(1), (space.lower, space.upper))
+    free = choose_intervals(problem, model.matrix, np.eye(1))
+    np.testing.assert_array_equal(given.criterion, free.criterion)
+    assert given.n_intervals == free.n_intervals == OracleRegressor(model.matrix).fit(X, Y).n_intervals_

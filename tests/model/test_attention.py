@@ -1,12 +1,15 @@
 """The attention model: its operator, its symmetries, its samples."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import rounding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pairint.estimation.base import PairwiseRegressor
 from pairint.model import (
     AttentionModel,
     Exponential,
@@ -19,13 +22,13 @@ from pairint.model import (
     UniformCube,
     UniformNoise,
     attention,
-    check_tokens,
     interaction_matrix,
+    pair_average,
     pair_scores,
     query_key_matrix,
-    sample_chunks,
     spline_activation,
 )
+from pairint.model.attention import check_tokens, sample_chunks
 
 
 def double_loop(model, X):
@@ -40,52 +43,72 @@ def double_loop(model, X):
     return Y
 
 
-def rounding(model, X):
-    """How far two ways of rounding may take the outputs apart.
+@dataclass(frozen=True)
+class Identity(Tanh):
+    """A plain function with a slope: ``Tanh`` lends its modulus of continuity."""
 
-    A score ``x'Ay`` is a sum of ``d^2`` products of three: in whatever order they are done, it is off by at
-    most ``gamma = 2 (d + 1) eps`` times ``|x|'|A||y|``, to first order (Higham, Accuracy and Stability of
-    Numerical Algorithms, Section 3.1). Evaluating phi at ``u`` with angles or powers rounded once is like
-    moving ``u`` by ``eps |u|``. The modulus of continuity of phi turns both into a change of phi: for a truth
-    that is rough at every scale, ``L delta^(1/2)`` makes 1e-7 out of 1e-15. What remains, the sums over terms
-    and partners, is a few eps times the size of phi.
-    """
-    eps = np.finfo(float).eps
-    d = X.shape[2]
-    sizes = np.abs(X) @ np.abs(model.matrix) @ np.abs(X).swapaxes(1, 2)
-    delta = 2 * (2 * (d + 1) + 1) * eps * float(sizes.max())  # two evaluations
-    u = np.linspace(-sizes.max(), sizes.max(), 20_001)
-    if isinstance(model.activation, RoughActivation):
-        change = model.activation.holder_constant() * delta**model.activation.beta
-    else:  # Lipschitz, smooth on the scale of this grid
-        change = 2 * float(np.abs(np.gradient(model.activation(u), u)).max()) * delta
-    return change + 100 * eps * float(np.abs(model.activation(u)).max())
-
-
-def transposed(model):
-    return AttentionModel(model.activation, model.matrix.T, model.tokens)
+    def __call__(self, u):
+        return u
 
 
 @pytest.mark.parametrize("n_tokens", [2, 3, 8])
 @pytest.mark.parametrize(
     "activation",
-    [spline_activation(3, 0), RoughActivation(0.5, 1), Tanh(), lambda u: u],
+    [spline_activation(3, 0), RoughActivation(0.5, 1), Tanh(), Identity()],
     ids=["spline", "rough", "tanh", "function"],
 )
 def test_forward_against_a_double_loop(n_tokens, activation):
     model = AttentionModel(activation, interaction_matrix(4, 2, 1), UniformCube(4))
     X = model.tokens.sample(5, n_tokens, 2)
-    reference, bound = double_loop(model, X), rounding(model, X)
-    assert np.abs(model.forward(X) - reference).max() <= bound
-    np.testing.assert_array_equal(model.predict(X), model.forward(X))
-    # The bound is not so wide that another formula would pass for this one.
-    with_itself = model.activation(model.scores(X)).sum(axis=2) / n_tokens
-    for other in (reference * (n_tokens - 1) / n_tokens, with_itself, double_loop(transposed(model), X)):
-        assert np.abs(other - reference).max() > 1e4 * bound
+    expected, bound = double_loop(model, X), rounding.forward_error(activation, X, model.matrix)
+    assert np.all(np.abs(model.forward(X) - expected) <= bound)
+    # What the bound must not let through: another divisor, the diagonal, sender and receiver exchanged.
+    own = activation(np.einsum("mia,ab,mib->mi", X, model.matrix, X))
+    wrong = (
+        expected * (n_tokens - 1) / n_tokens,
+        expected + own / (n_tokens - 1),
+        AttentionModel(activation, model.matrix.T, model.tokens).forward(X),
+    )
+    for outputs in wrong:
+        assert np.median(np.abs(outputs - expected) / bound) > 1000
     scores = model.scores(X)
     assert scores.shape == (5, n_tokens, n_tokens)
-    assert scores[3, 0, 1] == pytest.approx(X[3, 0] @ model.matrix @ X[3, 1])
+    by_hand = np.einsum("mia,ab,mjb->mij", X, model.matrix, X)
+    assert np.all(np.abs(scores - by_hand) <= rounding.score_error(X, model.matrix))
     np.testing.assert_array_equal(scores, pair_scores(X, model.matrix))
+
+
+class Known(PairwiseRegressor):
+    """A regressor that was told the truth."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def fit(self, X, Y):
+        X, Y = self._check_data(X, Y)
+        self.matrix_, self.activation_ = self.model.matrix, self.model.activation
+        return self
+
+
+@pytest.mark.parametrize("entries", [100, 10**6])
+def test_a_model_and_a_fitted_regressor_answer_the_same_calls(entries, monkeypatch):
+    """One formula: the answers are equal to the last bit."""
+    model = AttentionModel(RoughActivation(0.5, 1), interaction_matrix(5, 2, 1), UniformCube(5))
+    X, Y = model.sample(70, 6, 2)
+    monkeypatch.setattr(attention, "_CHUNK_ENTRIES", entries)
+    fit = Known(model).fit(X, Y)
+    for call in ("predict", "scores"):
+        np.testing.assert_array_equal(getattr(fit, call)(X), getattr(model, call)(X))
+    np.testing.assert_array_equal(fit.interaction(X[:, 0], X[:, 1]), model.interaction(X[:, 0], X[:, 1]))
+    expected = pair_average(model.activation, X, model.matrix)
+    for outputs in (model.forward(X), model.predict(X), fit.predict(X)):
+        np.testing.assert_array_equal(outputs, expected)
+    for bad in (X[..., :4], X[:, :1], X[0]):
+        for answer in (fit, model):
+            with pytest.raises(ValueError, match=r"^X must"):
+                answer.predict(bad)
+            with pytest.raises(ValueError, match=r"^X must"):
+                answer.scores(bad)
 
 
 def test_self_interaction_is_left_out():
@@ -101,7 +124,9 @@ def test_forward_in_chunks(monkeypatch):
     whole = model.forward(X)
     monkeypatch.setattr(attention, "_CHUNK_ENTRIES", 100)
     assert len(list(sample_chunks(50, 9))) > 3
-    np.testing.assert_allclose(model.forward(X), whole, rtol=1e-14)
+    # Vector routines may treat the last few numbers of an array apart.
+    bound = rounding.forward_error(model.activation, X, model.matrix)
+    assert np.all(np.abs(model.forward(X) - whole) <= bound)
 
 
 @given(st.integers(1, 300), st.integers(0, 10**8))
@@ -135,7 +160,8 @@ def test_only_the_interaction_is_identified(seed, c):
         AttentionModel(phi.mirrored(), -A, tokens),
         AttentionModel(lambda u: phi(u / c), c * A, tokens),
     ):
-        np.testing.assert_allclose(other.forward(X), expected, atol=1e-9)
+        bound = rounding.forward_error(phi, X, A)  # for each side: the factor rounds as well
+        assert np.all(np.abs(other.forward(X) - expected) <= 2 * bound)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -144,7 +170,8 @@ def test_permuting_tokens_permutes_outputs(seed):
     rng = np.random.default_rng(seed)
     model = AttentionModel(Tanh(2.0), interaction_matrix(2, 1, rng), UniformCube(2))
     X, order = model.tokens.sample(3, 5, rng), rng.permutation(5)
-    np.testing.assert_allclose(model.forward(X[:, order]), model.forward(X)[:, order], atol=1e-12)
+    bound = rounding.forward_error(model.activation, X, model.matrix)[:, order]
+    assert np.all(np.abs(model.forward(X[:, order]) - model.forward(X)[:, order]) <= bound)
 
 
 def test_rotating_tokens_and_matrix_together_changes_nothing():
@@ -154,7 +181,9 @@ def test_rotating_tokens_and_matrix_together_changes_nothing():
     X = Sphere(4).sample(6, 3, rng)
     rotated = AttentionModel(Tanh(), Q.T @ A @ Q, Sphere(4))
     expected = AttentionModel(Tanh(), A, Sphere(4)).forward(X)
-    np.testing.assert_allclose(rotated.forward(X @ Q), expected, atol=1e-12)
+    # Three products with Q more, and Q is orthogonal to as many operations only.
+    bound = 8 * rounding.forward_error(Tanh(), np.abs(X) @ np.abs(Q), np.abs(Q.T) @ np.abs(A) @ np.abs(Q))
+    assert np.all(np.abs(rotated.forward(X @ Q) - expected) <= bound) and bound.max() < 1e-12
 
 
 def test_attention_head():
@@ -165,7 +194,9 @@ def test_attention_head():
     X = Sphere(4).sample(2, 3, rng)
     weights = np.exp(np.einsum("mid,mjd->mij", X @ query, X @ key) / math.sqrt(2))
     expected = (weights.sum(axis=-1) - np.diagonal(weights, axis1=1, axis2=2)) / 2
-    np.testing.assert_allclose(model.forward(X), expected, rtol=1e-12)
+    sizes = np.abs(query) @ np.abs(key).T / math.sqrt(2)
+    bound = 2 * rounding.forward_error(Exponential(), X, sizes) + rounding.gamma(8) * weights.sum(axis=-1)
+    assert np.all(np.abs(model.forward(X) - expected) <= bound) and (bound / expected).max() < 1e-6
 
 
 @pytest.mark.parametrize("noise", [GaussianNoise(0.4), UniformNoise(0.4), RademacherNoise(0.4)])
