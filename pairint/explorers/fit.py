@@ -10,8 +10,8 @@ import numpy as np
 from pairint.estimation.error import interaction_error
 from pairint.estimation.regressor import OracleRegressor
 from pairint.explorers import fit_data
-from pairint.explorers.kit.explorer import Explorer, Numbers, Series, Simulation
-from pairint.explorers.kit.panels import Axis, Panel, Parameter, area, line, points, rule
+from pairint.explorers.kit.explorer import Explorer, Numbers, Simulation
+from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, area, line, points, rule
 from pairint.model.attention import AttentionModel
 from pairint.theory.coercivity import product_density
 

@@ -98,7 +98,7 @@ def test_no_text_can_end_the_script(monkeypatch, no_picture):
 
 
 def test_bundle_has_no_module_syntax_left(explorer):
-    text = bundle.widget_module(explorer._module)
+    text = bundle.widget_module(explorer.module)
     assert not re.search(r"^\s*import\b", text, re.MULTILINE)
     assert re.findall(r"^export .*", text, re.MULTILINE) == [
         "export default { render: ({ model, el }) => mount({ model, el, compute }) };"
@@ -107,7 +107,7 @@ def test_bundle_has_no_module_syntax_left(explorer):
 
 def test_modules_declare_different_names(explorer):
     folder = Path(bundle.__file__).parents[1]
-    own = (folder / explorer._module).read_text(encoding="utf-8")
+    own = (folder / explorer.module).read_text(encoding="utf-8")
     imported = set(re.findall(r'^import .* from "\./(.*)";$', own, re.MULTILINE)) | {"kit/plotkit.js"}
     texts = [own, *((folder / name).read_text(encoding="utf-8") for name in sorted(imported))]
     names = [

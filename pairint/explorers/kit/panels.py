@@ -18,7 +18,23 @@ import numpy as np
 from pairint.figures.style import COLORS, INK, figure_style
 from pairint.validation import check_choice, check_integer, check_real
 
-__all__ = ["Axis", "Mark", "Panel", "Parameter", "area", "draw", "fill", "line", "points", "rule", "short"]
+__all__ = [
+    "Axis",
+    "Mark",
+    "Panel",
+    "Parameter",
+    "Series",
+    "area",
+    "draw",
+    "fill",
+    "line",
+    "points",
+    "rule",
+    "short",
+]
+
+#: What is drawn: ``"panel.mark"`` to the columns of that mark.
+Series = dict[str, dict[str, Any]]
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DASHES = {"solid": "-", "dash": (0, (5, 3)), "dot": (0, (1.2, 2.2)), "dashdot": (0, (5, 2, 1.2, 2))}
