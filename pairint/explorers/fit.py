@@ -113,7 +113,6 @@ class FitExplorer(Explorer):
             "bound": _BOUND,
             "grid": _GRID,
             "degree": fit_data.DEGREE,
-            "digits": fit_data.DIGITS,
             "steps": fit_data.STEPS,
             "cells": fit_data.CELLS,
             "axes": fit_data.AXES,
