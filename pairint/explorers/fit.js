@@ -1,6 +1,6 @@
 // Fit explorer: stored fits against the truth; errors against K.
-import { linspace } from "./kit/plotkit.js";
-import { splineAt } from "./splines.js";
+import { linspace } from "./kit/numbers.js";
+import { splineAt } from "./formulas/splines.js";
 
 const decoded = new Map();
 

@@ -2,7 +2,7 @@
 
 A figure is described once, here in Python: its words, colours, axes, controls. The numbers come from
 ``compute`` of the explorer (in Python, with the package) or from ``compute`` of its ES module (in the page,
-tested against the former). ``plotkit.js`` draws the description in the page, :func:`draw` on paper.
+tested against the former). ``panel.js`` draws the description in the page, :func:`draw` on paper.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class Panel:
 
 
 def short(x: Any) -> str:
-    """Return three significant digits for people, by the same rules as ``short`` of ``plotkit.js``.
+    """Return three significant digits for people, by the same rules as ``short`` of ``numbers.js``.
 
     Examples
     --------
