@@ -1,6 +1,6 @@
 // AIM explorer: state evolution as pairint.aim.state_evolution; kappa of hardmax from Chebyshev series.
-import { fill, linspace, logspace } from "./kit/plotkit.js";
-import { noisySpectrum } from "./spectrum.js";
+import { fill, linspace, logspace } from "./kit/numbers.js";
+import { noisySpectrum } from "./formulas/spectrum.js";
 
 // Clenshaw's sum of a Chebyshev series on [0, 1].
 function chebyshev(series, u) {

@@ -21,8 +21,8 @@ from pairint.aim.state_evolution import (
     weak_recovery_threshold,
 )
 from pairint.aim.teacher import AIMTeacher
-from pairint.explorers.kit.explorer import Explorer, Numbers, Series, Simulation
-from pairint.explorers.kit.panels import Axis, Panel, Parameter, area, fill, line, points, rule
+from pairint.explorers.kit.explorer import Explorer, Numbers, Simulation
+from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, area, fill, line, points, rule
 
 __all__ = ["AIMExplorer"]
 

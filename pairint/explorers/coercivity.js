@@ -1,6 +1,6 @@
 // Coercivity explorer: visibility of each function from its cross moment; the functions are splines.
-import { linspace } from "./kit/plotkit.js";
-import { splineAt } from "./splines.js";
+import { linspace } from "./kit/numbers.js";
+import { splineAt } from "./formulas/splines.js";
 
 export function compute(p, data) {
   const law = data.laws[p.law];

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.explorers.kit.explorer import Explorer, Numbers, Series, Simulation
-from pairint.explorers.kit.panels import Axis, Panel, Parameter, area, line, points, rule
+from pairint.explorers.kit.explorer import Explorer, Numbers, Simulation
+from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, area, line, points, rule
 from pairint.model.attention import pair_scores
 from pairint.model.splines import Spline, SplineSpace
 from pairint.model.tokens import Equicorrelated, PermutedPoints, Sphere, TokenLaw, UniformCube

@@ -1,20 +1,17 @@
-// Fit explorer: stored fits (spline coefficients of twelve bits) against the truth; errors against K.
-import { linspace } from "./kit/plotkit.js";
-import { splineAt } from "./splines.js";
+// Fit explorer: stored fits against the truth; errors against K.
+import { linspace } from "./kit/numbers.js";
+import { splineAt } from "./formulas/splines.js";
 
 const decoded = new Map();
 
-// The spline coefficients of one fit, one array for each number of cells: two digits to the base 64 each.
+// The spline coefficients of one fit, one array for each number of cells: all low bytes, then all high ones.
 function coefficientsOf(index, cells, data) {
   if (!decoded.has(index)) {
     const { steps, unit } = data.fits[index];
-    let offset = 0;
-    const digit = () => {
-      offset += 1;
-      return data.digits.indexOf(steps[offset - 1]);
-    };
-    const next = () => (64 * digit() + digit() - data.steps) * unit;
-    decoded.set(index, cells.map((k) => Array.from({ length: k + data.degree }, next)));
+    const bytes = Uint8Array.from(atob(steps), (c) => c.charCodeAt(0));
+    const count = bytes.length / 2;
+    const values = Array.from({ length: count }, (_, i) => (bytes[i] + 256 * bytes[count + i] - data.steps) * unit);
+    decoded.set(index, cells.map((k) => values.splice(0, k + data.degree)));
   }
   return decoded.get(index);
 }

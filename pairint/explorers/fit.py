@@ -10,8 +10,8 @@ import numpy as np
 from pairint.estimation import OracleRegressor
 from pairint.estimation.error import interaction_error
 from pairint.explorers import fit_data
-from pairint.explorers.kit.explorer import Explorer, Numbers, Series, Simulation
-from pairint.explorers.kit.panels import Axis, Panel, Parameter, area, line, points, rule
+from pairint.explorers.kit.explorer import Explorer, Numbers, Simulation
+from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, area, line, points, rule
 from pairint.model.attention import AttentionModel
 from pairint.theory.coercivity import product_density
 
@@ -115,7 +115,6 @@ class FitExplorer(Explorer):
             "bound": _BOUND,
             "grid": _GRID,
             "degree": fit_data.DEGREE,
-            "digits": fit_data.DIGITS,
             "steps": fit_data.STEPS,
             "cells": fit_data.CELLS,
             "axes": fit_data.AXES,

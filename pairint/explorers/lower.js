@@ -1,7 +1,7 @@
 // Lower-bound explorer: bumps, Assouad and Fano, as pairint.theory.lower for a score of uniform law.
-import { bestIntervals, terms } from "./budget.js";
-import { normalCdf } from "./normal.js";
-import { linspace, logspace } from "./kit/plotkit.js";
+import { bestIntervals, terms } from "./formulas/budget.js";
+import { normalCdf } from "./formulas/normal.js";
+import { linspace, logspace } from "./kit/numbers.js";
 
 const drawn = [];
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.explorers.kit.explorer import Explorer, Numbers, Series, Simulation
-from pairint.explorers.kit.panels import Axis, Panel, Parameter, line, points
+from pairint.explorers.kit.explorer import Explorer, Numbers, Simulation
+from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, line, points
 from pairint.model.noise import GaussianNoise
 from pairint.model.tokens import Sphere
 from pairint.theory.games import guessing_game

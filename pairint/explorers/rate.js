@@ -1,6 +1,6 @@
 // Rate explorer: the formulas of pairint.theory.rates, tested against it.
-import { bestIntervals, terms } from "./budget.js";
-import { logspace } from "./kit/plotkit.js";
+import { bestIntervals, terms } from "./formulas/budget.js";
+import { logspace } from "./kit/numbers.js";
 
 // The smallest integer where a test that stays true from somewhere on holds.
 function firstTrue(start, test) {

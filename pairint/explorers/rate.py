@@ -10,8 +10,8 @@ import numpy as np
 
 from pairint.estimation import InteractionRegressor, OracleRegressor
 from pairint.estimation.error import interaction_error
-from pairint.explorers.kit.explorer import Explorer, Numbers, Series, Simulation
-from pairint.explorers.kit.panels import Axis, Panel, Parameter, line, points, rule
+from pairint.explorers.kit.explorer import Explorer, Numbers, Simulation
+from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, line, points, rule
 from pairint.explorers.measured import measured_lines
 from pairint.model.activations import RoughActivation
 from pairint.model.attention import AttentionModel

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -98,18 +99,27 @@ def test_no_text_can_end_the_script(monkeypatch, no_picture):
 
 
 def test_bundle_has_no_module_syntax_left(explorer):
-    text = bundle.widget_module(explorer._module)
+    text = bundle.widget_module(explorer.module)
     assert not re.search(r"^\s*import\b", text, re.MULTILINE)
     assert re.findall(r"^export .*", text, re.MULTILINE) == [
         "export default { render: ({ model, el }) => mount({ model, el, compute }) };"
     ]
 
 
+def test_a_module_comes_once_and_after_what_it_imports(explorer):
+    names = bundle.sources(explorer.module)
+    assert len(set(names)) == len(names)
+    assert names[-1] == explorer.module
+    direct = {name: re.findall(r'^import .* from "(.*)";$', bundle.read_source(name), re.M) for name in names}
+    assert any(direct[name] for name in names if name.startswith("kit/"))  # some are imported by the imported
+    for position, name in enumerate(names):
+        for other in direct[name]:
+            path = Path(os.path.normpath(Path(name).parent / other)).as_posix()
+            assert path in names[:position], (name, other)
+
+
 def test_modules_declare_different_names(explorer):
-    folder = Path(bundle.__file__).parents[1]
-    own = (folder / explorer._module).read_text(encoding="utf-8")
-    imported = set(re.findall(r'^import .* from "\./(.*)";$', own, re.MULTILINE)) | {"kit/plotkit.js"}
-    texts = [own, *((folder / name).read_text(encoding="utf-8") for name in sorted(imported))]
+    texts = [bundle.read_source(name) for name in bundle.sources(explorer.module)]
     names = [
         n for text in texts for n in re.findall(r"^(?:export )?(?:function|const|let) (\w+)", text, re.M)
     ]

@@ -1,6 +1,6 @@
 """One script per figure from the shared library and the figure's own module, for a page and for a kernel.
 
-The two sources are ES modules. In a page opened from disk a module cannot import another, and a widget
+The sources are ES modules. In a page opened from disk a module cannot import another, and a widget
 carries one text: so they are joined, the way a bundler would: import lines go, ``export`` goes, one tail puts
 the figure in place.
 """
@@ -10,13 +10,12 @@ from __future__ import annotations
 import functools
 import html
 import json
+import posixpath
 import re
-from pathlib import Path
+from importlib import resources
 from typing import Any
 
-__all__ = ["page", "page_fragment", "widget_module"]
-
-_FOLDER = Path(__file__).resolve().parents[1]
+__all__ = ["page", "page_fragment", "read_source", "sources", "widget_module"]
 
 #: The book's theme gives the outputs of cells a light card in dark mode; these figures have their own.
 _PAGE_CSS = (
@@ -27,23 +26,44 @@ _PAGE_CSS = (
 )
 
 
+def sources(module: str) -> list[str]:
+    """Return the modules that a figure consists of, each once, what a module imports before itself.
+
+    Parameters
+    ----------
+    module : str
+        File name of the figure's ES module, relative to the package ``pairint.explorers``, as all results.
+    """
+    found: dict[str, None] = {}  # in order
+
+    def visit(name: str) -> None:
+        if name not in found:
+            for other in re.findall(r'^import [^;]* from "([^"]+)";', read_source(name), flags=re.MULTILINE):
+                visit(posixpath.normpath(posixpath.join(posixpath.dirname(name), other)))
+            found[name] = None
+
+    for name in ("kit/mount.js", module):
+        visit(name)
+    return list(found)
+
+
+def read_source(name: str) -> str:
+    """Return the text of a source file of ``pairint.explorers``, from wherever the package is installed."""
+    return resources.files("pairint.explorers").joinpath(name).read_text(encoding="utf-8")
+
+
 @functools.cache
-def _sources(module: str) -> str:
+def _joined(module: str) -> str:
     """Return the joined sources: styles, what the figure's module imports, the module itself."""
-    css = json.dumps(_squeeze_css(_read("kit/plotkit.css")))
+    css = json.dumps(_squeeze_css(read_source("kit/plotkit.css")))
     parts = [f"const PLOTKIT_CSS = {css};"]
-    imported = re.findall(r'^import [^;]* from "\./([\w/]+\.js)";', _read(module), flags=re.MULTILINE)
-    for name in dict.fromkeys(["kit/plotkit.js", *imported, module]):
-        text = re.sub(r"^import [^;]*;\n", "", _read(name), flags=re.MULTILINE)
-        text = re.sub(r"^export (?=(?:async )?function|const)", "", text, flags=re.MULTILINE)
+    for name in sources(module):
+        text = re.sub(r"^import [^;]*;\n", "", read_source(name), flags=re.MULTILINE)
+        text = re.sub(r"^export (?=(?:async )?function|const|let)", "", text, flags=re.MULTILINE)
         # Comments on lines of their own and indentation are for readers of the sources.
         lines = (line.strip() for line in text.splitlines())
         parts.append("\n".join(line for line in lines if line and not line.startswith("//")))
     return "\n".join(parts)
-
-
-def _read(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
 
 
 def _squeeze_css(text: str) -> str:
@@ -60,7 +80,7 @@ def widget_module(module: str) -> str:
         File name of the figure's ES module.
     """
     tail = "export default { render: ({ model, el }) => mount({ model, el, compute }) };"
-    return f"{_sources(module)}\n{tail}\n"
+    return f"{_joined(module)}\n{tail}\n"
 
 
 def page_fragment(module: str, spec: dict[str, Any], element_id: str, picture: str, alt: str) -> str:
@@ -91,7 +111,7 @@ def page_fragment(module: str, spec: dict[str, Any], element_id: str, picture: s
         f"<style>{_PAGE_CSS}</style>"
         f'<figure slot="picture"><img src="{picture}" alt="{html.escape(alt)}"></figure>'
         f'<script type="application/json">{text}</script></div>\n'
-        f'<script type="module">\n{_sources(module)}\n{tail}\n</script>'
+        f'<script type="module">\n{_joined(module)}\n{tail}\n</script>'
     )
 
 

@@ -17,12 +17,10 @@ from urllib.parse import quote
 import numpy as np
 
 from pairint.explorers.kit import bundle
-from pairint.explorers.kit.panels import Panel, Parameter, draw, fill
+from pairint.explorers.kit.panels import Panel, Parameter, Series, draw, fill
 from pairint.figures.style import figure_style
 
 __all__ = ["Explorer", "Numbers", "Simulation"]
-
-Series = dict[str, dict[str, Any]]
 
 _COUNTS: dict[str, Iterator[int]] = {}
 
@@ -182,7 +180,7 @@ class Explorer(ABC):
             count = next(_COUNTS.setdefault(self.name, itertools.count(1)))
             element_id = f"pairint-{self.name}" + (f"-{count}" if count > 1 else "")
         alt = f"{self.title}. {self.sentence()}"
-        return bundle.page_fragment(self._module, self.spec(), element_id, self._picture(), alt)
+        return bundle.page_fragment(self.module, self.spec(), element_id, self._picture(), alt)
 
     def save(self, path: str | Path) -> Path:
         """Write the figure as a page of its own, which works from disk."""
@@ -200,7 +198,8 @@ class Explorer(ABC):
         return self._widget
 
     @property
-    def _module(self) -> str:
+    def module(self) -> str:
+        """File name of the figure's ES module."""
         return f"{self.name}.js"
 
     def _picture(self) -> str:

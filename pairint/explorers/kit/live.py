@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
 import anywidget
 import numpy as np
 import traitlets
 
 from pairint.explorers.kit import bundle
-
-if TYPE_CHECKING:
-    from pairint.explorers.kit.explorer import Explorer, Series
+from pairint.explorers.kit.panels import Series
 
 __all__ = ["LiveExplorer"]
 
@@ -21,12 +20,29 @@ class Cancelled(Exception):
     """Raised inside a simulation whose result nobody wants any more."""
 
 
+class Simulated(Protocol):
+    """What the widget needs of an explorer."""
+
+    @property
+    def module(self) -> str:
+        """File name of the figure's ES module."""
+
+    def spec(self) -> dict[str, Any]:
+        """Return the description of the figure and its data."""
+
+    def simulate(
+        self, values: Mapping[str, Any], rng: np.random.Generator, report: Callable[[float], None]
+    ) -> Iterator[Series]:
+        """Draw fresh data at the given values; yield points to add."""
+
+
 class LiveExplorer(anywidget.AnyWidget):
     """The widget of an explorer.
 
     Parameters
     ----------
-    explorer : Explorer
+    explorer : Simulated
+        The figure: its module, description and simulation.
 
     Attributes
     ----------
@@ -48,13 +64,13 @@ class LiveExplorer(anywidget.AnyWidget):
     simulated_at = traitlets.Dict().tag(sync=True)
     simulation = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, explorer: Explorer) -> None:
+    def __init__(self, explorer: Simulated) -> None:
         self._explorer = explorer
         self._rng = np.random.default_rng()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         spec = explorer.spec()
-        super().__init__(_esm=bundle.widget_module(explorer._module), spec=spec, values=dict(spec["values"]))
+        super().__init__(_esm=bundle.widget_module(explorer.module), spec=spec, values=dict(spec["values"]))
         self.on_msg(self._receive)
 
     def _receive(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
@@ -62,7 +78,7 @@ class LiveExplorer(anywidget.AnyWidget):
         if kind == "simulate":
             self.start(content["values"])
         elif kind == "cancel":
-            self._stop.set()
+            self.cancel()
         elif kind == "clear" and not self.running:
             self.simulated = {}
             self.simulation = {"running": False, "message": ""}
@@ -94,8 +110,8 @@ class LiveExplorer(anywidget.AnyWidget):
             self._thread.join(timeout)
 
     def _same_setting(self, values: dict[str, Any]) -> bool:
-        simulation = self._explorer.simulation
-        free = simulation.free if simulation is not None else ()
+        simulation = self.spec["simulation"]
+        free = simulation["free"] if simulation else ()
         return all(self.simulated_at.get(key) == value for key, value in values.items() if key not in free)
 
     def _run(self, values: dict[str, Any]) -> None:

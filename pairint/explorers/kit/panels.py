@@ -2,7 +2,7 @@
 
 A figure is described once, here in Python: its words, colours, axes, controls. The numbers come from
 ``compute`` of the explorer (in Python, with the package) or from ``compute`` of its ES module (in the page,
-tested against the former). ``plotkit.js`` draws the description in the page, :func:`draw` on paper.
+tested against the former). ``panel.js`` draws the description in the page, :func:`draw` on paper.
 """
 
 from __future__ import annotations
@@ -18,7 +18,23 @@ import numpy as np
 from pairint.figures.style import COLORS, INK, figure_style
 from pairint.validation import check_choice, check_integer, check_real
 
-__all__ = ["Axis", "Mark", "Panel", "Parameter", "area", "draw", "fill", "line", "points", "rule", "short"]
+__all__ = [
+    "Axis",
+    "Mark",
+    "Panel",
+    "Parameter",
+    "Series",
+    "area",
+    "draw",
+    "fill",
+    "line",
+    "points",
+    "rule",
+    "short",
+]
+
+#: What is drawn: ``"panel.mark"`` to the columns of that mark.
+Series = dict[str, dict[str, Any]]
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DASHES = {"solid": "-", "dash": (0, (5, 3)), "dot": (0, (1.2, 2.2)), "dashdot": (0, (5, 2, 1.2, 2))}
@@ -143,7 +159,7 @@ class Panel:
 
 
 def short(x: Any) -> str:
-    """Return three significant digits for people, by the same rules as ``short`` of ``plotkit.js``.
+    """Return three significant digits for people, by the same rules as ``short`` of ``numbers.js``.
 
     Examples
     --------

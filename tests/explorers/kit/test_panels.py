@@ -105,7 +105,7 @@ def luminance(color: str) -> float:
 
 
 def palettes() -> dict[str, dict[str, str]]:
-    script = (Path(panels_module.__file__).parent / "plotkit.js").read_text(encoding="utf-8")
+    script = (Path(panels_module.__file__).parent / "palette.js").read_text(encoding="utf-8")
     found = {}
     for scheme in ("light", "dark"):
         block = re.search(rf"^  {scheme}: {{(.*?)}}", script, re.MULTILINE | re.DOTALL)[1]
