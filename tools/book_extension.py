@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
+import operator
 import os
 import pkgutil
-import pydoc
 import re
 from collections.abc import Container
 from pathlib import Path
@@ -40,11 +41,17 @@ def public_name(found: Any, known: Container[str]) -> str | None:
 def locate(target: str, context: str, owner: str | None) -> Any:
     """Return the object that a docstring names: in full, or as seen from its class, package or modules."""
     if target.startswith("pairint."):
-        return pydoc.locate(target)
-    modules = pkgutil.iter_modules(getattr(importlib.import_module(context), "__path__", ()))
-    scopes = (f"{context}.{owner}", context, *(f"{context}.{info.name}" for info in modules))
-    found = (pydoc.locate(f"{scope}.{target}") for scope in scopes)
-    return next((item for item in found if item is not None), None)
+        parts = target.split(".")
+        scopes = [(".".join(parts[:cut]), ".".join(parts[cut:])) for cut in range(len(parts) - 1, 0, -1)]
+    else:
+        inside = pkgutil.iter_modules(getattr(importlib.import_module(context), "__path__", ()))
+        modules = [context, *(f"{context}.{info.name}" for info in inside)]
+        scopes = [(context, f"{owner}.{target}"), *((module, target) for module in modules)]
+    for module, name in scopes:
+        # A package may offer a function of the name of a module: pairint.aim.amp. The module is meant here.
+        with contextlib.suppress(ImportError, AttributeError):
+            return operator.attrgetter(name)(importlib.import_module(module))
+    return None
 
 
 def follow_to_public_name(

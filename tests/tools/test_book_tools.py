@@ -160,6 +160,22 @@ def test_reference_page_documents_the_names():
     assert ".. autofunction:: upper_bound" in content[0] and "\n   upper_bound\n" in content[0]
 
 
+@pytest.mark.parametrize(
+    ("target", "context", "owner", "found"),
+    [
+        ("pairint.aim.amp.amp", "pairint", None, "pairint.aim.amp.amp"),
+        ("pairint.theory.Setting.budget", "pairint", None, "pairint.theory.setting.Setting.budget"),
+        ("small_width_samples", "pairint.aim", None, "pairint.aim.state_evolution.small_width_samples"),
+        ("budget", "pairint.theory", "Setting", "pairint.theory.setting.Setting.budget"),
+        ("nothing_at_all", "pairint.theory", "Setting", None),
+        ("pairint.theory.nothing", "pairint", None, None),
+    ],
+)
+def test_names_in_docstrings_are_found(target, context, owner, found):
+    item = book_extension.locate(target, context, owner)
+    assert (item and f"{item.__module__}.{item.__qualname__}") == found
+
+
 def test_pages_are_executed_once_into_the_cache(tmp_path, page):
     wrong, words = tmp_path / "wrong.md", tmp_path / "words.md"
     wrong.write_text(PAGE.replace("1 + 1", "1 / 0"), encoding="utf-8")
