@@ -36,8 +36,9 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,11 +49,7 @@ from pairint.aim.teacher import matrix_error
 from pairint.backend import array_namespace, to_device, to_host
 from pairint.validation import check_array, check_choice, check_integer, check_real
 
-__all__ = ["AMPResult", "ConvergenceWarning", "amp"]
-
-
-class ConvergenceWarning(UserWarning):
-    """An iteration stopped before it settled."""
+__all__ = ["AMPResult", "Damping", "amp"]
 
 
 @dataclass(frozen=True)
@@ -87,12 +84,12 @@ class AMPResult:
 
 
 def amp(
-    X,
-    y,
+    X: Any,
+    y: Any,
     rho: float,
     channel: str | Channel = "softmax",
     *,
-    truth=None,
+    truth: Any = None,
     max_iter: int = 1000,
     tol: float = 1e-5,
     damping: float | str = "auto",
@@ -145,7 +142,7 @@ def amp(
 
     Warns
     -----
-    ConvergenceWarning
+    sklearn.exceptions.ConvergenceWarning
         If ``max_iter`` iterations were not enough, or the iteration diverged (the best estimate by
         the algorithm's own account is returned).
 
@@ -157,10 +154,85 @@ def amp(
     rho = check_real("rho", rho, 0, exclusive_minimum=True)
     max_iter = check_integer("max_iter", max_iter, 1)
     tol = check_real("tol", tol, 0, exclusive_minimum=True)
+    samples = _check_samples(X, y, channel, token_covariance, dtype)
+    if truth is not None:
+        truth = check_array("truth", truth, (samples.d, samples.d)).astype(samples.X.dtype, copy=False)
+    weight = Damping.of(damping, samples.channel)
+    history: dict[str, list[float]] = {"delta": [], "mmse": [], "self_overlap": [], "change": []}
+    if truth is not None:
+        history |= {"overlap": [], "error": []}
+    state = _start(samples, rho)
+    converged, reason = False, f"not converged after {max_iter} iterations"
+
+    for _ in range(max_iter):
+        score = _score(samples, state)
+        delta = 1 / (samples.alpha * score.information) if score.information > 0 else math.inf
+        if not 1e-14 < delta < 1e8:
+            converged = delta <= 1e-14  # recovered to machine precision
+            reason = "the iteration diverged"
+            break
+        moved = state.S + (2 * delta / samples.d) * adjoint(samples.X, score.weighted)
+        estimate, response = _denoise(moved, rho, delta, samples)
+        change = weight.record(estimate - state.S)
+        gamma = weight.value
+        state = _damped(samples, state, estimate, response, score.reaction, gamma, onsager)
+        for name, value in _measured(state, delta, gamma**2 * change, truth):
+            history[name].append(value)
+        if change < tol * max(state.error, 1e-3):  # below 1e-3, zero error is close enough
+            converged = True
+            break
+        weight.adapt()
+
+    if not converged:
+        from sklearn.exceptions import ConvergenceWarning
+
+        warnings.warn(
+            f"AMP: {reason} (alpha = {samples.alpha:.4g}, d = {samples.d}); its error estimate is "
+            f"{state.error:.3g}",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    arrays = {name: np.array(values) for name, values in history.items()}
+    return AMPResult(state.S, float(state.error), arrays, converged, len(arrays["delta"]), weight.value)
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """What an iteration needs of the data: checked tokens, what is observed of the labels, their channel."""
+
+    X: Any
+    observed: Any
+    channel: Channel
+    #: Of the indices given the tokens; None where their average is used.
+    covariance: IndexCovariance | None
+
+    @property
+    def n(self) -> int:
+        return int(self.X.shape[0])
+
+    @property
+    def d(self) -> int:
+        return int(self.X.shape[2])
+
+    @property
+    def alpha(self) -> float:
+        return self.n / self.d**2
+
+    @property
+    def half(self) -> Any:
+        """1 on the diagonal of the indices, 1/2 off it."""
+        n_tokens = self.X.shape[1]
+        half = 0.5 * (np.ones((n_tokens, n_tokens)) + np.eye(n_tokens))
+        return array_namespace(self.X).asarray(half, dtype=self.X.dtype)
+
+
+def _check_samples(
+    X: Any, y: Any, channel: str | Channel, token_covariance: bool, dtype: str | None
+) -> _Samples:
     X = check_array("X", X, (None, None, None))
     if dtype is not None:
         X = X.astype(check_choice("dtype", dtype, ("float32", "float64")), copy=False)
-    xp = array_namespace(X, y)
+    array_namespace(X, y)  # refuses a mixture
     n, n_tokens, d = X.shape
     if n < 1 or d < 2:
         raise ValueError(f"X must hold at least one sample, of at least two dimensions, got shape {X.shape}")
@@ -170,109 +242,158 @@ def amp(
     observed = channel.observe(y)
     if len(observed) != n:
         raise ValueError(f"y has {len(observed)} samples, X has {n}")
-    observed = observed.astype(X.dtype, copy=False)
-    if truth is not None:
-        truth = check_array("truth", truth, (d, d)).astype(X.dtype, copy=False)
-    automatic = damping == "auto"
-    if automatic:
-        gamma, slowest = (0.5, 0.1) if channel.recovers_exactly else (1.0, 0.02)
+    given = token_covariance and channel.recovers_exactly and 2 * n_tokens <= d
+    return _Samples(X, observed.astype(X.dtype, copy=False), channel, IndexCovariance(X) if given else None)
+
+
+@dataclass(frozen=True)
+class _State:
+    """An estimate, its error by the algorithm's own account, and the indices it predicts."""
+
+    S: Any
+    error: float
+    omega: Any
+    #: What each label has added to its own prediction.
+    echo: Any
+
+
+def _start(samples: _Samples, rho: float) -> _State:
+    """Return the mean of the prior."""
+    S = rho**0.5 * array_namespace(samples.X).eye(samples.d, dtype=samples.X.dtype)
+    return _State(S, 1.0, indices(samples.X, S), 0.0)
+
+
+class _Score(NamedTuple):
+    """What the labels say of the indices."""
+
+    #: Derivatives of the log-likelihood, as they move the estimate.
+    weighted: Any
+    #: What a sample adds to its own prediction, in units of the response to come.
+    reaction: Any
+    #: Their mean square: the information in a label.
+    information: float
+
+
+def _score(samples: _Samples, state: _State) -> _Score:
+    """Score the labels at the predicted indices."""
+    channel, covariance = samples.channel, samples.covariance
+    if covariance is None:
+        g = channel.g_out(samples.observed, state.omega, state.error)
+        weighted, reaction = g * samples.half, 2 * samples.half * g
+        count = samples.n * 1.0
     else:
-        gamma = check_real("damping", damping, 0, 1, exclusive_minimum=True)
+        weighted = channel.g_out_given(samples.observed, state.omega, state.error, covariance)
+        reaction = covariance.apply(weighted)
+        count = samples.n * (1 + 1 / samples.d)  # d (d + 1) / 2 parameters, over d^2 / 2
+    information = 2 * float((weighted * reaction).sum()) / count
+    if channel.recovers_exactly and information > 0:
+        # g is the residual over V: take V from the measured size of the residuals.
+        expected = float(channel.kappa(0.0)) / (count / samples.n)
+        ratio = state.error * information / expected
+        weighted /= ratio
+        reaction /= ratio
+        information /= ratio**2
+    return _Score(weighted, reaction, information)
 
-    alpha = n / d**2
-    half = xp.asarray(0.5 * (np.ones((n_tokens, n_tokens)) + np.eye(n_tokens)), dtype=X.dtype)
-    sigma2 = 2 * half
-    S = rho**0.5 * xp.eye(d, dtype=X.dtype)
-    error = 1.0  # C, the estimated error of S
-    omega = indices(X, S)
-    covariance = None
-    if token_covariance and channel.recovers_exactly and 2 * n_tokens <= d:
-        covariance = IndexCovariance(X)
-    parameters = 1 + 1 / d  # the number d (d + 1) / 2 of parameters, over d^2/2
-    scale_free = isinstance(channel, HardmaxChannel)
-    history: dict[str, list[float]] = {"delta": [], "mmse": [], "self_overlap": [], "change": []}
+
+def _denoise(moved: Any, rho: float, delta: float, samples: _Samples) -> tuple[Any, float]:
+    """Denoise the eigenvalues; return the estimate and its response, delta times the divergence."""
+    X = samples.X
+    eigenvalues, vectors = array_namespace(X).linalg.eigh(moved)
+    spectrum = NoisySpectrum(rho, delta)
+    denoised = to_device(spectrum.denoise(to_host(eigenvalues).astype(np.float64)), X)
+    if isinstance(samples.channel, HardmaxChannel):  # its labels do not know the scale of S
+        denoised *= rho**0.5 * samples.d / denoised.sum()
+    estimate = (vectors * denoised.astype(X.dtype)) @ vectors.T
+    return estimate, delta * _divergence(to_host(eigenvalues), to_host(denoised))
+
+
+def _damped(
+    samples: _Samples,
+    state: _State,
+    estimate: Any,
+    response: float,
+    reaction: Any,
+    gamma: float,
+    onsager: bool,
+) -> _State:
+    """Move to the average of the state and the estimate, of weight gamma, and predict the indices there."""
+    S = state.S + gamma * (estimate - state.S)
+    error = gamma * response + (1 - gamma) * state.error
+    # By linearity, h(S) is already the average of h(estimate) and of the last one.
+    echo = gamma * response * reaction + (1 - gamma) * state.echo
+    omega = indices(samples.X, S)
+    if onsager:
+        omega -= echo
+    return _State(S, error, omega, echo)
+
+
+def _measured(state: _State, delta: float, change: float, truth: Any) -> Iterator[tuple[str, float]]:
+    """Yield what the history records of an iteration."""
+    d = len(state.S)
+    yield "delta", delta
+    yield "mmse", state.error
+    yield "self_overlap", float((state.S**2).sum()) / d
+    yield "change", change
     if truth is not None:
-        history |= {"overlap": [], "error": []}
-    echo = 0.0  # what each label has added to its own prediction
-    changes: list[float] = []
-    turns: list[float] = []  # cosines of the angles between successive steps
-    last = None
-    best, converged, reason = (S, error), False, f"not converged after {max_iter} iterations"
+        yield "overlap", float((state.S * truth).sum()) / d
+        yield "error", matrix_error(truth, state.S)
 
-    for _ in range(max_iter):
-        # What a sample adds to its own prediction, in units of the response to come, is called its reaction.
-        if covariance is None:
-            g = channel.g_out(observed, omega, error)
-            weighted, reaction = g * half, sigma2 * g
-            information = 2 * float((weighted * reaction).sum()) / n
-        else:
-            weighted = channel.g_out_given(observed, omega, error, covariance)
-            reaction = covariance.apply(weighted)
-            information = 2 * float((weighted * reaction).sum()) / (n * parameters)
-        if channel.recovers_exactly and information > 0:
-            # g is the residual over V: take V from the measured size of the residuals.
-            expected = float(channel.kappa(0.0)) / (parameters if covariance is not None else 1.0)
-            ratio = error * information / expected
-            weighted /= ratio
-            reaction /= ratio
-            information /= ratio**2
-        delta = 1 / (alpha * information) if information > 0 else math.inf  # labels may say nothing
-        if not 1e-14 < delta < 1e8:
-            converged = delta <= 1e-14  # recovered to machine precision
-            reason = "the iteration diverged"
-            S, error = best
-            break
-        moved = S + (2 * delta / d) * adjoint(X, weighted)
-        eigenvalues, vectors = xp.linalg.eigh(moved)
-        spectrum = NoisySpectrum(rho, delta)
-        denoised = to_device(spectrum.denoise(to_host(eigenvalues).astype(np.float64)), X)
-        if scale_free:
-            denoised *= rho**0.5 * d / denoised.sum()
-        estimate = (vectors * denoised.astype(X.dtype)) @ vectors.T
-        step = estimate - S
-        change = float((step**2).sum()) / d  # of the undamped step
-        length = d * math.sqrt(change * changes[-1]) if changes else 0.0
-        turns.append(float((step * last).sum()) / length if length else 0.0)
-        last = step
-        S = S + gamma * step
-        response = delta * _divergence(to_host(eigenvalues), to_host(denoised))
-        error = gamma * response + (1 - gamma) * error
-        # By linearity, h(S) is already the average of h(estimate) and of the last one.
-        echo = gamma * response * reaction + (1 - gamma) * echo
-        omega = indices(X, S)
-        if onsager:
-            omega -= echo
 
-        history["delta"].append(delta)
-        history["mmse"].append(error)
-        history["self_overlap"].append(float((S**2).sum()) / d)
-        history["change"].append(gamma**2 * change)
-        if truth is not None:
-            history["overlap"].append(float((S * truth).sum()) / d)
-            history["error"].append(matrix_error(truth, S))
-        best = (S, error)
-        if change < tol * max(error, 1e-3):  # below 1e-3, zero error is close enough
-            converged = True
-            break
-        changes.append(change)
-        due = automatic and len(changes) >= 20 and len(changes) % 10 == 0
-        if due and max(changes[-10:]) > 0.9 * max(changes[-20:-10]):
-            # No progress over ten iterations. Steps that turn back circle around the fixed point; steps
-            # that all point the same way are merely slow, as they are near the threshold, and damping
-            # would make them slower.
-            if scale_free or min(turns[-10:]) < 0:
-                gamma = max(0.5 * gamma, slowest)
-            elif min(turns[-10:]) > 0.5:
-                gamma = min(2 * gamma, 0.5)
+@dataclass
+class Damping:
+    """The weight of a new estimate, and how it follows the way the last steps went.
 
-    if not converged:
-        warnings.warn(
-            f"AMP: {reason} (alpha = {alpha:.4g}, d = {d}); its error estimate is {error:.3g}",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
-    arrays = {name: np.array(values) for name, values in history.items()}
-    return AMPResult(S, float(error), arrays, converged, len(arrays["delta"]), gamma)
+    Attributes
+    ----------
+    value : float
+        The weight, in (0, 1].
+    slowest : float or None
+        The least weight; ``None`` if the weight is fixed.
+    speeds_up : bool
+        Whether slow but straight steps double the weight again, up to 1/2.
+    """
+
+    value: float
+    slowest: float | None = None
+    speeds_up: bool = False
+    _changes: list[float] = field(default_factory=list, repr=False)
+    _turns: list[float] = field(default_factory=list, repr=False)
+    _last: Any = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, damping: float | str, channel: Channel) -> Damping:
+        """Return the damping of :func:`amp`: a fixed weight, or the channel's own start for ``"auto"``."""
+        if damping != "auto":
+            return cls(check_real("damping", damping, 0, 1, exclusive_minimum=True))
+        return cls(0.5, 0.1, True) if channel.recovers_exactly else cls(1.0, 0.02)
+
+    def record(self, step: Any) -> float:
+        """Take note of an undamped step (d, d); return its mean square, ``|step|^2 / d``."""
+        d = len(step)
+        change = float((step**2).sum()) / d
+        length = d * math.sqrt(change * self._changes[-1]) if self._changes else 0.0
+        # The cosine of the angle to the last step.
+        self._turns.append(float((step * self._last).sum()) / length if length else 0.0)
+        self._changes.append(change)
+        self._last = step
+        return change
+
+    def adapt(self) -> None:
+        """Every ten iterations without progress, halve the weight, or double it.
+
+        Steps that turn back circle around the fixed point; steps that all point the same way are merely
+        slow, as they are near the threshold, and damping would make them slower.
+        """
+        changes, turns = self._changes, self._turns[-10:]
+        if self.slowest is None or len(changes) < 20 or len(changes) % 10:
+            return
+        if max(changes[-10:]) <= 0.9 * max(changes[-20:-10]):
+            return
+        if not self.speeds_up or min(turns) < 0:
+            self.value = max(0.5 * self.value, self.slowest)
+        elif min(turns) > 0.5:
+            self.value = min(2 * self.value, 0.5)
 
 
 def _divergence(values: np.ndarray, denoised: np.ndarray) -> float:

@@ -30,7 +30,6 @@ from typing import Any
 
 import numpy as np
 
-from pairint.aim.amp import ConvergenceWarning
 from pairint.aim.channels import Channel, LinearChannel, SoftmaxChannel, make_channel
 from pairint.backend import array_namespace, is_cupy, to_device, to_host
 from pairint.validation import check_array, check_choice, check_integer, check_real, check_rng
@@ -148,7 +147,7 @@ def gradient_descent(
 
     Warns
     -----
-    ConvergenceWarning
+    sklearn.exceptions.ConvergenceWarning
         If some run has not converged after ``max_iter`` evaluations. Expected where no student explains the
         labels (noise, another width), and near the threshold of exact recovery.
 
@@ -217,6 +216,8 @@ def gradient_descent(
     run_converged = np.ones(n_runs, dtype=bool)
     run_converged[active] = False
     if len(active):
+        from sklearn.exceptions import ConvergenceWarning
+
         warnings.warn(
             f"gradient descent: {len(active)} of {n_runs} runs have not converged after {n_iter} iterations; "
             f"the largest relative loss is {losses[step].max():.3g}, tol is {tol:.3g}",

@@ -35,8 +35,9 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -201,108 +202,156 @@ def _cumulative(values, step):
     return xp.cumsum(pieces, axis=-1) * (step / 1440)
 
 
-def _one_form(label, means, low, width, step):
-    """Log-probability and scores of samples that share one label, at unit variance."""
-    xp = array_namespace(means)
-    n, t = len(means), len(label)
-    ndtr, _ = normal_functions(means)
-    x = low[:, None] + step * xp.arange(math.ceil(width / step) + 1, dtype=means.dtype)
-    marked = {(min(a, b), max(a, b)) for a, b in enumerate(label)}
-    below, hazard, density, slope = {}, {}, {}, {}
-    for a in range(t):
-        for b in range(a, t):
-            scale = math.sqrt(2.0) if a == b else 1.0
-            z = (x - means[:, a, b, None]) / scale
-            bell = xp.exp(-0.5 * z * z) / (scale * math.sqrt(2 * math.pi))
-            if (a, b) in marked:
-                density[a, b], slope[a, b] = bell, z / scale
-            else:
-                below[a, b] = ndtr(z)
-                hazard[a, b] = bell / xp.maximum(below[a, b], 1e-300)
+#: A set of rows.
+Rows = frozenset[int]
 
-    units = sorted(
-        {frozenset((a, b)) if label[b] == a else frozenset((a,)) for a, b in enumerate(label)}, key=sorted
-    )
-    everything = frozenset(range(t))
 
-    def index_of(unit):
+class _Sweep(NamedTuple):
+    """What the sweep from below leaves to the one from above."""
+
+    integrand: dict[Rows, Any]
+    cumulative: dict[Rows, Any]
+    #: (rows below, unit) -> weight.
+    steps: dict[tuple[Rows, Rows], Any]
+
+
+class _Order:
+    """In which order the maxima of the rows can lie, for one label.
+
+    The maximum of row a is its entry with row ``label[a]``; two rows that point at each other share it. A
+    *unit* is a row, or such a pair. Rows are taken by increasing maximum: what has been taken is a set.
+    """
+
+    def __init__(self, label: Sequence[int]) -> None:
+        self.label = label
+        self.rows = frozenset(range(len(label)))
+        self.marked = {_pair(a, b) for a, b in enumerate(label)}
+        self.units = sorted(
+            {frozenset((a, b)) if label[b] == a else frozenset((a,)) for a, b in enumerate(label)}, key=sorted
+        )
+
+    def entry(self, unit: Rows) -> tuple[int, int]:
+        """Return the entry that is the maximum of a unit."""
         a = min(unit)
-        return min(a, label[a]), max(a, label[a])
+        return _pair(a, self.label[a])
 
-    def allowed(unit, done):
-        out = all(label[a] in unit or label[a] not in done for a in unit)
-        return out and all(b in done or b in unit for b in range(t) if label[b] in unit)
+    def follows(self, unit: Rows, done: Rows) -> bool:
+        """Say whether a unit can come next after a set of rows."""
+        label = self.label
+        outward = all(label[a] in unit or label[a] not in done for a in unit)
+        return outward and all(b in done or b in unit for b in self.rows if label[b] in unit)
 
+    def others(self, unit: Rows, after: Rows) -> Iterator[tuple[int, int]]:
+        """Yield the unmarked entries of a unit with the rows that are still to come."""
+        for a in unit:
+            for b in self.rows - after:
+                if _pair(a, b) not in self.marked:
+                    yield _pair(a, b)
+
+
+def _pair(a: int, b: int) -> tuple[int, int]:
+    return (a, b) if a < b else (b, a)
+
+
+def _added(sums: dict[Any, Any], key: Any, term: Any) -> None:
+    sums[key] = sums[key] + term if key in sums else term
+
+
+def _from_below(
+    order: _Order, own: dict[Rows, Any], below: dict[tuple[int, int], Any], step: float
+) -> _Sweep:
+    """Sum over the orders: f[A] is the density of the largest maximum in A, all other rows still above."""
+    sweep = _Sweep({}, {}, {})
+    reached: list[Rows] = [frozenset()]
+    for done in reached:
+        if done:
+            sweep.cumulative[done] = _cumulative(sweep.integrand[done], step)
+        for unit in order.units:
+            if unit & done or not order.follows(unit, done):
+                continue
+            after, weight = done | unit, own[unit]
+            for entry in order.others(unit, after):
+                weight = weight * below[entry]
+            sweep.steps[done, unit] = weight
+            if after not in sweep.integrand:
+                reached.append(after)
+                reached.sort(key=len)  # a set is complete before it is used
+            _added(sweep.integrand, after, weight * sweep.cumulative[done] if done else weight)
+    return sweep
+
+
+def _from_above(order: _Order, sweep: _Sweep, step: float) -> dict[tuple[int, int], Any]:
+    """Return, for (row, row above or itself), the density of the row's maximum, the other being larger.
+
+    The adjoint of A is the probability of everything that is still to come, after A at x.
+    """
+    adjoint: dict[Rows, Any] = {}
+    incoming: dict[Rows, Any] = {}
+    posterior: dict[tuple[int, int], Any] = {}
+    for (done, unit), weight in sorted(sweep.steps.items(), key=lambda item: -len(item[0][0] | item[0][1])):
+        after = done | unit
+        if after != order.rows and after not in adjoint:
+            adjoint[after] = _cumulative(incoming.pop(after)[:, ::-1], step)[:, ::-1]
+        above = weight if after == order.rows else weight * adjoint[after]
+        if done:
+            _added(incoming, done, above)
+        here = above * sweep.cumulative[done] if done else above
+        for a in unit:
+            for b in (order.rows - after) | {a}:
+                _added(posterior, (a, b), here)
+    return posterior
+
+
+def _one_form(label: Sequence[int], means: Any, low: Any, width: float, step: float) -> tuple[Any, Any]:
+    """Return log-probability (n,) and scores (n, T, T) of samples that share one label, at unit variance."""
+    xp = array_namespace(means)
+    order = _Order(label)
+    x = low[:, None] + step * xp.arange(math.ceil(width / step) + 1, dtype=means.dtype)
+    density, slope, below, hazard = _entries(order, means, x)
     own = {}
-    for unit in units:
-        own[unit] = density[index_of(unit)]
+    for unit in order.units:
+        own[unit] = density[order.entry(unit)]
         for a in unit:
             if label[a] != a:
                 own[unit] = own[unit] * below[a, a]
+    sweep = _from_below(order, own, below, step)
+    posterior = _from_above(order, sweep, step)
+    p = step * sweep.integrand[order.rows].sum(axis=-1)
 
-    # From below: f[A] is the density of the largest maximum in A, with all other rows still above.
-    integrand: dict[frozenset[int], Any] = {}
-    cumulative: dict[frozenset[int], Any] = {frozenset(): None}
-    steps: dict[tuple[frozenset[int], frozenset[int]], Any] = {}  # (rows below, unit) -> weight
-    reached: list[frozenset[int]] = [frozenset()]
-    for done in reached:
-        if done:
-            cumulative[done] = _cumulative(integrand[done], step)
-        for unit in units:
-            if unit & done or not allowed(unit, done):
-                continue
-            after = done | unit
-            weight = own[unit]
-            for a in unit:
-                for b in everything - after:
-                    pair = (min(a, b), max(a, b))
-                    if pair not in marked:
-                        weight = weight * below[pair]
-            steps[done, unit] = weight
-            term = weight if cumulative[done] is None else cumulative[done] * weight
-            if after in integrand:
-                integrand[after] = integrand[after] + term
-            else:
-                integrand[after] = term
-                reached.append(after)
-                reached.sort(key=len)  # a set is complete before it is used
-    p = step * integrand[everything].sum(axis=-1)
-
-    # From above: adjoint[A] is the probability of everything that is still to come, after A at x.
-    adjoint: dict[frozenset[int], Any] = {everything: None}
-    incoming: dict[frozenset[int], Any] = {}
-    posterior: dict[
-        tuple[int, int], Any
-    ] = {}  # (row, row above or itself) -> density of the row's maximum, the other being larger
-    for (done, unit), weight in sorted(steps.items(), key=lambda item: -len(item[0][0] | item[0][1])):
-        after = done | unit
-        if after not in adjoint:
-            adjoint[after] = _cumulative(incoming.pop(after)[:, ::-1], step)[:, ::-1]
-        above = weight if adjoint[after] is None else weight * adjoint[after]
-        if done:
-            incoming[done] = incoming[done] + above if done in incoming else above
-        here = above if cumulative[done] is None else above * cumulative[done]
-        for a in unit:
-            for b in (everything - after) | {a}:
-                posterior[a, b] = posterior[a, b] + here if (a, b) in posterior else here
-
-    scores = xp.zeros((n, t, t), dtype=means.dtype)
+    scores = xp.zeros((len(means), len(label), len(label)), dtype=means.dtype)
     for (a, b), mass in posterior.items():
-        pair = (min(a, b), max(a, b))
         if a == b and label[a] != a:
             scores[:, a, a] -= (mass * hazard[a, a]).sum(axis=-1)
-        if a != b and pair not in marked:
-            value = (mass * hazard[pair]).sum(axis=-1)
+        if a != b and _pair(a, b) not in order.marked:
+            value = (mass * hazard[_pair(a, b)]).sum(axis=-1)
             scores[:, a, b] -= value
             scores[:, b, a] -= value
-    for unit in units:
-        a, b = index_of(unit)
+    for unit in order.units:
+        a, b = order.entry(unit)
         value = (posterior[min(unit), min(unit)] * slope[a, b]).sum(axis=-1)
         scores[:, a, b] += value
         if a != b:
             scores[:, b, a] += value
     tiny = 1e-300
     return xp.log(xp.maximum(p, tiny)), step * scores / xp.maximum(p, tiny)[:, None, None]
+
+
+def _entries(order: _Order, means: Any, x: Any) -> tuple[dict, dict, dict, dict]:
+    """Return density and slope of the marked entries, probability below x and hazard of the others."""
+    xp = array_namespace(means)
+    ndtr, _ = normal_functions(means)
+    density, slope, below, hazard = {}, {}, {}, {}
+    for a in order.rows:
+        for b in range(a, len(order.rows)):
+            scale = math.sqrt(2.0) if a == b else 1.0
+            z = (x - means[:, a, b, None]) / scale
+            bell = xp.exp(-0.5 * z * z) / (scale * math.sqrt(2 * math.pi))
+            if (a, b) in order.marked:
+                density[a, b], slope[a, b] = bell, z / scale
+            else:
+                below[a, b] = ndtr(z)
+                hazard[a, b] = bell / xp.maximum(below[a, b], 1e-300)
+    return density, slope, below, hazard
 
 
 # Information of a label ----------------------------------------------------------------------------

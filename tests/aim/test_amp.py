@@ -7,8 +7,9 @@ import fake_cupy
 import numpy as np
 import pytest
 from device_cases import AMP_CASES
+from sklearn.exceptions import ConvergenceWarning
 
-from pairint.aim.amp import ConvergenceWarning, amp
+from pairint.aim.amp import amp
 from pairint.aim.spectrum import NoisySpectrum
 from pairint.aim.state_evolution import exact_recovery_threshold, state_evolution, state_evolution_iterates
 from pairint.aim.teacher import AIMTeacher

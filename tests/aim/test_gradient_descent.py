@@ -7,8 +7,8 @@ import warnings
 import fake_cupy
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
-from pairint.aim.amp import ConvergenceWarning
 from pairint.aim.channels import SoftmaxChannel, make_channel
 from pairint.aim.gradient_descent import gradient_descent, loss_and_gradient
 from pairint.aim.indices import indices

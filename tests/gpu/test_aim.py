@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 import pytest
 from device_cases import AMP_CASES
+from sklearn.exceptions import ConvergenceWarning
 
 from pairint.aim import AIMTeacher, amp, gradient_descent
-from pairint.aim.amp import ConvergenceWarning
 from pairint.backend import is_cupy, to_host
 
 

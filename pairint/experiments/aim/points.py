@@ -86,7 +86,7 @@ def data(cell: dict[str, Any]) -> tuple[AIMTeacher, np.ndarray, np.ndarray]:
 
 def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """Run the cell's method on its data."""
-    from pairint.aim.amp import ConvergenceWarning
+    from sklearn.exceptions import ConvergenceWarning
 
     teacher, X, y = data(cell)
     with warnings.catch_warnings():
