@@ -3,6 +3,7 @@
 from pairint.aim.amp import AMPResult, amp
 from pairint.aim.channels import Channel, HardmaxChannel, LinearChannel, SoftmaxChannel, make_channel
 from pairint.aim.gradient_descent import GradientDescentResult, gradient_descent
+from pairint.aim.priors import Prior, WishartPrior
 from pairint.aim.spectrum import NoisySpectrum
 from pairint.aim.state_evolution import (
     StateEvolution,
@@ -22,8 +23,10 @@ __all__ = [
     "HardmaxChannel",
     "LinearChannel",
     "NoisySpectrum",
+    "Prior",
     "SoftmaxChannel",
     "StateEvolution",
+    "WishartPrior",
     "amp",
     "exact_recovery_threshold",
     "gradient_descent",

@@ -42,9 +42,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pairint.aim.channels import Channel, HardmaxChannel, make_channel
+from pairint.aim.channels import Channel, make_channel
 from pairint.aim.indices import IndexCovariance, adjoint, indices
-from pairint.aim.spectrum import NoisySpectrum
+from pairint.aim.priors import Prior, make_prior
 from pairint.aim.teacher import matrix_error
 from pairint.backend import array_namespace, to_device, to_host
 from pairint.validation import check_array, check_choice, check_integer, check_real
@@ -86,7 +86,7 @@ class AMPResult:
 def amp(
     X: Any,
     y: Any,
-    rho: float,
+    rho: float | Prior,
     channel: str | Channel = "softmax",
     *,
     truth: Any = None,
@@ -107,8 +107,8 @@ def amp(
         Tokens, standard Gaussian; n >= 1, d >= 2. NumPy or CuPy; the computation stays in that library.
     y : array (n, T, T)
         Labels of the channel; pass ``SoftmaxChannel(log_labels=True)`` with logarithms if some underflow.
-    rho : float
-        Width ratio of the teacher.
+    rho : float or Prior
+        Width ratio of the teacher, or the law of its matrix.
     channel : {"softmax", "hardmax", "linear"} or Channel
         Hardmax needs 2 to 5 tokens.
     truth : array (d, d), optional
@@ -151,7 +151,9 @@ def amp(
     An iteration costs two products of a (n T, d) matrix by a (d, d) one, and an eigendecomposition;
     the memory beyond the inputs is O(n T^2 + d^2).
     """
-    rho = check_real("rho", rho, 0, exclusive_minimum=True)
+    if not isinstance(rho, Prior):
+        check_real("rho", rho, 0, exclusive_minimum=True)
+    prior = make_prior(rho)
     max_iter = check_integer("max_iter", max_iter, 1)
     tol = check_real("tol", tol, 0, exclusive_minimum=True)
     samples = _check_samples(X, y, channel, token_covariance, dtype)
@@ -161,7 +163,7 @@ def amp(
     history: dict[str, list[float]] = {"delta": [], "mmse": [], "self_overlap": [], "change": []}
     if truth is not None:
         history |= {"overlap": [], "error": []}
-    state = _start(samples, rho)
+    state = _start(samples, prior)
     converged, reason = False, f"not converged after {max_iter} iterations"
 
     for _ in range(max_iter):
@@ -172,7 +174,7 @@ def amp(
             reason = "the iteration diverged"
             break
         moved = state.S + (2 * delta / samples.d) * adjoint(samples.X, score.weighted)
-        estimate, response = _denoise(moved, rho, delta, samples)
+        estimate, response = _denoise(moved, prior, delta, samples)
         change = weight.record(estimate - state.S)
         gamma = weight.value
         state = _damped(samples, state, estimate, response, score.reaction, gamma, onsager)
@@ -257,10 +259,10 @@ class _State:
     echo: Any
 
 
-def _start(samples: _Samples, rho: float) -> _State:
+def _start(samples: _Samples, prior: Prior) -> _State:
     """Return the mean of the prior."""
-    S = rho**0.5 * array_namespace(samples.X).eye(samples.d, dtype=samples.X.dtype)
-    return _State(S, 1.0, indices(samples.X, S), 0.0)
+    S = prior.mean * array_namespace(samples.X).eye(samples.d, dtype=samples.X.dtype)
+    return _State(S, prior.variance, indices(samples.X, S), 0.0)
 
 
 class _Score(NamedTuple):
@@ -296,14 +298,13 @@ def _score(samples: _Samples, state: _State) -> _Score:
     return _Score(weighted, reaction, information)
 
 
-def _denoise(moved: Any, rho: float, delta: float, samples: _Samples) -> tuple[Any, float]:
+def _denoise(moved: Any, prior: Prior, delta: float, samples: _Samples) -> tuple[Any, float]:
     """Denoise the eigenvalues; return the estimate and its response, delta times the divergence."""
     X = samples.X
     eigenvalues, vectors = array_namespace(X).linalg.eigh(moved)
-    spectrum = NoisySpectrum(rho, delta)
-    denoised = to_device(spectrum.denoise(to_host(eigenvalues).astype(np.float64)), X)
-    if isinstance(samples.channel, HardmaxChannel):  # its labels do not know the scale of S
-        denoised *= rho**0.5 * samples.d / denoised.sum()
+    denoised = to_device(prior.denoise(to_host(eigenvalues).astype(np.float64), delta), X)
+    if samples.channel.scale_free and prior.mean > 0:
+        denoised *= prior.mean * samples.d / denoised.sum()
     estimate = (vectors * denoised.astype(X.dtype)) @ vectors.T
     return estimate, delta * _divergence(to_host(eigenvalues), to_host(denoised))
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 import functools
 import math
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,10 @@ def index_variances(n_tokens: int, like=None):
 class Channel(ABC):
     """One way of turning the indices h of a sample into its label.
 
-    Book: :doc:`/book/aim_state_evolution`.
+    Book: :doc:`/book/aim_own`.
+
+    A subclass defines :meth:`output`, which draws labels, :meth:`kappa`, what they tell (state evolution),
+    and :meth:`g_out`, how they are read (message passing). It may check labels in :meth:`observe`.
 
     Parameters
     ----------
@@ -69,6 +73,8 @@ class Channel(ABC):
     name: str = ""
     #: Whether zero error is reached with finitely many samples per parameter.
     recovers_exactly: bool = False
+    #: Whether labels stay the same when S is multiplied by a positive number.
+    scale_free: bool = False
 
     def __init__(self, n_tokens: int = 2) -> None:
         self.n_tokens = check_integer("n_tokens", n_tokens, 2)
@@ -88,9 +94,9 @@ class Channel(ABC):
     def output(self, h):
         """Labels (n, T, T) of the indices ``h`` (n, T, T)."""
 
-    @abstractmethod
-    def observe(self, y):
-        """Check the labels and return what :meth:`g_out` needs of them."""
+    def observe(self, y: Any) -> Any:
+        """Check the labels and return what :meth:`g_out` needs of them: by default, the labels themselves."""
+        return self._check_labels(y)
 
     @abstractmethod
     def g_out(self, observed, omega, variance: float):
@@ -283,6 +289,7 @@ class HardmaxChannel(Channel):
     """
 
     name = "hardmax"
+    scale_free = True
 
     def kappa(self, tau):
         if self.n_tokens == 2:

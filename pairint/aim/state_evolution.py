@@ -21,13 +21,15 @@ from __future__ import annotations
 import math
 import numbers
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
 
 from pairint.aim.channels import Channel, make_channel
 from pairint.aim.hardmax import hardmax_tail_constant
-from pairint.aim.spectrum import NoisySpectrum, parameter_count
+from pairint.aim.priors import Prior, WishartPrior, make_prior
+from pairint.aim.spectrum import parameter_count
 from pairint.validation import check_array, check_integer, check_real
 
 __all__ = [
@@ -51,7 +53,7 @@ class StateEvolution:
 
     Attributes
     ----------
-    alpha, rho : array or float
+    alpha, rho : array or float (or the prior, if one was given)
         Samples over :math:`d^2`, and the width ratio; one width ratio for all alpha stays a float.
     mmse : array or float
         Bayes-optimal :math:`\lVert S - \hat S\rVert_F^2/d`; 1 without data, 0 after exact recovery.
@@ -66,40 +68,41 @@ class StateEvolution:
     """
 
     alpha: np.ndarray | float
-    rho: np.ndarray | float
+    rho: Any
     mmse: np.ndarray | float
     q: np.ndarray | float
     q_hat: np.ndarray | float
     mmse_error: np.ndarray | float = 0.0
 
 
-def _check_width_ratio(rho, channel: Channel) -> float:
-    """Return a width ratio as a float; infinity is allowed where exact recovery is possible."""
-    if isinstance(rho, np.ndarray):
-        rho = rho[()]
-    if channel.recovers_exactly and isinstance(rho, numbers.Real) and rho == math.inf:
-        return math.inf
-    return check_real("rho", rho, 0, exclusive_minimum=True)
+def _check_prior(rho: Any, channel: Channel) -> Prior:
+    """Return the prior; an infinite width ratio is allowed where exact recovery is possible."""
+    if isinstance(rho, numbers.Real) and rho == math.inf and not channel.recovers_exactly:
+        check_real("rho", rho, 0, exclusive_minimum=True)  # says that it must be finite
+    return make_prior(rho)
 
 
-def _denoising(rho: float, delta: float) -> tuple[float, float]:
-    """Error E of the matrix denoiser and F = E/delta; rho = inf is scalar Gaussian denoising."""
-    if math.isinf(rho):
-        return delta / (1 + delta), 1 / (1 + delta)
-    spectrum = NoisySpectrum(rho, delta)
-    return spectrum.mmse, spectrum.information_dimension
+def _log_alpha(prior: Prior, channel: Channel, delta: float) -> tuple[float, float]:
+    """Return the error at an equivalent noise, and the logarithm of the sample ratio that leads to it."""
+    error = prior.error(delta)
+    information = float(channel.kappa((prior.second_moment - error) / error))
+    return error, math.log(prior.dimension(delta) / information)
 
 
-def alpha_of_noise(delta: float, rho: float, channel: str | Channel = "softmax", n_tokens: int = 2) -> float:
+def alpha_of_noise(
+    delta: float, rho: float | Prior, channel: str | Channel = "softmax", n_tokens: int = 2
+) -> float:
     r"""Sample ratio :math:`\alpha` at which the equivalent noise variance is ``delta`` (decreasing in it)."""
     delta = check_real("delta", delta, 0, exclusive_minimum=True)
     channel = make_channel(channel, n_tokens)
-    rho = _check_width_ratio(rho, channel)
-    error, dimension = _denoising(rho, delta)
-    return float(dimension / channel.kappa((1 + rho - error) / error))
+    prior = _check_prior(rho, channel)
+    error = prior.error(delta)
+    return float(prior.dimension(delta) / channel.kappa((prior.second_moment - error) / error))
 
 
-def state_evolution(alpha, rho, channel: str | Channel = "softmax", n_tokens: int = 2) -> StateEvolution:
+def state_evolution(
+    alpha: Any, rho: Any, channel: str | Channel = "softmax", n_tokens: int = 2
+) -> StateEvolution:
     r"""Bayes-optimal error at sample ratio ``alpha`` and width ratio ``rho``, broadcast against each other.
 
     Book: :doc:`/book/aim_state_evolution`.
@@ -108,8 +111,9 @@ def state_evolution(alpha, rho, channel: str | Channel = "softmax", n_tokens: in
     ----------
     alpha : float or array
         :math:`n/d^2 > 0`.
-    rho : float or array
-        Width ratio :math:`r/d > 0`; ``inf`` is allowed for the softmax and linear channels.
+    rho : float, array or Prior
+        Width ratio :math:`r/d > 0`; ``inf`` is allowed for the softmax and linear channels. Or the law of the
+        layer.
     channel : {"softmax", "hardmax", "linear"} or Channel
     n_tokens : int
         Number of tokens T >= 2, at most 5 for hardmax (ignored if ``channel`` is a Channel, which knows its
@@ -139,49 +143,48 @@ def state_evolution(alpha, rho, channel: str | Channel = "softmax", n_tokens: in
         except ValueError:
             shapes = f"{alphas.shape} and {rho.shape}"
             raise ValueError(f"alpha and rho must have shapes that broadcast, got {shapes}") from None
-        rhos = [_check_width_ratio(float(r), channel) for r in rho.ravel()]
+        priors = [_check_prior(float(r), channel) for r in rho.ravel()]
     else:
-        rho = _check_width_ratio(rho, channel)
-        rhos = [rho] * alphas.size
-    deltas = np.array([_solve_noise(float(a), r, channel) for a, r in zip(alphas.ravel(), rhos, strict=True)])
-    solutions = list(zip(rhos, deltas.tolist(), strict=True))
-    mmse = np.array([_denoising(r, x)[0] if x > 0 else 0.0 for r, x in solutions]).reshape(alphas.shape)
+        prior = _check_prior(rho, channel)
+        priors = [prior] * alphas.size
+        rho = prior.rho if isinstance(prior, WishartPrior) else prior
+    deltas = np.array(
+        [_solve_noise(float(a), p, channel) for a, p in zip(alphas.ravel(), priors, strict=True)]
+    )
+    solutions = list(zip(priors, deltas.tolist(), strict=True))
+    mmse = np.array([p.error(x) if x > 0 else 0.0 for p, x in solutions]).reshape(alphas.shape)
     with np.errstate(divide="ignore"):
         q_hat = (1 / deltas).reshape(alphas.shape)
-    q = 1 + rho - mmse
-    inexact = [_channel_error(r, channel, x, e) for (r, x), e in zip(solutions, mmse.flat, strict=True)]
+    q = np.array([p.second_moment for p in priors]).reshape(alphas.shape) - mmse
+    inexact = [_channel_error(p, channel, x, e) for (p, x), e in zip(solutions, mmse.flat, strict=True)]
     return StateEvolution(
         alphas[()], rho, mmse[()], q[()], q_hat[()], np.array(inexact).reshape(alphas.shape)[()]
     )
 
 
-def _channel_error(rho: float, channel: Channel, delta: float, mmse: float) -> float:
+def _channel_error(prior: Prior, channel: Channel, delta: float, mmse: float) -> float:
     """Error of the solution caused by that of kappa, to first order: as if alpha were wrong by its factor."""
     if delta == 0:
         return 0.0
-    tau = (1 + rho - mmse) / mmse
+    tau = (prior.second_moment - mmse) / mmse
     relative = float(channel.kappa_error(tau)) / float(channel.kappa(tau))
     if relative == 0:
         return 0.0
-
-    def neighbour(log_shift):
-        error, dimension = _denoising(rho, delta * math.exp(log_shift))
-        return error, math.log(dimension / channel.kappa((1 + rho - error) / error))  # and log alpha
-
-    (less, low), (more, high) = neighbour(-1e-3), neighbour(1e-3)
+    (less, low), (more, high) = (_log_alpha(prior, channel, delta * math.exp(s)) for s in (-1e-3, 1e-3))
     return relative * abs((more - less) / (high - low))
 
 
-def _solve_noise(alpha: float, rho: float, channel: Channel) -> float:
+def _solve_noise(alpha: float, prior: Prior, channel: Channel) -> float:
     """Root of alpha_of_noise(delta) = alpha; zero beyond exact recovery."""
-    if channel.recovers_exactly and alpha >= exact_recovery_threshold(rho, channel):
+    if channel.recovers_exactly and alpha >= exact_recovery_threshold(prior, channel):
         return 0.0
 
-    def excess(log_delta):
-        error, dimension = _denoising(rho, math.exp(log_delta))
-        return math.log(dimension / (alpha * channel.kappa((1 + rho - error) / error)))
+    def excess(log_delta: float) -> float:
+        return _log_alpha(prior, channel, math.exp(log_delta))[1] - math.log(alpha)
 
-    start = -math.log(alpha * channel.kappa(0.0 if math.isinf(rho) else rho))  # exact for little data
+    known = (prior.second_moment - prior.variance) / prior.variance
+    unknown = 0.0 if math.isinf(known) else known
+    start = math.log(prior.variance) - math.log(alpha * channel.kappa(unknown))  # exact for little data
     low = high = start
     step = 0.5
     while excess(low) < 0:
@@ -198,7 +201,7 @@ def _solve_noise(alpha: float, rho: float, channel: Channel) -> float:
 
 def state_evolution_iterates(
     alpha: float,
-    rho: float,
+    rho: float | Prior,
     channel: str | Channel = "softmax",
     n_tokens: int = 2,
     n_iter: int = 20,
@@ -212,19 +215,23 @@ def state_evolution_iterates(
     ndarray of shape (n_iter + 1,)
     """
     alpha = check_real("alpha", alpha, 0, exclusive_minimum=True)
-    rho = check_real("rho", rho, 0, exclusive_minimum=True)
+    if not isinstance(rho, Prior):
+        check_real("rho", rho, 0, exclusive_minimum=True)
     channel = make_channel(channel, n_tokens)
-    errors = [1.0]
+    prior = make_prior(rho)
+    errors = [prior.variance]
     for _ in range(check_integer("n_iter", n_iter, 0)):
         v = errors[-1]
-        errors.append(_denoising(rho, v / (alpha * float(channel.kappa((1 + rho - v) / v))))[0])
+        errors.append(prior.error(v / (alpha * float(channel.kappa((prior.second_moment - v) / v)))))
     return np.array(errors)
 
 
 # Thresholds and limits -----------------------------------------------------------------------------
 
 
-def exact_recovery_threshold(rho: float, channel: str | Channel = "softmax", n_tokens: int = 2) -> float:
+def exact_recovery_threshold(
+    rho: float | Prior, channel: str | Channel = "softmax", n_tokens: int = 2
+) -> float:
     r"""Sample ratio from which the error is zero: equations against parameters.
 
     Book: :doc:`/book/aim_softmax`.
@@ -235,8 +242,7 @@ def exact_recovery_threshold(rho: float, channel: str | Channel = "softmax", n_t
     channel = make_channel(channel, n_tokens)
     if not channel.recovers_exactly:
         return math.inf
-    count = 1.0 if rho == math.inf else parameter_count(rho)
-    return count / float(channel.kappa(0.0))
+    return make_prior(rho).parameters / float(channel.kappa(0.0))
 
 
 def weak_recovery_threshold(channel: str | Channel = "softmax", n_tokens: int = 2) -> float:

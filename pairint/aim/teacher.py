@@ -18,6 +18,7 @@ import numpy as np
 
 from pairint.aim.channels import Channel, make_channel
 from pairint.aim.indices import indices
+from pairint.aim.priors import Prior, make_prior
 from pairint.validation import check_array, check_choice, check_integer, check_real, check_rng
 
 __all__ = ["NORMALISATIONS", "AIMTeacher", "convert_error", "convert_matrix", "matrix_error"]
@@ -42,8 +43,8 @@ class AIMTeacher:
     ----------
     d : int
         Embedding dimension.
-    rho : float
-        Width ratio; the width is ``round(rho d)``, at least 1.
+    rho : float or Prior
+        Width ratio; the width is ``round(rho d)``, at least 1. Or the law of the matrix, which then draws it.
     n_tokens : int
         Tokens per sample, T >= 2.
     channel : {"softmax", "hardmax", "linear"} or Channel
@@ -52,29 +53,37 @@ class AIMTeacher:
 
     Attributes
     ----------
-    W : ndarray (d, r)
+    W : ndarray (d, r) or None
+        ``None`` for a prior of your own, as is ``width``.
     S : ndarray (d, d)
-    width : int
+    width : int or None
     rho : float
-        ``width / d``, which differs from the argument if that is not a multiple of 1/d.
+        ``width / d``, which differs from the argument if that is not a multiple of 1/d; or the prior.
     channel : Channel
     """
 
     def __init__(
         self,
         d: int,
-        rho: float,
+        rho: float | Prior,
         n_tokens: int = 2,
         channel: str | Channel = "softmax",
         rng: np.random.Generator | np.random.SeedSequence | int | None = None,
     ) -> None:
         self.d = check_integer("d", d, 1)
-        self.width = max(1, round(check_real("rho", rho, 0, exclusive_minimum=True) * self.d))
-        self.rho = self.width / self.d
         self.channel = make_channel(channel, n_tokens)
         self.n_tokens = self.channel.n_tokens
         rng = check_rng(rng)
         self._seed = rng.bit_generator.seed_seq
+        self.rho: Any
+        self.width: Any
+        self.W: Any
+        if isinstance(rho, Prior):
+            self.width, self.W, self.rho = None, None, make_prior(rho)
+            self.S = check_array("the matrix that the prior draws", rho.draw(self.d, rng), (self.d, self.d))
+            return
+        self.width = max(1, round(check_real("rho", rho, 0, exclusive_minimum=True) * self.d))
+        self.rho = self.width / self.d
         self.W = rng.standard_normal((self.d, self.width))
         self.S = convert_matrix(self.W @ self.W.T, self.d, self.width, "gram", "aim")
 

@@ -1,0 +1,129 @@
+r"""What is known of a layer before any label: the law of the symmetric matrix S.
+
+State evolution and message passing ask two things of a rotation-invariant prior: how well S is known from
+:math:`R = S + \sqrt\Delta Z`, with Z symmetric Gaussian, and how to estimate it from the eigenvalues of R. A
+class of your own that answers them works wherever a width ratio does; with a third method it draws teachers.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairint.aim.spectrum import NoisySpectrum, parameter_count
+from pairint.validation import check_real
+
+__all__ = ["Prior", "WishartPrior", "make_prior"]
+
+
+class Prior(ABC):
+    r"""A law of symmetric (d, d) matrices that does not change under rotations, as d grows.
+
+    Book: :doc:`/book/aim_own`.
+
+    Subclasses set ``mean`` and ``second_moment``, and define :meth:`error` and :meth:`denoise`; with
+    :meth:`draw` they make teachers.
+
+    Attributes
+    ----------
+    mean : float
+        Limit of :math:`\operatorname{Tr} S / d`.
+    second_moment : float
+        :math:`Q_0`, the limit of :math:`\operatorname{Tr} S^2 / d`.
+    parameters : float
+        Free parameters of S over :math:`d^2/2`, the limit of ``error(delta) / delta`` as the noise
+        vanishes; 1 for a law with a density.
+    """
+
+    mean: float
+    second_moment: float
+    parameters: float = 1.0
+
+    @abstractmethod
+    def error(self, delta: float) -> float:
+        r"""Return the Bayes-optimal :math:`\lVert S - \hat S\rVert_F^2/d` given R; delta > 0."""
+
+    @abstractmethod
+    def denoise(self, eigenvalues: NDArray[np.float64], delta: float) -> NDArray[np.float64]:
+        """Return the eigenvalues of the optimal estimate, given those of R in increasing order."""
+
+    def draw(self, d: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return a sample of S, shape (d, d); what :class:`~pairint.aim.AIMTeacher` needs of a prior."""
+        raise TypeError(f"{type(self).__name__} has no method draw(d, rng): no teacher can be drawn from it")
+
+    @property
+    def variance(self) -> float:
+        """The error without any data."""
+        return self.second_moment - self.mean**2
+
+    def dimension(self, delta: float) -> float:
+        """Return ``error(delta) / delta``: what R leaves unknown, in parameters over ``d^2/2``."""
+        return self.error(delta) / delta
+
+
+class WishartPrior(Prior):
+    r"""The layer of the paper, :math:`S = W W^\top/\sqrt{rd}` with Gaussian W of width :math:`r = \rho d`.
+
+    Book: :doc:`/book/aim_spectrum`.
+
+    Parameters
+    ----------
+    rho : float
+        Width ratio, > 0; infinity for its limit, a Gaussian matrix about its mean.
+    """
+
+    def __init__(self, rho: float) -> None:
+        self.rho = math.inf if rho == math.inf else check_real("rho", rho, 0, exclusive_minimum=True)
+        self.mean = math.sqrt(self.rho)
+        self.second_moment = 1 + self.rho
+        self.parameters = 1.0 if self.rho == math.inf else parameter_count(self.rho)
+
+    def __repr__(self) -> str:
+        return f"WishartPrior({self.rho})"
+
+    @property
+    def variance(self) -> float:
+        return 1.0
+
+    def error(self, delta: float) -> float:
+        return delta / (1 + delta) if self.rho == math.inf else _spectrum(self.rho, delta).mmse
+
+    def dimension(self, delta: float) -> float:
+        if self.rho == math.inf:
+            return 1 / (1 + delta)
+        return _spectrum(self.rho, delta).information_dimension
+
+    def denoise(self, eigenvalues: NDArray[np.float64], delta: float) -> NDArray[np.float64]:
+        return _spectrum(self.rho, delta).denoise(eigenvalues)
+
+
+@functools.lru_cache(maxsize=8)
+def _spectrum(rho: float, delta: float) -> NoisySpectrum:
+    """Return the law of a noisy layer; error and dimension at one noise are asked for in turn."""
+    return NoisySpectrum(rho, delta)
+
+
+def make_prior(prior: Any) -> Prior:
+    """Return a prior: itself, or that of a layer of this width ratio.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither a :class:`Prior` nor a number > 0, or if the prior lacks a moment.
+    """
+    if not isinstance(prior, Prior):
+        return WishartPrior(prior.item() if isinstance(prior, np.ndarray) and prior.ndim == 0 else prior)
+    if isinstance(prior, WishartPrior):
+        return prior
+    name = type(prior).__name__
+    for moment in ("mean", "second_moment"):
+        check_real(f"{name}.{moment}", getattr(prior, moment, None))
+    check_real(f"{name}.parameters", prior.parameters, 0, exclusive_minimum=True)
+    if prior.variance <= 0:
+        raise ValueError(f"{name}.second_moment must be > mean**2, got {prior.second_moment}")
+    return prior
