@@ -91,6 +91,7 @@ def test_the_package_keeps_to_its_arrows():
     assert violations(package()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "source", "wrong"),
     [

@@ -20,6 +20,8 @@ from pairint.engine.progress import duration
 from pairint.engine.store import CellStore
 from pairint.experiments import load_provenance, load_results
 
+pytestmark = pytest.mark.slow
+
 TESTS = str(Path(__file__).parent / "support")
 
 

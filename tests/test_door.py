@@ -45,6 +45,7 @@ def test_the_door_alone_imports_nothing_heavy():
     assert not HEAVY & loaded_by("import pairint")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "spared"),
     [

@@ -24,6 +24,7 @@ def run(channel, alpha, rho=0.5, seed=0, d=D, n_tokens=2, **options):
     return result, teacher.error(result.S)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("channel", "alpha"), [("softmax", 0.05), ("softmax", 0.1), ("linear", 0.05), ("hardmax", 0.3)]
 )
@@ -57,6 +58,7 @@ TRAJECTORIES = pytest.mark.parametrize(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @TRAJECTORIES
 def test_trajectory_follows_the_iterates(channel, alpha, n_tokens, d, n_iter):
     errors, iterates = trajectory(channel, alpha, n_tokens, d, n_iter)
@@ -78,6 +80,7 @@ def test_noise_follows_the_iterates_too():
     np.testing.assert_allclose(predicted, errors, rtol=0.06)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_onsager_term_is_needed_with_damping():
     _, right = run("softmax", 0.1, max_iter=60)
@@ -85,6 +88,7 @@ def test_onsager_term_is_needed_with_damping():
     assert wrong > 1.2 * right
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("channel", "fraction", "rho", "d", "n_tokens"),
     [
@@ -112,6 +116,7 @@ def test_it_settles_without_tuning(channel, fraction, rho, d, n_tokens):
     assert error == pytest.approx(expected, rel=0.35, abs=5e-3)
 
 
+@pytest.mark.slow
 def test_scale_of_hardmax_is_that_of_the_prior():
     result, _ = run("hardmax", 1.0, 0.2, d=40)
     assert np.trace(result.S) == pytest.approx(math.sqrt(0.2) * 40)

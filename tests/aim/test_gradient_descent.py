@@ -100,6 +100,7 @@ def test_order_of_samples_does_not_matter():
 # Training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("channel", "n_tokens", "alpha", "d"),
     [("softmax", 2, 0.35, 20), ("softmax", 3, 0.14, 24), ("linear", 2, 0.25, 20)],
@@ -112,6 +113,7 @@ def test_recovers_exactly_above_the_threshold(channel, n_tokens, alpha, d):
     assert result.spread < 1e-5  # whatever the start, the same matrix
 
 
+@pytest.mark.slow
 def test_the_average_beats_each_run_below_the_threshold():
     for seed in range(3):
         teacher, X, y = problem(24, 0.08, seed=seed)

@@ -129,6 +129,7 @@ def test_state_evolution_of_three_tokens():
     assert three.mmse[-1] == pytest.approx(large_alpha_error(100.0, 0.5, 3), rel=0.02)
 
 
+@pytest.mark.slow
 def test_message_passing_follows_the_state_evolution_of_three_tokens():
     d, alpha, errors = 50, 0.2, []
     for seed in range(3):

@@ -17,6 +17,8 @@ from pairint.aim.state_evolution import (
 )
 from pairint.aim.teacher import NORMALISATIONS, AIMTeacher, convert_error, convert_matrix, matrix_error
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("rho", "alpha", "channel", "n_tokens", "mmse", "q_hat"),

@@ -55,6 +55,7 @@ def test_solve_is_the_inverse(X):
     np.testing.assert_allclose(covariance.apply(covariance.solve(weights)), weights, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_it_is_the_covariance_of_random_matrices(X):
     Z = symmetric((20_000, D, D), 5) / np.sqrt(2 * D)
     x = X[0]
@@ -95,6 +96,7 @@ def test_labels_of_ranks_have_no_such_scores(X):
         make_channel("hardmax", 2).g_out_given(None, None, 1.0, None)
 
 
+@pytest.mark.slow
 def test_the_average_covariance_loses_information():
     """Six tokens in thirty dimensions are far from orthogonal: samples must be weighted accordingly."""
     d, n_tokens, rho = 30, 6, 2.0

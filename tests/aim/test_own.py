@@ -102,9 +102,10 @@ def test_amp_is_the_projection_that_ridge_regression_is():
     assert np.sum((result.S - exact) ** 2) < 0.02 * np.sum((teacher.S - exact) ** 2)
 
 
+@pytest.mark.slow
 def test_signs_are_read_as_state_evolution_says():
     """The error of message passing, averaged over teachers, lies where theory puts it."""
-    alpha, d = 0.5, 60
+    alpha, d = 0.5, 40
     expected = float(state_evolution(alpha / (1 + 1 / d), 0.5, Signs()).mmse)
     errors = []
     for seed in range(6):

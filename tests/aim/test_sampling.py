@@ -75,6 +75,7 @@ def test_error_of_the_sampled_channel_is_the_spread_over_seeds():
     np.testing.assert_allclose(spread, stated, rtol=0.4)
 
 
+@pytest.mark.slow
 def test_three_tokens_sampled_and_interpolated_agree():
     channel = SampledHardmaxChannel(3, 1500, 0)
     sampled = state_evolution([0.1, 0.5, 2.0], 0.5, channel)
@@ -102,6 +103,7 @@ def test_rejection_needs_no_scores(t, tau):
     assert result.n_proposals < 6000 * t**t + 2**18
 
 
+@pytest.mark.slow
 def test_softmax_is_the_limit_of_its_rounded_labels():
     results = [label_information(rounded_softmax(m), [[0.5]], [[1.0]], 2, 4000, 2) for m in (2, 8, 32)]
     values = [r.K[0, 0] for r in results]

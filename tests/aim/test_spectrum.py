@@ -18,6 +18,7 @@ def distribution(spectrum, x):
     return total
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rho", "delta"), [(0.3, 0.02)])
 def test_eigenvalues_of_a_matrix_of_2000(rho, delta):
     d = 2000

@@ -34,6 +34,7 @@ def test_a_missed_target_is_named(benchmark, key, value):
     assert failure.startswith(f"rate: {key} is")
 
 
+@pytest.mark.slow
 def test_output_and_exit_status(benchmark, monkeypatch, tmp_path, capsys):
     """With the browser and the clock replaced: a slow figure is reported, and fails only when asked to."""
     playwright = pytest.importorskip("playwright.sync_api")

@@ -9,6 +9,8 @@ import pytest
 
 from pairint.experiments import report
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
 

@@ -17,6 +17,8 @@ import assignments
 from assignment_answers import ALTERNATIVES, MISTAKES
 from nbgrader.api import Gradebook
 
+pytestmark = pytest.mark.slow
+
 NAME = "exploration_measure"
 URL = "https://example.org/repository"
 SOURCE = assignments.FOLDER / NAME / "source.md"

@@ -298,6 +298,7 @@ class TestStored:
             outcome.store(tmp_path)
 
 
+@pytest.mark.slow
 class TestExpectedSeconds:
     def test_measured_where_this_very_run_is_stored(self, tmp_path):
         experiment = demo()
@@ -307,6 +308,7 @@ class TestExpectedSeconds:
         assert expected_seconds(experiment, "full", tmp_path) == measured >= 1.2
         assert expected_seconds(experiment, "quick", tmp_path) == 0.1
 
+    @pytest.mark.slow
     def test_declared_elsewhere(self, tmp_path):
         sweep.execute(demo(seconds=0.05), "full").store(tmp_path)
         assert expected_seconds(demo(version=2), "full", tmp_path) == 0.2

@@ -18,6 +18,8 @@ from engine_demo import computed, demo
 from pairint.engine import sweep
 from pairint.engine.store import CellStore, FolderInUse, ResultsError
 
+pytestmark = pytest.mark.slow
+
 TESTS = str(Path(__file__).parents[1] / "support")
 
 

@@ -11,6 +11,8 @@ from engine_demo import computed, demo
 
 from pairint.engine import sweep, workers
 
+pytestmark = pytest.mark.slow
+
 distributed = pytest.importorskip("distributed")
 
 

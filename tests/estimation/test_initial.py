@@ -69,6 +69,7 @@ def gaussian_weights(activation, singular, linear):
     return np.array([(values * (x[k] ** 2 - 1)).sum() for k in (0, 1)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("activation", "linear", "proportional"),
     [(lambda u: np.tanh(2 * u), True, 1), (lambda u: np.cos(2 * u), False, 2)],

@@ -14,6 +14,8 @@ from pairint.estimation.mlp import NetworkActivation
 from pairint.model import AttentionModel, GaussianNoise, UniformCube, interaction_matrix, spline_activation
 from pairint.model.splines import Spline
 
+pytestmark = pytest.mark.slow
+
 NEEDED = "PyTorch is not installed: pip install 'pairint[network]'"
 SIGMA = 0.1
 

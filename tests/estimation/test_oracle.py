@@ -50,6 +50,7 @@ def test_without_penalty_it_is_least_squares(degree, n_tokens):
     assert np.linalg.norm(fit.predict(X).ravel() - F @ coefficients) <= np.linalg.norm(F, 2) * error
 
 
+@pytest.mark.slow
 def test_unbiased_with_the_variance_of_theory():
     """Over draws of the noise the error is sigma^2 tr(G^-1 Gamma) / (M N), and the mean fit is the truth."""
     model, X, _ = draw()

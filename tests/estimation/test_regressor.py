@@ -43,6 +43,7 @@ def least_error(sigma, n_parameters, n_samples, n_tokens):
 # ------------------------------------------------------------------------------------------ recovery
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["coordinate", "gaussian"])
 def test_reference_point(kind):
     """d = 30, r = 2, N = 3, sigma = 0.1, M = 10,000: about the least error possible, from cold."""
@@ -58,6 +59,7 @@ def test_reference_point(kind):
     assert min(errors) > 0.5 * least_error(0.1, 2 * (60 - 2) + 8, 10_000, 3)  # not from the truth itself
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -99,6 +101,7 @@ def test_without_noise_the_truth_comes_back(activation, tolerance):
     assert fit.noise_std_ < 1e-3
 
 
+@pytest.mark.slow
 def test_even_activation_needs_the_quadratic_start():
     model, X, Y = make(lambda u: np.cos(2.5 * u), d=30, rank=2, n_samples=2000, kind="coordinate")
     settings = {"n_intervals": 12, "max_iter": 12, "random_state": 0}
@@ -125,6 +128,7 @@ def test_random_starts_alone_can_do():
     assert error(fit, model) < 1e-3
 
 
+@pytest.mark.slow
 def test_error_is_not_much_above_the_oracles():
     model, X, Y = make(d=5, n_samples=3000)
     fit, oracle = InteractionRegressor(1, random_state=0).fit(X, Y), OracleRegressor(model.matrix).fit(X, Y)
@@ -313,6 +317,7 @@ def test_score_is_the_coefficient_of_determination():
     assert fit.score(X, fit.predict(X)) == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_fit_that_did_not_converge_warns_and_says_what_to_try():
     _, X, Y = make(d=5)
     with pytest.warns(ConvergenceWarning, match="after max_iter = 1 steps .* raise max_iter"):

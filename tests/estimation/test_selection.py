@@ -75,6 +75,7 @@ def error(model, X, Y, n_intervals):
     )
 
 
+@pytest.mark.slow
 def test_a_coarse_first_grid_is_no_bound(monkeypatch):
     """Many tokens make the first grid coarse; the search goes on until the best K is inside."""
     model, X, Y = draw(RoughActivation(1.0, 1), 1500, 0.03, n_tokens=16)
@@ -99,6 +100,7 @@ def test_smooth_truths_need_no_second_pass(monkeypatch):
     assert choice.candidates[-1] == 60 and choice.n_intervals < 60 and not choice.at_limit
 
 
+@pytest.mark.slow
 def test_the_roughest_truths_may_have_more_than_the_first_bound():
     model, X, Y = draw(RoughActivation(0.5, 1), 20_000, n_tokens=2)
     choice = choose(X, Y, model.matrix)

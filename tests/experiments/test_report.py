@@ -151,6 +151,7 @@ def test_stored_runs(only, tmp_path):
     assert f"numpy {np.__version__}, " in software
 
 
+@pytest.mark.slow
 def test_presets(only, tmp_path):
     only(demo())
     (row,) = report.presets_markdown(tmp_path).splitlines()[2:]

@@ -96,12 +96,14 @@ class TestStored:
         ids = list(cells_of(experiment, record["settings"]))
         assert list(dict.fromkeys(table["cell"])) == ids == list(record["cell_seconds"])
 
+    @pytest.mark.slow
     def test_figure_and_claims_come_from_the_table(self, name):
         experiment = experiments.get(name)
         table = load_results(name)
         assert experiment.plot(table).axes
         assert all(claim.ours is None or np.isfinite(claim.ours) for claim in experiment.claims(table))
 
+    @pytest.mark.slow
     def test_cells_computed_again(self, name):
         chosen_seed = os.environ.get(SEED) or "0"
         seed = int.from_bytes(os.urandom(4), "big") if chosen_seed == "random" else int(chosen_seed)

@@ -72,6 +72,7 @@ class Checker(HTMLParser):
         assert self.open.pop() == tag
 
 
+@pytest.mark.slow
 def test_html_is_whole_and_needs_nothing_else(explorer, html):
     checker = Checker()
     checker.feed(html)
@@ -83,6 +84,7 @@ def test_html_is_whole_and_needs_nothing_else(explorer, html):
     assert explorer.sentence().replace("′", "′") in html
 
 
+@pytest.mark.slow
 def test_html_is_the_same_each_time():
     figure = pairint.explorers.RateExplorer()
     assert figure._picture() == figure._picture()
@@ -150,6 +152,7 @@ def test_identifiers_in_a_page_are_different(no_picture):
     assert ids[0] != ids[1]
 
 
+@pytest.mark.slow
 def test_save_writes_a_page(explorer, tmp_path, no_picture):
     path = explorer.save(tmp_path / "figure.html")
     text = path.read_text(encoding="utf-8")
@@ -206,6 +209,7 @@ QUICK = {
 }
 
 
+@pytest.mark.slow
 def test_simulation_adds_points_and_reports(explorer):
     fractions = []
     values = explorer.numbers(**QUICK[explorer.name]).facts

@@ -11,6 +11,7 @@ from pairint.explorers import fit_data
 from pairint.explorers.fit import FitExplorer, _terms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", [(1.0, 1, 0.2, 100), (2.0, 1, 0.8, 500), (1.0, 5, 0.2, 500)])
 def test_stored_fit_is_reproduced(cell):
     stored, fresh = fit_data.load_fits()[cell], fit_data.compute_fit(*cell)

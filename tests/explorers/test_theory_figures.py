@@ -18,6 +18,7 @@ from pairint.theory import Setting, lower_bound
 from pairint.theory.coercivity import product_moments
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", _NAMES)
 def test_functions_are_orthonormal_and_ordered(law):
     law = _law(law)
@@ -118,6 +119,7 @@ def test_weak_recovery_is_claimed_for_narrow_layers_only():
     assert numbers.series["error.weak"]["at"] < numbers.facts["exact"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_tokens", [2, 3, 4, 5])
 def test_hardmax_is_shown_for_up_to_five_tokens(n_tokens):
     figure = AIMExplorer(channel="hardmax", tokens=n_tokens, alpha=1.0)

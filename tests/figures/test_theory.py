@@ -50,6 +50,7 @@ DRAWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_picture_is_complete(name):
     figure = DRAWN[name]()

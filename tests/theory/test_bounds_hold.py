@@ -12,6 +12,8 @@ from pairint.model import AttentionModel, GaussianNoise, UniformCube
 from pairint.theory import Setting, lower_bound, oracle_upper_bound, upper_bound
 from pairint.theory.coercivity import product_density
 
+pytestmark = pytest.mark.slow
+
 FITS = {
     "oracle": lambda matrix: OracleRegressor(matrix, degree=1),
     "learned": lambda matrix: InteractionRegressor(rank=1, degree=1, n_starts=1),

@@ -86,6 +86,7 @@ def test_profile_integrals(odd, zero_mean):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_samples", [10, 10**2, 10**3, 10**4, 10**5, 10**6, 10**7])
 def test_code_separation_and_divergence_over_six_decades(n_samples):
     """The ingredients of Fano's argument, measured on the hypotheses themselves."""
@@ -108,6 +109,7 @@ def test_code_separation_and_divergence_over_six_decades(n_samples):
     assert bound.kl < family.n_bumps * math.log(2) / 8  # the divergence stays below the entropy of the code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_samples", [10, 10**3, 10**5, 10**7])
 @pytest.mark.parametrize("argument", [{}, {"symmetric": True}, {"variation": 1 / 0.4}])
 def test_divergence_bounds_of_assouad(n_samples, argument):
@@ -251,6 +253,7 @@ def density_condition(law, matrix):
     return (upper / 2, upper), (low, largest * ball(d - 1) * radius**d / (upper / 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("law", "d", "rank"),
     [

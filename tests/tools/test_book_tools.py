@@ -176,6 +176,7 @@ def test_names_in_docstrings_are_found(target, context, owner, found):
     assert (item and f"{item.__module__}.{item.__qualname__}") == found
 
 
+@pytest.mark.slow
 def test_pages_are_executed_once_into_the_cache(tmp_path, page):
     wrong, words = tmp_path / "wrong.md", tmp_path / "words.md"
     wrong.write_text(PAGE.replace("1 + 1", "1 / 0"), encoding="utf-8")

@@ -52,6 +52,7 @@ def installed(checkout: Path) -> list[str]:
     return re.findall(r"\.\[(.*)\]", notes.read_text()) if notes.exists() else []
 
 
+@pytest.mark.slow
 class TestEnvironment:
     def test_it_is_made_once_for_each_set_of_extras(self, checkout):
         for _ in range(2):
@@ -63,6 +64,7 @@ class TestEnvironment:
         assert make("test", "VENV=venv", cwd=checkout).returncode == 0
         assert len(installed(checkout)) == 2
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
     def test_it_follows_what_it_is_made_from(self, checkout, name):
         make("test", "VENV=venv", cwd=checkout)
@@ -71,6 +73,7 @@ class TestEnvironment:
         make("test", "VENV=venv", cwd=checkout)
         assert len(installed(checkout)) == 2
 
+    @pytest.mark.slow
     def test_an_installation_that_failed_is_done_again(self, checkout):
         (checkout / "broken").touch()
         assert make("test", "VENV=venv", cwd=checkout).returncode != 0

@@ -97,6 +97,7 @@ COLUMNS = set(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", ["rule", "auto"])
 def test_rows_of_a_cell(selection):
     cell = SPLINE_CELL | {"selection": selection}
@@ -120,6 +121,7 @@ def test_one_dimension_has_an_exact_error_and_no_matrix_to_learn():
     assert row["estimator"] == "oracle" and row["error_se"] == 0.0 and row["error"] > 0
 
 
+@pytest.mark.slow
 def test_effective_parameters_are_those_of_the_fit():
     """The residuals of the oracle's own fit know the trace: ``noise_std_`` divides by what it leaves."""
     cell = SPLINE_CELL | {"smoothness": 8, "degree": 8, "beta": 7.0, "constant": 12.0, "n_samples": 1000}

@@ -66,6 +66,7 @@ def test_plot_has_a_panel_for_each_dimension_and_one_of_ratios():
     assert all(axes.get_xlabel() and axes.get_ylabel() and axes.get_title(loc="left") for axes in figure.axes)
 
 
+@pytest.mark.slow
 def test_a_cell_gives_four_rows(monkeypatch):
     pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'pairint[network]'")
     cheap = partial(estimation.NetworkRegressor, hidden=(16,), network_steps=30)
