@@ -398,7 +398,7 @@ class Damping:
 
 
 def _divergence(values: np.ndarray, denoised: np.ndarray) -> float:
-    r"""Mean derivative of the denoiser over symmetric directions, at a matrix with these eigenvalues.
+    r"""Return mean derivative of the denoiser over symmetric directions, at a matrix with these eigenvalues.
 
     The derivative of :math:`U f(\lambda) U^\top` is the divided difference of f in the plane of two
     eigenvectors, and :math:`f'` along one: the sum of both, over :math:`d^2/2`.

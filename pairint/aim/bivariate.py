@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ __all__ = ["bivariate_log_cdf", "bivariate_log_density", "bivariate_scores", "no
 _TAIL = 1e-7  # below this probability the plain formula has lost digits when the correlation is negative
 
 
-def normal_functions(x):
+def normal_functions(x: Any) -> Any:
     """Return ``(ndtr, log_ndtr)`` of SciPy or CuPy, whichever ``x`` belongs to."""
     if is_cupy(x):
         from cupyx.scipy import special
@@ -29,20 +30,20 @@ def normal_functions(x):
 
 
 @functools.cache
-def _legendre(n: int):
-    """Gauss-Legendre nodes and weights on (0, 1)."""
+def _legendre(n: int) -> Any:
+    """Return the Gauss-Legendre nodes and weights on (0, 1)."""
     nodes, weights = np.polynomial.legendre.leggauss(n)
     return (nodes + 1) / 2, weights / 2
 
 
 @functools.cache
-def _laguerre(n: int):
+def _laguerre(n: int) -> Any:
     nodes, weights = np.polynomial.laguerre.laggauss(n)
     return nodes, np.log(weights)
 
 
-def bivariate_log_cdf(x, y, correlation):
-    r"""Logarithm of the distribution function :math:`\Phi_2(x, y; c)`, accurate also in the tails.
+def bivariate_log_cdf(x: Any, y: Any, correlation: Any) -> Any:
+    r"""Return the logarithm of the distribution function :math:`\Phi_2(x, y; c)`, accurate also in the tails.
 
     Parameters
     ----------
@@ -78,8 +79,8 @@ def bivariate_log_cdf(x, y, correlation):
     return log_p
 
 
-def _log_tail(x, y, correlation):
-    r"""Log of the distribution function in its lower tail.
+def _log_tail(x: Any, y: Any, correlation: Any) -> Any:
+    r"""Return the log of the distribution function in its lower tail.
 
     With :math:`u` the smaller argument and :math:`v` the other,
     :math:`\Phi_2 = \int_0^\infty \varphi(u - t)\,\Phi((v - c(u - t))/s)\,dt`; the exponential decay of
@@ -90,7 +91,7 @@ def _log_tail(x, y, correlation):
     u, v = xp.minimum(x, y), xp.maximum(x, y)
     s = xp.sqrt(1 - correlation**2)
 
-    def log_integrand(t):
+    def log_integrand(t: Any) -> Any:
         return -0.5 * (u - t) ** 2 + log_ndtr((v - correlation * (u - t)) / s)
 
     at_end = log_integrand(xp.zeros(u.shape, dtype=u.dtype))
@@ -103,16 +104,16 @@ def _log_tail(x, y, correlation):
     return at_end + xp.log(total / rate) - 0.5 * math.log(2 * math.pi)
 
 
-def bivariate_log_density(x, y, correlation):
-    r"""Logarithm of the density :math:`\varphi_2(x, y; c)`, the mixed second derivative of :math:`\Phi_2`."""
+def bivariate_log_density(x: Any, y: Any, correlation: Any) -> Any:
+    r"""Return the logarithm of the density :math:`\varphi_2(x, y; c) = \partial_x \partial_y \Phi_2`."""
     xp = array_namespace(x, y)
     determinant = 1 - correlation * correlation
     exponent = -0.5 * (x * x + y * y - 2 * correlation * x * y) / determinant
     return exponent - 0.5 * xp.log(determinant) - math.log(2 * math.pi)
 
 
-def bivariate_scores(x, y, correlation):
-    r"""The logarithm of the distribution function and its two derivatives.
+def bivariate_scores(x: Any, y: Any, correlation: Any) -> Any:
+    r"""Return the logarithm of the distribution function and its two derivatives.
 
     Returns
     -------
@@ -124,7 +125,7 @@ def bivariate_scores(x, y, correlation):
     s = xp.sqrt(1 - correlation * correlation)
     log_p = bivariate_log_cdf(x, y, correlation)
 
-    def score(u, v):
+    def score(u: Any, v: Any) -> Any:
         log_derivative = -0.5 * u * u - 0.5 * math.log(2 * math.pi) + log_ndtr((v - correlation * u) / s)
         return xp.exp(log_derivative - log_p)
 

@@ -48,8 +48,8 @@ __all__ = [
 ]
 
 
-def index_variances(n_tokens: int, like=None):
-    r"""The (T, T) array :math:`\sigma^2_{ab}`: 1 off the diagonal and 2 on it (library of ``like``)."""
+def index_variances(n_tokens: int, like: Any = None) -> Any:
+    r"""Return (T, T) array :math:`\sigma^2_{ab}`: 1 off the diagonal and 2 on it (library of ``like``)."""
     xp = array_namespace(like)
     dtype = np.float64 if like is None else like.dtype
     return xp.ones((n_tokens, n_tokens), dtype=dtype) + xp.eye(n_tokens, dtype=dtype)
@@ -83,24 +83,24 @@ class Channel(ABC):
         return f"{type(self).__name__}(n_tokens={self.n_tokens})"
 
     @abstractmethod
-    def kappa(self, tau):
-        r"""The function :math:`\kappa(\tau) = V K(q)`; scalar or array of ``tau >= 0``."""
+    def kappa(self, tau: Any) -> Any:
+        r"""Return the function :math:`\kappa(\tau) = V K(q)`; scalar or array of ``tau >= 0``."""
 
-    def kappa_error(self, tau):
-        r"""Estimated error of :meth:`kappa`: zero where it is exact."""
+    def kappa_error(self, tau: Any) -> Any:
+        r"""Return the estimated error of :meth:`kappa`: zero where it is exact."""
         return np.zeros(np.shape(tau))[()]
 
     @abstractmethod
-    def output(self, h):
-        """Labels (n, T, T) of the indices ``h`` (n, T, T)."""
+    def output(self, h: Any) -> Any:
+        """Return the labels (n, T, T) of the indices ``h`` (n, T, T)."""
 
     def observe(self, y: Any) -> Any:
         """Check the labels and return what :meth:`g_out` needs of them: by default, the labels themselves."""
         return self._check_labels(y)
 
     @abstractmethod
-    def g_out(self, observed, omega, variance: float):
-        r"""Derivatives of the log-likelihood in the means of the indices.
+    def g_out(self, observed: Any, omega: Any, variance: float) -> Any:
+        r"""Return the derivatives of the log-likelihood in the means of the indices.
 
         Parameters
         ----------
@@ -117,8 +117,8 @@ class Channel(ABC):
             Symmetric; the entries (a, b) and (b, a) both hold the derivative in their common coordinate.
         """
 
-    def g_out_given(self, observed, omega, variance: float, covariance: IndexCovariance):
-        r"""Derivatives as in :meth:`g_out`, for indices of covariance :math:`V\Gamma` given the tokens.
+    def g_out_given(self, observed: Any, omega: Any, variance: float, covariance: IndexCovariance) -> Any:
+        r"""Return derivatives of :meth:`g_out` for indices of covariance :math:`V\Gamma` given the tokens.
 
         Parameters
         ----------
@@ -143,13 +143,13 @@ class Channel(ABC):
         """
         raise TypeError(f"{type(self).__name__}: its labels are not linear in the indices; use g_out")
 
-    def _check_labels(self, y):
+    def _check_labels(self, y: Any) -> Any:
         t = self.n_tokens
         return check_array("y", y, (None, t, t))
 
     @staticmethod
-    def _symmetrised(h, allowed, what: str):
-        """Mean of ``h`` (n, T, T) and its transpose, which may differ by ``allowed`` (of each sample)."""
+    def _symmetrised(h: Any, allowed: Any, what: str) -> Any:
+        """Return the mean of ``h`` and its transpose, which may differ by ``allowed`` (of each sample)."""
         transposed = h.transpose(0, 2, 1)
         excess = abs(h - transposed).max(axis=(1, 2)) - allowed
         if bool((excess > 0).any()):
@@ -162,8 +162,8 @@ class Channel(ABC):
         return 0.5 * (h + transposed)
 
 
-def _tolerance(y) -> float:
-    """Relative error that labels of this precision may have."""
+def _tolerance(y: Any) -> float:
+    """Return the relative error that labels of this precision may have."""
     return 1e-3 if y.dtype.itemsize < 8 else 1e-6
 
 
@@ -176,21 +176,21 @@ class LinearChannel(Channel):
     name = "linear"
     recovers_exactly = True
 
-    def kappa(self, tau):
+    def kappa(self, tau: Any) -> Any:
         return np.full(np.shape(tau), float(self.n_tokens * (self.n_tokens + 1)))[()]
 
-    def output(self, h):
+    def output(self, h: Any) -> Any:
         return array_namespace(h).array(h, copy=True)
 
-    def observe(self, y):
+    def observe(self, y: Any) -> Any:
         y = self._check_labels(y)
         allowed = _tolerance(y) * float(abs(y).max()) if len(y) else 0.0
         return self._symmetrised(y, allowed, "the label")
 
-    def g_out(self, observed, omega, variance):
+    def g_out(self, observed: Any, omega: Any, variance: float) -> Any:
         return (observed - omega) / (index_variances(self.n_tokens, omega) * variance)
 
-    def g_out_given(self, observed, omega, variance, covariance):
+    def g_out_given(self, observed: Any, omega: Any, variance: float, covariance: IndexCovariance) -> Any:
         return covariance.solve(observed - omega) / variance
 
 
@@ -222,17 +222,17 @@ class SoftmaxChannel(Channel):
         )
         self.log_labels = bool(log_labels)
 
-    def kappa(self, tau):
+    def kappa(self, tau: Any) -> Any:
         return np.full(np.shape(tau), float(self.n_tokens * (self.n_tokens + 1) - 2))[()]
 
-    def output(self, h):
+    def output(self, h: Any) -> Any:
         xp = array_namespace(h)
         scaled = self.inverse_temperature * h
         shifted = scaled - scaled.max(axis=-1, keepdims=True)
         log_y = shifted - xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
         return log_y if self.log_labels else xp.exp(log_y)
 
-    def observe(self, y):
+    def observe(self, y: Any) -> Any:
         xp = array_namespace(y)
         y = self._check_labels(y)
         probabilities = xp.exp(y) if self.log_labels else y
@@ -255,7 +255,7 @@ class SoftmaxChannel(Channel):
             allowed = allowed + float(np.finfo(y.dtype).smallest_subnormal) / y.min(axis=(1, 2))
         return self._symmetrised(phi, allowed / beta, "log y_ab + log y_1a - log y_a1")
 
-    def g_out(self, observed, omega, variance):
+    def g_out(self, observed: Any, omega: Any, variance: float) -> Any:
         sigma2 = index_variances(self.n_tokens, omega)
         residual = (observed - omega) / sigma2
         # Posterior mean of the free constant: sum over a <= b of residual over that of 1/sigma^2 = T^2/2.
@@ -263,7 +263,7 @@ class SoftmaxChannel(Channel):
         constant = (residual.sum(axis=(1, 2)) + trace) / self.n_tokens**2
         return (residual - constant[:, None, None] / sigma2) / variance
 
-    def g_out_given(self, observed, omega, variance, covariance):
+    def g_out_given(self, observed: Any, omega: Any, variance: float, covariance: IndexCovariance) -> Any:
         # As above, with Gamma for the variances: the constant is a generalised least-squares mean.
         ones = covariance.solve(array_namespace(omega).ones_like(omega))
         weights = covariance.solve(observed - omega)
@@ -291,15 +291,15 @@ class HardmaxChannel(Channel):
     name = "hardmax"
     scale_free = True
 
-    def kappa(self, tau):
+    def kappa(self, tau: Any) -> Any:
         if self.n_tokens == 2:
             return _two_token_kappa(type(self))(tau)
         return self._information().kappa(tau)
 
-    def kappa_error(self, tau):
+    def kappa_error(self, tau: Any) -> Any:
         return super().kappa_error(tau) if self.n_tokens == 2 else self._information().kappa_error(tau)
 
-    def _information(self):
+    def _information(self) -> Any:
         if self.n_tokens > MAX_TOKENS:
             raise ValueError(
                 f"hardmax is analysed for n_tokens <= {MAX_TOKENS} only, got {self.n_tokens}; "
@@ -307,11 +307,11 @@ class HardmaxChannel(Channel):
             )
         return hardmax_information(self.n_tokens)
 
-    def output(self, h):
+    def output(self, h: Any) -> Any:
         xp = array_namespace(h)
         return xp.eye(self.n_tokens, dtype=h.dtype)[h.argmax(axis=-1)]
 
-    def observe(self, y):
+    def observe(self, y: Any) -> Any:
         y = self._check_labels(y)
         if not bool(((y == 0) | (y == 1)).all()) or not bool((y.sum(axis=-1) == 1).all()):
             raise ValueError("y must be one-hot: in each row one entry 1 and the others 0")
@@ -329,7 +329,7 @@ class HardmaxChannel(Channel):
             )
         return targets
 
-    def g_out(self, observed, omega, variance):
+    def g_out(self, observed: Any, omega: Any, variance: float) -> Any:
         if self.n_tokens > 2:
             return hardmax_likelihood(observed, omega, variance)[1]
         xp = array_namespace(observed, omega)
@@ -344,8 +344,8 @@ class HardmaxChannel(Channel):
         return g
 
     @staticmethod
-    def _scores(x, y, correlation):
-        """Log-probability of the label, and the two logarithmic derivatives that enter g."""
+    def _scores(x: Any, y: Any, correlation: Any) -> Any:
+        """Return log-probability of the label, and the two logarithmic derivatives that enter g."""
         return bivariate_scores(x, y, correlation)
 
 
@@ -365,7 +365,7 @@ class PublishedHardmaxChannel(HardmaxChannel):
         super().__init__(n_tokens)
 
     @staticmethod
-    def _scores(x, y, correlation):
+    def _scores(x: Any, y: Any, correlation: Any) -> Any:
         xp = array_namespace(x, y)
         log_p = bivariate_log_cdf(x, y, correlation)
         score = xp.exp(bivariate_log_density(x, y, correlation) - log_p)
@@ -375,7 +375,7 @@ class PublishedHardmaxChannel(HardmaxChannel):
 # Integrals over two correlated indices -------------------------------------------------------------
 
 
-def two_token_average(function, tau: float) -> float:
+def two_token_average(function: Any, tau: float) -> float:
     r"""Sum over the four labels of :math:`\mathbb E[f(\kappa_1, \kappa_2, \sigma)]`.
 
     Here :math:`(\kappa_1, \kappa_2)` is Gaussian with variances ``tau`` and correlation
@@ -407,7 +407,7 @@ def two_token_average(function, tau: float) -> float:
 
 
 def two_token_kappa_integral(channel: type[HardmaxChannel], tau: float) -> float:
-    r"""The function :math:`\kappa(\tau)` of a two-token hardmax channel by direct integration.
+    r"""Return the function :math:`\kappa(\tau)` of a two-token hardmax channel by direct integration.
 
     .. math::
 
@@ -417,7 +417,7 @@ def two_token_kappa_integral(channel: type[HardmaxChannel], tau: float) -> float
     with :math:`a_i = \partial_i\log\Phi_2` (for the correct channel) at correlation :math:`\sigma/3`.
     """
 
-    def integrand(x, y, sigma):
+    def integrand(x: Any, y: Any, sigma: Any) -> Any:
         log_p, a1, a2 = channel._scores(x, y, np.full(x.shape, sigma / 3))
         return np.exp(log_p) * (2 * a1**2 + 2 * a2**2 + (a1 + sigma * a2) ** 2)
 
@@ -425,15 +425,15 @@ def two_token_kappa_integral(channel: type[HardmaxChannel], tau: float) -> float
 
 
 @functools.cache
-def _two_token_kappa(channel: type[HardmaxChannel]):
-    """Chebyshev interpolant of sqrt(1 + tau) kappa(tau) in u = 1/sqrt(1 + tau), computed once."""
+def _two_token_kappa(channel: type[HardmaxChannel]) -> Any:
+    """Return the Chebyshev interpolant of sqrt(1 + tau) kappa(tau) in u = 1/sqrt(1 + tau), computed once."""
     n = 28
     angles = math.pi * (np.arange(n) + 0.5) / n
     u = 0.5 * (1 + np.cos(angles))
     values = [two_token_kappa_integral(channel, 1 / v**2 - 1) / v for v in u]
     series = np.polynomial.Chebyshev.fit(u, values, n - 1, domain=(0, 1))
 
-    def kappa(tau):
+    def kappa(tau: Any) -> Any:
         u = 1 / np.sqrt(1 + np.asarray(tau, dtype=np.float64))
         return (u * series(u))[()]
 

@@ -92,8 +92,8 @@ class GradientDescentResult:
 
 
 def gradient_descent(
-    X,
-    y,
+    X: Any,
+    y: Any,
     width: int,
     channel: str | Channel = "softmax",
     *,
@@ -101,7 +101,7 @@ def gradient_descent(
     learning_rate: float = 0.1,
     max_iter: int = 1000,
     tol: float = 1e-5,
-    truth=None,
+    truth: Any = None,
     dtype: str | None = None,
     rng: np.random.Generator | np.random.SeedSequence | int | None = None,
 ) -> GradientDescentResult:
@@ -230,8 +230,8 @@ def gradient_descent(
     )
 
 
-def loss_and_gradient(W, X, y, channel: str | Channel = "softmax") -> tuple[Any, Any]:
-    r"""The loss :math:`\frac1d\sum(p - y)^2` of students, and its gradient in their weights.
+def loss_and_gradient(W: Any, X: Any, y: Any, channel: str | Channel = "softmax") -> tuple[Any, Any]:
+    r"""Return the loss :math:`\frac1d\sum(p - y)^2` of students, and its gradient in their weights.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ def loss_and_gradient(W, X, y, channel: str | Channel = "softmax") -> tuple[Any,
     return float(loss[0]), gradient[0]
 
 
-def _prepare(X, y, channel, dtype):
+def _prepare(X: Any, y: Any, channel: Any, dtype: Any) -> Any:
     """Check the data; return X, the targets (T, T, n), the inverse temperature (or None), a constant guess.
 
     The samples are the last axis of the targets: sums over the few tokens then run over whole vectors.
@@ -287,13 +287,13 @@ def _prepare(X, y, channel, dtype):
     return X, xp.ascontiguousarray(xp.transpose(labels, (1, 2, 0)).astype(X.dtype, copy=False)), beta, guess
 
 
-def _matrices(W):
-    """The matrices S (k, d, d) of students W (k, d, r)."""
+def _matrices(W: Any) -> Any:
+    """Return the matrices S (k, d, d) of students W (k, d, r)."""
     return W @ W.swapaxes(1, 2) / math.sqrt(W.shape[1] * W.shape[2])
 
 
-def _loss_and_gradient(W, X, targets, beta):
-    """Losses (k,) and gradients (k, d, r) of students W (k, d, r), without checks."""
+def _loss_and_gradient(W: Any, X: Any, targets: Any, beta: Any) -> Any:
+    """Return the losses (k,) and gradients (k, d, r) of students W (k, d, r), without checks."""
     xp = array_namespace(W, X)
     k, d, width = W.shape
     together = max(1, _COLUMNS // min(width, d))

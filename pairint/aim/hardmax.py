@@ -61,8 +61,8 @@ MAX_TOKENS = 5
 _BLOCK = 2**14  # grid points per array
 
 
-def possible_label(targets) -> np.ndarray:
-    """Whether labels can be the hardmax of a symmetric matrix: no cycle of three or more tokens.
+def possible_label(targets: Any) -> np.ndarray:
+    """Say whether labels can be the hardmax of a symmetric matrix: no cycle of three or more tokens.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def possible_label(targets) -> np.ndarray:
 
 @functools.cache
 def hardmax_labels(n_tokens: int) -> tuple[tuple[tuple[int, ...], int], ...]:
-    """Possible labels up to a renaming of tokens, each with the number of labels that it stands for."""
+    """Return the possible labels up to a renaming of tokens, each with how many it stands for."""
     counts: dict[tuple[int, ...], int] = {}
     for label in itertools.product(range(n_tokens), repeat=n_tokens):
         if possible_label([label])[0]:
@@ -96,16 +96,18 @@ def hardmax_labels(n_tokens: int) -> tuple[tuple[tuple[int, ...], int], ...]:
 
 @functools.cache
 def _canonical(label: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Smallest relabelling of a label, and the permutation p: new token i is old token p[i]."""
+    """Return the smallest relabelling of a label, and the permutation p: new token i is old token p[i]."""
 
-    def renamed(p):
+    def renamed(p: Any) -> Any:
         return tuple(p.index(label[old]) for old in p)
 
     return min((renamed(p), p) for p in itertools.permutations(range(len(label))))
 
 
-def hardmax_likelihood(targets, omega, variance: float = 1.0, *, step: float = 0.25, reach: float = 6.0):
-    r"""Log-probability of hardmax labels and its derivatives in the means of the indices.
+def hardmax_likelihood(
+    targets: Any, omega: Any, variance: float = 1.0, *, step: float = 0.25, reach: float = 6.0
+) -> Any:
+    r"""Return log-probability of hardmax labels and its derivatives in the means of the indices.
 
     Parameters
     ----------
@@ -181,8 +183,8 @@ def hardmax_likelihood(targets, omega, variance: float = 1.0, *, step: float = 0
     return log_p, g
 
 
-def _range_of(label, means, reach):
-    """Interval that holds the maxima of the rows, for each sample."""
+def _range_of(label: Any, means: Any, reach: Any) -> Any:
+    """Return the interval that holds the maxima of the rows, for each sample."""
     xp = array_namespace(means)
     t = len(label)
     scale = np.ones((t, t)) + (math.sqrt(2) - 1) * np.eye(t)
@@ -191,8 +193,8 @@ def _range_of(label, means, reach):
     return low, (means + reach).max(axis=(1, 2))
 
 
-def _cumulative(values, step):
-    """Integrals from the left end to each point of a uniform grid (last axis), functions zero at the ends."""
+def _cumulative(values: Any, step: float) -> Any:
+    """Return the integrals up to each point of a uniform grid (last axis); zero at its ends."""
     xp = array_namespace(values)
     f = xp.zeros((*values.shape[:-1], values.shape[-1] + 5), dtype=values.dtype)
     f[..., 3:-2] = values
@@ -358,7 +360,7 @@ def _entries(order: _Order, means: Any, x: Any) -> tuple[dict, dict, dict, dict]
 
 
 def hardmax_tail_constant(n_tokens: int) -> float:
-    r"""The limit of :math:`\sqrt\tau\,\kappa(\tau)` for hardmax, as :math:`\tau\to\infty`.
+    r"""Return the limit of :math:`\sqrt\tau\,\kappa(\tau)` for hardmax, as :math:`\tau\to\infty`.
 
     When the indices are almost known, a label teaches something only if the two largest entries of a
     row nearly tie. Each tie is a one-dimensional sign, worth
@@ -413,19 +415,19 @@ class HardmaxInformation:
     polynomial: np.polynomial.Polynomial
     error: float
 
-    def kappa(self, tau):
-        r""":math:`\kappa(\tau) = u\,G(u)`; scalar or array of ``tau >= 0``."""
+    def kappa(self, tau: Any) -> Any:
+        r"""Return :math:`\kappa(\tau) = u\,G(u)`; scalar or array of ``tau >= 0``."""
         u = 1 / np.sqrt(1 + np.asarray(tau, dtype=np.float64))
         return (u * self.polynomial(u))[()]
 
-    def kappa_error(self, tau):
-        """Estimated error of :meth:`kappa` (heuristic, see ``error``)."""
+    def kappa_error(self, tau: Any) -> Any:
+        """Return the estimated error of :meth:`kappa` (heuristic, see ``error``)."""
         return (self.error / np.sqrt(1 + np.asarray(tau, dtype=np.float64)))[()]
 
 
 @functools.cache
 def hardmax_information(n_tokens: int) -> HardmaxInformation:
-    r"""Information of a hardmax label of T tokens, from four exact properties.
+    r"""Return the information of a hardmax label of T tokens, from four exact properties.
 
     With :math:`Q_0 = 1`, :math:`V = u^2` and :math:`q = 1 - u^2`, let :math:`G(u) = \kappa/u = u K(q)`. Then
 

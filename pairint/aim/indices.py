@@ -6,6 +6,8 @@ result does not grow with the number of samples. NumPy or CuPy.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pairint.backend import array_namespace, is_cupy
@@ -16,15 +18,15 @@ __all__ = ["IndexCovariance", "adjoint", "indices"]
 _BLOCK, _GPU_BLOCK = 2**17, 2**23
 
 
-def _blocks(X):
+def _blocks(X: Any) -> Any:
     n, t, d = X.shape
     size = max(1, (_GPU_BLOCK if is_cupy(X) else _BLOCK) // (t * d))
     for start in range(0, n, size):
         yield slice(start, min(n, start + size))
 
 
-def indices(X, matrix):
-    r"""Indices :math:`h_{ab} = (x_a^\top M x_b - \delta_{ab}\operatorname{Tr} M)/\sqrt d`.
+def indices(X: Any, matrix: Any) -> Any:
+    r"""Return the indices :math:`h_{ab} = (x_a^\top M x_b - \delta_{ab}\operatorname{Tr} M)/\sqrt d`.
 
     Parameters
     ----------
@@ -48,8 +50,8 @@ def indices(X, matrix):
     return h
 
 
-def adjoint(X, weights):
-    r"""Matrix :math:`\frac1{\sqrt d}\sum_\mu (X_\mu^\top G_\mu X_\mu - I\operatorname{Tr} G_\mu)`.
+def adjoint(X: Any, weights: Any) -> Any:
+    r"""Return the matrix :math:`\frac1{\sqrt d}\sum_\mu (X_\mu^\top G_\mu X_\mu - I\operatorname{Tr} G_\mu)`.
 
     This is the derivative of :math:`\sum_\mu \sum_{a,b} G_{\mu ab} h_{\mu ab}(M)` in a symmetric M.
 
@@ -101,7 +103,7 @@ class IndexCovariance:
         If the tokens of a sample are linearly dependent, to the precision of ``X``.
     """
 
-    def __init__(self, X) -> None:
+    def __init__(self, X: Any) -> None:
         xp = array_namespace(X)
         n, t, d = X.shape
         self.d = d
@@ -122,7 +124,7 @@ class IndexCovariance:
         first, second = (a.trace(axis1=1, axis2=2) for a in (self.inverse, self.square))
         self._system = (1 - first + d * second, -second, d * first - t, 1 - first)
 
-    def apply(self, weights):
+    def apply(self, weights: Any) -> Any:
         r"""Return :math:`\Gamma W` for weights (n, T, T) that hold :math:`g_{aa}` and :math:`g_{ab}/2`."""
         xp = array_namespace(weights)
         product = xp.matmul(self.gram, weights)
@@ -130,7 +132,7 @@ class IndexCovariance:
         shift = self.d * trace - product.trace(axis1=1, axis2=2)[:, None, None]
         return (2 / self.d**2) * (xp.matmul(product, self.gram) - self.gram * trace + self.identity * shift)
 
-    def solve(self, values):
+    def solve(self, values: Any) -> Any:
         r"""Return the weights W with :math:`\Gamma W` equal to ``values`` (n, T, T), symmetric."""
         xp = array_namespace(values)
         scaled = (self.d**2 / 2) * xp.matmul(xp.matmul(self.inverse, values), self.inverse)

@@ -38,6 +38,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,7 @@ _PROPOSALS = 2**15  # per round of rejection
 
 
 def _symmetric(rng: np.random.Generator, shape: tuple[int, ...], n_tokens: int) -> np.ndarray:
-    """Symmetric Gaussian arrays (..., T, T) of variance 1 off the diagonal and 2 on it."""
+    """Return symmetric Gaussian arrays (..., T, T) of variance 1 off the diagonal and 2 on it."""
     a, b = np.triu_indices(n_tokens)
     z = rng.standard_normal((*shape, len(a))) * np.sqrt(1.0 + (a == b))
     h = np.empty((*shape, n_tokens, n_tokens))
@@ -77,7 +78,7 @@ def sampled_kappa(
     *,
     n_tokens: int = 2,
 ) -> tuple[float, float]:
-    r"""Information :math:`\kappa(\tau)` of a label by planted sampling with exact scores.
+    r"""Return the information :math:`\kappa(\tau)` of a label by planted sampling with exact scores.
 
     Predictions, remainders and labels are drawn from the model, and the squared scores of
     ``channel.g_out`` are averaged. With the same seed the directions of the indices, hence the labels, are
@@ -158,11 +159,11 @@ class SampledHardmaxChannel(HardmaxChannel):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(n_tokens={self.n_tokens}, n_samples={self.n_samples})"
 
-    def kappa(self, tau):
+    def kappa(self, tau: Any) -> Any:
         u = 1 / np.sqrt(1 + np.asarray(tau, dtype=np.float64))
         return (u * self._curve(u))[()]
 
-    def kappa_error(self, tau):
+    def kappa_error(self, tau: Any) -> Any:
         u = 1 / np.sqrt(1 + np.asarray(tau, dtype=np.float64))
         return (u * np.interp(u, self._nodes, self._errors))[()]
 
@@ -188,15 +189,15 @@ class LabelInformation:
 
 def label_information(
     output: Callable[[np.ndarray], np.ndarray],
-    overlap,
-    remainder,
+    overlap: Any,
+    remainder: Any,
     n_tokens: int = 2,
     n_samples: int = 10_000,
     rng: np.random.Generator | np.random.SeedSequence | int | None = None,
     *,
     max_proposals: int = 10**8,
 ) -> LabelInformation:
-    r"""Information matrix :math:`K_{lm}` of any output with finitely many labels, by planted sampling.
+    r"""Return information matrix :math:`K_{lm}` of any output with finitely many labels, by planted sampling.
 
     Parameters
     ----------
@@ -231,7 +232,7 @@ def label_information(
     spread = _root("remainder", remainder, 1e-12)
     omega = np.einsum("lm,nmab->nlab", _root("overlap", overlap, -1e-12), _symmetric(rng, (n, n_layers), t))
 
-    def draw(shape):
+    def draw(shape: Any) -> Any:
         return np.einsum("lm,...mab->...lab", spread, _symmetric(rng, (*shape, n_layers), t))
 
     planted = draw((n,))
@@ -263,7 +264,7 @@ def label_information(
 
 
 def _root(name: str, covariance: np.ndarray, smallest: float) -> np.ndarray:
-    """Symmetric square root."""
+    """Return the symmetric square root."""
     values, vectors = np.linalg.eigh(covariance)
     if not np.allclose(covariance, covariance.T) or values[0] < smallest * max(1.0, values[-1]):
         kind = "definite" if smallest > 0 else "semidefinite"
@@ -273,7 +274,7 @@ def _root(name: str, covariance: np.ndarray, smallest: float) -> np.ndarray:
     return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
 
 
-def _labels(output, h) -> np.ndarray:
+def _labels(output: Any, h: Any) -> np.ndarray:
     labels = np.asarray(output(h))
     if len(labels) != len(h) or labels.dtype.kind not in "iub":
         raise ValueError(
@@ -319,7 +320,7 @@ def layered_point(
     n_samples: int = 10_000,
     rng: np.random.Generator | np.random.SeedSequence | int | None = None,
 ) -> LayeredPoint:
-    r"""State evolution of L layers with a general output, at a given noise level.
+    r"""Return the state evolution of L layers with a general output, at a given noise level.
 
     As for one layer, nothing is iterated: the noise fixes the error, the error fixes K, and
     :math:`\hat q = \alpha K` gives the number of samples.
@@ -366,9 +367,9 @@ def layered_point(
 
 
 def summed_layers(
-    alpha, rho: float, n_layers: int, channel: str | Channel = "softmax", n_tokens: int = 2
+    alpha: Any, rho: float, n_layers: int, channel: str | Channel = "softmax", n_tokens: int = 2
 ) -> StateEvolution:
-    r"""Bayes-optimal error of each layer if the output sees the sum of the layers, :math:`g(\sum_l h^{(l)})`.
+    r"""Return the Bayes-optimal error of each layer if the output sees their sum, :math:`g(\sum_l h^{(l)})`.
 
     The sum of L layers of width ratio :math:`\rho` is :math:`\sqrt L` times one layer of width ratio
     :math:`L\rho`, and the channels of this package do not depend on the scale. So the sum is learned like one

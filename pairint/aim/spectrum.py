@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,7 @@ _REACH = 3.4
 
 @functools.cache
 def _tanh_sinh() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Fractions of the interval to the left and to the right of each node, and weights (sum 1)."""
+    """Return the fractions of the interval to the left and to the right of each node, and weights (sum 1)."""
     t = np.arange(-int(_REACH / _STEP), int(_REACH / _STEP) + 1) * _STEP
     u = 0.5 * math.pi * np.sinh(t)
     left = 1 / (1 + np.exp(-2 * u))
@@ -68,7 +69,7 @@ def parameter_count(rho: float) -> float:
 
 
 def limiting_moments(rho: float, delta: float, order: int) -> np.ndarray:
-    r"""Moments 0 to ``order`` of the limiting law, from its free cumulants.
+    r"""Return the moments 0 to ``order`` of the limiting law, from its free cumulants.
 
     The free cumulants are :math:`k_1 = a`, :math:`k_2 = 1 + \Delta` and :math:`k_m = a^{2-m}`; the
     moments follow from :math:`M(z) = 1 + \sum_m k_m z^m M(z)^m` (Nica and Speicher, Lecture 10).
@@ -95,7 +96,7 @@ def limiting_moments(rho: float, delta: float, order: int) -> np.ndarray:
 
 
 def wishart_density(x: np.ndarray, rho: float) -> np.ndarray:
-    r"""Density of the eigenvalues of :math:`S` itself (scaled Marchenko-Pastur law).
+    r"""Return the density of the eigenvalues of :math:`S` itself (scaled Marchenko-Pastur law).
 
     For ``rho < 1`` a fraction ``1 - rho`` of the eigenvalues sits at zero and is not part of the density.
     """
@@ -155,18 +156,18 @@ class NoisySpectrum:
 
     # The parametrisation ---------------------------------------------------------------------------
 
-    def _s(self, f):
+    def _s(self, f: Any) -> Any:
         return self._a - self.rho / f + 1 / (self._b + f)
 
-    def _x(self, f):
+    def _x(self, f: Any) -> Any:
         return f + self.delta * self._s(f)
 
-    def _slope(self, f):
-        """Derivative of the eigenvalue x with respect to its denoised value f."""
+    def _slope(self, f: Any) -> Any:
+        """Return the derivative of the eigenvalue x with respect to its denoised value f."""
         return 1 + self.delta * (self.rho / f**2 - 1 / (self._b + f) ** 2)
 
-    def _find_bulks(self):
-        r"""Ends of the bulks in f, and the pieces on which integrals are computed.
+    def _find_bulks(self) -> Any:
+        r"""Return the ends of the bulks in f, and the pieces on which integrals are computed.
 
         Edges are where :math:`s = 2\sqrt{a}/u`, :math:`u = \pm\sqrt{b+f}`: the real roots of
         :math:`a u^4 - 2\sqrt a u^3 + (1 - \rho - ab) u^2 + 2\sqrt a\, b u - b`. With
@@ -202,15 +203,15 @@ class NoisySpectrum:
             probabilities.append(densities[-1] * self._slope(f) * f * span * weights)
         return np.concatenate(values), np.concatenate(densities), np.concatenate(probabilities)
 
-    def _density_at(self, f):
-        """Density of the law at the eigenvalue whose denoised value is f."""
+    def _density_at(self, f: Any) -> Any:
+        """Return the density of the law at the eigenvalue whose denoised value is f."""
         squared = self._a / (self._b + f) - 0.25 * self._s(f) ** 2
         return np.sqrt(np.clip(squared, 0, None)) / math.pi
 
     # Integrals over the law ------------------------------------------------------------------------
 
     def moment(self, order: int) -> float:
-        """Moment of the law by quadrature (compare :func:`limiting_moments`)."""
+        """Return the moment of the law by quadrature (compare :func:`limiting_moments`)."""
         order = check_integer("order", order, 0)
         f, _, weights = self._nodes
         return float(np.dot(weights, self._x(f) ** order))
@@ -234,16 +235,16 @@ class NoisySpectrum:
 
     # Pointwise ------------------------------------------------------------------------------------
 
-    def density(self, x) -> np.ndarray:
-        """Density of the law at the eigenvalues ``x`` (any shape)."""
+    def density(self, x: Any) -> np.ndarray:
+        """Return the density of the law at the eigenvalues ``x`` (any shape)."""
         x = check_array("x", x)
         inside = np.zeros(x.shape, dtype=bool)
         for lo, hi in self.edges:
             inside |= (lo < x) & (x < hi)
         return np.where(inside, self._density_at(self._positive_root(x)), 0.0)
 
-    def denoise(self, x) -> np.ndarray:
-        r"""Bayes-optimal value for each eigenvalue ``x`` of :math:`R` (any shape; positive, increasing).
+    def denoise(self, x: Any) -> np.ndarray:
+        r"""Return the Bayes-optimal value for each eigenvalue ``x`` of :math:`R` (positive, increasing).
 
         Inside the spectrum this is :math:`x - 2\Delta h(x)`. Beyond its ends the eigenvalues of a finite
         matrix stray a little; there the function is continued analytically, which keeps it positive.
@@ -258,7 +259,7 @@ class NoisySpectrum:
                 f[gap] = self._across_gap(x[gap])
         return f
 
-    def _positive_root(self, x):
+    def _positive_root(self, x: Any) -> Any:
         """Solve x(f) = x on the branch that carries the spectrum (nearest bulk, if x is in a gap)."""
         flat = np.ravel(np.asarray(x, dtype=np.float64))
         # x(f) lies between f + b - delta rho/f and that plus 1/a: two quadratics bracket the root.
@@ -271,7 +272,7 @@ class NoisySpectrum:
             high = np.where(lower, np.minimum(high, f_lo), np.maximum(high, f_hi))
         return _increasing_root(self._x, self._slope, flat, low, high).reshape(np.shape(x))
 
-    def _across_gap(self, x):
+    def _across_gap(self, x: Any) -> Any:
         # Real roots of the cubic for y = f/delta = g - a, the middle one being the physical branch.
         polynomial = np.array(
             [[1.0, 2 * self._a, self.rho + (1 - self.rho) / self.delta, -self._a * self.rho / self.delta]]
@@ -284,8 +285,8 @@ class NoisySpectrum:
         return np.clip(x - 2 * self.delta * (self._a + middle), f_lo, f_hi)
 
 
-def _quartic_roots(leading, *others):
-    """Roots of a quartic: eigenvalues of its companion matrix, refined by Newton steps."""
+def _quartic_roots(leading: Any, *others) -> Any:
+    """Return the roots of a quartic: eigenvalues of its companion matrix, refined by Newton steps."""
     c3, c2, c1, c0 = (c / leading for c in others)
     companion = np.zeros((4, 4))
     companion[1, 0] = companion[2, 1] = companion[3, 2] = 1
@@ -301,13 +302,13 @@ def _quartic_roots(leading, *others):
     return roots
 
 
-def _quadratic_root(linear, constant):
-    """Positive root of f^2 - linear f - constant, without cancellation."""
+def _quadratic_root(linear: Any, constant: Any) -> Any:
+    """Return the positive root of f^2 - linear f - constant, without cancellation."""
     size = np.sqrt(linear**2 + 4 * constant) + np.abs(linear)
     return np.where(linear > 0, size / 2, 2 * constant / size)
 
 
-def _increasing_root(function, slope, target, low, high):
+def _increasing_root(function: Any, slope: Any, target: Any, low: Any, high: Any) -> Any:
     """Solve function(f) = target for an increasing function: Newton steps in log f, kept in a bracket."""
     f = np.sqrt(low * high)
     for _ in range(100):

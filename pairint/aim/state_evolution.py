@@ -103,7 +103,7 @@ def alpha_of_noise(
 def state_evolution(
     alpha: Any, rho: Any, channel: str | Channel = "softmax", n_tokens: int = 2
 ) -> StateEvolution:
-    r"""Bayes-optimal error at sample ratio ``alpha`` and width ratio ``rho``, broadcast against each other.
+    r"""Return the Bayes-optimal error at sample ratio ``alpha`` and width ratio ``rho``; they broadcast.
 
     Book: :doc:`/book/aim_state_evolution`.
 
@@ -163,7 +163,7 @@ def state_evolution(
 
 
 def _channel_error(prior: Prior, channel: Channel, delta: float, mmse: float) -> float:
-    """Error of the solution caused by that of kappa, to first order: as if alpha were wrong by its factor."""
+    """Return the error caused by that of kappa, to first order: as if alpha were wrong by its factor."""
     if delta == 0:
         return 0.0
     tau = (prior.second_moment - mmse) / mmse
@@ -175,7 +175,7 @@ def _channel_error(prior: Prior, channel: Channel, delta: float, mmse: float) ->
 
 
 def _solve_noise(alpha: float, prior: Prior, channel: Channel) -> float:
-    """Root of alpha_of_noise(delta) = alpha; zero beyond exact recovery."""
+    """Return the root of alpha_of_noise(delta) = alpha; zero beyond exact recovery."""
     if channel.recovers_exactly and alpha >= exact_recovery_threshold(prior, channel):
         return 0.0
 
@@ -206,7 +206,7 @@ def state_evolution_iterates(
     n_tokens: int = 2,
     n_iter: int = 20,
 ) -> np.ndarray:
-    r"""Errors after 0, 1, ..., ``n_iter`` steps of :math:`q_{t+1} = Q_0 - E(1/(\alpha K(q_t)))`.
+    r"""Return the errors after 0, 1, ..., ``n_iter`` steps of :math:`q_{t+1} = Q_0 - E(1/(\alpha K(q_t)))`.
 
     They start from the prior's error 1 and decrease to the fixed point; an undamped AMP follows them.
 
@@ -246,7 +246,7 @@ def exact_recovery_threshold(
 
 
 def weak_recovery_threshold(channel: str | Channel = "softmax", n_tokens: int = 2) -> float:
-    r"""Samples per :math:`d r` from which a narrow attention layer (:math:`\rho\to0`) is seen at all.
+    r"""Return samples per :math:`d r` from which a narrow attention layer (:math:`\rho\to0`) is seen at all.
 
     Book: :doc:`/book/aim_small_width`.
 
@@ -255,8 +255,8 @@ def weak_recovery_threshold(channel: str | Channel = "softmax", n_tokens: int = 
     return 1 / float(make_channel(channel, n_tokens).kappa(0.0))
 
 
-def small_width_samples(t, channel: str | Channel = "softmax", n_tokens: int = 2):
-    r"""Samples :math:`\bar\alpha = n/(dr)` at which the noise is :math:`t = \rho\Delta`, as rho -> 0.
+def small_width_samples(t: Any, channel: str | Channel = "softmax", n_tokens: int = 2) -> Any:
+    r"""Return samples :math:`\bar\alpha = n/(dr)` at which the noise is :math:`t = \rho\Delta`, as rho -> 0.
 
     With few strong directions the denoiser is the one of a spike: :math:`q = (1-t)^2`, so that the error is
     :math:`t(2-t)` and :math:`\bar\alpha = (2-t)/\kappa\big((1-t)^2/(t(2-t))\big)`.
@@ -267,8 +267,8 @@ def small_width_samples(t, channel: str | Channel = "softmax", n_tokens: int = 2
     return ((2 - t) / make_channel(channel, n_tokens).kappa((1 - t) ** 2 / (t * (2 - t))))[()]
 
 
-def small_width_limit(alpha_bar, channel: str | Channel = "softmax", n_tokens: int = 2):
-    r"""Bayes-optimal error for :math:`\rho \to 0` at :math:`\bar\alpha = \alpha/\rho = n/(dr)` samples.
+def small_width_limit(alpha_bar: Any, channel: str | Channel = "softmax", n_tokens: int = 2) -> Any:
+    r"""Return the Bayes-optimal error for :math:`\rho \to 0` at :math:`\bar\alpha = n/(dr)` samples.
 
     Book: :doc:`/book/aim_small_width`.
 
@@ -299,7 +299,7 @@ def _small_width_noise(alpha_bar: float, channel: Channel) -> float:
     if alpha_bar <= weak_recovery_threshold(channel):
         return 1.0
 
-    def excess(log_t):
+    def excess(log_t: Any) -> Any:
         return math.log(small_width_samples(math.exp(log_t), channel) / alpha_bar)
 
     low = -1.0
@@ -308,8 +308,8 @@ def _small_width_noise(alpha_bar: float, channel: Channel) -> float:
     return math.exp(brentq(excess, low, 0.0, xtol=1e-14, rtol=1e-14))
 
 
-def large_alpha_error(alpha, rho: float, n_tokens: int = 2):
-    r"""Leading behaviour of the hardmax error for many samples, :math:`Q_0\,(F_0/(c_\infty\alpha))^2`.
+def large_alpha_error(alpha: Any, rho: float, n_tokens: int = 2) -> Any:
+    r"""Return leading behaviour of the hardmax error for many samples, :math:`Q_0\,(F_0/(c_\infty\alpha))^2`.
 
     Book: :doc:`/book/aim_hardmax`.
 

@@ -117,27 +117,27 @@ class AIMTeacher:
         return X, self.labels(X)
 
     def labels(self, X: np.ndarray) -> np.ndarray:
-        """Labels (n, T, T) of the tokens ``X`` (n, T, d)."""
+        """Return the labels (n, T, T) of the tokens ``X`` (n, T, d)."""
         X = check_array("X", X, (None, self.n_tokens, self.d))
         return self.channel.output(indices(X, self.S))
 
     def error(self, estimate: np.ndarray) -> float:
-        r"""Error :math:`\lVert S - \hat S\rVert_F^2/d` of an estimate of ``S``."""
+        r"""Return the error :math:`\lVert S - \hat S\rVert_F^2/d` of an estimate of ``S``."""
         return matrix_error(self.S, estimate)
 
 
-def _same_stream(first, second) -> bool:
-    """Whether two seeds start the same stream (a Generator may have been made without a SeedSequence)."""
+def _same_stream(first: Any, second: Any) -> bool:
+    """Say whether two seeds start the same stream (a Generator may have been made without a SeedSequence)."""
     both = all(isinstance(seed, np.random.SeedSequence) for seed in (first, second))
     return both and np.array_equal(first.generate_state(4), second.generate_state(4))
 
 
-def matrix_error(truth, estimate) -> float:
-    r"""The error of an estimate, :math:`\lVert S - \hat S\rVert_F^2/d` (two (d, d) arrays of one library)."""
+def matrix_error(truth: Any, estimate: Any) -> float:
+    r"""Return :math:`\lVert S - \hat S\rVert_F^2/d` of an estimate (two (d, d) arrays of one library)."""
     return float(((truth - estimate) ** 2).sum()) / truth.shape[0]
 
 
-def convert_matrix(matrix, d: int, width: int, source: str, target: str = "aim"):
+def convert_matrix(matrix: Any, d: int, width: int, source: str, target: str = "aim") -> Any:
     r"""Rescale an attention matrix from one normalisation of :math:`WW^\top` to another.
 
     Parameters
@@ -153,7 +153,7 @@ def convert_matrix(matrix, d: int, width: int, source: str, target: str = "aim")
     return matrix * _conversion(d, width, source, target)
 
 
-def convert_error(error, d: int, width: int, source: str, target: str = "aim"):
+def convert_error(error: Any, d: int, width: int, source: str, target: str = "aim") -> Any:
     r"""Rescale a squared error :math:`\lVert S - \hat S\rVert_F^2/d` between normalisations."""
     return error * _conversion(d, width, source, target) ** 2
 

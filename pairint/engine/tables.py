@@ -156,7 +156,7 @@ def _utc(seconds: float) -> str:
 
 
 def _busy_seconds(records: Sequence[Mapping[str, Any]]) -> float:
-    """Time during which at least one cell was being computed: a run may have been stopped and resumed."""
+    """Return how long at least one cell was being computed: a run may have been stopped and resumed."""
     total, end = 0.0, float("-inf")
     for start, stop in sorted((r["finished"] - r["seconds"], r["finished"]) for r in records):
         total += max(0.0, stop - max(start, end))

@@ -232,7 +232,7 @@ def _hardmax_percent(n_tokens: int) -> float:
 
 @functools.cache
 def _hardmax_series(n_tokens: int) -> list[float]:
-    """Chebyshev coefficients of kappa(tau)/u in u = 1/sqrt(1 + tau) on [0, 1]."""
+    """Return the Chebyshev coefficients of kappa(tau)/u in u = 1/sqrt(1 + tau) on [0, 1]."""
     if n_tokens > 2:  # a cubic
         polynomial = hardmax_information(n_tokens).polynomial
         return polynomial.convert(kind=np.polynomial.Chebyshev, domain=(0, 1)).coef.tolist()

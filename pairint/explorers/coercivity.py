@@ -290,7 +290,7 @@ def _density(key: str, space: SplineSpace, drawn: NDArray[np.float64]) -> dict[s
 
 
 def _sphere_gram(space: SplineSpace) -> GramMatrices:
-    """Gram matrices for independent tokens on the sphere of R^3 and A proportional to the identity.
+    """Return Gram matrices for independent tokens on the sphere of R^3 and A proportional to the identity.
 
     The score is uniform (Archimedes), whatever the first token: given it, only the mean is known.
     """
@@ -305,7 +305,7 @@ def _sphere_gram(space: SplineSpace) -> GramMatrices:
 
 
 def _shared_factor_gram(space: SplineSpace, correlation: float, n_nodes: int = 96) -> GramMatrices:
-    """Gram matrices for tokens of dimension one with a shared factor, by quadrature.
+    """Return the Gram matrices for tokens of dimension one with a shared factor, by quadrature.
 
     Given the first token x and the factor z, the scores are independent and uniform on an interval.
     """

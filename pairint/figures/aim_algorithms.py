@@ -24,7 +24,7 @@ __all__ = ["averaging_figure", "descent_figure", "training_figure", "trajectory_
 def trajectory_figure(
     histories: Mapping[str, np.ndarray], predicted: np.ndarray, title: str = "Error, step by step"
 ) -> Figure:
-    """Errors of AMP against the iterates of the state evolution.
+    """Draw errors of AMP against the iterates of the state evolution.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def trajectory_figure(
 
 @picture
 def training_figure(history: Mapping[str, np.ndarray], bayes: float) -> Figure:
-    """Training of several students: their losses, and their errors with that of their mean.
+    """Draw training of several students: their losses, and their errors with that of their mean.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def descent_figure(
     channel: str = "softmax",
     n_tokens: int = 2,
 ) -> Figure:
-    """Errors of gradient descent against the samples, with the Bayes-optimal error and twice that.
+    """Draw errors of gradient descent against the samples, with the Bayes-optimal error and twice that.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def descent_figure(
 
 @picture
 def averaging_figure(errors: Mapping[float, np.ndarray], bayes: Mapping[float, float]) -> Figure:
-    """Error of the mean of k runs against k, and what posterior samples would give.
+    """Draw error of the mean of k runs against k, and what posterior samples would give.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ __all__ = ["discrepancy_figure", "hardmax_tokens_figure", "identity_figure", "ka
 
 @picture
 def kappa_figure() -> Figure:
-    """Information of a hardmax label against the signal-to-noise ratio, with its two limits."""
+    """Draw information of a hardmax label against the signal-to-noise ratio, with its two limits."""
     figure, axes = subplots(1, 3.9)
     tau = np.geomspace(1e-3, 1e4, 300)
     channel = make_channel("hardmax")
@@ -58,7 +58,7 @@ def hardmax_tokens_figure(
     dots: Mapping[int, Sequence[tuple[float, float]]] | None = None,
     n_samples: int = 3000,
 ) -> Figure:
-    """Information of a hardmax label for several numbers of tokens, sampled too, and the error.
+    """Draw information of a hardmax label for several numbers of tokens, sampled too, and the error.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def discrepancy_figure(
     published_threshold: float | None = None,
     d: int | None = None,
 ) -> Figure:
-    """Both hardmax computations, with AMP; and both at small width, with their thresholds.
+    """Draw both hardmax computations, with AMP; and both at small width, with their thresholds.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def discrepancy_figure(
 
 @picture
 def identity_figure(q: np.ndarray, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Two sides of the I-MMSE relation over the overlap, one panel a channel.
+    """Draw two sides of the I-MMSE relation over the overlap, one panel a channel.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ __all__ = ["indices_figure", "layer_figure"]
 
 @picture
 def layer_figure(d: int = 40, rho: float = 0.5, seed: int = 0) -> Figure:
-    """One sample: the attention matrix, the indices of its tokens, and two labels."""
+    """Draw one sample: the attention matrix, the indices of its tokens, and two labels."""
     figure, panels = subplots(4, 3.3)
     rng = np.random.default_rng(seed)
     teacher = AIMTeacher(d, rho, 6, rng=rng)
@@ -44,7 +44,7 @@ def layer_figure(d: int = 40, rho: float = 0.5, seed: int = 0) -> Figure:
 
 @picture
 def indices_figure(d: int = 100, rho: float = 0.5, n_samples: int = 3000, seed: int = 0) -> Figure:
-    """Indices of a finite layer against the Gaussian laws of the limit, and their missing correlations."""
+    """Draw indices of a finite layer against their Gaussian limits, and their missing correlations."""
     figure, (left, right) = subplots(2, 3.8)
     rng = np.random.default_rng(seed)
     teacher = AIMTeacher(d, rho, 2, channel="linear", rng=rng)

@@ -23,7 +23,7 @@ __all__ = ["landscape_figure", "small_width_figure"]
 
 @picture
 def small_width_figure(channel: str, rhos: Sequence[float], alpha_bars: np.ndarray) -> Figure:
-    """Error against samples per weight, n/(dr), for narrowing layers and in the limit."""
+    """Draw error against samples per weight, n/(dr), for narrowing layers and in the limit."""
     figure, axes = subplots(1, 4.3)
     limit = small_width_limit(alpha_bars, channel)
     axes.plot(alpha_bars, limit, color=INK, linewidth=2.6, label="$\\rho \\to 0$")
@@ -46,7 +46,7 @@ def small_width_figure(channel: str, rhos: Sequence[float], alpha_bars: np.ndarr
 def landscape_figure(
     dimensions: Sequence[int], rank: int, conditions: Mapping[str, Sequence[float]], rho: float = 0.5
 ) -> Figure:
-    """Two theories on one chart: how the samples they speak of grow with the dimension.
+    """Draw two theories on one chart: how the samples they speak of grow with the dimension.
 
     Parameters
     ----------

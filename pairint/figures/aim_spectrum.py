@@ -23,7 +23,7 @@ def _wishart(rho: float, d: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _noise(d: int, rng: np.random.Generator) -> np.ndarray:
-    """Symmetric Gaussian matrix whose spectrum tends to the semicircle law of variance one."""
+    """Return a symmetric Gaussian matrix whose spectrum tends to the semicircle law of variance one."""
     entries = rng.standard_normal((d, d))
     return (entries + entries.T) / math.sqrt(2 * d)
 
@@ -32,7 +32,7 @@ def _noise(d: int, rng: np.random.Generator) -> np.ndarray:
 def spectra_figure(
     cases: Sequence[tuple[str, float, float]], d: int = 400, seed: int = 0, reach: float = 0.05
 ) -> Figure:
-    """Limiting densities of S plus noise, and the eigenvalues of one matrix, one panel a case.
+    """Draw limiting densities of S plus noise, and the eigenvalues of one matrix, one panel a case.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def spectra_figure(
 
 @picture
 def denoiser_figure(rho: float = 0.5, deltas: Sequence[float] = (0.05, 0.4, 2.0), d: int = 300) -> Figure:
-    """The denoiser of the eigenvalues, and what the best multiple of each eigenvector really was."""
+    """Draw the denoiser of the eigenvalues, and what the best multiple of each eigenvector really was."""
     figure, panels = subplots(len(deltas), 3.7)
     for number, (panel, delta) in enumerate(zip(np.ravel(panels), deltas, strict=True)):
         rng = np.random.default_rng(1)
@@ -99,7 +99,7 @@ def denoiser_figure(rho: float = 0.5, deltas: Sequence[float] = (0.05, 0.4, 2.0)
 
 @picture
 def information_figure(rhos: Sequence[float] = (0.1, 0.5, 1.0, 2.0)) -> Figure:
-    """Error of the matrix denoiser, and the number of directions that are still being learned."""
+    """Draw error of the matrix denoiser, and the number of directions that are still being learned."""
     figure, (left, right) = subplots(2, 3.9)
     deltas = np.geomspace(1e-4, 1e3, 70)
     for rho, color in zip(rhos, CYCLE, strict=False):

@@ -28,7 +28,7 @@ __all__ = ["collapse_figure", "crossing_figure", "error_figure"]
 def crossing_figure(
     rho: float = 0.5, alphas: Sequence[float] = (0.05, 0.1, 0.22), channel: str | Channel = "softmax"
 ) -> Figure:
-    """The two scalar channels as two curves, and the iteration between them."""
+    """Draw the two scalar channels as two curves, and the iteration between them."""
     figure, axes = subplots(1, 4.3)
     model = make_channel(channel)
     precisions = np.geomspace(5e-2, 60, 150)
@@ -72,7 +72,7 @@ def error_figure(
     dots: Mapping[float, Sequence[tuple[float, float]]] | None = None,
     slopes: bool = False,
 ) -> Figure:
-    """Bayes-optimal error of two-token layers against the number of samples, one curve a width.
+    """Draw Bayes-optimal error of two-token layers against the number of samples, one curve a width.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def error_figure(
 
 @picture
 def collapse_figure(rho: float = 0.5, tokens: Sequence[int] = (2, 3, 4, 5, 6)) -> Figure:
-    """Softmax with several numbers of tokens: five curves, and one once equations are counted."""
+    """Draw softmax with several numbers of tokens: five curves, and one once equations are counted."""
     figure, (left, right) = subplots(2, 3.9)
     for t, color, style in zip(tokens, CYCLE, ("-", "--", "-.", ":", (0, (1, 3))), strict=False):
         alphas = np.linspace(0.004, 1.02, 70) * exact_recovery_threshold(rho, "softmax", t)

@@ -53,7 +53,7 @@ __all__ = [
 
 
 def token_laws(d: int, seed: int = 0) -> dict[str, TokenLaw]:
-    """The token laws of the package, by name; the points of the last are drawn once."""
+    """Return the token laws of the package, by name; the points of the last are drawn once."""
     points = np.random.default_rng(seed).standard_normal((40, d))
     return {
         "cube": UniformCube(d),
@@ -66,7 +66,7 @@ def token_laws(d: int, seed: int = 0) -> dict[str, TokenLaw]:
 
 @picture
 def exploration_figure(n_samples: int = 40_000, seed: int = 0) -> Figure:
-    """Where the scores go: their density for each token law, and the exact one for the cube."""
+    """Draw where the scores go: their density for each token law, and the exact one for the cube."""
     figure, (left, right) = subplots(2)
     matrix = interaction_matrix(3, 1, 3, kind="coordinate")
     edges = np.linspace(-4, 4, 81)
@@ -92,7 +92,7 @@ def exploration_figure(n_samples: int = 40_000, seed: int = 0) -> Figure:
 
 @picture
 def observation_figure(n_tokens: Sequence[int] = (2, 3, 8), n_samples: int = 800, seed: int = 0) -> Figure:
-    """What is seen of the activation: outputs against one of the scores they average."""
+    """Draw what is seen of the activation: outputs against one of the scores they average."""
     figure, panels = subplots(len(n_tokens), 3.6, panel=3.1, sharey=True)
     model = AttentionModel(Tanh(2.0), np.eye(1), UniformCube(1), GaussianNoise(0.05))
     u = np.linspace(-3, 3, 200)
@@ -108,7 +108,7 @@ def observation_figure(n_tokens: Sequence[int] = (2, 3, 8), n_samples: int = 800
 
 @picture
 def identifiability_figure(factors: Sequence[float] = (1.0, 2.0, -0.5), seed: int = 0) -> Figure:
-    """Several pairs (phi, A), one interaction."""
+    """Draw several pairs (phi, A), one interaction."""
     figure, (left, right) = subplots(2, 3.6)
     matrix = interaction_matrix(3, 2, seed)
     rng = np.random.default_rng(seed)
@@ -136,7 +136,7 @@ def identifiability_figure(factors: Sequence[float] = (1.0, 2.0, -0.5), seed: in
 def spectrum_figure(
     n_tokens: Sequence[int] = (2, 4, 8, 32), n_intervals: int = 12, degree: int = 3
 ) -> Figure:
-    """Generalised eigenvalues of (G_N, Gamma), exact, for the cube and a matrix with one entry."""
+    """Draw generalised eigenvalues of (G_N, Gamma), exact, for the cube and a matrix with one entry."""
     figure, axis = subplots(1)
     space = SplineSpace(-3.0, 3.0, n_intervals, degree)
     for n, color, marker in zip(n_tokens, CYCLE, MARKERS, strict=False):
@@ -155,7 +155,7 @@ def spectrum_figure(
 
 @picture
 def eigenfunction_figure(n_tokens: int = 8, n_intervals: int = 12, degree: int = 3) -> Figure:
-    """Functions of the score that are hardest and easiest to see, exact."""
+    """Draw functions of the score that are hardest and easiest to see, exact."""
     figure, (left, right) = subplots(2, 3.8)
     result = coercivity_constant(exact_gram(SplineSpace(-3.0, 3.0, n_intervals, degree), 3.0, n_tokens))
     u = np.linspace(-3, 3, 400)
@@ -181,7 +181,7 @@ def law_table(
     n_pairs: int = 60_000,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """Coercivity constants of a spline space for every token law of the package (Monte Carlo).
+    """Return the coercivity constants of a spline space for every token law of the package (Monte Carlo).
 
     Returns
     -------
@@ -211,7 +211,7 @@ def law_table(
 
 @picture
 def laws_figure(rows: Sequence[dict[str, Any]]) -> Figure:
-    """The table of :func:`law_table` against the constant of the lemma."""
+    """Draw the table of :func:`law_table` against the constant of the lemma."""
     figure, axis = subplots(1)
     names = list(dict.fromkeys(row["law"] for row in rows))
     for shift, (name, color, marker) in enumerate(zip(names, CYCLE, MARKERS, strict=False)):
@@ -240,7 +240,7 @@ def laws_figure(rows: Sequence[dict[str, Any]]) -> Figure:
 
 @picture
 def invisible_figure(n_points: int = 6, seed: int = 1) -> Figure:
-    """An interaction and an activation that permuted points never show."""
+    """Draw an interaction and an activation that permuted points never show."""
     figure, (left, right) = subplots(2, 3.8)
     h = invisible_interaction(n_points)
     largest = np.abs(h).max()
@@ -263,7 +263,7 @@ def invisible_figure(n_points: int = 6, seed: int = 1) -> Figure:
 
 @picture
 def extendable_figure(n_tokens: Sequence[int] = (3, 5, 10), longest: int = 200) -> Figure:
-    """The coercivity constant of N tokens drawn from a longer exchangeable sequence."""
+    """Draw the coercivity constant of N tokens drawn from a longer exchangeable sequence."""
     figure, axis = subplots(1, 3.8)
     for n, color in zip(n_tokens, CYCLE, strict=False):
         lengths = np.unique(np.round(np.geomspace(n, longest, 60)).astype(int))
@@ -282,7 +282,7 @@ def extendable_figure(n_tokens: Sequence[int] = (3, 5, 10), longest: int = 200) 
 
 @picture
 def correlation_figure(n_tokens: Sequence[int] = (3, 5, 10), n_samples: int = 4000, seed: int = 0) -> Figure:
-    """Gaussian tokens with one correlation: the formula, and Monte Carlo for the worst interaction."""
+    """Draw Gaussian tokens with one correlation: the formula, and Monte Carlo for the worst interaction."""
     figure, axis = subplots(1, 3.8)
     rng = np.random.default_rng(seed)
     for n, color, marker in zip(n_tokens, CYCLE, MARKERS, strict=False):

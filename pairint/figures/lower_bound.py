@@ -41,7 +41,7 @@ def hypotheses_figure(
     setting: Setting = SETTING,
     seed: int = 0,
 ) -> Figure:
-    """Hypotheses that so many samples cannot tell apart."""
+    """Draw hypotheses that so many samples cannot tell apart."""
     figure, panels = subplots(len(n_samples), 3.4, panel=3.1)
     rng = np.random.default_rng(seed)
     u = np.linspace(0, 3, 1200)
@@ -59,7 +59,7 @@ def hypotheses_figure(
 
 @picture
 def code_figure(n_bits: int = 48, shown: int = 32) -> Figure:
-    """A code and the distances between its words."""
+    """Draw a code and the distances between its words."""
     figure, (left, right) = subplots(2, 3.6)
     code = varshamov_gilbert_code(n_bits)
     words = code.words(min(code.n_words, 512)).astype(int)
@@ -79,7 +79,7 @@ def code_figure(n_bits: int = 48, shown: int = 32) -> Figure:
 def guessing_figure(
     heights: Sequence[float] = (4.0, 2.0, 1.0), n_games: int = 1000, noise_std: float = 1.0, seed: int = 0
 ) -> Figure:
-    """The two-hypotheses game: error of the best test against M, and the bound."""
+    """Draw the two-hypotheses game: error of the best test against M, and the bound."""
     figure, (left, right) = subplots(2)
     tokens, matrix = UniformCube(3), interaction_matrix(3, 1, 0, kind="coordinate")
     sizes = [1, 2, 4, 8, 16, 32, 64, 128]
@@ -117,7 +117,7 @@ def guessing_figure(
 
 @picture
 def reduction_figure(n_pairs: int = 20_000, seed: int = 0) -> Figure:
-    """An estimate with the wrong matrix, and what becomes of it given the true score."""
+    """Draw an estimate with the wrong matrix, and what becomes of it given the true score."""
     figure, (left, right) = subplots(2)
     rng = np.random.default_rng(seed)
     x, y = UniformCube(2).sample(n_pairs, 2, rng).transpose(1, 0, 2)
@@ -146,7 +146,7 @@ def reduction_figure(n_pairs: int = 20_000, seed: int = 0) -> Figure:
 
 @picture
 def methods_figure(n_samples: int = 10**9, setting: Setting | None = None) -> Figure:
-    """Assouad and Fano against the number of bumps, and against M; for beta = 1 by default."""
+    """Draw Assouad and Fano against the number of bumps, and against M; for beta = 1 by default."""
     setting = replace(SETTING, beta=1.0) if setting is None else setting
     figure, (left, right) = subplots(2)
     common: dict[str, Any] = dict(interval=(0.2, 2.7), density=_density)
@@ -177,7 +177,7 @@ def methods_figure(n_samples: int = 10**9, setting: Setting | None = None) -> Fi
 
 @picture
 def lower_tokens_figure(n_samples: int = 10**8, setting: Setting = SETTING) -> Figure:
-    """Three ways to bound the divergence, three dependences on the number of tokens."""
+    """Draw three ways to bound the divergence, three dependences on the number of tokens."""
     figure, axis = subplots(1)
     tokens = np.unique(np.round(np.geomspace(2, 2**16, 17)).astype(int))
     common: dict[str, Any] = dict(interval=(0.3, 2.7), density=_density, method="assouad")

@@ -65,7 +65,7 @@ ALPHA_LABEL = "samples $\\alpha = n/d^2$"
 
 
 def style_parameters(scale: float = 1.0) -> dict[str, Any]:
-    """Matplotlib parameters of the book's figures.
+    """Return the Matplotlib parameters of the book's figures.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ SETTING = Setting(beta=2.0, n_tokens=3, noise_std=0.5, d=5, score_bound=3.0, sup
 
 @picture
 def condition_figure(betas: Sequence[float] = (0.5, 1.0, 2.0, 4.0), largest: float = 1e12) -> Figure:
-    """Where the condition rd <= (M / log M)^(1/(2 beta + 1)) holds."""
+    """Draw where the condition rd <= (M / log M)^(1/(2 beta + 1)) holds."""
     figure, axis = subplots(1)
     samples = np.geomspace(10, largest, 500)
     products = np.geomspace(1, 1e4, 800)
@@ -67,7 +67,7 @@ def condition_figure(betas: Sequence[float] = (0.5, 1.0, 2.0, 4.0), largest: flo
 def approximation_figure(
     phi: Callable[[Any], Any], beta: float, holder_constant: float, score_bound: float = 3.0, shown: int = 6
 ) -> Figure:
-    """A function and its interpolant; the error against K with the two proved constants."""
+    """Draw a function and its interpolant; the error against K with the two proved constants."""
     figure, (left, right) = subplots(2)
     degree = max(1, int(np.ceil(beta)) - 1)
     u = np.linspace(-score_bound, score_bound, 1500)
@@ -107,7 +107,7 @@ def approximation_figure(
 
 @picture
 def covering_figure(d: int = 30, rank: int = 2, n_intervals: int = 20, degree: int = 2) -> Figure:
-    """How the log covering number splits between spline and matrix."""
+    """Draw how the log covering number splits between spline and matrix."""
     figure, (left, right) = subplots(2, 3.8)
     accuracy = np.geomspace(1e-6, 1, 60)
     total = np.array([log_cover_interactions(e, d, rank, n_intervals, degree, 1.0, d) for e in accuracy])
@@ -139,7 +139,7 @@ def covering_figure(d: int = 30, rank: int = 2, n_intervals: int = 20, degree: i
 
 @picture
 def upper_budget_figure(n_samples: int = 10**5, setting: Setting = SETTING) -> Figure:
-    """Bias against variance: the proved bound and the leading-order budget, as functions of K."""
+    """Draw bias against variance: the proved bound and the leading-order budget, as functions of K."""
     figure, (left, right) = subplots(2)
     cells = np.unique(np.round(np.geomspace(1, 200, 40)).astype(int))
     bounds = [upper_bound(n_samples, setting, n_intervals=int(k)) for k in cells]
@@ -162,7 +162,7 @@ def upper_budget_figure(n_samples: int = 10**5, setting: Setting = SETTING) -> F
 
 @picture
 def upper_terms_figure(setting: Setting = SETTING) -> Figure:
-    """The terms of the bound at the best K, against M."""
+    """Draw the terms of the bound at the best K, against M."""
     figure, axis = subplots(1)
     samples = np.geomspace(1e3, 1e10, 15).astype(int)
     bounds = [upper_bound(int(m), setting) for m in samples]
@@ -179,7 +179,7 @@ def upper_terms_figure(setting: Setting = SETTING) -> Figure:
 
 @picture
 def oracle_tokens_figure(n_samples: int = 10**10, setting: Setting = SETTING) -> Figure:
-    """The bounds against the number of tokens: odd functions, any function, unknown matrix."""
+    """Draw the bounds against the number of tokens: odd functions, any function, unknown matrix."""
     figure, axis = subplots(1, 3.8)
     tokens = np.unique(np.round(np.geomspace(2, 128, 13)).astype(int))
 

@@ -97,7 +97,7 @@ def measured_errors(
 
 
 def _range(rows: Sequence[dict[str, Any]]) -> list[list[float]]:
-    """Distances from the mean down to the smallest error and up to the largest."""
+    """Return the distances from the mean down to the smallest error and up to the largest."""
     return [
         [row["error"] - row["smallest"] for row in rows],
         [row["largest"] - row["error"] for row in rows],
@@ -115,7 +115,7 @@ def bounds_figure(
     *,
     largest: float = 1e10,
 ) -> Figure:
-    """Upper and lower bounds against M, measured errors, and the rate."""
+    """Draw upper and lower bounds against M, measured errors, and the rate."""
     figure, axis = subplots(1, 4.8)
     samples = np.geomspace(1e2, largest, 17).astype(int)
     n_tokens = setting.n_tokens
@@ -161,7 +161,7 @@ def bounds_figure(
 
 @picture
 def log_gap_figure(betas: Sequence[float] = (0.5, 1.0, 2.0)) -> Figure:
-    """The paper's logarithmic factor between its bounds, and the one that is left in ours."""
+    """Draw the paper's logarithmic factor between its bounds, and the one that is left in ours."""
     figure, axis = subplots(1, 3.8)
     samples = np.geomspace(10, 1e12, 80).astype(int)
     for beta, color in zip(betas, CYCLE, strict=False):
@@ -185,7 +185,7 @@ def tokens_figure(
     n_samples: int,
     setting: Setting = SETTING,
 ) -> Figure:
-    """Bounds and measured errors against the number of tokens, at one M."""
+    """Draw bounds and measured errors against the number of tokens, at one M."""
     figure, axis = subplots(1)
     tokens = np.unique(np.round(np.geomspace(2, 64, 11)).astype(int))
     settings = [replace(setting, n_tokens=int(n)) for n in tokens]

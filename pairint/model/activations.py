@@ -40,7 +40,7 @@ class Activation(Protocol):
     def __call__(self, u: Any) -> Any: ...
 
     def derivative(self, u: Any) -> Any:
-        """First derivative."""
+        """Return the first derivative."""
 
 
 def spline_activation(

@@ -274,7 +274,7 @@ def best_l2_error(
 
 
 def _cells(n_intervals: int, score_bound: float) -> tuple[NDArray[np.float64], float]:
-    """Centres and half-width of K equal cells."""
+    """Return the centres and half-width of K equal cells."""
     n_intervals = check_integer("n_intervals", n_intervals, 1)
     score_bound = check_real("score_bound", score_bound, 0, exclusive_minimum=True)
     half = score_bound / n_intervals

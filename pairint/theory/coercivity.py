@@ -231,7 +231,7 @@ def product_density(u: Any, score_bound: float) -> NDArray[np.float64]:
 def product_quadrature(
     score_bound: float, breakpoints: Any = (), order: int = 16
 ) -> tuple[NDArray[np.float64], list[tuple[NDArray[np.float64], NDArray[np.float64]]]]:
-    """Quadrature for the law of :func:`product_density`, seen from the first token.
+    """Return the quadrature for the law of :func:`product_density`, seen from the first token.
 
     Given the first token x (taken positive), the score is uniform on [-x abar, x abar] with x uniform on
     [0, 1]. Integrands may be only piecewise smooth, between the given breakpoints in u.
@@ -394,7 +394,7 @@ def _eigen(aggregated, pair):
 
 
 def _panels(cuts: NDArray[np.float64], order: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Gauss-Legendre nodes and weights on each panel between consecutive cuts."""
+    """Return the Gauss-Legendre nodes and weights on each panel between consecutive cuts."""
     t, weight = np.polynomial.legendre.leggauss(order)
     half = np.diff(cuts)[:, None] / 2
     centre = (cuts[:-1] + cuts[1:])[:, None] / 2

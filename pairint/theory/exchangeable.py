@@ -34,7 +34,7 @@ class TabulatedActivation:
         return np.interp(u, self.scores, self.values)
 
     def derivative(self, u: Any) -> NDArray[np.float64]:
-        """Slope of the piece that holds u (of the right piece at a knot, zero outside)."""
+        """Return the slope of the piece that holds u (of the right piece at a knot, zero outside)."""
         u = np.asarray(u, dtype=float)
         slopes = np.concatenate([[0.0], np.diff(self.values) / np.diff(self.scores), [0.0]])
         return slopes[np.searchsorted(self.scores, u, side="right")]

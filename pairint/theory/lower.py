@@ -184,7 +184,7 @@ class BumpActivation:
         return self._sum(u, 0)
 
     def derivative(self, u: Any, order: int = 1) -> NDArray[np.float64]:
-        """Derivative of the given order, at most the largest integer below beta."""
+        """Return the derivative of the given order, at most the largest integer below beta."""
         return self._sum(u, check_integer("order", order, 0, holder_degree(self.family.beta)))
 
     def _sum(self, u: Any, order: int) -> NDArray[np.float64]:
@@ -388,7 +388,7 @@ class _Problem:
         )
 
     def energies(self, family: BumpFamily) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Lower and upper bounds of the squared norms of the bumps in L2(rho)."""
+        """Return the lower and upper bounds of the squared norms of the bumps in L2(rho)."""
         if isinstance(self.density, tuple):
             low, high = (np.full(family.n_bumps, p * family.squared_norm) for p in self.density)
             return low, high
@@ -434,7 +434,7 @@ def _best_number(evaluate: Callable[[int], LowerBound], minimum: int) -> LowerBo
 
 
 def _information(setting: Setting, curvature: float | None) -> float:
-    """What a unit shift of an output costs: twice the divergence, at most."""
+    """Return what a unit shift of an output costs: twice the divergence, at most."""
     if curvature is not None:
         return check_real("curvature", curvature, 0, exclusive_minimum=True)
     setting.require_noise()
@@ -442,7 +442,7 @@ def _information(setting: Setting, curvature: float | None) -> float:
 
 
 def _affinity(kl: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A lower bound of 1 - TV from the divergence: Pinsker, or Bretagnolle and Huber."""
+    """Return a lower bound of 1 - TV from the divergence: Pinsker, or Bretagnolle and Huber."""
     return np.maximum(1 - np.sqrt(kl / 2), np.exp(-kl) / 2)
 
 
@@ -480,7 +480,7 @@ def _check_interval(interval: Any, odd: bool) -> tuple[float, float]:
 
 
 def _range(polynomial: Polynomial) -> tuple[float, float]:
-    """Smallest and largest value on [-1/2, 1/2]."""
+    """Return the smallest and largest value on [-1/2, 1/2]."""
     points = [-0.5, 0.5]
     if polynomial.degree() > 1:
         roots = polynomial.deriv().roots()

@@ -30,7 +30,7 @@ _SAMPLES = 4000
 
 
 def sampled_information(n_tokens: int, tau: float, rng: np.random.Generator, n_samples: int) -> float:
-    r"""Information :math:`\kappa(\tau)` of a softmax label, averaged over sampled predictions and labels."""
+    r"""Return :math:`\kappa(\tau)` of a softmax label, averaged over sampled predictions and labels."""
     from pairint.aim.channels import SoftmaxChannel
 
     channel = SoftmaxChannel(n_tokens, log_labels=True)
@@ -43,7 +43,7 @@ def sampled_information(n_tokens: int, tau: float, rng: np.random.Generator, n_s
 
 
 def _gaussian(rng: np.random.Generator, n: int, t: int) -> np.ndarray:
-    """Symmetric Gaussian arrays (n, t, t) of variance 1 off the diagonal and 2 on it."""
+    """Return symmetric Gaussian arrays (n, t, t) of variance 1 off the diagonal and 2 on it."""
     z = rng.standard_normal((n, t, t))
     return (z + z.transpose(0, 2, 1)) / math.sqrt(2)
 

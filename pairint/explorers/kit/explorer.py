@@ -224,7 +224,7 @@ class Explorer(ABC):
 
 
 def kernel_is_live() -> bool:
-    """Whether a widget would be answered: a kernel, anywidget, and no build of static pages going on."""
+    """Say whether a widget would be answered: a kernel, anywidget, and no build of static pages going on."""
     if os.environ.get("PAIRINT_STATIC", "") not in ("", "0") or find_spec("anywidget") is None:
         return False
     try:
