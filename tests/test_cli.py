@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from engine_demo import demo
 
-from pairint import __version__, experiments
+from pairint import __version__
 from pairint.cli import main
 from pairint.engine import sweep
 from pairint.engine.progress import duration
 from pairint.engine.store import CellStore
-from pairint.experiments import load_provenance, load_results
+from pairint.experiments import load_provenance, load_results, registry
 
 pytestmark = pytest.mark.slow
 
@@ -28,14 +28,14 @@ TESTS = str(Path(__file__).parent / "support")
 @pytest.fixture(autouse=True)
 def registered(monkeypatch, tmp_path):
     """The demonstration is the only experiment, and the current folder an empty one."""
-    monkeypatch.setattr(experiments, "MODULES", {})
-    monkeypatch.setattr(experiments, "_registered", {"demo": demo()})
+    monkeypatch.setattr(registry, "MODULES", {})
+    monkeypatch.setattr(registry, "_registered", {"demo": demo()})
     monkeypatch.setenv("PAIRINT_RESULTS", str(tmp_path / "stored"))
     monkeypatch.chdir(tmp_path)
 
 
 def use(experiment, monkeypatch):
-    monkeypatch.setattr(experiments, "_registered", {experiment.name: experiment})
+    monkeypatch.setattr(registry, "_registered", {experiment.name: experiment})
 
 
 def run(*arguments):

@@ -16,8 +16,15 @@ from pairint.figures.style import ALPHA_LABEL, COLORS, CYCLE, ERROR_LABEL, INK, 
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
-__all__ = ["averaging_figure", "descent_figure", "training_figure", "trajectory_figure"]
+__all__ = [
+    "averaging_figure",
+    "descent_figure",
+    "own_figure",
+    "training_figure",
+    "trajectory_figure",
+]
 
 
 @picture
@@ -150,4 +157,29 @@ def averaging_figure(errors: Mapping[float, np.ndarray], bayes: Mapping[float, f
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.set_xticks([], minor=True)
     axes.legend(fontsize=8.5)
+    return figure
+
+
+@picture
+def own_figure(alphas: np.ndarray, curves: Mapping[str, np.ndarray], dots: DataFrame, title: str) -> Figure:
+    """Draw curves of the theory, and the means of an algorithm with their intervals.
+
+    Parameters
+    ----------
+    alphas : ndarray
+    curves : mapping
+        Errors at these samples by what they are of; zeros are left out.
+    dots : DataFrame
+        Indexed by alpha, with ``mean``, ``low`` and ``high``.
+    title : str
+    """
+    figure, axes = subplots(1)
+    for (name, errors), color, dash in zip(curves.items(), CYCLE, ("-", "--", ":"), strict=False):
+        seen = errors > 0
+        axes.plot(alphas[seen], errors[seen], color=color, linestyle=dash, label=name)
+    mean = dots["mean"]
+    bars = [mean - dots["low"], dots["high"] - mean]
+    axes.errorbar(dots.index, mean, bars, fmt="o", color=COLORS["vermillion"], label="message passing")
+    axes.set(title=title, xlabel=ALPHA_LABEL, ylabel=ERROR_LABEL, xscale="log", yscale="log")
+    axes.legend()
     return figure

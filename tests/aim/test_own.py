@@ -57,6 +57,7 @@ class Gaussian(Prior):
         return (z + z.T) / math.sqrt(2 * d)
 
 
+@pytest.mark.filterwarnings("ignore:AMP. not converged")
 def test_a_wishart_prior_is_a_width_ratio():
     alphas = np.array([0.05, 0.1, 0.2])
     by_number, by_prior = (state_evolution(alphas, rho, "softmax") for rho in (0.5, WishartPrior(0.5)))

@@ -14,6 +14,7 @@ from pairint import experiments
 from pairint.engine.cells import MAX_CELLS, canonical, grid, plain
 from pairint.engine.claims import Claim, verdict
 from pairint.engine.experiment import checked_cells
+from pairint.experiments import registry
 
 reals = st.floats(-10, 10)
 
@@ -178,18 +179,18 @@ class TestRegistry:
             assert experiments.get("mine") is mine
             assert "mine" in experiments.names()
         finally:
-            experiments.unregister("mine")
+            registry.unregister("mine")
         assert "mine" not in experiments.names()
 
     def test_unknown_names_get_a_proposal(self, monkeypatch):
-        monkeypatch.setitem(experiments.MODULES, "smoothness", "nowhere")
+        monkeypatch.setitem(registry.MODULES, "smoothness", "nowhere")
         with pytest.raises(experiments.UnknownExperiment, match="did you mean 'smoothness'"):
             experiments.get("smothness")
         with pytest.raises(ValueError, match="exists already"):
             experiments.register(demo(name="smoothness"))
 
     def test_a_module_must_hold_what_the_table_says(self, monkeypatch):
-        monkeypatch.setitem(experiments.MODULES, "other", "engine_holder")
+        monkeypatch.setitem(registry.MODULES, "other", "engine_holder")
         module = type(experiments)("engine_holder")
         module.EXPERIMENT = demo()
         monkeypatch.setitem(__import__("sys").modules, "engine_holder", module)

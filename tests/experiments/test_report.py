@@ -9,11 +9,10 @@ import pytest
 from engine_demo import demo
 
 import pairint
-from pairint import experiments
 from pairint.engine import provenance, sweep
 from pairint.engine.claims import Claim
 from pairint.engine.progress import duration
-from pairint.experiments import load_provenance, report
+from pairint.experiments import load_provenance, registry, report
 
 
 @pytest.fixture
@@ -21,8 +20,8 @@ def only(monkeypatch):
     """Make the given experiments the only ones."""
 
     def use(*chosen):
-        monkeypatch.setattr(experiments, "MODULES", {})
-        monkeypatch.setattr(experiments, "_registered", {item.name: item for item in chosen})
+        monkeypatch.setattr(registry, "MODULES", {})
+        monkeypatch.setattr(registry, "_registered", {item.name: item for item in chosen})
 
     return use
 

@@ -17,10 +17,10 @@ from pairint.engine.experiment import reproducibility
 from pairint.engine.seeds import ROOT_SEED
 from pairint.engine.statistics import slope_table
 from pairint.engine.store import ResultsError, cell_id
-from pairint.experiments import load_provenance, load_results
+from pairint.experiments import load_provenance, load_results, registry
 from pairint.experiments.tables import results_folder, store_folder, stored_names
 
-NAMES = list(experiments.MODULES)
+NAMES = list(registry.MODULES)
 #: Draws the cells that are computed again: a number, or "random" for others in each run.
 SEED = "PAIRINT_TEST_SEED"
 #: How often a right value is refused, "in distribution".
@@ -238,7 +238,7 @@ def test_two_experiments_on_the_same_data_have_the_same_numbers(name, query, oth
 def test_these_tests_see_a_quick_run(tmp_path, monkeypatch):
     """What is not a full run does not pass for one."""
     monkeypatch.setenv("PAIRINT_RESULTS", str(tmp_path))
-    monkeypatch.setattr(experiments, "_registered", {"demo": demo()})
+    monkeypatch.setattr(registry, "_registered", {"demo": demo()})
     check = TestStored().test_it_is_a_full_run
     command = "pairint run demo --preset full --store"
     sweep.execute(demo(), "full").store(tmp_path, command)

@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 from pairint.figures import (
@@ -17,7 +18,10 @@ MODULES = (aim_algorithms, aim_hardmax, aim_model, aim_small_width, aim_spectrum
 
 Q = np.array([0.2, 0.4])
 
+DOTS = pd.DataFrame({"mean": [0.4, 0.2], "low": [0.3, 0.1], "high": [0.5, 0.3]}, index=Q)
+
 DRAWN = {
+    "own": lambda: aim_algorithms.own_figure(Q, {"a": Q, "b": Q - 0.2}, DOTS, "t"),
     "layer": lambda: aim_model.layer_figure(8),
     "indices": lambda: aim_model.indices_figure(12, n_samples=100),
     "spectra": lambda: aim_spectrum.spectra_figure([("a", 0.5, 1.0), ("b", 0.5, 0.01)], d=30),
