@@ -17,24 +17,14 @@ import argparse
 import time
 import tracemalloc
 import warnings
-from collections.abc import Callable
 
 import numpy as np
+from common import least_time
+from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from pairint.aim.amp import ConvergenceWarning, amp
+from pairint.aim.amp import amp
 from pairint.aim.teacher import AIMTeacher
-
-
-def least_time(function: Callable[[], object], repeats: int) -> float:
-    """Processor time of the fastest of several calls after one that is not counted, in milliseconds."""
-    function()
-    times = []
-    for _ in range(repeats):
-        began = time.process_time()
-        function()
-        times.append(time.process_time() - began)
-    return 1e3 * min(times)
 
 
 def main() -> None:
@@ -64,9 +54,9 @@ def main() -> None:
                 def run(n_iter, X=X, y=y, channel=channel):
                     return amp(X, y, 0.5, channel, max_iter=n_iter, tol=1e-30)
 
-                alone = least_time(products, options.repeats)
-                three = least_time(lambda run=run: run(3), options.repeats)
-                one = least_time(lambda run=run: run(1), options.repeats)
+                alone = 1e3 * least_time(products, options.repeats, time.process_time)
+                three = 1e3 * least_time(lambda run=run: run(3), options.repeats, time.process_time)
+                one = 1e3 * least_time(lambda run=run: run(1), options.repeats, time.process_time)
                 iteration = (three - one) / 2
                 tracemalloc.start()
                 run(2)

@@ -14,23 +14,13 @@ from __future__ import annotations
 import argparse
 import time
 import tracemalloc
-from collections.abc import Callable
 
 import numpy as np
+from common import least_time
 from threadpoolctl import threadpool_limits
 
 from pairint.aim.gradient_descent import loss_and_gradient
 from pairint.aim.teacher import AIMTeacher
-
-
-def least_time(function: Callable[[], object], repeats: int) -> float:
-    """Processor time of the fastest of several calls, in milliseconds."""
-    times = []
-    for _ in range(repeats + 1):
-        began = time.process_time()
-        function()
-        times.append(time.process_time() - began)
-    return 1e3 * min(times[1:])
 
 
 def main() -> None:
@@ -66,7 +56,10 @@ def main() -> None:
                     def evaluation(W=W, X=X, y=y):
                         return loss_and_gradient(W, X, y)
 
-                    alone, whole = (least_time(f, options.repeats) for f in (products, evaluation))
+                    alone, whole = (
+                        1e3 * least_time(f, options.repeats, time.process_time)
+                        for f in (products, evaluation)
+                    )
                     tracemalloc.start()
                     evaluation()
                     peak = tracemalloc.get_traced_memory()[1] / X.nbytes

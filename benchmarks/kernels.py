@@ -13,11 +13,11 @@ Times are the least of several runs: a shared machine only ever adds to them.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from common import least_time
 
 from pairint.backend import usable_gpu
 from pairint.kernels import pair_basis_sum
@@ -25,17 +25,6 @@ from pairint.kernels.pair_sum import pair_basis_entries
 
 #: (N, K, s): pairs as in the published experiments, many cells, many tokens, a high degree, steps.
 CASES = [(3, 20, 3), (3, 200, 3), (32, 20, 3), (3, 20, 8), (3, 20, 0)]
-
-
-def least_time(call: Callable[[], Any], repeats: int) -> float:
-    """Return the shortest of several runs, in seconds, after one that is not counted."""
-    call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def bincount_alone(scores: Any, n_intervals: int, degree: int) -> Callable[[], Any]:
