@@ -41,7 +41,7 @@ def _unwrap(value: Any) -> Any:
 def _wrap(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return ndarray(np.asarray(value))
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):  # broadcast_arrays returns a list before NumPy 2
         return tuple(_wrap(item) for item in value)
     return value
 
