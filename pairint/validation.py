@@ -106,11 +106,7 @@ def check_array(
         if not matches:
             raise ValueError(f"{name} must have shape {wanted}, got {tuple(array.shape)}")
     if finite and not bool(xp.all(xp.isfinite(array))):
-        count = (
-            int(xp.sum(xp.astype(~xp.isfinite(array), xp.int64)))
-            if hasattr(xp, "astype")
-            else int((~xp.isfinite(array)).sum())
-        )
+        count = int(xp.sum(xp.asarray(~xp.isfinite(array), dtype=xp.int64)))
         raise ValueError(f"{name} must be finite, got {count} NaN or infinite entries")
     if largest is not None and math.prod(array.shape):
         size = float(xp.max(xp.abs(array)))
