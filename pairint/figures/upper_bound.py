@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,12 +22,13 @@ from pairint.theory.coercivity import product_density
 from pairint.theory.covering import log_cover_interactions, log_cover_low_rank
 from pairint.theory.rates import condition_holds
 from pairint.theory.setting import Setting
-from pairint.theory.upper import oracle_upper_bound, upper_bound
+from pairint.theory.upper import losses, oracle_upper_bound, upper_bound
 
 __all__ = [
     "approximation_figure",
     "condition_figure",
     "covering_figure",
+    "loss_rows",
     "oracle_tokens_figure",
     "upper_budget_figure",
     "upper_terms_figure",
@@ -175,6 +177,28 @@ def upper_terms_figure(setting: Setting = SETTING) -> Figure:
     axis.set(title="What the bound is made of", xlabel="samples $M$", ylabel="squared error in $L^2(\\rho)$")
     axis.legend()
     return figure
+
+
+def loss_rows(cells: Sequence[tuple[int, int]], setting: Setting = SETTING) -> list[dict[str, Any]]:
+    """Return, for each (M, N) and term of the bound, how often it is the leading order, factor by factor."""
+    rows = []
+    for n_samples, n_tokens in cells:
+        here = replace(setting, n_tokens=n_tokens)
+        bound = upper_bound(n_samples, here)
+        leading = here.budget(n_samples, bound.n_intervals)
+        terms = {"bias": leading.bias, "spline": leading.variance, "matrix": leading.parametric}
+        for term, factors in losses(bound, here).items():
+            rows.append(
+                {
+                    "M": f"{n_samples:.0e}",
+                    "N": n_tokens,
+                    "term": term,
+                    "bound / leading": getattr(bound, term) / terms[term],
+                    "product": math.prod(factors.values()),
+                    **factors,
+                }
+            )
+    return rows
 
 
 @picture

@@ -83,3 +83,12 @@ def test_measured_errors_are_those_of_the_fit():
     for row in rows:
         assert row["error"] == pytest.approx(0.01)
         assert row["smallest"] == pytest.approx(0.01) == row["largest"]
+
+
+def test_factors_of_the_bound_multiply_to_it():
+    rows = upper_bound.loss_rows([(10**4, 3), (10**6, 64)])
+    assert [(row["N"], row["term"]) for row in rows] == [
+        (n, term) for n in (3, 64) for term in ("bias", "spline", "matrix")
+    ]
+    for row in rows:
+        assert row["product"] == pytest.approx(row["bound / leading"], rel=1e-9)
