@@ -124,7 +124,8 @@ def unpack(archive: Archive, content: bytes, folder: Path) -> None:
                 continue
             path = target / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(tar.extractfile(member).read())
+            with tar.extractfile(member) as file:  # type: ignore[union-attr]  # None for what is no file
+                path.write_bytes(file.read())
             kept.update(wanted)
     if missing := set(archive.keep) - kept:
         raise ValueError(f"{archive.path} lacks {sorted(missing)}")
