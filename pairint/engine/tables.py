@@ -82,7 +82,15 @@ def parse_table(text: str) -> DataFrame:
     release = tuple(int(part) for part in pd.__version__.split(".")[:2])
     # From 3.1 on floats are read exactly by default, and the option is deprecated.
     exact: dict[str, Any] = {"float_precision": "round_trip"} if release < (3, 1) else {}
-    return pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""], dtype={"cell": str}, **exact)
+    # A column has one type: read in parts, it would be numbers up to the first word, and words from there.
+    return pd.read_csv(
+        io.StringIO(text),
+        keep_default_na=False,
+        na_values=[""],
+        dtype={"cell": str},
+        low_memory=False,
+        **exact,
+    )
 
 
 def stored_names(folder: Traversable) -> list[str]:

@@ -190,22 +190,23 @@ def _on_dask(tasks: Sequence[Task], address: str, timeout: float) -> Generator[R
         numbers = [task[0] for task in tasks]
         futures = client.map(_compute_cell, *zip(*tasks, strict=True), pure=False)
         index_of = dict(zip((future.key for future in futures), numbers, strict=True))
-        for future in as_completed(futures, loop=client.loop):
-            if future.status == "finished":
-                yield future.result()
-            elif future.status == "error":
-                cause = future.exception()
-                text = f"the cluster gave up on this cell: {type(cause).__name__}: {cause}"
-                yield index_of[future.key], {"error": text}
-            else:
-                what = (
-                    f"the scheduler at {address} had no worker left for {timeout:g} s"
-                    if idle.is_set()
-                    else f"the connection to the scheduler at {address} was lost"
-                )
-                raise SchedulerError(
-                    f"{what}; cells finished before are kept, and running again goes on from there"
-                )
+        try:
+            for future in as_completed(futures, loop=client.loop):
+                if future.status == "error":
+                    cause = future.exception()
+                    text = f"the cluster gave up on this cell: {type(cause).__name__}: {cause}"
+                    yield index_of[future.key], {"error": text}
+                else:  # a future that is cancelled says so here, one whose result is lost on its way as well
+                    yield future.result()
+        except concurrent.futures.CancelledError as error:
+            what = (
+                f"the scheduler at {address} had no worker left for {timeout:g} s"
+                if idle.is_set()
+                else f"the connection to the scheduler at {address} was lost"
+            )
+            raise SchedulerError(
+                f"{what}; cells finished before are kept, and running again goes on from there"
+            ) from error
 
 
 @contextlib.contextmanager

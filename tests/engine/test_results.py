@@ -20,6 +20,7 @@ from pairint.engine.tables import (
     load_provenance,
     load_table,
     make_table,
+    parse_table,
     stored_names,
 )
 
@@ -224,6 +225,13 @@ class TestTable:
             else:
                 assert found == value
                 assert isinstance(found, str | bool) == isinstance(value, str | bool)
+
+    def test_a_column_has_one_type_however_long_it_is(self):
+        """A word far below makes texts of all numbers above it, not of those in its neighbourhood."""
+        others = ",".join(f"c{i}" for i in range(18))
+        lines = [",".join("1" * 18) + ",7,c"] * 40_000 + [",".join("1" * 18) + ",auto,c"]
+        column = parse_table("\n".join([f"{others},n_intervals,cell", *lines]) + "\n")["n_intervals"]
+        assert {type(value) for value in column} == {str}
 
     def test_identities_stay_text(self, monkeypatch):
         monkeypatch.setattr("pairint.engine.tables.cell_id", lambda *arguments: "00000000001234567890")

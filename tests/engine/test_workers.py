@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import time
 
 import pandas as pd
 import pytest
@@ -194,3 +195,28 @@ class TestSchedulers:
                 stop.set()
                 closer.join()
         assert sweep.execute(demo(log), out=tmp_path).reused >= 1
+
+    @pytest.mark.parametrize(
+        ("who", "message"),
+        [("scheduler", "connection to the scheduler"), ("workers", "no worker left for 2 s")],
+    )
+    def test_lost_while_a_result_is_on_its_way(self, monkeypatch, who, message):
+        """A cell is finished, but what has computed it is gone before its rows are fetched."""
+        with distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address=":0", silence_logs=50
+        ) as doomed:
+            fetch = distributed.Future.result
+
+            def lose(future, timeout=None):
+                monkeypatch.undo()
+                if who == "scheduler":
+                    doomed.sync(doomed.scheduler.close)
+                else:
+                    doomed.scale(0)
+                    while doomed.scheduler.workers:
+                        time.sleep(0.02)
+                return fetch(future, timeout)
+
+            monkeypatch.setattr(distributed.Future, "result", lose)
+            with pytest.raises(workers.SchedulerError, match=message):
+                sweep.run(demo(seconds=0.2), scheduler=doomed.scheduler_address, timeout=2)
