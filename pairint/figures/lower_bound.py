@@ -15,10 +15,12 @@ from pairint.theory.codes import varshamov_gilbert_code
 from pairint.theory.coercivity import product_density
 from pairint.theory.games import guessing_game, score_reduction
 from pairint.theory.lower import BumpFamily, lower_bound
+from pairint.theory.lower_matrix import matrix_lower_bound
 from pairint.theory.setting import Setting
 
 __all__ = [
     "code_figure",
+    "elbow_figure",
     "guessing_figure",
     "hypotheses_figure",
     "lower_tokens_figure",
@@ -195,6 +197,30 @@ def lower_tokens_figure(n_samples: int = 10**8, setting: Setting = SETTING) -> F
     axis.set(
         title=f"Lower bounds and the number of tokens, $M = 10^{{{np.log10(n_samples):.0f}}}$",
         xlabel="tokens $N$",
+        ylabel="squared error in $L^2(\\rho)$",
+    )
+    axis.legend()
+    return figure
+
+
+@picture
+def elbow_figure(dimensions: Sequence[int] = (3, 10, 30, 100), setting: Setting = SETTING) -> Figure:
+    """Draw, for several dimensions, the larger of the two lower bounds: matrix first, activation later."""
+    figure, axis = subplots(1, 3.8)
+    samples = np.geomspace(1e4, 1e12, 65).astype(int)
+    curve = [
+        lower_bound(int(m), setting, interval=(0.0, 2.7), density=_density, symmetric=True).value
+        for m in samples
+    ]
+    axis.loglog(samples, curve, color=INK, ls="--", lw=1.2, label="the activation")
+    for d, color in zip(dimensions, CYCLE, strict=False):
+        here = replace(setting, d=d, rank=1, sup_bound=1.0)
+        # The cube: its corners have norm sqrt(3 d).
+        matrix = [matrix_lower_bound(int(m), here, token_bound=(3 * d) ** 0.5).value for m in samples]
+        axis.loglog(samples, np.maximum(matrix, curve), color=color, label=f"$d = {d}$")
+    axis.set(
+        title=f"No estimator below, $\\beta = {setting.beta:g}$, $N = {setting.n_tokens}$, rank 1",
+        xlabel="samples $M$",
         ylabel="squared error in $L^2(\\rho)$",
     )
     axis.legend()

@@ -28,6 +28,7 @@ __all__ = [
     "approximation_figure",
     "condition_figure",
     "covering_figure",
+    "learned_tokens_figure",
     "loss_rows",
     "oracle_tokens_figure",
     "upper_budget_figure",
@@ -226,6 +227,32 @@ def oracle_tokens_figure(n_samples: int = 10**10, setting: Setting = SETTING) ->
         axis.loglog(tokens, values, color=color, marker=marker, lw=1.2, label=name)
     axis.set(
         title=f"Upper bounds and the number of tokens, $M = 10^{{{np.log10(n_samples):.0f}}}$",
+        xlabel="tokens $N$",
+        ylabel="squared error in $L^2(\\rho)$",
+    )
+    axis.legend()
+    return figure
+
+
+@picture
+def learned_tokens_figure(n_samples: int = 10**10, setting: Setting = SETTING) -> Figure:
+    """Draw the bounds for a learned matrix against the number of tokens: by coercivity, and by fourth moments."""
+    figure, axis = subplots(1, 3.8)
+    tokens = np.unique(np.round(np.geomspace(2, 1024, 19)).astype(int))
+
+    kinds: dict[str, Callable[[int], dict[str, Any]]] = {
+        "through coercivity": lambda n: {"coercivity": 1 / (n - 1)},
+        "any function, any tokens": lambda n: {},
+        "odd functions, symmetric tokens": lambda n: {"odd": True},
+    }
+    for (name, arguments), color, marker in zip(kinds.items(), CYCLE, MARKERS, strict=False):
+        values = [
+            upper_bound(n_samples, replace(setting, n_tokens=int(n)), **arguments(int(n))).value
+            for n in tokens
+        ]
+        axis.loglog(tokens, values, color=color, marker=marker, lw=1.2, ms=4, label=name)
+    axis.set(
+        title=f"Matrix learned: bounds and the number of tokens, $M = 10^{{{np.log10(n_samples):.0f}}}$",
         xlabel="tokens $N$",
         ylabel="squared error in $L^2(\\rho)$",
     )

@@ -34,6 +34,7 @@ __all__ = [
     "exact_gram",
     "mixture_moments",
     "pair_moments",
+    "product_coupling",
     "product_density",
     "product_moments",
     "product_quadrature",
@@ -226,6 +227,25 @@ def product_density(u: Any, score_bound: float) -> NDArray[np.float64]:
     u = np.abs(np.asarray(u, dtype=float))
     inside = (u > 0) & (u < score_bound)
     return np.where(inside, np.log(score_bound / np.where(inside, u, score_bound)), 0.0) / (2 * score_bound)
+
+
+def product_coupling(width: float, score_bound: float) -> float:
+    r"""Return :math:`E \min(1, hV/2)^2` for the law of :func:`product_density`, V the conditional variation.
+
+    Given the first token the score is uniform on [-t abar, t abar], with t uniform on [0, 1]: its density
+    has two jumps of height 1 / (2 t abar), so V = 1 / (t abar). With :math:`x = \min(1, h / (2 \bar a))`
+    the expectation is :math:`2x - x^2`.
+
+    Parameters
+    ----------
+    width : float
+        h > 0, the width of a cell.
+    score_bound : float
+        abar > 0.
+    """
+    width = check_real("width", width, 0, exclusive_minimum=True)
+    x = min(1.0, width / (2 * check_real("score_bound", score_bound, 0, exclusive_minimum=True)))
+    return 2 * x - x**2
 
 
 def product_quadrature(

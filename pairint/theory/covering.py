@@ -5,8 +5,8 @@ A covering of accuracy eps is *internal*: its points belong to the set. All loga
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,21 +19,22 @@ __all__ = [
     "log_cover_interactions",
     "log_cover_low_rank",
     "markov_lipschitz",
+    "spline_dimension",
 ]
 
 
-def log_cover_ball(accuracy: float, dimension: int, radius: float) -> float:
+def log_cover_ball(accuracy: Any, dimension: int, radius: Any) -> Any:
     r"""Bound the log covering number of a D-dimensional ball by :math:`D \log(1 + 2R/\epsilon)`.
 
     Volume comparison: balls of radius eps/2 around the points of a maximal eps-separated set are disjoint
-    and lie in the ball of radius R + eps/2. Any norm will do.
+    and lie in the ball of radius R + eps/2. Any norm will do. Accuracies and radii: numbers or arrays.
     """
     dimension = check_integer("dimension", dimension, 0)
     ratio = _ratio(radius, accuracy, "radius")
-    return dimension * math.log1p(2 * ratio)
+    return dimension * np.log1p(2 * ratio)
 
 
-def log_cover_low_rank(accuracy: float, d: int, rank: int, radius: float) -> float:
+def log_cover_low_rank(accuracy: Any, d: int, rank: int, radius: Any) -> Any:
     r"""Bound the log covering number, in operator norm, of d x d matrices of rank <= r and norm <= a.
 
     Write :math:`A = U V^\top` with both factors of operator norm :math:`\sqrt a` (split the singular
@@ -42,16 +43,16 @@ def log_cover_low_rank(accuracy: float, d: int, rank: int, radius: float) -> flo
 
     Parameters
     ----------
-    accuracy : float
+    accuracy : float or ndarray
         eps > 0, in operator norm.
     d, rank : int
         1 <= rank <= d.
-    radius : float
+    radius : float or ndarray
         a > 0.
     """
     d = check_integer("d", d, 1)
     rank = check_integer("rank", rank, 1, d)
-    return 2 * d * rank * math.log1p(4 * _ratio(radius, accuracy, "radius"))
+    return 2 * d * rank * np.log1p(4 * _ratio(radius, accuracy, "radius"))
 
 
 def markov_lipschitz(n_intervals: int, degree: int, sup_bound: float, score_bound: float) -> float:
@@ -68,14 +69,16 @@ def markov_lipschitz(n_intervals: int, degree: int, sup_bound: float, score_boun
 
 
 def log_cover_interactions(
-    accuracy: float,
+    accuracy: Any,
     d: int,
     rank: int,
     n_intervals: int,
     degree: int,
     sup_bound: float,
     support_ratio: float = 1.0,
-) -> float:
+    *,
+    odd: bool = False,
+) -> Any:
     r"""Bound the log covering number, in sup norm, of the estimator class.
 
     The class: :math:`g(x, y) = p(\mathrm{clip}(x^\top A y))`, p continuous, a polynomial of degree s on each
@@ -86,7 +89,7 @@ def log_cover_interactions(
 
     Parameters
     ----------
-    accuracy : float
+    accuracy : float or ndarray
         eps > 0.
     d, rank, n_intervals, degree : int
         1 <= rank <= d, K >= 1, s >= 1.
@@ -95,13 +98,25 @@ def log_cover_interactions(
     support_ratio : float
         chi >= 1: squared ratio of the circumscribed and the inscribed radius of the convex hull of the
         tokens' support (1 for a sphere or a ball, d for a cube).
+    odd : bool
+        Only the odd p: :func:`spline_dimension` numbers in place of Ks + 1.
     """
     support_ratio = check_real("support_ratio", support_ratio, 1)
     ratio = _ratio(sup_bound, accuracy, "sup_bound")
     # Lipschitz constant times abar, so that the scale of the scores cancels.
     slope = markov_lipschitz(n_intervals, degree, 1.0, 1.0)
     matrices = log_cover_low_rank(1.0, d, rank, 2 * slope * ratio * support_ratio)
-    return log_cover_ball(1.0, n_intervals * degree + 1, 2 * ratio) + matrices
+    return log_cover_ball(1.0, spline_dimension(n_intervals, degree, odd=odd), 2 * ratio) + matrices
+
+
+def spline_dimension(n_intervals: int, degree: int, *, odd: bool = False) -> int:
+    """Return the dimension of the continuous pieces of degree s on K equal cells of a symmetric interval.
+
+    It is Ks + 1. Of the odd ones, (Ks + 1) // 2: s numbers for each cell of the right half, and those of the
+    odd polynomials if there is a cell in the middle.
+    """
+    full = check_integer("n_intervals", n_intervals, 1) * check_integer("degree", degree, 1) + 1
+    return full // 2 if odd else full
 
 
 def greedy_packing(
@@ -130,6 +145,15 @@ def greedy_packing(
     return kept
 
 
-def _ratio(radius: float, accuracy: float, name: str) -> float:
-    radius = check_real(name, radius, 0, exclusive_minimum=True)
-    return radius / check_real("accuracy", accuracy, 0, exclusive_minimum=True)
+def _ratio(radius: Any, accuracy: Any, name: str) -> Any:
+    return _positive(name, radius) / _positive("accuracy", accuracy)
+
+
+def _positive(name: str, value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        return check_real(name, value, 0, exclusive_minimum=True)
+    if not np.all((value > 0) & np.isfinite(value)):
+        raise ValueError(
+            f"{name} must be positive and finite, got {value[~((value > 0) & np.isfinite(value))][0]}"
+        )
+    return value

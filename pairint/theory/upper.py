@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.theory.approximation import lebesgue_constant, spline_degree, spline_error, taylor_error
-from pairint.theory.covering import log_cover_ball, log_cover_interactions
+from pairint.theory.approximation import spline_degree, spline_error, taylor_error
+from pairint.theory.covering import log_cover_ball, log_cover_interactions, spline_dimension
 from pairint.theory.densities import check_density_values, check_mass
+from pairint.theory.fourth_moment import range_factor
 from pairint.theory.integers import best_integer
 from pairint.theory.setting import Setting
 from pairint.validation import check_integer, check_real
@@ -34,6 +35,12 @@ __all__ = [
 
 #: Exponent of the matrix Chernoff bound for losing half of the smallest eigenvalue.
 CHERNOFF_HALF = (1 - math.log(2)) / 2
+#: How much an approximation may grow in sup norm when each cell is given mean zero: by a constant in the
+#: cell, or by a parabola that vanishes at its ends and keeps the pieces connected.
+ZERO_MEAN, ZERO_MEAN_CONNECTED = 2.0, 2.5
+
+#: A bound of :math:`E[E(e|X_1, \Theta)^2] / \|e\|_\infty^2`, or of :math:`E\min(1, hV/2)^2` as a function of h.
+Coupling = float | Callable[[float], float] | None
 
 
 @dataclass(frozen=True)
@@ -55,8 +62,14 @@ class UpperBound:
         Delta: bound of ``abs(g - g*)`` over the class.
     temperature, accuracy : float
         lambda and epsilon of the proof, chosen to minimise the bound.
+    dimension : int
+        Free numbers of the spline.
     amplification : float
-        1 / coercivity constant: the factor from aggregated to pairwise error.
+        N - 1, or 1 / coercivity constant: the factor from aggregated to pairwise error.
+    spread : float
+        omega: what the squared range of g counts in an average, times ``amplification``.
+    coupling : float
+        Bound of E[E(e | X_1, Theta)^2], in units of ``approximation**2``: 0 for odd functions, at most 1.
     """
 
     bias: float
@@ -69,7 +82,10 @@ class UpperBound:
     envelope: float
     temperature: float
     accuracy: float
+    dimension: int
     amplification: float
+    spread: float
+    coupling: float
 
     @property
     def value(self) -> float:
@@ -83,6 +99,8 @@ def upper_bound(
     n_samples: int,
     setting: Setting,
     *,
+    odd: bool = False,
+    coupling: Coupling = None,
     degree: int | None = None,
     n_intervals: int | None = None,
     support_ratio: float | None = None,
@@ -90,23 +108,27 @@ def upper_bound(
 ) -> UpperBound:
     r"""Bound :math:`\sup E\|\hat g - g_*\|^2_{L^2(\rho)}` for empirical risk minimisation, unknown matrix.
 
-    Book: :doc:`/book/upper_bound_proof`.
+    Book: :doc:`/book/upper_bound_learned`.
 
-    The tokens: independent and identically distributed given some Theta (otherwise ``coercivity`` must be
-    given), with a support that spans R^d. The truth: phi in the Hölder class C(beta, L) with
-    :math:`|\varphi| \le B` on [-abar, abar], a matrix of rank at most r with scores in [-abar, abar]. The
-    estimator: minimiser of the empirical risk over :math:`p(\mathrm{clip}(x^\top A y))`, p a continuous
-    spline of degree s on K equal cells, bounded by :math:`B + \delta`. For every K, :math:`\epsilon > 0`
-    and :math:`0 < \lambda < N / (2 \sigma^2)`,
+    The tokens: independent and identically distributed given some Theta, with a support that spans R^d. The
+    truth: phi in the Hölder class C(beta, L) with :math:`|\varphi| \le B` on [-abar, abar], a matrix of rank
+    at most r with scores in [-abar, abar]. The estimator: minimiser of the empirical risk over
+    :math:`p(\mathrm{clip}(x^\top A y))`, p a continuous spline of degree s on K equal cells, bounded by
+    :math:`B + \delta`. For every K, :math:`\epsilon > 0` and :math:`0 < \lambda < N / (2 \sigma^2)`,
 
     .. math::
 
-        \frac{1}{c_H} \Big\{ \frac{\lambda}{c} \big[\delta^2 + \epsilon(2\sigma + 2\Delta + \epsilon)\big]
-        + \frac{\log \mathcal N(\epsilon)}{c M} + 2 \Delta \epsilon + \epsilon^2 \Big\}, \qquad
-        c = \frac{1 - e^{-\mu \Delta^2}}{\Delta^2},\ \mu = \lambda - \frac{2 \lambda^2 \sigma^2}{N},
+        \frac{\lambda}{c} \big[(1 + (N-2)\,\tau)\, \delta^2
+        + (N-1)\, \epsilon(2\sigma + 2\Delta + \epsilon)\big]
+        + \frac{(N-1) \log \mathcal N(\epsilon)}{c M} + 2 \Delta \epsilon + \epsilon^2, \qquad
+        c = \frac{1 - e^{-\mu w}}{w},\ w = \frac{\omega_N \Delta^2}{N-1},\
+        \mu = \lambda - \frac{2 \lambda^2 \sigma^2}{N},
 
-    with :math:`\Delta = 2B + \delta` and the covering number of
-    :func:`pairint.theory.covering.log_cover_interactions`. The bound is minimised over K, epsilon, lambda.
+    with :math:`\Delta = 2B + \delta`, the factor :math:`\omega_N` of
+    :func:`pairint.theory.fourth_moment.range_factor`, the covering number of
+    :func:`pairint.theory.covering.log_cover_interactions`, and the coupling :math:`\tau` of the approximation
+    error through one token. N stands with the bias only, and not even there if :math:`\tau = 0`. The bound is
+    minimised over K, epsilon, lambda.
 
     Parameters
     ----------
@@ -114,6 +136,13 @@ def upper_bound(
         M >= 1.
     setting : Setting
         All of it counts; ``sup_bound`` must be finite.
+    odd : bool
+        Whether truth and estimator are odd and the tokens symmetric given Theta. Then tau = 0.
+    coupling : float or callable, optional
+        tau, in [0, 1]; 1 by default (nothing known). A function of the width h of a cell must bound
+        :math:`E \min(1, hV/2)^2`, where V is the total variation of the density of the score given
+        :math:`(X_1, \Theta)`: then the approximation is given mean zero on each cell, at the price of a factor
+        5/2 in :math:`\delta` and of a degree s of at least 2, where that is better than tau = 1.
     degree : int, optional
         s >= 1, at least the largest integer below beta; the smallest by default.
     n_intervals : int, optional
@@ -121,8 +150,9 @@ def upper_bound(
     support_ratio : float, optional
         See :func:`pairint.theory.covering.log_cover_interactions`; d (a cube) by default.
     coercivity : float, optional
-        Coercivity constant of the token law, in (0, 1]; 1/(N-1) by default, which is right for tokens that
-        are i.i.d. given some Theta.
+        Coercivity constant of the token law, in (0, 1]. Given, the tokens need only be exchangeable, and the
+        bound is the one of :doc:`/book/upper_bound_proof`: with w replaced by :math:`\Delta^2`, tau = 1, and all
+        of it over the constant.
 
     Returns
     -------
@@ -132,12 +162,23 @@ def upper_bound(
     setting.require_sup_bound()
     degree = spline_degree(setting.beta, degree)
     support_ratio = _support_ratio(setting, support_ratio)
-    if coercivity is None:
-        coercivity = 1 / (setting.n_tokens - 1)
-    coercivity = check_real("coercivity", coercivity, 0, 1, exclusive_minimum=True)
+    constant = _constant_coupling(coupling, odd)
+    if coercivity is not None:
+        coercivity = check_real("coercivity", coercivity, 0, 1, exclusive_minimum=True)
+        if odd or coupling is not None:
+            raise ValueError(
+                "coercivity must be None with odd or coupling: these need tokens that are i.i.d. given some Theta"
+            )
 
     def at(k: int) -> UpperBound:
-        return _best_parameters(n_samples, setting, k, degree, support_ratio, coercivity)
+        plain = _best_parameters(n_samples, setting, k, degree, support_ratio, coercivity, odd, constant)
+        if not callable(coupling):
+            return plain
+        tau = _coupling_of_cells(coupling, 2 * setting.score_bound / k)
+        centred = _best_parameters(
+            n_samples, setting, k, max(degree, 2), support_ratio, None, False, tau, ZERO_MEAN_CONNECTED
+        )
+        return min(plain, centred, key=float)
 
     if n_intervals is not None:
         return at(check_integer("n_intervals", n_intervals, 1))
@@ -175,9 +216,10 @@ def losses(
     setting.require_noise()
     support_ratio = _support_ratio(setting, support_ratio)
     n_tokens, noise_std = setting.n_tokens, setting.noise_std
-    squared = bound.envelope**2
+    spread = bound.envelope**2 * bound.spread / bound.amplification
     mu = bound.temperature - 2 * bound.temperature**2 * noise_std**2 / n_tokens
-    c = -math.expm1(-mu * squared) / squared
+    c = -math.expm1(-mu * spread) / spread
+    taylor = taylor_error(bound.n_intervals, setting.beta, setting.holder_constant, setting.score_bound)
     radius = (bound.envelope + bound.approximation) / 2  # B + delta from 2 B + delta
     per_accuracy = 4 * radius / bound.accuracy
     slope = 2 * support_ratio * bound.degree**2 * bound.n_intervals
@@ -185,17 +227,17 @@ def losses(
         "envelope": n_tokens / (noise_std**2 * c),
         "coercivity": bound.amplification / (n_tokens - 1),
     }
-    numbers = bound.n_intervals * bound.degree + 1
+    pairs = (1 + (n_tokens - 2) * bound.coupling) / (n_tokens - 1)
     return {
         "bias": {
-            "continuity": (1 + lebesgue_constant(bound.degree)) ** 2,
+            "continuity": (bound.approximation / taylor) ** 2,
             "oracle inequality": bound.temperature / c,
-            "coercivity": bound.amplification,
+            "coercivity": bound.amplification * pairs,
         },
         "spline": price
         | {
             "logarithm": math.log1p(per_accuracy),
-            "count": numbers / (bound.n_intervals * (setting.degree + 1)),
+            "count": bound.dimension / (bound.n_intervals * (setting.degree + 1)),
         },
         "matrix": price
         | {
@@ -244,7 +286,7 @@ def oracle_upper_bound(
     *,
     density: Callable[[Any], Any],
     odd: bool = False,
-    coupling: float | None = None,
+    coupling: Coupling = None,
     n_intervals: int | None = None,
 ) -> OracleUpperBound:
     r"""Bound the error of least squares on piecewise polynomials of the score, with the matrix known.
@@ -275,8 +317,8 @@ def oracle_upper_bound(
         checked to be at most 1, by quadrature.
     odd : bool
         Whether truth and estimator are odd and the tokens symmetric given Theta: then the coupling is 0.
-    coupling : float, optional
-        A bound of :math:`E[E(e|X_1,\Theta)^2] / \|e\|_\infty^2`; 1 by default (nothing known).
+    coupling : float or callable, optional
+        As in :func:`upper_bound`; here a function of the width costs a factor 2 in the uniform error.
     n_intervals : int, optional
         Even; chosen to minimise the bound by default.
     """
@@ -285,9 +327,7 @@ def oracle_upper_bound(
     if not callable(density):
         raise TypeError(f"density must be a function of the score, got {density!r}")
     n_tokens, degree, score_bound = setting.n_tokens, setting.degree, setting.score_bound
-    if odd and coupling:
-        raise ValueError(f"coupling must be 0 or None for odd functions, got {coupling}")
-    coupling = float(not odd) if coupling is None else check_real("coupling", coupling, 0, 1)
+    constant_coupling = _constant_coupling(coupling, odd)
 
     def at(half: int) -> OracleUpperBound:
         k = 2 * half
@@ -295,7 +335,10 @@ def oracle_upper_bound(
         kappa = christoffel_number(density, k, degree, score_bound) / (2 if odd else 1)
         dimension = (half if odd else k) * (degree + 1)
         sup = taylor_error(k, setting.beta, setting.holder_constant, score_bound)
-        b = sup**2 * (1 + (n_tokens - 2) * coupling)
+        coupled = constant_coupling
+        if callable(coupling):
+            sup, coupled = ZERO_MEAN * sup, _coupling_of_cells(coupling, 2 * score_bound / k)
+        b = sup**2 * (1 + (n_tokens - 2) * coupled)
         partners = n_tokens - 1
         failure = dimension * math.exp(-CHERNOFF_HALF * n_samples / (partners * kappa))
         return OracleUpperBound(
@@ -359,54 +402,89 @@ def _support_ratio(setting: Setting, value: float | None) -> float:
     return float(setting.d) if value is None else check_real("support_ratio", value, 1)
 
 
+def _constant_coupling(coupling: Coupling, odd: bool) -> float:
+    """Return tau where it is a number; what a function of the width gives is known for each K only."""
+    if odd and coupling:
+        raise ValueError(f"coupling must be 0 or None for odd functions, got {coupling}")
+    if coupling is None or callable(coupling):
+        return float(not odd)
+    return check_real("coupling", coupling, 0, 1)
+
+
+def _coupling_of_cells(coupling: Callable[[float], float], width: float) -> float:
+    return check_real(f"coupling({width:g})", coupling(width), 0, 1)
+
+
 def _best_parameters(
-    n_samples: int, setting: Setting, k: int, degree: int, support_ratio: float, coercivity: float
+    n_samples: int,
+    setting: Setting,
+    k: int,
+    degree: int,
+    support_ratio: float,
+    coercivity: float | None,
+    odd: bool,
+    coupling: float,
+    growth: float = 1.0,
 ) -> UpperBound:
     """Return the bound for one K, minimised over a grid of (epsilon, mu Delta^2): each point is valid."""
     n_tokens, noise_std = setting.n_tokens, setting.noise_std
-    delta = spline_error(k, setting.beta, setting.holder_constant, setting.score_bound, degree)
+    delta = growth * spline_error(k, setting.beta, setting.holder_constant, setting.score_bound, degree)
     radius = setting.sup_bound + delta
     envelope = 2 * setting.sup_bound + delta
-    # The best accuracy is of the order of the number of parameters over M.
-    accuracy = (envelope * np.logspace(-1, 6, 71) / n_samples)[:, None]
+    if coercivity is None:
+        scale, spread, in_pairs = n_tokens - 1.0, range_factor(n_tokens, centred=odd), 1.0
+        bias = scale * (1 + (n_tokens - 2) * coupling) / (n_tokens - 1)
+    else:
+        scale = spread = bias = in_pairs = 1 / coercivity
+    squared = envelope**2 * spread / scale
+    # The best accuracy is of the order of the number of parameters over M, and over the partners.
+    accuracy = (envelope * np.logspace(-4, 6, 101) / n_samples)[:, None]
     z = np.logspace(-5, 1, 61)
     limit = n_tokens / (8 * noise_std**2) if noise_std**2 > 0 else math.inf
-    mu = z[z / envelope**2 <= limit] / envelope**2
+    mu = z[z / squared <= limit] / squared
     if math.isfinite(limit):
         mu = np.append(mu, limit)
     mu = mu[None, :]
     # The smaller root of lambda - 2 lambda^2 sigma^2 / N = mu, in a form that is stable for small mu.
     root = np.sqrt(np.maximum(1 - 8 * noise_std**2 * mu / n_tokens, 0.0))
     temperature = 2 * mu / (1 + root)
-    c = -np.expm1(-mu * envelope**2) / envelope**2
-    spline, total = _log_covers(accuracy, setting, k, degree, radius, support_ratio)
-    remainder = accuracy * (2 * noise_std + 2 * envelope + accuracy) * temperature / c
-    remainder = remainder + 2 * envelope * accuracy + accuracy**2
-    value = temperature / c * delta**2 + total / (n_samples * c) + remainder
+    c = -np.expm1(-mu * squared) / squared
+    spline, total = _log_covers(accuracy, setting, k, degree, radius, support_ratio, odd)
+    remainder = scale * accuracy * (2 * noise_std + 2 * envelope + accuracy) * temperature / c
+    remainder = remainder + in_pairs * (2 * envelope * accuracy + accuracy**2)
+    value = bias * temperature / c * delta**2 + scale * total / (n_samples * c) + remainder
     i, j = np.unravel_index(np.argmin(value), value.shape)
-    scale = 1 / coercivity
     per_nat = scale / (n_samples * float(c[0, j]))
     return UpperBound(
-        bias=scale * float(temperature[0, j] / c[0, j]) * delta**2,
+        bias=bias * float(temperature[0, j] / c[0, j]) * delta**2,
         spline=per_nat * float(spline[i, 0]),
         matrix=per_nat * float(total[i, 0] - spline[i, 0]),
-        discretisation=scale * float(remainder[i, j]),
+        discretisation=float(remainder[i, j]),
         n_intervals=k,
         degree=degree,
         approximation=delta,
         envelope=envelope,
         temperature=float(temperature[0, j]),
         accuracy=float(accuracy[i, 0]),
+        dimension=spline_dimension(k, degree, odd=odd),
         amplification=scale,
+        spread=spread,
+        coupling=coupling,
     )
 
 
 def _log_covers(
-    accuracy: NDArray[np.float64], setting: Setting, k: int, degree: int, radius: float, support_ratio: float
+    accuracy: NDArray[np.float64],
+    setting: Setting,
+    k: int,
+    degree: int,
+    radius: float,
+    support_ratio: float,
+    odd: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the log covering numbers of the splines alone and of the interactions, for each accuracy."""
-    d, rank = setting.d, setting.rank
-    flat = accuracy.ravel()
-    spline = [log_cover_ball(float(e) / 2, k * degree + 1, radius) for e in flat]
-    total = [log_cover_interactions(float(e), d, rank, k, degree, radius, support_ratio) for e in flat]
-    return np.array(spline)[:, None], np.array(total)[:, None]
+    spline = log_cover_ball(accuracy / 2, spline_dimension(k, degree, odd=odd), radius)
+    total = log_cover_interactions(
+        accuracy, setting.d, setting.rank, k, degree, radius, support_ratio, odd=odd
+    )
+    return spline, total

@@ -10,8 +10,7 @@ from scipy import optimize
 from pairint.model import SplineSpace, UniformCube, interaction_matrix, pair_scores
 from pairint.theory import upper as up
 from pairint.theory.approximation import HolderSum
-from pairint.theory.coercivity import product_density
-from pairint.theory.covering import log_cover_interactions
+from pairint.theory.coercivity import product_coupling, product_density, product_moments
 from pairint.theory.rates import minimax_exponent
 from pairint.theory.setting import Setting
 
@@ -42,24 +41,40 @@ def oracle_upper_bound(**arguments):
     return up.oracle_upper_bound(setting=setting, **others)
 
 
-def formula(bound, n_samples, n_tokens, d, rank, noise_std, sup_bound, support_ratio, accuracy, temperature):
+#: The four theorems: how the tokens are said to be, and (bias, spread, in pairs) of the formula for N = 3.
+KINDS = {
+    "any": ({}, (2.0, 2.0, 1.0)),
+    "odd": ({"odd": True}, (1.0, 2.0, 1.0)),
+    "coupled": ({"coupling": 0.25}, (1.25, 2.0, 1.0)),
+    "exchangeable": ({"coercivity": 0.4}, (2.5, 2.5, 2.5)),
+}
+
+
+def formula(
+    bound, kind, n_samples, n_tokens, d, rank, noise_std, sup_bound, support_ratio, accuracy, temperature
+):
     """The bound of the theorem, written out for given epsilon and lambda."""
+    bias, spread, in_pairs = KINDS[kind][1]
+    scale = 2.5 if kind == "exchangeable" else n_tokens - 1
     delta, envelope = bound.approximation, 2 * sup_bound + bound.approximation
     mu = temperature - 2 * temperature**2 * noise_std**2 / n_tokens
-    c = (1 - math.exp(-mu * envelope**2)) / envelope**2
-    cover = log_cover_interactions(
-        accuracy, d, rank, bound.n_intervals, bound.degree, sup_bound + delta, support_ratio
-    )
-    inner = temperature / c * (delta**2 + accuracy * (2 * noise_std + 2 * envelope + accuracy))
-    inner += cover / (c * n_samples) + 2 * envelope * accuracy + accuracy**2
-    return (n_tokens - 1) * inner
+    w = spread / scale * envelope**2
+    c = (1 - math.exp(-mu * w)) / w
+    numbers = bound.n_intervals * bound.degree + 1
+    numbers = numbers // 2 if kind == "odd" else numbers
+    slope = 8 * support_ratio * bound.degree**2 * bound.n_intervals * (sup_bound + delta) / accuracy
+    cover = numbers * math.log1p(4 * (sup_bound + delta) / accuracy) + 2 * d * rank * math.log1p(slope)
+    inner = bias * delta**2 + scale * accuracy * (2 * noise_std + 2 * envelope + accuracy)
+    value = temperature / c * inner + scale * cover / (c * n_samples)
+    return value + in_pairs * (2 * envelope * accuracy + accuracy**2)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n_samples", [100, 10**5, 10**8])
 @pytest.mark.parametrize("noise_std", [0.0, 0.1, 3.0])
-def test_value_is_the_formula_and_its_parameters_are_nearly_the_best(n_samples, noise_std):
-    bound = upper_bound(**BASE | {"n_samples": n_samples, "noise_std": noise_std})
-    arguments = (bound, n_samples, 3, 5, 2, noise_std, 1.0, 5.0)
+def test_value_is_the_formula_and_its_parameters_are_nearly_the_best(kind, n_samples, noise_std):
+    bound = upper_bound(**BASE | {"n_samples": n_samples, "noise_std": noise_std} | KINDS[kind][0])
+    arguments = (bound, kind, n_samples, 3, 5, 2, noise_std, 1.0, 5.0)
     assert bound.value == pytest.approx(formula(*arguments, bound.accuracy, bound.temperature), rel=1e-9)
 
     def loss(logs):
@@ -71,6 +86,74 @@ def test_value_is_the_formula_and_its_parameters_are_nearly_the_best(n_samples, 
     start = [math.log(bound.accuracy), math.log(bound.temperature)]
     best = optimize.minimize(loss, start, method="Nelder-Mead").fun
     assert bound.value <= 1.02 * best
+
+
+@pytest.mark.parametrize("n_tokens", [2, 3, 8, 64, 512])
+@pytest.mark.parametrize("d", [1, 30, 300])
+def test_the_bound_in_pairs_is_below_the_one_through_coercivity(n_tokens, d):
+    """On a grid over six decades of M; and the odd one below the general one."""
+    for n_samples in (10**4, 10**7, 10**10):
+        case = BASE | {"n_tokens": n_tokens, "d": d, "rank": 1, "n_samples": n_samples}
+        through = upper_bound(**case, coercivity=1 / (n_tokens - 1)).value
+        pairs, odd = upper_bound(**case).value, upper_bound(**case, odd=True).value
+        assert odd < pairs <= through * (1 + 1e-12)
+
+
+def test_the_number_of_tokens_leaves_the_odd_bound_but_for_a_logarithm():
+    """N from 8 to 2^20 at M = 10^10: it grows by no more than log(NM) does; through coercivity, like N."""
+    few, many = (BASE | {"n_tokens": n, "n_samples": 10**10} for n in (8, 2**20))
+    growth = upper_bound(**many, odd=True).value / upper_bound(**few, odd=True).value
+    # (3 - 2/7) -> 3 in the spread and (N-1)/N -> 1 in the noise, besides the logarithm.
+    assert growth < math.log(2**20 * 1e10) / math.log(8e10) * (21 / 19) * (8 / 7)
+    assert upper_bound(**many, coercivity=1 / (2**20 - 1)).value > 1e4 * upper_bound(**few).value
+
+
+def test_any_function_pays_a_small_power_of_the_number_of_tokens():
+    """Balancing N K^(-2 beta) with K/M: the bound grows like N^(1/(2 beta + 1)) at most."""
+    few, many = (upper_bound(**BASE | {"n_tokens": n, "n_samples": 10**12}).value for n in (2**10, 2**18))
+    assert many / few < 1.15 * (2**8) ** (1 / 5)
+
+
+def test_a_smooth_conditional_law_takes_the_tokens_out_of_the_bias():
+    case = BASE | {"n_samples": 10**14, "score_bound": 3.0, "d": 1, "rank": 1}
+    bounded = lambda h: min(1.0, (h / 1.2) ** 2)  # noqa: E731
+    few, many = (upper_bound(**case | {"n_tokens": n}, coupling=bounded) for n in (2**10, 2**14))
+    plain = [upper_bound(**case | {"n_tokens": n}).value for n in (2**10, 2**14)]
+    assert many.value < plain[1]
+    assert many.value / few.value < 1.25 < 1.7 < plain[1] / plain[0]
+    assert many.degree == 2
+    assert 0 < many.coupling < 1e-3
+
+
+@pytest.mark.parametrize("power", [1, 4, 16, 64, 256])
+def test_zero_mean_on_each_cell_costs_at_most_the_stated_growth(power):
+    """A parabola that vanishes at the ends of a cell takes the mean away; the error grows to 5/2 at most."""
+    nodes, weights = np.polynomial.legendre.leggauss(2 * power + 2)
+    error = lambda t: 1 - 2 * (1 - t**2) ** power  # noqa: E731 (1 but for a dip to -1: the worst there is)
+    mean = weights @ error(nodes) / 2
+    mended = lambda t: error(t) - 1.5 * mean * (1 - t**2)  # noqa: E731
+    # The weights are sums of 2 power + 2 terms of modulus at most 3.
+    assert weights @ mended(nodes) == pytest.approx(0, abs=100 * (power + 1) * np.finfo(float).eps)
+    assert mended(np.array([-1.0, 1.0])) == pytest.approx(error(np.array([-1.0, 1.0])))
+    worst = np.abs(mended(np.linspace(-1, 1, 2001))).max()
+    assert worst <= up.ZERO_MEAN_CONNECTED
+    if power == 256:
+        assert worst > 2.3
+
+
+@pytest.mark.parametrize("n_intervals", [4, 16, 64])
+def test_conditional_mean_of_an_error_without_mean_on_the_cells(n_intervals):
+    """E m^2 <= ||e||^2 E min(1, hV/2)^2 on the cube, exactly; and an error with a mean breaks it."""
+    knots = np.linspace(-3, 3, n_intervals + 1)
+    width = 6 / n_intervals
+
+    def wave(u):  # mean zero on each cell, modulus 1: the worst primitive
+        return np.where(((u + 3) / width) % 1 < 0.5, 1.0, -1.0)
+
+    breakpoints = np.linspace(-3, 3, 2 * n_intervals + 1)
+    cross = product_moments(wave, 3.0, 3, breakpoints).cross
+    assert 0 < cross <= product_coupling(width, 3.0)
+    assert product_moments(np.ones_like, 3.0, 3, knots).cross > product_coupling(width, 3.0)
 
 
 def test_terms_add_up_and_k_is_the_best():
@@ -103,6 +186,8 @@ def test_dimension_enters_through_the_matrix_alone_and_linearly():
         {"n_tokens": 64, "n_samples": 10**8},
         {"beta": 2.5, "degree": 4, "support_ratio": 1.7, "n_intervals": 7},
         {"coercivity": 0.9, "beta": 0.5, "rank": 5},
+        {"odd": True, "n_tokens": 30, "n_intervals": 9},
+        {"coupling": lambda h: min(1.0, h**2), "n_tokens": 2000, "n_samples": 10**12},
     ],
 )
 def test_losses_explain_the_whole_distance_to_the_leading_order(change):
@@ -155,10 +240,9 @@ def test_bernstein_inequality_of_the_truncated_loss(n_tokens, sigma, envelope, s
 
 
 def test_known_coercivity_constant_scales_the_bound():
-    default = upper_bound(**BASE)
-    better = upper_bound(**BASE, coercivity=1.0)
-    assert better.value == pytest.approx(default.value / 2)
-    assert (better.amplification, default.amplification) == (1.0, 2.0)
+    half, better = (upper_bound(**BASE, coercivity=c) for c in (0.5, 1.0))
+    assert better.value == pytest.approx(half.value / 2)
+    assert (better.amplification, half.amplification) == (1.0, 2.0)
 
 
 @given(
@@ -273,6 +357,11 @@ def test_oracle_bound_holds_for_least_squares():
         ({"noise_std": -1.0}, "noise_std must be >= 0"),
         ({"n_intervals": 0}, "n_intervals must be >= 1"),
         ({"sup_bound": math.inf}, "sup_bound must be finite here"),
+        ({"odd": True, "coupling": 0.1}, "coupling must be 0 or None for odd functions"),
+        ({"odd": True, "coupling": product_coupling}, "coupling must be 0 or None for odd functions"),
+        ({"coupling": -0.1}, "coupling must be >= 0"),
+        ({"coupling": lambda h: 2.0}, r"coupling\(.*\) must be >= 0 and <= 1"),
+        ({"coercivity": 0.5, "odd": True}, "coercivity must be None with odd or coupling"),
     ],
 )
 def test_bad_arguments_are_named(change, message):
