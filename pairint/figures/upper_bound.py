@@ -236,7 +236,7 @@ def oracle_tokens_figure(n_samples: int = 10**10, setting: Setting = SETTING) ->
 
 @picture
 def learned_tokens_figure(n_samples: int = 10**10, setting: Setting = SETTING) -> Figure:
-    """Draw the bounds for a learned matrix against the number of tokens: by coercivity, and by fourth moments."""
+    """Draw the bounds for a learned matrix against N: through coercivity, and by fourth moments."""
     figure, axis = subplots(1, 3.8)
     tokens = np.unique(np.round(np.geomspace(2, 1024, 19)).astype(int))
 

@@ -152,8 +152,7 @@ def _ratio(radius: Any, accuracy: Any, name: str) -> Any:
 def _positive(name: str, value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         return check_real(name, value, 0, exclusive_minimum=True)
-    if not np.all((value > 0) & np.isfinite(value)):
-        raise ValueError(
-            f"{name} must be positive and finite, got {value[~((value > 0) & np.isfinite(value))][0]}"
-        )
+    good = (value > 0) & np.isfinite(value)
+    if not np.all(good):
+        raise ValueError(f"{name} must be positive and finite, got {value[~good][0]}")
     return value

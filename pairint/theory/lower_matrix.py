@@ -1,6 +1,6 @@
 r"""What the matrix costs, from below: no estimator learns r(2d - r) numbers for less.
 
-The hypotheses are linear, :math:`g(x, y) = x^\top \Theta y`, with matrices of rank r near a fixed one. There is
+The hypotheses are linear, :math:`g(x, y) = x^\top J y`, with matrices of rank r near a fixed one. There is
 nothing nonparametric in them: what they show is the price of the matrix alone.
 """
 
@@ -47,11 +47,10 @@ class MatrixLowerBound:
 
 
 def linear_range(setting: Setting) -> float:
-    r"""Return b such that :math:`x^\top \Theta y` with modulus at most b is in the class of the setting.
+    r"""Return B_1 such that :math:`x^\top J y` with modulus at most B_1 is in the class of the setting.
 
-    Written as :math:`\varphi(u) = c_0 u` of a score bounded by abar, it has :math:`c_0 \bar a = b`: b is at most
-    B, and for :math:`\beta \le 1` at most :math:`L \bar a (2 \bar a)^{\beta - 1}`. For larger beta a linear
-    function has Hölder constant 0.
+    It is :math:`\varphi(u) = (B_1 / \bar a) u` of a score bounded by abar: B_1 is B, and for :math:`\beta \le 1`
+    at most :math:`L \bar a (2 \bar a)^{\beta - 1}`. For larger beta a linear function has Hölder constant 0.
     """
     reach = setting.sup_bound
     if setting.beta <= 1:
@@ -66,8 +65,9 @@ def matrix_lower_bound(n_samples: int, setting: Setting, *, token_bound: float) 
     Book: :doc:`/book/lower_bound_matrix`.
 
     For tokens that are i.i.d. given some Theta, with mean zero and covariance I given it, and norm at most R;
-    Gaussian noise. The hypotheses have the blocks C, D, E and :math:`E C^{-1} D`, where the entries of
-    C - cI, D and E are at most t in modulus. By van Trees' inequality, for every c > rt > 0 with all of them
+    Gaussian noise. The hypotheses have the blocks :math:`J_{11}, J_{12}, J_{21}` and
+    :math:`J_{21} J_{11}^{-1} J_{12}`; the entries of :math:`J_{11} - cI, J_{12}, J_{21}` are at most t in
+    modulus. By van Trees' inequality, for every c > rt > 0 with all of them
     in the class,
 
     .. math::
@@ -110,7 +110,7 @@ def matrix_lower_bound(n_samples: int, setting: Setting, *, token_bound: float) 
     # Everything scales with c: share = t / c. The largest c that the norm allows is best.
     share = np.geomspace(1e-8, 1 / rank, 2000, endpoint=False)
     tilt = share * math.sqrt(rank * (d - rank)) / (1 - rank * share)
-    # Norm of [C D; E EC^-1 D] = [I; E C^-1] [C, D], in units of c.
+    # Norm of J = [I; J_21 J_11^-1] [J_11, J_12], in units of c.
     norm = np.sqrt(1 + tilt**2) * (1 + rank * share + share * math.sqrt(rank * (d - rank)))
     width = share * operator / norm
     value = np.where(tilt <= 1, numbers / ((1 + tilt**2) * information + (math.pi / width) ** 2), 0.0)

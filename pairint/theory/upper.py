@@ -39,7 +39,7 @@ CHERNOFF_HALF = (1 - math.log(2)) / 2
 #: cell, or by a parabola that vanishes at its ends and keeps the pieces connected.
 ZERO_MEAN, ZERO_MEAN_CONNECTED = 2.0, 2.5
 
-#: A bound of :math:`E[E(e|X_1, \Theta)^2] / \|e\|_\infty^2`, or of :math:`E\min(1, hV/2)^2` as a function of h.
+#: A bound of ``E[E(e | X_1, Theta)^2] / sup|e|^2``; as a function of h, of ``E min(1, hV/2)^2``.
 Coupling = float | Callable[[float], float] | None
 
 
@@ -141,8 +141,8 @@ def upper_bound(
     coupling : float or callable, optional
         tau, in [0, 1]; 1 by default (nothing known). A function of the width h of a cell must bound
         :math:`E \min(1, hV/2)^2`, where V is the total variation of the density of the score given
-        :math:`(X_1, \Theta)`: then the approximation is given mean zero on each cell, at the price of a factor
-        5/2 in :math:`\delta` and of a degree s of at least 2, where that is better than tau = 1.
+        :math:`(X_1, \Theta)`. The approximation is then given mean zero on each cell, at the price of a
+        factor 5/2 in :math:`\delta` and of a degree s of at least 2, where that is better than tau = 1.
     degree : int, optional
         s >= 1, at least the largest integer below beta; the smallest by default.
     n_intervals : int, optional
@@ -150,9 +150,9 @@ def upper_bound(
     support_ratio : float, optional
         See :func:`pairint.theory.covering.log_cover_interactions`; d (a cube) by default.
     coercivity : float, optional
-        Coercivity constant of the token law, in (0, 1]. Given, the tokens need only be exchangeable, and the
-        bound is the one of :doc:`/book/upper_bound_proof`: with w replaced by :math:`\Delta^2`, tau = 1, and all
-        of it over the constant.
+        Coercivity constant of the token law, in (0, 1]. Given, the tokens need only be exchangeable, and
+        the bound is the one of :doc:`/book/upper_bound_proof`: with w replaced by :math:`\Delta^2`, tau = 1,
+        and all of it over the constant.
 
     Returns
     -------
@@ -167,7 +167,7 @@ def upper_bound(
         coercivity = check_real("coercivity", coercivity, 0, 1, exclusive_minimum=True)
         if odd or coupling is not None:
             raise ValueError(
-                "coercivity must be None with odd or coupling: these need tokens that are i.i.d. given some Theta"
+                "coercivity must be None with odd or coupling: these need tokens that are i.i.d. given Theta"
             )
 
     def at(k: int) -> UpperBound:

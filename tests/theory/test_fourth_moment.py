@@ -144,5 +144,5 @@ def test_the_factor_is_never_worse_than_coercivity_and_tends_to_three():
 
 @pytest.mark.parametrize("arguments", [(0.0, 1.0, 3), (1.0, 0.0, 3), (1.0, 1.0, 1), (math.inf, 1.0, 3)])
 def test_bad_arguments(arguments):
-    with pytest.raises(ValueError, match="mu|envelope|n_tokens"):
+    with pytest.raises(ValueError, match=r"mu|envelope|n_tokens"):
         exponential_rate(*arguments)

@@ -1,4 +1,4 @@
-"""The price of the matrix from below: against exact Bayes risks, the geometry of the hypotheses, and limits."""
+"""The price of the matrix from below: exact Bayes risks, the geometry of the hypotheses, limits."""
 
 import math
 from dataclasses import replace
@@ -82,7 +82,7 @@ def test_the_bound_of_the_text():
 
 
 def test_least_squares_is_not_beaten_and_nearly_attains_it():
-    """Full rank: g is linear in d^2 numbers, and least squares pays sigma^2 d^2 (N-1)/(MN), nearly exactly."""
+    """Full rank: g is linear in d^2 numbers, and least squares pays sigma^2 d^2 (N-1)/(MN), nearly."""
     d, n_tokens, n_samples, noise = 3, 4, 4000, 0.5
     setting = replace(SETTING, d=d, rank=d, n_tokens=n_tokens)
     bound = matrix_lower_bound(n_samples, setting, token_bound=UniformCube(d).radius)
