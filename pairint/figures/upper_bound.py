@@ -219,8 +219,8 @@ def oracle_tokens_figure(n_samples: int = 10**10, setting: Setting = SETTING) ->
         "matrix known, any function": [
             oracle_upper_bound(n_samples, s, density=density).value for s in settings
         ],
-        f"matrix unknown ($d = {setting.d}$, $r = {setting.rank}$)": [
-            upper_bound(n_samples, s).value for s in settings
+        f"matrix learned, odd functions ($d = {setting.d}$, $r = {setting.rank}$)": [
+            upper_bound(n_samples, s, odd=True).value for s in settings
         ],
     }
     for (name, values), color, marker in zip(curves.items(), CYCLE, MARKERS, strict=False):

@@ -119,8 +119,8 @@ def bounds_figure(
     figure, axis = subplots(1, 4.8)
     samples = np.geomspace(1e2, largest, 17).astype(int)
     n_tokens = setting.n_tokens
-    upper = [upper_bound(int(m), setting).value for m in samples]
-    axis.loglog(samples, upper, color=CYCLE[1], label="proved: matrix unknown")
+    upper = [upper_bound(int(m), setting, odd=True).value for m in samples]
+    axis.loglog(samples, upper, color=CYCLE[1], label="proved: matrix learned, odd")
     known = [oracle_upper_bound(int(m), setting, density=_density, odd=True).value for m in samples]
     axis.loglog(samples, known, color=CYCLE[3], ls="-.", label="proved: matrix known, odd")
     lower = [
@@ -191,10 +191,15 @@ def tokens_figure(
     settings = [replace(setting, n_tokens=int(n)) for n in tokens]
     common: dict[str, Any] = dict(interval=(0.0, 2.7), density=_density)
     curves = {
-        "upper bound, matrix unknown": (
+        "upper bound through coercivity": (
+            CYCLE[1],
+            "--",
+            [upper_bound(n_samples, s, coercivity=1 / (s.n_tokens - 1)).value for s in settings],
+        ),
+        "upper bound, matrix learned, odd": (
             CYCLE[1],
             "-",
-            [upper_bound(n_samples, s).value for s in settings],
+            [upper_bound(n_samples, s, odd=True).value for s in settings],
         ),
         "lower bound, symmetric tokens": (
             CYCLE[0],
