@@ -28,7 +28,7 @@ __all__ = [
 
 
 #: Of the figures, where nothing else is said.
-SETTING = Setting(beta=2.0, n_tokens=3, noise_std=0.5, score_bound=3.0)
+SETTING = Setting(beta=2.0, n_tokens=3, noise_std=0.5, holder_constant=1.0)
 
 
 def _density(u: Any) -> Any:

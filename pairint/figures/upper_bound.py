@@ -36,7 +36,9 @@ __all__ = [
 
 
 #: Of the figures, where nothing else is said.
-SETTING = Setting(beta=2.0, n_tokens=3, noise_std=0.5, d=5, score_bound=3.0, sup_bound=1.0)
+SETTING = Setting(
+    beta=2.0, n_tokens=3, noise_std=0.5, holder_constant=1.0, d=5, rank=1, score_bound=3.0, sup_bound=1.0
+)
 
 
 @picture
@@ -207,8 +209,10 @@ def oracle_tokens_figure(n_samples: int = 10**10, setting: Setting = SETTING) ->
     figure, axis = subplots(1, 3.8)
     tokens = np.unique(np.round(np.geomspace(2, 128, 13)).astype(int))
 
+    score_bound = setting.require_score_bound("oracle_tokens_figure")
+
     def density(u: Any) -> Any:
-        return product_density(u, setting.score_bound)
+        return product_density(u, score_bound)
 
     settings = [replace(setting, n_tokens=int(n)) for n in tokens]
     curves = {

@@ -22,7 +22,7 @@ __all__ = ["bounds_figure", "log_gap_figure", "measured_errors", "tokens_figure"
 
 #: The truth of this chapter, tanh(u/2) on the cube, and the class that it is in.
 SETTING = Setting(
-    beta=2.0, n_tokens=3, noise_std=0.5, holder_constant=0.2, d=3, score_bound=3.0, sup_bound=1.0
+    beta=2.0, n_tokens=3, noise_std=0.5, holder_constant=0.2, d=3, rank=1, score_bound=3.0, sup_bound=1.0
 )
 
 

@@ -312,8 +312,8 @@ def lower_bound(
     n_samples : int
         M >= 1.
     setting : Setting
-        Of it ``beta``, ``holder_constant``, ``n_tokens``, ``sup_bound`` and ``noise_std`` > 0. The noise is
-        Gaussian unless ``curvature`` is given.
+        Of it ``beta``, ``holder_constant``, ``n_tokens``, ``sup_bound`` and ``noise_std`` > 0, and nothing
+        else. The noise is Gaussian unless ``curvature`` is given.
     interval : (float, float)
         Part of the range of the score.
     density : callable or (float, float)
@@ -437,8 +437,7 @@ def _information(setting: Setting, curvature: float | None) -> float:
     """Return what a unit shift of an output costs: twice the divergence, at most."""
     if curvature is not None:
         return check_real("curvature", curvature, 0, exclusive_minimum=True)
-    setting.require_noise()
-    return setting.noise_std**-2
+    return setting.require_noise() ** -2
 
 
 def _affinity(kl: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -129,7 +129,9 @@ def upper_bound(
     UpperBound
     """
     n_samples = check_integer("n_samples", n_samples, 1)
-    setting.require_sup_bound()
+    setting.require_sup_bound("upper_bound")
+    setting.require_matrix("upper_bound")
+    setting.require_score_bound("upper_bound")
     degree = spline_degree(setting.beta, degree)
     support_ratio = _support_ratio(setting, support_ratio)
     if coercivity is None:
@@ -172,9 +174,9 @@ def losses(
         (the covering, against counting numbers), ``"count"`` (numbers of the covering, against those of the
         leading order), ``"coercivity"`` (against the factor N - 1 that the leading order has, too).
     """
-    setting.require_noise()
+    n_tokens, noise_std = setting.n_tokens, setting.require_noise()
+    d, rank = setting.require_matrix("losses")
     support_ratio = _support_ratio(setting, support_ratio)
-    n_tokens, noise_std = setting.n_tokens, setting.noise_std
     squared = bound.envelope**2
     mu = bound.temperature - 2 * bound.temperature**2 * noise_std**2 / n_tokens
     c = -math.expm1(-mu * squared) / squared
@@ -200,7 +202,7 @@ def losses(
         "matrix": price
         | {
             "logarithm": math.log1p(slope * per_accuracy),
-            "count": 2 * setting.d * setting.rank / setting.n_matrix,
+            "count": 2 * d * rank / setting.n_matrix,
         },
     }
 
@@ -269,7 +271,7 @@ def oracle_upper_bound(
     n_samples : int
         M >= 1.
     setting : Setting
-        But for ``d`` and ``rank``; ``sup_bound`` must be finite.
+        All of it but ``d`` and ``rank``; ``sup_bound`` must be finite.
     density : callable
         Density of the score on [-score_bound, score_bound]; positive almost everywhere there. Its mass is
         checked to be at most 1, by quadrature.
@@ -281,10 +283,11 @@ def oracle_upper_bound(
         Even; chosen to minimise the bound by default.
     """
     n_samples = check_integer("n_samples", n_samples, 1)
-    setting.require_sup_bound()
+    sup_bound = setting.require_sup_bound("oracle_upper_bound")
+    score_bound = setting.require_score_bound("oracle_upper_bound")
     if not callable(density):
         raise TypeError(f"density must be a function of the score, got {density!r}")
-    n_tokens, degree, score_bound = setting.n_tokens, setting.degree, setting.score_bound
+    n_tokens, degree = setting.n_tokens, setting.degree
     if odd and coupling:
         raise ValueError(f"coupling must be 0 or None for odd functions, got {coupling}")
     coupling = float(not odd) if coupling is None else check_real("coupling", coupling, 0, 1)
@@ -302,7 +305,7 @@ def oracle_upper_bound(
             bias=2 * (sup + math.sqrt(b)) ** 2,
             variance=8 * partners / n_tokens * setting.noise_std**2 * dimension / n_samples,
             design=8 * partners * kappa * b / n_samples,
-            failure=setting.sup_bound**2 * min(1.0, failure),
+            failure=sup_bound**2 * min(1.0, failure),
             n_intervals=k,
             dimension=dimension,
             christoffel=kappa,
@@ -356,7 +359,9 @@ def christoffel_number(
 
 
 def _support_ratio(setting: Setting, value: float | None) -> float:
-    return float(setting.d) if value is None else check_real("support_ratio", value, 1)
+    if value is None:
+        return float(setting.require_matrix("the support ratio of a cube")[0])
+    return check_real("support_ratio", value, 1)
 
 
 def _best_parameters(
@@ -364,7 +369,8 @@ def _best_parameters(
 ) -> UpperBound:
     """Return the bound for one K, minimised over a grid of (epsilon, mu Delta^2): each point is valid."""
     n_tokens, noise_std = setting.n_tokens, setting.noise_std
-    delta = spline_error(k, setting.beta, setting.holder_constant, setting.score_bound, degree)
+    score_bound = setting.require_score_bound("upper_bound")
+    delta = spline_error(k, setting.beta, setting.holder_constant, score_bound, degree)
     radius = setting.sup_bound + delta
     envelope = 2 * setting.sup_bound + delta
     # The best accuracy is of the order of the number of parameters over M.
@@ -405,7 +411,7 @@ def _log_covers(
     accuracy: NDArray[np.float64], setting: Setting, k: int, degree: int, radius: float, support_ratio: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the log covering numbers of the splines alone and of the interactions, for each accuracy."""
-    d, rank = setting.d, setting.rank
+    d, rank = setting.require_matrix("upper_bound")
     flat = accuracy.ravel()
     spline = [log_cover_ball(float(e) / 2, k * degree + 1, radius) for e in flat]
     total = [log_cover_interactions(float(e), d, rank, k, degree, radius, support_ratio) for e in flat]

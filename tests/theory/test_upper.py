@@ -15,14 +15,23 @@ from pairint.theory.covering import log_cover_interactions
 from pairint.theory.rates import minimax_exponent
 from pairint.theory.setting import Setting
 
-BASE = dict(n_samples=10_000, n_tokens=3, d=5, rank=2, beta=2.0, noise_std=0.5, sup_bound=1.0)
+COMMON = dict(
+    n_samples=10_000,
+    beta=2.0,
+    n_tokens=3,
+    noise_std=0.5,
+    holder_constant=1.0,
+    score_bound=1.0,
+    sup_bound=1.0,
+)
+BASE = COMMON | dict(d=5, rank=2)
 
 
 def density(u):
     return product_density(u, 1.0)
 
 
-ORACLE = dict(n_samples=10_000, n_tokens=3, beta=2.0, noise_std=0.5, sup_bound=1.0, density=density)
+ORACLE = COMMON | dict(density=density)
 
 
 def split(arguments):
@@ -272,7 +281,7 @@ def test_oracle_bound_holds_for_least_squares():
         ({"coercivity": 0.0}, "coercivity must be > 0"),
         ({"noise_std": -1.0}, "noise_std must be >= 0"),
         ({"n_intervals": 0}, "n_intervals must be >= 1"),
-        ({"sup_bound": math.inf}, "sup_bound must be finite here"),
+        ({"sup_bound": math.inf}, "sup_bound must be finite for"),
     ],
 )
 def test_bad_arguments_are_named(change, message):
@@ -288,7 +297,7 @@ def test_bad_arguments_are_named(change, message):
         ({"coupling": 1.5}, "coupling must be"),
         ({"density": np.zeros_like}, "density must be positive"),
         ({"n_tokens": 1}, "n_tokens must be >= 2"),
-        ({"sup_bound": math.inf}, "sup_bound must be finite here"),
+        ({"sup_bound": math.inf}, "sup_bound must be finite for"),
         ({"density": lambda u: np.full_like(u, np.nan)}, "density must be finite"),
         ({"density": lambda u: np.full_like(u, -0.5)}, "density must be finite and >= 0"),
         ({"density": lambda u: np.full_like(u, 0.6)}, "density must have a mass of at most 1"),
