@@ -266,8 +266,13 @@ class LowerBoundExplorer(Explorer):
         }
 
     def _family(self, values: Mapping[str, Any], n_bumps: int) -> BumpFamily:
-        odd = values["argument"] == "odd"
-        return BumpFamily(values["beta"], values["holder"], n_bumps, _INTERVAL, odd)
+        return BumpFamily(
+            beta=values["beta"],
+            holder_constant=values["holder"],
+            n_bumps=n_bumps,
+            interval=_INTERVAL,
+            odd=values["argument"] == "odd",
+        )
 
     def _setting(self, values: Mapping[str, Any]) -> Setting:
         return Setting(

@@ -295,9 +295,12 @@ def oracle_upper_bound(
     def at(half: int) -> OracleUpperBound:
         k = 2 * half
         # Odd functions are given by their right half; the norm of a pair of mirror images is that of one.
-        kappa = christoffel_number(density, k, degree, score_bound) / (2 if odd else 1)
+        kappa = christoffel_number(density, n_intervals=k, degree=degree, score_bound=score_bound)
+        kappa = kappa / 2 if odd else kappa
         dimension = (half if odd else k) * (degree + 1)
-        sup = taylor_error(k, setting.beta, setting.holder_constant, score_bound)
+        sup = taylor_error(
+            k, beta=setting.beta, holder_constant=setting.holder_constant, score_bound=score_bound
+        )
         b = sup**2 * (1 + (n_tokens - 2) * coupling)
         partners = n_tokens - 1
         failure = dimension * math.exp(-CHERNOFF_HALF * n_samples / (partners * kappa))
@@ -321,7 +324,7 @@ def oracle_upper_bound(
 
 @functools.lru_cache(maxsize=2048)
 def christoffel_number(
-    density: Callable[[Any], Any], n_intervals: int, degree: int, score_bound: float, n_nodes: int = 24
+    density: Callable[[Any], Any], *, n_intervals: int, degree: int, score_bound: float, n_nodes: int = 24
 ) -> float:
     r"""Return :math:`\kappa = \sup_u B(u)^\top \Gamma^{-1} B(u)` for discontinuous piecewise polynomials.
 
@@ -369,8 +372,13 @@ def _best_parameters(
 ) -> UpperBound:
     """Return the bound for one K, minimised over a grid of (epsilon, mu Delta^2): each point is valid."""
     n_tokens, noise_std = setting.n_tokens, setting.noise_std
-    score_bound = setting.require_score_bound("upper_bound")
-    delta = spline_error(k, setting.beta, setting.holder_constant, score_bound, degree)
+    delta = spline_error(
+        k,
+        beta=setting.beta,
+        holder_constant=setting.holder_constant,
+        score_bound=setting.require_score_bound("upper_bound"),
+        degree=degree,
+    )
     radius = setting.sup_bound + delta
     envelope = 2 * setting.sup_bound + delta
     # The best accuracy is of the order of the number of parameters over M.
@@ -413,6 +421,17 @@ def _log_covers(
     """Return the log covering numbers of the splines alone and of the interactions, for each accuracy."""
     d, rank = setting.require_matrix("upper_bound")
     flat = accuracy.ravel()
-    spline = [log_cover_ball(float(e) / 2, k * degree + 1, radius) for e in flat]
-    total = [log_cover_interactions(float(e), d, rank, k, degree, radius, support_ratio) for e in flat]
+    spline = [log_cover_ball(float(e) / 2, dimension=k * degree + 1, radius=radius) for e in flat]
+    total = [
+        log_cover_interactions(
+            float(e),
+            d=d,
+            rank=rank,
+            n_intervals=k,
+            degree=degree,
+            sup_bound=radius,
+            support_ratio=support_ratio,
+        )
+        for e in flat
+    ]
     return np.array(spline)[:, None], np.array(total)[:, None]

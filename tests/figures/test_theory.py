@@ -33,7 +33,7 @@ DRAWN = {
     "extendable": coercivity.extendable_figure,
     "correlation": lambda: coercivity.correlation_figure(n_samples=200),
     "condition": upper_bound.condition_figure,
-    "approximation": lambda: upper_bound.approximation_figure(TRUTH, 1.5, TRUTH.holder_constant),
+    "approximation": lambda: upper_bound.approximation_figure(TRUTH),
     "covering": upper_bound.covering_figure,
     "budget": lambda: upper_bound.upper_budget_figure(n_samples=1000),
     "terms": upper_bound.upper_terms_figure,

@@ -11,6 +11,7 @@ import pytest
 
 import pairint.theory
 from pairint.theory import Setting, lower_bound, minimax_exponent, oracle_upper_bound, upper_bound
+from pairint.theory.lower import BumpFamily, gaussian_kl
 from pairint.theory.upper import losses
 
 GOOD = dict(
@@ -117,6 +118,7 @@ NEEDS = {
         "score_bound sup_bound",
         lambda s: oracle_upper_bound(1000, s, density=density, n_intervals=4),
     ),
+    "gaussian_kl": ("", lambda s: gaussian_kl(1000, s, 0.1)),
     "lower_bound": ("", lambda s: lower_bound(1000, s, **EDGES)),
     "lower_bound, other noise": ("", lambda s: lower_bound(1000, s, **EDGES, curvature=4.0)),
 }
@@ -142,16 +144,35 @@ def test_what_a_call_does_not_need_does_not_change_it(call):
     assert str(run(Setting(**GOOD))) == str(run(replace(Setting(**GOOD), **changed)))
 
 
+def modules():
+    return [import_module(f"pairint.theory.{m.name}") for m in iter_modules(pairint.theory.__path__)]
+
+
 def test_every_method_and_every_bound_is_tried():
     """A new method, or a function that takes a setting, must say what it needs."""
     takes = {name for name, value in vars(Setting).items() if not name.startswith("_")} - set(GOOD)
-    modules = [import_module(f"pairint.theory.{m.name}") for m in iter_modules(pairint.theory.__path__)]
-    for module in modules:
+    for module in modules():
         for name in module.__all__:
             function = getattr(module, name)
             if isfunction(function) and "setting" in signature(function).parameters:
                 takes.add(name)
     assert {call.split(",")[0] for call in NEEDS} == takes
+
+
+def test_numbers_do_not_travel_by_position():
+    """At most two numbers in a row can be told apart: the others are named, or come in a setting."""
+    for module in modules():
+        for name in module.__all__:
+            if isfunction(function := getattr(module, name)):
+                numbers = [
+                    p.name
+                    for p in signature(function).parameters.values()
+                    if p.kind is p.POSITIONAL_OR_KEYWORD
+                    and str(p.annotation).removesuffix(" | None") in ("int", "float")
+                ]
+                assert len(numbers) <= 2, f"{name} takes {', '.join(numbers)} by position"
+    with pytest.raises(TypeError, match="positional argument"):
+        BumpFamily(1.0, 1.0, 4, (0.2, 2.4))
 
 
 def test_two_missing_values_are_named_together():

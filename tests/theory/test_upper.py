@@ -57,7 +57,13 @@ def formula(bound, n_samples, n_tokens, d, rank, noise_std, sup_bound, support_r
     mu = temperature - 2 * temperature**2 * noise_std**2 / n_tokens
     c = (1 - math.exp(-mu * envelope**2)) / envelope**2
     cover = log_cover_interactions(
-        accuracy, d, rank, bound.n_intervals, bound.degree, sup_bound + delta, support_ratio
+        accuracy,
+        d=d,
+        rank=rank,
+        n_intervals=bound.n_intervals,
+        degree=bound.degree,
+        sup_bound=sup_bound + delta,
+        support_ratio=support_ratio,
     )
     inner = temperature / c * (delta**2 + accuracy * (2 * noise_std + 2 * envelope + accuracy))
     inner += cover / (c * n_samples) + 2 * envelope * accuracy + accuracy**2
@@ -193,7 +199,7 @@ def test_exponential_inequality_of_the_proof(n_tokens, noise_std, envelope, scal
 
 def test_oracle_terms_by_hand():
     bound = oracle_upper_bound(**ORACLE, n_intervals=4)
-    kappa = up.christoffel_number(density, 4, 1, 1.0)
+    kappa = up.christoffel_number(density, n_intervals=4, degree=1, score_bound=1.0)
     sup = 0.5 * (1 / 4) ** 2
     b = sup**2 * (1 + 1)
     assert bound.dimension == 8
@@ -206,7 +212,9 @@ def test_oracle_terms_by_hand():
 
 def test_christoffel_number_of_the_uniform_law():
     # Legendre: the sum of (2l+1) P_l^2 at the end of a cell is (s+1)^2, times K.
-    assert up.christoffel_number(lambda u: np.full_like(u, 0.5), 6, 2, 1.0) == pytest.approx(6 * 9, rel=1e-6)
+    uniform = lambda u: np.full_like(u, 0.5)  # noqa: E731
+    kappa = up.christoffel_number(uniform, n_intervals=6, degree=2, score_bound=1.0)
+    assert kappa == pytest.approx(6 * 9, rel=1e-6)
 
 
 def test_odd_functions_halve_the_space_and_drop_the_coupling():
