@@ -210,7 +210,7 @@ class LowerBoundExplorer(Explorer):
         setting = self._setting(values)
         every = _COUNTS * energies * guessing_error_bound(np.multiply.outer(grid * rate, energies)) / 2
         bound = every.max(axis=1)
-        budget = [terms.bias + terms.variance for terms in map(setting.best_budget, map(round, grid))]
+        budget = [setting.best_budget(round(m), matrix_known=True).total for m in grid]
         series["samples.bound"] = {"x": grid, "y": bound}
         slope = (grid / grid[-1]) ** -setting.exponent
         series["samples.slope"] = {"x": grid, "y": _SHIFT * bound[-1] * slope}
@@ -266,8 +266,13 @@ class LowerBoundExplorer(Explorer):
         }
 
     def _family(self, values: Mapping[str, Any], n_bumps: int) -> BumpFamily:
-        odd = values["argument"] == "odd"
-        return BumpFamily(values["beta"], values["holder"], n_bumps, _INTERVAL, odd)
+        return BumpFamily(
+            beta=values["beta"],
+            holder_constant=values["holder"],
+            n_bumps=n_bumps,
+            interval=_INTERVAL,
+            odd=values["argument"] == "odd",
+        )
 
     def _setting(self, values: Mapping[str, Any]) -> Setting:
         return Setting(

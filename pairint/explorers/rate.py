@@ -166,7 +166,7 @@ class RateExplorer(Explorer):
             score_bound=_SCORE_BOUND,
         )
         exponent = setting.exponent
-        condition = samples_for_rank(setting.rank * setting.d, setting.beta)
+        condition = samples_for_rank(values["rank"] * values["d"], setting.beta)
 
         grid = np.geomspace(*_SAMPLES, _N_SAMPLES)
         best = [setting.best_budget(round(m)) for m in grid]

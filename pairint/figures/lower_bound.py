@@ -14,7 +14,7 @@ from pairint.model import GaussianNoise, UniformCube, UniformNoise, interaction_
 from pairint.theory.codes import varshamov_gilbert_code
 from pairint.theory.coercivity import product_density
 from pairint.theory.games import guessing_game, score_reduction
-from pairint.theory.lower import BumpFamily, lower_bound
+from pairint.theory.lower import BumpActivation, BumpFamily, lower_bound
 from pairint.theory.lower_matrix import matrix_lower_bound
 from pairint.theory.setting import Setting
 
@@ -30,7 +30,7 @@ __all__ = [
 
 
 #: Of the figures, where nothing else is said.
-SETTING = Setting(beta=2.0, n_tokens=3, noise_std=0.5, score_bound=3.0)
+SETTING = Setting(beta=2.0, n_tokens=3, noise_std=0.5, holder_constant=1.0)
 
 
 def _density(u: Any) -> Any:
@@ -77,6 +77,12 @@ def code_figure(n_bits: int = 48, shown: int = 32) -> Figure:
     return figure
 
 
+def _odd_bump(height: float) -> BumpActivation:
+    """Return one Lipschitz bump and its mirror image, with Hölder radius ``height``."""
+    family = BumpFamily(beta=1.0, holder_constant=height, n_bumps=1, interval=(0.3, 2.0), odd=True)
+    return family.activation([1.0])
+
+
 @picture
 def guessing_figure(
     heights: Sequence[float] = (4.0, 2.0, 1.0), n_games: int = 1000, noise_std: float = 1.0, seed: int = 0
@@ -86,7 +92,7 @@ def guessing_figure(
     tokens, matrix = UniformCube(3), interaction_matrix(3, 1, 0, kind="coordinate")
     sizes = [1, 2, 4, 8, 16, 32, 64, 128]
     for height, color, marker in zip(heights, CYCLE, MARKERS, strict=False):
-        bump = BumpFamily(1.0, height, 1, (0.3, 2.0), odd=True).activation([1.0])
+        bump = _odd_bump(height)
         game = guessing_game(bump, tokens, matrix, GaussianNoise(noise_std), 3, sizes, n_games, seed)
         left.errorbar(
             sizes,
@@ -99,7 +105,7 @@ def guessing_figure(
         )
         left.plot(sizes, game.bound, color=color, lw=1)
     left.set(title="Gaussian noise: no test is below its line", ylabel="frequency of wrong guesses")
-    bump = BumpFamily(1.0, heights[0], 1, (0.3, 2.0), odd=True).activation([1.0])
+    bump = _odd_bump(heights[0])
     for noise, name, color, marker in (
         (GaussianNoise(noise_std), "Gaussian", CYCLE[0], MARKERS[0]),
         (UniformNoise(noise_std), "uniform, same variance", CYCLE[3], MARKERS[3]),

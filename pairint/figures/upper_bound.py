@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 
 from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
 from pairint.theory.approximation import (
+    HolderSum,
     best_l2_error,
     best_uniform_error,
+    spline_degree,
     spline_error,
     spline_interpolant,
     taylor_error,
@@ -37,7 +39,9 @@ __all__ = [
 
 
 #: Of the figures, where nothing else is said.
-SETTING = Setting(beta=2.0, n_tokens=3, noise_std=0.5, d=5, score_bound=3.0, sup_bound=1.0)
+SETTING = Setting(
+    beta=2.0, n_tokens=3, noise_std=0.5, holder_constant=1.0, d=5, rank=1, score_bound=3.0, sup_bound=1.0
+)
 
 
 @picture
@@ -67,41 +71,39 @@ def condition_figure(betas: Sequence[float] = (0.5, 1.0, 2.0, 4.0), largest: flo
 
 
 @picture
-def approximation_figure(
-    phi: Callable[[Any], Any], beta: float, holder_constant: float, score_bound: float = 3.0, shown: int = 6
-) -> Figure:
+def approximation_figure(phi: HolderSum, *, score_bound: float = 3.0, shown: int = 6) -> Figure:
     """Draw a function and its interpolant; the error against K with the two proved constants."""
     figure, (left, right) = subplots(2)
-    degree = max(1, int(np.ceil(beta)) - 1)
+    degree = spline_degree(phi.beta)
     u = np.linspace(-score_bound, score_bound, 1500)
     left.plot(u, phi(u), color=CYCLE[0], label="$\\varphi$")
-    interpolant = spline_interpolant(phi, shown, degree, score_bound)
+    class_of: dict[str, Any] = dict(
+        beta=phi.beta, holder_constant=phi.holder_constant, score_bound=score_bound
+    )
+    pieces: dict[str, Any] = dict(degree=degree, score_bound=score_bound)
+    interpolant = spline_interpolant(phi, n_intervals=shown, **pieces)
     left.plot(u, interpolant(u), color=CYCLE[1], ls="--", label=f"interpolant, $K = {shown}$, $s = {degree}$")
     for knot in np.linspace(-score_bound, score_bound, shown + 1):
         left.axvline(knot, color=INK, lw=0.4, alpha=0.5)
     left.set(title="One function, six cells" if shown == 6 else "Function and interpolant")
     left.set(xlabel="score $u$", ylabel="activation")
     left.legend()
-    cells = np.array([2, 4, 8, 16, 32, 64])
+    cells = [2, 4, 8, 16, 32, 64]
     curves = {
-        "proved: continuous interpolant": [
-            spline_error(int(k), beta, holder_constant, score_bound, degree) for k in cells
-        ],
-        "proved: Taylor polynomials": [
-            taylor_error(int(k), beta, holder_constant, score_bound) for k in cells
-        ],
+        "proved: continuous interpolant": [spline_error(k, degree=degree, **class_of) for k in cells],
+        "proved: Taylor polynomials": [taylor_error(k, **class_of) for k in cells],
         "this interpolant, sup norm": [
-            np.abs(spline_interpolant(phi, int(k), degree, score_bound)(u) - phi(u)).max() for k in cells
+            np.abs(spline_interpolant(phi, n_intervals=k, **pieces)(u) - phi(u)).max() for k in cells
         ],
         "best polynomials, sup norm": [
-            best_uniform_error(phi, int(k), degree, score_bound, 40) for k in cells
+            best_uniform_error(phi, n_intervals=k, n_points=40, **pieces) for k in cells
         ],
-        "best polynomials, mean square": [best_l2_error(phi, int(k), degree, score_bound) for k in cells],
+        "best polynomials, mean square": [best_l2_error(phi, n_intervals=k, **pieces) for k in cells],
     }
     for (name, values), color, marker in zip(curves.items(), CYCLE, MARKERS, strict=False):
         style = "--" if name.startswith("proved") else "-"
         right.loglog(cells, values, color=color, marker=marker, ls=style, label=name)
-    right.set(title=f"Error against $K$, $\\beta = {beta:g}$", xlabel="intervals $K$", ylabel="error")
+    right.set(title=f"Error against $K$, $\\beta = {phi.beta:g}$", xlabel="intervals $K$", ylabel="error")
     right.set_xticks(cells, [str(k) for k in cells])
     right.minorticks_off()
     right.legend(fontsize=8)
@@ -113,7 +115,10 @@ def covering_figure(d: int = 30, rank: int = 2, n_intervals: int = 20, degree: i
     """Draw how the log covering number splits between spline and matrix."""
     figure, (left, right) = subplots(2, 3.8)
     accuracy = np.geomspace(1e-6, 1, 60)
-    total = np.array([log_cover_interactions(e, d, rank, n_intervals, degree, 1.0, d) for e in accuracy])
+    cover: dict[str, Any] = dict(
+        d=d, rank=rank, n_intervals=n_intervals, degree=degree, sup_bound=1.0, support_ratio=d
+    )
+    total = np.array([log_cover_interactions(e, **cover) for e in accuracy])
     spline = (n_intervals * degree + 1) * np.log1p(4 / accuracy)
     left.semilogx(accuracy, total, color=CYCLE[0], label="whole class")
     left.semilogx(
@@ -126,7 +131,9 @@ def covering_figure(d: int = 30, rank: int = 2, n_intervals: int = 20, degree: i
     left.legend()
     dimensions = np.arange(2, 101)
     for r, color in zip((1, 2, 5), CYCLE, strict=False):
-        values = [log_cover_low_rank(1e-3, int(k), r, 1.0) if k >= r else np.nan for k in dimensions]
+        values = [
+            log_cover_low_rank(1e-3, d=int(k), rank=r, radius=1.0) if k >= r else np.nan for k in dimensions
+        ]
         right.plot(dimensions, values, color=color, label=f"rank {r}")
     full = [k**2 * np.log1p(2 / 1e-3) for k in dimensions]
     right.plot(dimensions, full, color=INK, ls=":", label="all matrices")
@@ -208,8 +215,10 @@ def oracle_tokens_figure(n_samples: int = 10**10, setting: Setting = SETTING) ->
     figure, axis = subplots(1, 3.8)
     tokens = np.unique(np.round(np.geomspace(2, 128, 13)).astype(int))
 
+    score_bound = setting.require_score_bound("oracle_tokens_figure")
+
     def density(u: Any) -> Any:
-        return product_density(u, setting.score_bound)
+        return product_density(u, score_bound)
 
     settings = [replace(setting, n_tokens=int(n)) for n in tokens]
     curves = {

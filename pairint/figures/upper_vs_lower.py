@@ -22,7 +22,7 @@ __all__ = ["bounds_figure", "log_gap_figure", "measured_errors", "tokens_figure"
 
 #: The truth of this chapter, tanh(u/2) on the cube, and the class that it is in.
 SETTING = Setting(
-    beta=2.0, n_tokens=3, noise_std=0.5, holder_constant=0.2, d=3, score_bound=3.0, sup_bound=1.0
+    beta=2.0, n_tokens=3, noise_std=0.5, holder_constant=0.2, d=3, rank=1, score_bound=3.0, sup_bound=1.0
 )
 
 
@@ -42,10 +42,8 @@ def measured_errors(
     fits: dict[str, Any],
     n_samples: Sequence[int],
     n_tokens: Sequence[int],
+    setting: Setting = SETTING,
     *,
-    d: int = 3,
-    beta: float = 2.0,
-    noise_std: float = 0.5,
     replicates: int = 3,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
@@ -60,16 +58,18 @@ def measured_errors(
         Name to a function of the matrix that returns an unfitted estimator.
     n_samples, n_tokens : sequence of int
         Every pair (M, N) is run.
-    d, beta, noise_std, replicates, seed
-        ``beta`` is only recorded.
+    setting : Setting
+        Of it the dimension and the noise.
+    replicates, seed : int
 
     Returns
     -------
     list of dict
         ``method``, ``n_samples``, ``n_tokens``, ``error``, ``standard_error``, ``smallest``, ``largest``.
     """
+    d, _ = setting.require_matrix("measured_errors")
     matrix = interaction_matrix(d, 1, seed, kind="coordinate")
-    model = AttentionModel(Tanh(0.5), matrix, UniformCube(d), GaussianNoise(noise_std))
+    model = AttentionModel(Tanh(0.5), matrix, UniformCube(d), GaussianNoise(setting.noise_std))
     pairs = UniformCube(d).sample(50_000, 2, np.random.default_rng(seed + 1))
     x, y = pairs[:, 0], pairs[:, 1]
     truth = model.interaction(x, y)
@@ -86,7 +86,6 @@ def measured_errors(
                         "method": name,
                         "n_samples": m,
                         "n_tokens": n,
-                        "beta": beta,
                         "error": float(np.mean(errors)),
                         "standard_error": float(np.std(errors, ddof=1) / np.sqrt(replicates)),
                         "smallest": min(errors),

@@ -23,6 +23,7 @@ __all__ = [
     "best_uniform_error",
     "interpolation_nodes",
     "lebesgue_constant",
+    "spline_degree",
     "spline_error",
     "spline_interpolant",
     "taylor_error",
@@ -102,7 +103,7 @@ class HolderSum:
         return taylor_constant(self.beta) * total
 
 
-def taylor_error(n_intervals: int, beta: float, holder_constant: float, score_bound: float) -> float:
+def taylor_error(n_intervals: int, *, beta: float, holder_constant: float, score_bound: float) -> float:
     r"""Return :math:`L\,c(\beta)\,(\bar a / K)^\beta`, the uniform error of Taylor's polynomials.
 
     The polynomials have the largest degree below beta and are taken at the centres of K equal cells.
@@ -121,7 +122,12 @@ def taylor_error(n_intervals: int, beta: float, holder_constant: float, score_bo
 
 
 def spline_error(
-    n_intervals: int, beta: float, holder_constant: float, score_bound: float, degree: int | None = None
+    n_intervals: int,
+    *,
+    beta: float,
+    holder_constant: float,
+    score_bound: float,
+    degree: int | None = None,
 ) -> float:
     r"""Bound the uniform error of the *continuous* piecewise interpolant of degree s.
 
@@ -137,7 +143,8 @@ def spline_error(
         s, at least 1 and at least the largest integer below beta (the default is the smallest allowed).
     """
     degree = spline_degree(beta, degree)
-    return (1 + lebesgue_constant(degree)) * taylor_error(n_intervals, beta, holder_constant, score_bound)
+    taylor = taylor_error(n_intervals, beta=beta, holder_constant=holder_constant, score_bound=score_bound)
+    return (1 + lebesgue_constant(degree)) * taylor
 
 
 def spline_degree(beta: float, degree: int | None = None) -> int:
@@ -193,7 +200,7 @@ class PiecewisePolynomial:
 
 
 def spline_interpolant(
-    phi: Callable[[Any], Any], n_intervals: int, degree: int, score_bound: float
+    phi: Callable[[Any], Any], *, n_intervals: int, degree: int, score_bound: float
 ) -> PiecewisePolynomial:
     """Return the continuous piecewise polynomial that interpolates phi at the nodes of each cell."""
     nodes = interpolation_nodes(degree)
@@ -204,7 +211,7 @@ def spline_interpolant(
 
 
 def best_uniform_error(
-    phi: Callable[[Any], Any], n_intervals: int, degree: int, score_bound: float, n_points: int = 60
+    phi: Callable[[Any], Any], *, n_intervals: int, degree: int, score_bound: float, n_points: int = 60
 ) -> float:
     """Return the best uniform error of (discontinuous) piecewise polynomials, on a grid of each cell.
 
@@ -241,6 +248,7 @@ def best_uniform_error(
 
 def best_l2_error(
     phi: Callable[[Any], Any],
+    *,
     n_intervals: int,
     degree: int,
     score_bound: float,

@@ -185,6 +185,7 @@ def sampled_gram(
     n_tokens: int,
     n_samples: int,
     rng: Any = None,
+    *,
     n_batches: int = 20,
 ) -> GramMatrices:
     """Estimate the Gram matrices of a spline space of functions of the score (Monte Carlo).
@@ -304,7 +305,7 @@ def exact_gram(space: SplineSpace, score_bound: float, n_tokens: int) -> GramMat
 
 
 def product_moments(
-    psi: Callable[[Any], Any], score_bound: float, n_tokens: int, breakpoints: Any = (), order: int = 24
+    psi: Callable[[Any], Any], score_bound: float, n_tokens: int, breakpoints: Any = (), *, order: int = 24
 ) -> PairMoments:
     """Return the moments of psi(U), by quadrature, for the law of :func:`product_density`.
 

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-def log_cover_ball(accuracy: Any, dimension: int, radius: Any) -> Any:
+def log_cover_ball(accuracy: Any, *, dimension: int, radius: Any) -> Any:
     r"""Bound the log covering number of a D-dimensional ball by :math:`D \log(1 + 2R/\epsilon)`.
 
     Volume comparison: balls of radius eps/2 around the points of a maximal eps-separated set are disjoint
@@ -34,7 +34,7 @@ def log_cover_ball(accuracy: Any, dimension: int, radius: Any) -> Any:
     return dimension * np.log1p(2 * ratio)
 
 
-def log_cover_low_rank(accuracy: Any, d: int, rank: int, radius: Any) -> Any:
+def log_cover_low_rank(accuracy: Any, *, d: int, rank: int, radius: Any) -> Any:
     r"""Bound the log covering number, in operator norm, of d x d matrices of rank <= r and norm <= a.
 
     Write :math:`A = U V^\top` with both factors of operator norm :math:`\sqrt a` (split the singular
@@ -55,7 +55,7 @@ def log_cover_low_rank(accuracy: Any, d: int, rank: int, radius: Any) -> Any:
     return 2 * d * rank * np.log1p(4 * _ratio(radius, accuracy, "radius"))
 
 
-def markov_lipschitz(n_intervals: int, degree: int, sup_bound: float, score_bound: float) -> float:
+def markov_lipschitz(*, n_intervals: int, degree: int, sup_bound: float, score_bound: float) -> float:
     r"""Return :math:`s^2 K B / \bar a`, a Lipschitz constant of every continuous spline bounded by B.
 
     Markov's inequality: a polynomial of degree s bounded by B on a cell of half-width :math:`\bar a / K`
@@ -70,13 +70,13 @@ def markov_lipschitz(n_intervals: int, degree: int, sup_bound: float, score_boun
 
 def log_cover_interactions(
     accuracy: Any,
+    *,
     d: int,
     rank: int,
     n_intervals: int,
     degree: int,
     sup_bound: float,
-    support_ratio: float = 1.0,
-    *,
+    support_ratio: float,
     odd: bool = False,
 ) -> Any:
     r"""Bound the log covering number, in sup norm, of the estimator class.
@@ -104,9 +104,10 @@ def log_cover_interactions(
     support_ratio = check_real("support_ratio", support_ratio, 1)
     ratio = _ratio(sup_bound, accuracy, "sup_bound")
     # Lipschitz constant times abar, so that the scale of the scores cancels.
-    slope = markov_lipschitz(n_intervals, degree, 1.0, 1.0)
-    matrices = log_cover_low_rank(1.0, d, rank, 2 * slope * ratio * support_ratio)
-    return log_cover_ball(1.0, spline_dimension(n_intervals, degree, odd=odd), 2 * ratio) + matrices
+    slope = markov_lipschitz(n_intervals=n_intervals, degree=degree, sup_bound=1.0, score_bound=1.0)
+    matrices = log_cover_low_rank(1.0, d=d, rank=rank, radius=2 * slope * ratio * support_ratio)
+    dimension = spline_dimension(n_intervals, degree, odd=odd)
+    return log_cover_ball(1.0, dimension=dimension, radius=2 * ratio) + matrices
 
 
 def spline_dimension(n_intervals: int, degree: int, *, odd: bool = False) -> int:

@@ -41,7 +41,7 @@ def range_factor(n_tokens: int, *, centred: bool = False) -> float:
     return min(float(partners), 3 + 6 * partners ** (-2 / 3) + 4 / partners)
 
 
-def exponential_rate(mu: float, envelope: float, n_tokens: int, *, centred: bool = False) -> float:
+def exponential_rate(mu: float, *, envelope: float, n_tokens: int, centred: bool = False) -> float:
     r"""Return c with :math:`E e^{-\mu v} \le e^{-c \|h\|^2}` for all h of modulus at most Delta.
 
     Parameters

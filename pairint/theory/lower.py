@@ -96,7 +96,7 @@ def bump_profile(beta: float, zero_mean: bool = False, odd: bool = False) -> Pro
     )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class BumpFamily:
     r"""The hypotheses :math:`\varphi_w = \sum_k w_k b_k`, w a word of K bits.
 
@@ -205,22 +205,21 @@ class BumpActivation:
         return np.where(np.abs(t) <= 0.5, scale * self.word[cell] * shape, 0.0)
 
 
-def gaussian_kl(n_samples: int, n_tokens: int, aggregated: float, noise_std: float) -> float:
+def gaussian_kl(n_samples: int, setting: Setting, aggregated: float) -> float:
     r"""Return :math:`M N\, E|R_\psi|^2 / (2 \sigma^2)`: the divergence between phi and phi + psi, exactly.
 
     Parameters
     ----------
-    n_samples, n_tokens : int
+    n_samples : int
+        M >= 1.
+    setting : Setting
+        Of it ``n_tokens`` and ``noise_std`` > 0; the noise is Gaussian.
     aggregated : float
         :math:`E|R_\psi[X]_1|^2 \ge 0`.
-    noise_std : float
-        sigma > 0 of Gaussian noise.
     """
     n_samples = check_integer("n_samples", n_samples, 1)
-    n_tokens = check_integer("n_tokens", n_tokens, 2)
     aggregated = check_real("aggregated", aggregated, 0)
-    noise_std = check_real("noise_std", noise_std, 0, exclusive_minimum=True)
-    return n_samples * n_tokens * aggregated / (2 * noise_std**2)
+    return n_samples * setting.n_tokens * aggregated / (2 * setting.require_noise() ** 2)
 
 
 def guessing_error_bound(kl: Any) -> Any:
@@ -312,8 +311,8 @@ def lower_bound(
     n_samples : int
         M >= 1.
     setting : Setting
-        Of it ``beta``, ``holder_constant``, ``n_tokens``, ``sup_bound`` and ``noise_std`` > 0. The noise is
-        Gaussian unless ``curvature`` is given.
+        Of it ``beta``, ``holder_constant``, ``n_tokens``, ``sup_bound`` and ``noise_std`` > 0, and nothing
+        else. The noise is Gaussian unless ``curvature`` is given.
     interval : (float, float)
         Part of the range of the score.
     density : callable or (float, float)
@@ -382,9 +381,13 @@ class _Problem:
     information: float
 
     def family(self, n_bumps: int) -> BumpFamily:
-        zero_mean = self.variation is not None
         return BumpFamily(
-            self.setting.beta, self.setting.holder_constant, n_bumps, self.interval, self.symmetric, zero_mean
+            beta=self.setting.beta,
+            holder_constant=self.setting.holder_constant,
+            n_bumps=n_bumps,
+            interval=self.interval,
+            odd=self.symmetric,
+            zero_mean=self.variation is not None,
         )
 
     def energies(self, family: BumpFamily) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -437,8 +440,7 @@ def _information(setting: Setting, curvature: float | None) -> float:
     """Return what a unit shift of an output costs: twice the divergence, at most."""
     if curvature is not None:
         return check_real("curvature", curvature, 0, exclusive_minimum=True)
-    setting.require_noise()
-    return setting.noise_std**-2
+    return setting.require_noise() ** -2
 
 
 def _affinity(kl: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -49,12 +49,15 @@ class MatrixLowerBound:
 def linear_range(setting: Setting) -> float:
     r"""Return B_1 such that :math:`x^\top J y` with modulus at most B_1 is in the class of the setting.
 
-    It is :math:`\varphi(u) = (B_1 / \bar a) u` of a score bounded by abar: B_1 is B, and for :math:`\beta \le 1`
-    at most :math:`L \bar a (2 \bar a)^{\beta - 1}`. For larger beta a linear function has Hölder constant 0.
+    It is :math:`\varphi(u) = (B_1 / \bar a) u` of a score bounded by abar: B_1 is B, and for
+    :math:`\beta \le 1` at most :math:`L \bar a (2 \bar a)^{\beta - 1}`. For larger beta a linear function has
+    Hölder constant 0.
     """
     reach = setting.sup_bound
-    if setting.beta <= 1:
-        abar = setting.score_bound
+    if setting.beta > 1:
+        reach = setting.require_sup_bound("linear functions in a class with beta > 1")
+    else:
+        abar = setting.require_score_bound("linear_range")
         reach = min(reach, setting.holder_constant * abar * (2 * abar) ** (setting.beta - 1))
     return reach
 
@@ -94,18 +97,13 @@ def matrix_lower_bound(n_samples: int, setting: Setting, *, token_bound: float) 
         Its value is 0 if no matrix near the rank fits into the class at any size.
     """
     n_samples = check_integer("n_samples", n_samples, 1)
-    setting.require_noise()
-    d, rank, n_tokens = setting.d, setting.rank, setting.n_tokens
+    noise_std, n_tokens = setting.require_noise(), setting.n_tokens
+    d, rank = setting.require_matrix("matrix_lower_bound")
     # Rounding of a computed norm is forgiven.
     token_bound = check_real("token_bound", token_bound, math.sqrt(d) * (1 - 1e-12))
     reach = linear_range(setting)
-    if not math.isfinite(reach):
-        raise ValueError(
-            f"sup_bound must be finite for beta > 1, where the class holds linear functions of any size; "
-            f"got {setting.sup_bound}"
-        )
     operator = reach / token_bound**2  # operator norms up to it are in the class
-    information = n_samples * n_tokens / (setting.noise_std**2 * (n_tokens - 1))
+    information = n_samples * n_tokens / (noise_std**2 * (n_tokens - 1))
     numbers = matrix_dimension(d, rank)
     # Everything scales with c: share = t / c. The largest c that the norm allows is best.
     share = np.geomspace(1e-8, 1 / rank, 2000, endpoint=False)

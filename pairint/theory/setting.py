@@ -26,6 +26,9 @@ class Setting:
 
     Book: :doc:`/book/notation`.
 
+    What a rate or a bound does not depend on may be left out. What it does depend on is never guessed: it
+    raises, and names what is missing.
+
     Parameters
     ----------
     beta : float
@@ -36,10 +39,10 @@ class Setting:
         :math:`\sigma \ge 0`; its square is the variance proxy of the noise.
     holder_constant : float
         Radius L > 0 of the Hölder class.
-    d, rank : int
-        Dimension of the tokens and rank of the matrix, 1 <= rank <= d. What knows the matrix ignores them.
-    score_bound : float
-        :math:`\bar a > 0`: scores lie in :math:`[-\bar a, \bar a]`.
+    d, rank : int, optional
+        Dimension of the tokens and rank of the matrix, 1 <= rank <= d. What knows the matrix needs neither.
+    score_bound : float, optional
+        :math:`\bar a > 0`: scores lie in :math:`[-\bar a, \bar a]`. Lower bounds do not need it.
     sup_bound : float
         :math:`B > 0`, a bound of the modulus of the activation; infinite by default: nothing is known.
 
@@ -51,34 +54,39 @@ class Setting:
     Examples
     --------
     >>> import dataclasses
-    >>> setting = Setting(beta=2.0, n_tokens=3, noise_std=0.1, d=30, score_bound=3.0)
-    >>> setting.best_intervals(10_000)
+    >>> known = Setting(beta=2.0, n_tokens=3, noise_std=0.1, holder_constant=1.0, score_bound=3.0)
+    >>> known.best_intervals(10_000)
     36
-    >>> setting.samples_for_error(1e-3) < dataclasses.replace(setting, d=300).samples_for_error(1e-3)
-    True
 
     A variation is checked like any other setting.
+
+    >>> setting = dataclasses.replace(known, d=30, rank=1)
+    >>> setting.samples_for_error(1e-3) < dataclasses.replace(setting, d=300).samples_for_error(1e-3)
+    True
     """
 
     beta: float
     n_tokens: int
     noise_std: float
-    holder_constant: float = 1.0
-    d: int = 1
-    rank: int = 1
-    score_bound: float = 1.0
+    holder_constant: float
+    d: int | None = None
+    rank: int | None = None
+    score_bound: float | None = None
     sup_bound: float = math.inf
 
     def __post_init__(self) -> None:
-        checked = {
+        checked: dict[str, float] = {
             "beta": check_real("beta", self.beta, 0, exclusive_minimum=True),
             "n_tokens": check_integer("n_tokens", self.n_tokens, 2),
             "noise_std": check_real("noise_std", self.noise_std, 0),
             "holder_constant": check_real("holder_constant", self.holder_constant, 0, exclusive_minimum=True),
-            "d": check_integer("d", self.d, 1),
-            "rank": check_integer("rank", self.rank, 1, self.d),
-            "score_bound": check_real("score_bound", self.score_bound, 0, exclusive_minimum=True),
         }
+        if self.d is not None:
+            checked["d"] = check_integer("d", self.d, 1)
+        if self.rank is not None:
+            checked["rank"] = check_integer("rank", self.rank, 1, self.d)
+        if self.score_bound is not None:
+            checked["score_bound"] = check_real("score_bound", self.score_bound, 0, exclusive_minimum=True)
         if self.sup_bound != math.inf:
             checked["sup_bound"] = check_real("sup_bound", self.sup_bound, 0, exclusive_minimum=True)
         for name, value in checked.items():
@@ -97,17 +105,18 @@ class Setting:
     @property
     def n_matrix(self) -> int:
         """``r (2d - r)``, the number of free parameters of the matrix."""
-        return matrix_dimension(self.d, self.rank)
+        return matrix_dimension(*self.require_matrix("n_matrix"))
 
     @functools.cached_property
     def _bias(self) -> float:
         """Factor of ``K^(-2 beta)`` in the error budget."""
-        return (self.holder_constant * taylor_constant(self.beta) * self.score_bound**self.beta) ** 2
+        score_bound = self.require_score_bound("the error budget")
+        return (self.holder_constant * taylor_constant(self.beta) * score_bound**self.beta) ** 2
 
     def _per_parameter(self, n_samples: int) -> float:
         return self.noise_std**2 * (self.n_tokens - 1) / (n_samples * self.n_tokens)
 
-    def budget(self, n_samples: int, n_intervals: int) -> ErrorTerms:
+    def budget(self, n_samples: int, n_intervals: int, *, matrix_known: bool = False) -> ErrorTerms:
         """Return the leading-order bias, variance and parametric error for K intervals (heuristic).
 
         With k the largest integer below beta and c(beta) the constant of Taylor's remainder,
@@ -122,14 +131,20 @@ class Setting:
         ----------
         n_samples, n_intervals : int
             M and K, at least 1.
+        matrix_known : bool
+            Whether there is no matrix to learn: then the parametric term is zero, and needs no ``d``.
         """
         price = self._per_parameter(check_integer("n_samples", n_samples, 1))
         n_intervals = check_integer("n_intervals", n_intervals, 1)
+        n_matrix = 0 if matrix_known else matrix_dimension(*self.require_matrix("the error budget"))
         bias = self._bias * n_intervals ** (-2 * self.beta)
-        return ErrorTerms(bias, price * (self.degree + 1) * n_intervals, price * self.n_matrix)
+        return ErrorTerms(bias, price * (self.degree + 1) * n_intervals, price * n_matrix)
 
     def best_intervals(self, n_samples: int) -> int:
-        """Return the integer K that minimises the total of :meth:`budget`; the noise must be positive."""
+        """Return the integer K that minimises the total of :meth:`budget`; the noise must be positive.
+
+        What the matrix costs does not depend on K.
+        """
         self.require_noise()
         per_interval = self._per_parameter(check_integer("n_samples", n_samples, 1)) * (self.degree + 1)
         # The total is convex in K > 0, so the best integer is next to the real minimiser.
@@ -137,9 +152,9 @@ class Setting:
         below = max(1, math.floor(continuous))
         return min((below, below + 1), key=lambda k: self._bias * k ** (-2 * self.beta) + per_interval * k)
 
-    def best_budget(self, n_samples: int) -> ErrorTerms:
+    def best_budget(self, n_samples: int, *, matrix_known: bool = False) -> ErrorTerms:
         """Return :meth:`budget` at the K of :meth:`best_intervals`."""
-        return self.budget(n_samples, self.best_intervals(n_samples))
+        return self.budget(n_samples, self.best_intervals(n_samples), matrix_known=matrix_known)
 
     def optimal_intervals(self, n_samples: int) -> int:
         """Return the K of the theorem; see :func:`pairint.theory.optimal_intervals`."""
@@ -156,11 +171,30 @@ class Setting:
         error = check_real("error", error, 0, exclusive_minimum=True)
         return first_true(lambda n_samples: self.best_budget(n_samples).total <= error)
 
-    def require_noise(self) -> None:
-        """Raise unless the noise is positive."""
-        check_real("noise_std", self.noise_std, 0, exclusive_minimum=True)
+    def require_matrix(self, what: str) -> tuple[int, int]:
+        """Return ``d`` and ``rank``, or raise: ``what`` needs both."""
+        if self.d is None or self.rank is None:
+            missing = [name for name in ("d", "rank") if getattr(self, name) is None]
+            raise ValueError(_missing(missing, what))
+        return self.d, self.rank
 
-    def require_sup_bound(self) -> None:
-        """Raise unless the activation is bounded."""
+    def require_score_bound(self, what: str) -> float:
+        """Return ``score_bound``, or raise: ``what`` needs it."""
+        if self.score_bound is None:
+            raise ValueError(_missing(["score_bound"], what))
+        return self.score_bound
+
+    def require_noise(self) -> float:
+        """Return ``noise_std``, or raise unless it is positive."""
+        return check_real("noise_std", self.noise_std, 0, exclusive_minimum=True)
+
+    def require_sup_bound(self, what: str) -> float:
+        """Return ``sup_bound``, or raise: ``what`` needs a bounded activation."""
         if self.sup_bound == math.inf:
-            raise ValueError("sup_bound must be finite here: give the setting a bound of the activation")
+            raise ValueError(f"sup_bound must be finite for {what}: Setting(..., sup_bound=...)")
+        return self.sup_bound
+
+
+def _missing(names: list[str], what: str) -> str:
+    given = ", ".join(f"{name}=..." for name in names)
+    return f"{' and '.join(names)} must be given for {what}: Setting(..., {given})"

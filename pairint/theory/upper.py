@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.theory.approximation import spline_degree, spline_error, taylor_error
+from pairint.theory.approximation import lebesgue_constant, spline_degree, spline_error, taylor_error
 from pairint.theory.covering import log_cover_ball, log_cover_interactions, spline_dimension
 from pairint.theory.densities import check_density_values, check_mass
 from pairint.theory.fourth_moment import range_factor
@@ -70,6 +70,8 @@ class UpperBound:
         omega: what the squared range of g counts in an average, times ``amplification``.
     coupling : float
         Bound of E[E(e | X_1, Theta)^2], in units of ``approximation**2``: 0 for odd functions, at most 1.
+    growth : float
+        Factor in ``approximation`` for an error of mean zero on each cell; 1 if it need not be.
     """
 
     bias: float
@@ -86,6 +88,7 @@ class UpperBound:
     amplification: float
     spread: float
     coupling: float
+    growth: float
 
     @property
     def value(self) -> float:
@@ -159,7 +162,9 @@ def upper_bound(
     UpperBound
     """
     n_samples = check_integer("n_samples", n_samples, 1)
-    setting.require_sup_bound()
+    setting.require_sup_bound("upper_bound")
+    setting.require_matrix("upper_bound")
+    score_bound = setting.require_score_bound("upper_bound")
     degree = spline_degree(setting.beta, degree)
     support_ratio = _support_ratio(setting, support_ratio)
     constant = _constant_coupling(coupling, odd)
@@ -174,7 +179,7 @@ def upper_bound(
         plain = _best_parameters(n_samples, setting, k, degree, support_ratio, coercivity, odd, constant)
         if not callable(coupling):
             return plain
-        tau = _coupling_of_cells(coupling, 2 * setting.score_bound / k)
+        tau = _coupling_of_cells(coupling, 2 * score_bound / k)
         centred = _best_parameters(
             n_samples, setting, k, max(degree, 2), support_ratio, None, False, tau, ZERO_MEAN_CONNECTED
         )
@@ -213,13 +218,12 @@ def losses(
         (the covering, against counting numbers), ``"count"`` (numbers of the covering, against those of the
         leading order), ``"coercivity"`` (against the factor N - 1 that the leading order has, too).
     """
-    setting.require_noise()
+    n_tokens, noise_std = setting.n_tokens, setting.require_noise()
+    d, rank = setting.require_matrix("losses")
     support_ratio = _support_ratio(setting, support_ratio)
-    n_tokens, noise_std = setting.n_tokens, setting.noise_std
     spread = bound.envelope**2 * bound.spread / bound.amplification
     mu = bound.temperature - 2 * bound.temperature**2 * noise_std**2 / n_tokens
     c = -math.expm1(-mu * spread) / spread
-    taylor = taylor_error(bound.n_intervals, setting.beta, setting.holder_constant, setting.score_bound)
     radius = (bound.envelope + bound.approximation) / 2  # B + delta from 2 B + delta
     per_accuracy = 4 * radius / bound.accuracy
     slope = 2 * support_ratio * bound.degree**2 * bound.n_intervals
@@ -230,7 +234,7 @@ def losses(
     pairs = (1 + (n_tokens - 2) * bound.coupling) / (n_tokens - 1)
     return {
         "bias": {
-            "continuity": (bound.approximation / taylor) ** 2,
+            "continuity": (bound.growth * (1 + lebesgue_constant(bound.degree))) ** 2,
             "oracle inequality": bound.temperature / c,
             "coercivity": bound.amplification * pairs,
         },
@@ -242,7 +246,7 @@ def losses(
         "matrix": price
         | {
             "logarithm": math.log1p(slope * per_accuracy),
-            "count": 2 * setting.d * setting.rank / setting.n_matrix,
+            "count": 2 * d * rank / setting.n_matrix,
         },
     }
 
@@ -311,7 +315,7 @@ def oracle_upper_bound(
     n_samples : int
         M >= 1.
     setting : Setting
-        But for ``d`` and ``rank``; ``sup_bound`` must be finite.
+        All of it but ``d`` and ``rank``; ``sup_bound`` must be finite.
     density : callable
         Density of the score on [-score_bound, score_bound]; positive almost everywhere there. Its mass is
         checked to be at most 1, by quadrature.
@@ -323,18 +327,22 @@ def oracle_upper_bound(
         Even; chosen to minimise the bound by default.
     """
     n_samples = check_integer("n_samples", n_samples, 1)
-    setting.require_sup_bound()
+    sup_bound = setting.require_sup_bound("oracle_upper_bound")
+    score_bound = setting.require_score_bound("oracle_upper_bound")
     if not callable(density):
         raise TypeError(f"density must be a function of the score, got {density!r}")
-    n_tokens, degree, score_bound = setting.n_tokens, setting.degree, setting.score_bound
+    n_tokens, degree = setting.n_tokens, setting.degree
     constant_coupling = _constant_coupling(coupling, odd)
 
     def at(half: int) -> OracleUpperBound:
         k = 2 * half
         # Odd functions are given by their right half; the norm of a pair of mirror images is that of one.
-        kappa = christoffel_number(density, k, degree, score_bound) / (2 if odd else 1)
+        kappa = christoffel_number(density, n_intervals=k, degree=degree, score_bound=score_bound)
+        kappa = kappa / 2 if odd else kappa
         dimension = (half if odd else k) * (degree + 1)
-        sup = taylor_error(k, setting.beta, setting.holder_constant, score_bound)
+        sup = taylor_error(
+            k, beta=setting.beta, holder_constant=setting.holder_constant, score_bound=score_bound
+        )
         coupled = constant_coupling
         if callable(coupling):
             sup, coupled = ZERO_MEAN * sup, _coupling_of_cells(coupling, 2 * score_bound / k)
@@ -345,7 +353,7 @@ def oracle_upper_bound(
             bias=2 * (sup + math.sqrt(b)) ** 2,
             variance=8 * partners / n_tokens * setting.noise_std**2 * dimension / n_samples,
             design=8 * partners * kappa * b / n_samples,
-            failure=setting.sup_bound**2 * min(1.0, failure),
+            failure=sup_bound**2 * min(1.0, failure),
             n_intervals=k,
             dimension=dimension,
             christoffel=kappa,
@@ -361,7 +369,7 @@ def oracle_upper_bound(
 
 @functools.lru_cache(maxsize=2048)
 def christoffel_number(
-    density: Callable[[Any], Any], n_intervals: int, degree: int, score_bound: float, n_nodes: int = 24
+    density: Callable[[Any], Any], *, n_intervals: int, degree: int, score_bound: float, n_nodes: int = 24
 ) -> float:
     r"""Return :math:`\kappa = \sup_u B(u)^\top \Gamma^{-1} B(u)` for discontinuous piecewise polynomials.
 
@@ -399,7 +407,9 @@ def christoffel_number(
 
 
 def _support_ratio(setting: Setting, value: float | None) -> float:
-    return float(setting.d) if value is None else check_real("support_ratio", value, 1)
+    if value is None:
+        return float(setting.require_matrix("the support ratio of a cube")[0])
+    return check_real("support_ratio", value, 1)
 
 
 def _constant_coupling(coupling: Coupling, odd: bool) -> float:
@@ -428,7 +438,13 @@ def _best_parameters(
 ) -> UpperBound:
     """Return the bound for one K, minimised over a grid of (epsilon, mu Delta^2): each point is valid."""
     n_tokens, noise_std = setting.n_tokens, setting.noise_std
-    delta = growth * spline_error(k, setting.beta, setting.holder_constant, setting.score_bound, degree)
+    delta = growth * spline_error(
+        k,
+        beta=setting.beta,
+        holder_constant=setting.holder_constant,
+        score_bound=setting.require_score_bound("upper_bound"),
+        degree=degree,
+    )
     radius = setting.sup_bound + delta
     envelope = 2 * setting.sup_bound + delta
     if coercivity is None:
@@ -470,6 +486,7 @@ def _best_parameters(
         amplification=scale,
         spread=spread,
         coupling=coupling,
+        growth=growth,
     )
 
 
@@ -483,8 +500,16 @@ def _log_covers(
     odd: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the log covering numbers of the splines alone and of the interactions, for each accuracy."""
-    spline = log_cover_ball(accuracy / 2, spline_dimension(k, degree, odd=odd), radius)
+    d, rank = setting.require_matrix("upper_bound")
+    spline = log_cover_ball(accuracy / 2, dimension=spline_dimension(k, degree, odd=odd), radius=radius)
     total = log_cover_interactions(
-        accuracy, setting.d, setting.rank, k, degree, radius, support_ratio, odd=odd
+        accuracy,
+        d=d,
+        rank=rank,
+        n_intervals=k,
+        degree=degree,
+        sup_bound=radius,
+        support_ratio=support_ratio,
+        odd=odd,
     )
     return spline, total

@@ -33,7 +33,7 @@ def test_any_interaction_on_points(n_tokens, n_points, mu, power, seed):
     rng = np.random.default_rng(seed)
     h = rng.choice([-1, 1], (n_points, n_points)) * rng.uniform(size=(n_points, n_points)) ** power
     chance = rng.dirichlet(np.full(n_points, 0.4))
-    claimed = exponential_rate(mu, float(np.abs(h).max()), n_tokens)
+    claimed = exponential_rate(mu, envelope=float(np.abs(h).max()), n_tokens=n_tokens)
     assert exponential(h, chance, n_tokens, mu) >= claimed * (1 - 1e-9)
 
 
@@ -50,7 +50,7 @@ def test_centred_interactions_on_symmetric_points(n_tokens, mu, power, seed):
     half = rng.choice([-1, 1], (4, 2)) * rng.uniform(size=(4, 2)) ** power
     h = np.hstack([half, -half])
     chance = np.tile(rng.dirichlet([0.4, 0.4]), 2) / 2
-    claimed = exponential_rate(mu, float(np.abs(h).max()), n_tokens, centred=True)
+    claimed = exponential_rate(mu, envelope=float(np.abs(h).max()), n_tokens=n_tokens, centred=True)
     assert exponential(h, chance, n_tokens, mu) >= claimed * (1 - 1e-9)
 
 
@@ -61,7 +61,7 @@ def test_two_tokens_are_the_sharp_case():
     h[:2, :2] = [[1, -1], [-1, 1]]
     chance = np.array([p / 2, p / 2, 1 - p])
     for mu in (0.1, 2.0, 30.0):
-        claimed = exponential_rate(mu, 1.0, 2, centred=True)
+        claimed = exponential_rate(mu, envelope=1.0, n_tokens=2, centred=True)
         assert exponential(h, chance, 2, mu) == pytest.approx(claimed, rel=p)
 
 
@@ -92,7 +92,7 @@ def test_many_partners_of_one_token(n_tokens, first, second, chance, per_partner
     if max(abs(first), abs(second)) < 1e-3:
         return
     mu = per_partner * (n_tokens - 1)
-    claimed = exponential_rate(mu, 1.0, n_tokens)
+    claimed = exponential_rate(mu, envelope=1.0, n_tokens=n_tokens)
     # The binomial weights are right to about a hundred roundings of numbers of size log(n!).
     assert one_token((first, second), chance, n_tokens - 1, mu) >= claimed * (1 - 1e-9)
 
@@ -130,7 +130,7 @@ def test_without_the_factor_the_inequality_is_false():
     mu = 50.0 * (n_tokens - 1)
     truth = one_token((1.0, -1.0), 0.5, n_tokens - 1, mu)
     spread = range_factor(n_tokens)
-    assert exponential_rate(mu, 1.0, n_tokens) < truth
+    assert exponential_rate(mu, envelope=1.0, n_tokens=n_tokens) < truth
     for wrong in (spread / 4, spread / (n_tokens - 1)):
         assert -math.expm1(-mu * wrong / (n_tokens - 1)) / wrong > truth
 
@@ -145,4 +145,4 @@ def test_the_factor_is_never_worse_than_coercivity_and_tends_to_three():
 @pytest.mark.parametrize("arguments", [(0.0, 1.0, 3), (1.0, 0.0, 3), (1.0, 1.0, 1), (math.inf, 1.0, 3)])
 def test_bad_arguments(arguments):
     with pytest.raises(ValueError, match=r"mu|envelope|n_tokens"):
-        exponential_rate(*arguments)
+        exponential_rate(arguments[0], envelope=arguments[1], n_tokens=arguments[2])

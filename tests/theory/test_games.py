@@ -5,10 +5,13 @@ from pairint.model import GaussianNoise, RademacherNoise, UniformCube, UniformNo
 from pairint.theory import games
 from pairint.theory.coercivity import product_density, product_moments
 from pairint.theory.lower import BumpFamily, gaussian_kl
+from pairint.theory.setting import Setting
 
 TOKENS = UniformCube(3)
 MATRIX = interaction_matrix(3, 1, 0, kind="coordinate")
-BUMP = BumpFamily(1.0, 4.0, 1, (0.3, 2.0), odd=True).activation([1.0])
+SETTING = Setting(beta=1.0, n_tokens=3, noise_std=1.0, holder_constant=4.0)
+FAMILY = BumpFamily(beta=1.0, holder_constant=4.0, n_bumps=1, interval=(0.3, 2.0), odd=True)
+BUMP = FAMILY.activation([1.0])
 SIZES = [1, 3, 10, 30, 100]
 
 
@@ -26,7 +29,7 @@ def test_best_test_never_beats_the_bound_and_comes_close():
 def test_divergence_of_the_game_is_the_exact_one():
     game = games.guessing_game(BUMP, TOKENS, MATRIX, GaussianNoise(1.0), 3, [100], 400, rng=2)
     exact = product_moments(BUMP, 3.0, 3, BUMP.family.knots).aggregated
-    assert game.divergence[0] == pytest.approx(gaussian_kl(100, 3, exact, 1.0), rel=0.02)
+    assert game.divergence[0] == pytest.approx(gaussian_kl(100, SETTING, exact), rel=0.02)
 
 
 def test_uniform_noise_is_easier_than_the_gaussian_bound_allows():

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,21 +55,30 @@ def holder_ratio(f, beta, low, high, rng, n_pairs=20_000):
 @settings(max_examples=60)
 def test_hypotheses_are_in_the_class(beta, n_bumps, odd, zero_mean, seed, holder_constant):
     rng = np.random.default_rng(seed)
-    family = lo.BumpFamily(beta, holder_constant, n_bumps, (0.3, 2.0), odd, zero_mean)
+    family = lo.BumpFamily(
+        beta=beta,
+        holder_constant=holder_constant,
+        n_bumps=n_bumps,
+        interval=(0.3, 2.0),
+        odd=odd,
+        zero_mean=zero_mean,
+    )
     f = family.activation(rng.integers(0, 2, n_bumps))
     assert holder_ratio(f, beta, -2.2, 2.2, rng) <= holder_constant * (1 + 1e-6)
 
 
 @pytest.mark.parametrize("beta", [1.0, 2.0, 3.0])
 def test_the_class_is_used_up(beta):
-    family = lo.BumpFamily(beta, 1.0, 4, (0.0, 2.0))
+    family = lo.BumpFamily(beta=beta, holder_constant=1.0, n_bumps=4, interval=(0.0, 2.0))
     ratio = holder_ratio(family.activation(np.ones(4)), beta, 0.0, 2.0, np.random.default_rng(0), 200_000)
     assert 0.95 < ratio <= 1 + 1e-9
 
 
 @pytest.mark.parametrize(("odd", "zero_mean"), [(False, False), (True, False), (False, True)])
 def test_profile_integrals(odd, zero_mean):
-    family = lo.BumpFamily(1.7, 2.0, 3, (0.3, 2.1), odd, zero_mean)
+    family = lo.BumpFamily(
+        beta=1.7, holder_constant=2.0, n_bumps=3, interval=(0.3, 2.1), odd=odd, zero_mean=zero_mean
+    )
     bump = family.activation([0, 1, 0])
     square = integrate.quad(lambda u: bump(u) ** 2, -3, 3, points=family.knots, limit=200)[0]
     assert family.squared_norm == pytest.approx(square, rel=1e-8)
@@ -90,8 +100,8 @@ def test_profile_integrals(odd, zero_mean):
 @pytest.mark.parametrize("n_samples", [10, 10**2, 10**3, 10**4, 10**5, 10**6, 10**7])
 def test_code_separation_and_divergence_over_six_decades(n_samples):
     """The ingredients of Fano's argument, measured on the hypotheses themselves."""
-    n_tokens, noise_std, beta = 3, 0.5, 1.5
-    bound = lower(n_samples, n_tokens, beta, 1.0, noise_std, method="fano", **COMMON)
+    setting = Setting(beta=1.5, n_tokens=3, noise_std=0.5, holder_constant=1.0)
+    bound = lo.lower_bound(n_samples, setting, method="fano", **COMMON)
     family = bound.family
     code = varshamov_gilbert_code(family.n_bumps)
     assert code.minimum_distance >= family.n_bumps / 8
@@ -99,13 +109,13 @@ def test_code_separation_and_divergence_over_six_decades(n_samples):
     energies = family.energies(density)
     for other in words[1:]:
         difference = family.activation(words[0].astype(float) - other)
-        moments = product_moments(difference, ABAR, n_tokens, family.knots, order=8)
+        moments = product_moments(difference, ABAR, 3, family.knots, order=8)
         differing = words[0] != other
         assert moments.second == pytest.approx(energies[differing].sum(), rel=1e-6)
         assert moments.second >= bound.separation * (1 - 1e-9)
     half = family.activation(np.full(family.n_bumps, 0.5))
-    aggregated = product_moments(half, ABAR, n_tokens, family.knots, order=8).aggregated
-    assert lo.gaussian_kl(n_samples, n_tokens, aggregated, noise_std) <= bound.kl * (1 + 1e-9)
+    aggregated = product_moments(half, ABAR, 3, family.knots, order=8).aggregated
+    assert lo.gaussian_kl(n_samples, setting, aggregated) <= bound.kl * (1 + 1e-9)
     assert bound.kl < family.n_bumps * math.log(2) / 8  # the divergence stays below the entropy of the code
 
 
@@ -114,15 +124,15 @@ def test_code_separation_and_divergence_over_six_decades(n_samples):
 @pytest.mark.parametrize("argument", [{}, {"symmetric": True}, {"variation": 1 / 0.4}])
 def test_divergence_bounds_of_assouad(n_samples, argument):
     """Jensen, symmetry and variation each bound the exact divergence; symmetry gives it exactly."""
-    n_tokens, noise_std = 8, 0.5
-    bound = lower(n_samples, n_tokens, 1.5, 2.0, noise_std, method="assouad", **COMMON, **argument)
+    setting = Setting(beta=1.5, n_tokens=8, noise_std=0.5, holder_constant=2.0)
+    bound = lo.lower_bound(n_samples, setting, method="assouad", **COMMON, **argument)
     family = bound.family
     exact = []
     for k in range(family.n_bumps) if "variation" in argument else {0, family.n_bumps - 1}:
         word = np.zeros(family.n_bumps)
         word[k] = 1
-        aggregated = product_moments(family.activation(word), ABAR, n_tokens, family.knots, 12).aggregated
-        exact.append(lo.gaussian_kl(n_samples, n_tokens, aggregated, noise_std))
+        aggregated = product_moments(family.activation(word), ABAR, 8, family.knots, order=12).aggregated
+        exact.append(lo.gaussian_kl(n_samples, setting, aggregated))
     largest = np.mean(exact) if "variation" in argument else max(exact)
     assert largest <= bound.kl * (1 + 1e-6)
     if "symmetric" in argument:
@@ -295,6 +305,18 @@ def test_sup_bound_limits_the_height():
     assert low.value < free.value
 
 
+def test_divergence_by_hand():
+    setting = Setting(beta=1.0, n_tokens=4, noise_std=0.5, holder_constant=1.0)
+    assert lo.gaussian_kl(10, setting, 0.3) == pytest.approx(10 * 4 * 0.3 / (2 * 0.25))
+    for case, message in (
+        ((0, setting, 0.3), "n_samples must be >= 1"),
+        ((10, setting, -0.3), "aggregated must be >= 0"),
+        ((10, replace(setting, noise_std=0.0), 0.3), "noise_std must be > 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            lo.gaussian_kl(*case)
+
+
 def test_guessing_error_bound_values():
     assert lo.guessing_error_bound(0) == pytest.approx(0.5)
     assert lo.guessing_error_bound(2.0) == pytest.approx(stats.norm.cdf(-1))
@@ -366,6 +388,6 @@ def test_guessing_error_bound_rejects_what_is_no_divergence(kl):
 
 
 def test_energies_reject_a_density_that_is_negative_somewhere():
-    family = lo.BumpFamily(1.0, 1.0, 4, (0.2, 2.4))
+    family = lo.BumpFamily(beta=1.0, holder_constant=1.0, n_bumps=4, interval=(0.2, 2.4))
     with pytest.raises(ValueError, match="density must be finite and >= 0"):
         family.energies(lambda u: np.where(u > 1.9, -0.1, 0.2))

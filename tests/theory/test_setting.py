@@ -2,11 +2,18 @@
 
 import math
 from dataclasses import FrozenInstanceError, fields, replace
+from importlib import import_module
+from inspect import isfunction, signature
+from pkgutil import iter_modules
 
 import numpy as np
 import pytest
 
-from pairint.theory import Setting, minimax_exponent
+import pairint.theory
+from pairint.theory import Setting, lower_bound, minimax_exponent, oracle_upper_bound, upper_bound
+from pairint.theory.lower import BumpFamily, gaussian_kl
+from pairint.theory.lower_matrix import linear_range, matrix_lower_bound
+from pairint.theory.upper import losses
 
 GOOD = dict(
     beta=2.0, n_tokens=3, noise_std=0.5, holder_constant=1.5, d=5, rank=2, score_bound=3.0, sup_bound=1.0
@@ -65,8 +72,122 @@ def test_what_follows_from_it():
     assert setting.best_budget(1000) == setting.budget(1000, setting.best_intervals(1000))
 
 
-def test_without_a_bound_of_the_activation_nothing_is_guessed():
-    free = Setting(beta=2.0, n_tokens=3, noise_std=0.5)
-    assert free.sup_bound == math.inf
-    with pytest.raises(ValueError, match="sup_bound must be finite here"):
-        free.require_sup_bound()
+#: What no rate and no bound can do without.
+LEAST = dict(beta=2.0, n_tokens=3, noise_std=0.5, holder_constant=1.5)
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_nothing_that_every_bound_depends_on_has_a_default(name):
+    with pytest.raises(TypeError, match=name):
+        Setting(**{key: value for key, value in LEAST.items() if key != name})
+
+
+def test_what_is_not_given_is_not_guessed():
+    least = Setting(**LEAST)
+    assert (least.d, least.rank, least.score_bound, least.sup_bound) == (None, None, None, math.inf)
+    with pytest.raises(ValueError, match="rank must be >= 1"):
+        Setting(**LEAST, rank=0)
+    assert Setting(**LEAST, rank=7).rank == 7  # nothing to compare it with
+
+
+def density(u):
+    return np.full_like(u, 1 / 6)
+
+
+BOUND = upper_bound(1000, Setting(**GOOD), n_intervals=4)
+EDGES = dict(interval=(0.0, 1.0), density=(0.1, 0.2))
+
+#: Everything that takes a setting: what it needs of it beyond LEAST, and the call.
+NEEDS = {
+    "exponent": ("", lambda s: s.exponent),
+    "degree": ("", lambda s: s.degree),
+    "n_matrix": ("d rank", lambda s: s.n_matrix),
+    "budget": ("d rank score_bound", lambda s: s.budget(1000, 5)),
+    "budget, matrix known": ("score_bound", lambda s: s.budget(1000, 5, matrix_known=True)),
+    "best_intervals": ("score_bound", lambda s: s.best_intervals(1000)),
+    "best_budget": ("d rank score_bound", lambda s: s.best_budget(1000)),
+    "best_budget, matrix known": ("score_bound", lambda s: s.best_budget(1000, matrix_known=True)),
+    "optimal_intervals": ("", lambda s: s.optimal_intervals(1000)),
+    "samples_for_error": ("d rank score_bound", lambda s: s.samples_for_error(0.01)),
+    "require_matrix": ("d rank", lambda s: s.require_matrix("this")),
+    "require_score_bound": ("score_bound", lambda s: s.require_score_bound("this")),
+    "require_noise": ("", lambda s: s.require_noise()),
+    "require_sup_bound": ("sup_bound", lambda s: s.require_sup_bound("this")),
+    "upper_bound": ("d rank score_bound sup_bound", lambda s: upper_bound(1000, s, n_intervals=4)),
+    "losses": ("d rank", lambda s: losses(BOUND, s)),
+    "linear_range": ("sup_bound", linear_range),
+    "matrix_lower_bound": ("d rank sup_bound", lambda s: matrix_lower_bound(1000, s, token_bound=4.0)),
+    "oracle_upper_bound": (
+        "score_bound sup_bound",
+        lambda s: oracle_upper_bound(1000, s, density=density, n_intervals=4),
+    ),
+    "gaussian_kl": ("", lambda s: gaussian_kl(1000, s, 0.1)),
+    "lower_bound": ("", lambda s: lower_bound(1000, s, **EDGES)),
+    "lower_bound, other noise": ("", lambda s: lower_bound(1000, s, **EDGES, curvature=4.0)),
+}
+
+
+@pytest.mark.parametrize("call", NEEDS)
+def test_what_a_call_needs_it_asks_for_and_nothing_else(call):
+    needed, run = NEEDS[call]
+    needed = needed.split()
+    enough = Setting(**LEAST, **{name: GOOD[name] for name in needed})
+    assert run(enough) is not None
+    for name in needed:
+        without = {"d": None, "rank": None, "score_bound": None, "sup_bound": math.inf}[name]
+        with pytest.raises(ValueError, match=rf"^{name} must be (given|finite) for .*{name}=\.\.\."):
+            run(replace(enough, **{name: without}))
+
+
+@pytest.mark.parametrize("call", NEEDS)
+def test_what_a_call_does_not_need_does_not_change_it(call):
+    needed, run = NEEDS[call]
+    other = {"d": 7, "rank": 3, "score_bound": 11.0}
+    changed = {name: value for name, value in other.items() if name not in needed.split()}
+    assert str(run(Setting(**GOOD))) == str(run(replace(Setting(**GOOD), **changed)))
+
+
+def modules():
+    return [import_module(f"pairint.theory.{m.name}") for m in iter_modules(pairint.theory.__path__)]
+
+
+def test_every_method_and_every_bound_is_tried():
+    """A new method, or a function that takes a setting, must say what it needs."""
+    takes = {name for name, value in vars(Setting).items() if not name.startswith("_")} - set(GOOD)
+    for module in modules():
+        for name in module.__all__:
+            function = getattr(module, name)
+            if isfunction(function) and "setting" in signature(function).parameters:
+                takes.add(name)
+    assert {call.split(",")[0] for call in NEEDS} == takes
+
+
+def test_numbers_do_not_travel_by_position():
+    """At most two numbers in a row can be told apart: the others are named, or come in a setting."""
+    for module in modules():
+        for name in module.__all__:
+            if isfunction(function := getattr(module, name)):
+                numbers = [
+                    p.name
+                    for p in signature(function).parameters.values()
+                    if p.kind is p.POSITIONAL_OR_KEYWORD
+                    and str(p.annotation).removesuffix(" | None") in ("int", "float")
+                ]
+                assert len(numbers) <= 2, f"{name} takes {', '.join(numbers)} by position"
+    with pytest.raises(TypeError, match="positional argument"):
+        BumpFamily(1.0, 1.0, 4, (0.2, 2.4))
+
+
+def test_two_missing_values_are_named_together():
+    with pytest.raises(ValueError, match=r"^d and rank must be given for the error budget: "):
+        Setting(**LEAST, score_bound=1.0).budget(1000, 5)
+
+
+def test_a_known_matrix_costs_nothing():
+    setting = Setting(**GOOD)
+    for known, learned in (
+        (setting.budget(1000, 5, matrix_known=True), setting.budget(1000, 5)),
+        (setting.best_budget(1000, matrix_known=True), setting.best_budget(1000)),
+    ):
+        assert (known.bias, known.variance) == (learned.bias, learned.variance)
+        assert known.parametric == 0 < learned.parametric

@@ -14,14 +14,23 @@ from pairint.theory.coercivity import product_coupling, product_density, product
 from pairint.theory.rates import minimax_exponent
 from pairint.theory.setting import Setting
 
-BASE = dict(n_samples=10_000, n_tokens=3, d=5, rank=2, beta=2.0, noise_std=0.5, sup_bound=1.0)
+COMMON = dict(
+    n_samples=10_000,
+    beta=2.0,
+    n_tokens=3,
+    noise_std=0.5,
+    holder_constant=1.0,
+    score_bound=1.0,
+    sup_bound=1.0,
+)
+BASE = COMMON | dict(d=5, rank=2)
 
 
 def density(u):
     return product_density(u, 1.0)
 
 
-ORACLE = dict(n_samples=10_000, n_tokens=3, beta=2.0, noise_std=0.5, sup_bound=1.0, density=density)
+ORACLE = COMMON | dict(density=density)
 
 
 def split(arguments):
@@ -268,7 +277,7 @@ def test_exponential_inequality_of_the_proof(n_tokens, noise_std, envelope, scal
 
 def test_oracle_terms_by_hand():
     bound = oracle_upper_bound(**ORACLE, n_intervals=4)
-    kappa = up.christoffel_number(density, 4, 1, 1.0)
+    kappa = up.christoffel_number(density, n_intervals=4, degree=1, score_bound=1.0)
     sup = 0.5 * (1 / 4) ** 2
     b = sup**2 * (1 + 1)
     assert bound.dimension == 8
@@ -281,7 +290,9 @@ def test_oracle_terms_by_hand():
 
 def test_christoffel_number_of_the_uniform_law():
     # Legendre: the sum of (2l+1) P_l^2 at the end of a cell is (s+1)^2, times K.
-    assert up.christoffel_number(lambda u: np.full_like(u, 0.5), 6, 2, 1.0) == pytest.approx(6 * 9, rel=1e-6)
+    uniform = lambda u: np.full_like(u, 0.5)  # noqa: E731
+    kappa = up.christoffel_number(uniform, n_intervals=6, degree=2, score_bound=1.0)
+    assert kappa == pytest.approx(6 * 9, rel=1e-6)
 
 
 def test_odd_functions_halve_the_space_and_drop_the_coupling():
@@ -356,7 +367,7 @@ def test_oracle_bound_holds_for_least_squares():
         ({"coercivity": 0.0}, "coercivity must be > 0"),
         ({"noise_std": -1.0}, "noise_std must be >= 0"),
         ({"n_intervals": 0}, "n_intervals must be >= 1"),
-        ({"sup_bound": math.inf}, "sup_bound must be finite here"),
+        ({"sup_bound": math.inf}, "sup_bound must be finite for"),
         ({"odd": True, "coupling": 0.1}, "coupling must be 0 or None for odd functions"),
         ({"odd": True, "coupling": product_coupling}, "coupling must be 0 or None for odd functions"),
         ({"coupling": -0.1}, "coupling must be >= 0"),
@@ -377,7 +388,7 @@ def test_bad_arguments_are_named(change, message):
         ({"coupling": 1.5}, "coupling must be"),
         ({"density": np.zeros_like}, "density must be positive"),
         ({"n_tokens": 1}, "n_tokens must be >= 2"),
-        ({"sup_bound": math.inf}, "sup_bound must be finite here"),
+        ({"sup_bound": math.inf}, "sup_bound must be finite for"),
         ({"density": lambda u: np.full_like(u, np.nan)}, "density must be finite"),
         ({"density": lambda u: np.full_like(u, -0.5)}, "density must be finite and >= 0"),
         ({"density": lambda u: np.full_like(u, 0.6)}, "density must have a mass of at most 1"),
