@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 import pairint.theory
-from pairint.theory import Setting, lower_bound, minimax_exponent, oracle_upper_bound, upper_bound
+from pairint.theory import Setting, lower_bound, minimax_exponent, oracle_upper_bound, upper, upper_bound
 from pairint.theory.lower import BumpFamily, gaussian_kl
-from pairint.theory.upper import losses
 
 GOOD = dict(
     beta=2.0, n_tokens=3, noise_std=0.5, holder_constant=1.5, d=5, rank=2, score_bound=3.0, sup_bound=1.0
@@ -113,7 +112,10 @@ NEEDS = {
     "require_noise": ("", lambda s: s.require_noise()),
     "require_sup_bound": ("sup_bound", lambda s: s.require_sup_bound("this")),
     "upper_bound": ("d rank score_bound sup_bound", lambda s: upper_bound(1000, s, n_intervals=4)),
-    "losses": ("d rank", lambda s: losses(BOUND, s)),
+    "exponential_constants": ("", lambda s: upper.exponential_constants(0.5, 2.0, s)),
+    "losses": ("d rank", lambda s: upper.losses(BOUND, s)),
+    "plain_upper_bound": ("d rank sup_bound", lambda s: upper.plain_upper_bound(BOUND, 1000, s)),
+    "truncation_price": ("", lambda s: upper.truncation_price(1000, s, envelope=2.0)),
     "oracle_upper_bound": (
         "score_bound sup_bound",
         lambda s: oracle_upper_bound(1000, s, density=density, n_intervals=4),
