@@ -31,6 +31,7 @@ __all__ = [
     "benchmarks_markdown",
     "build",
     "claims_of",
+    "claims_table",
     "experiment_table",
     "number",
     "presets_markdown",
@@ -108,6 +109,31 @@ def _command(name: str, preset: str) -> str:
 def claims_of(experiment: Experiment, table: DataFrame, command: str = "") -> list[Claim]:
     """Return the claims of an experiment, each with the command that regenerates it."""
     return [replace(claim, command=claim.command or command) for claim in experiment.claims(table)]
+
+
+def claims_table(claims: Sequence[Claim], prefix: str = "") -> DataFrame:
+    """Return claims as a table for a page: published, theory, ours with its interval, and the verdict.
+
+    Numbers have three decimals, and an en dash stands where there is none. ``prefix`` is what all names begin
+    with, and is left out.
+    """
+    import pandas as pd
+
+    table = pd.DataFrame(
+        [
+            {
+                "line": claim.name.removeprefix(prefix),
+                "published": claim.published,
+                "theory": claim.expected,
+                "ours": claim.ours,
+                "low": None if claim.interval is None else claim.interval[0],
+                "high": None if claim.interval is None else claim.interval[1],
+                "verdict": claim.verdict,
+            }
+            for claim in claims
+        ]
+    ).round(3)
+    return table.astype(object).where(table.notna(), "–")
 
 
 def build(

@@ -12,19 +12,22 @@ from matplotlib.figure import Figure
 from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
 from pairint.model import GaussianNoise, UniformCube, UniformNoise, interaction_matrix
 from pairint.theory.codes import varshamov_gilbert_code
-from pairint.theory.coercivity import product_density
+from pairint.theory.coercivity import product_density, product_moments
 from pairint.theory.games import guessing_game, score_reduction
-from pairint.theory.lower import BumpActivation, BumpFamily, lower_bound
+from pairint.theory.lower import BumpActivation, BumpFamily, gaussian_kl, lower_bound
 from pairint.theory.lower_matrix import matrix_lower_bound
+from pairint.theory.rates import holder_degree
 from pairint.theory.setting import Setting
 
 __all__ = [
     "code_figure",
     "elbow_figure",
+    "fano_rows",
     "guessing_figure",
     "hypotheses_figure",
     "lower_tokens_figure",
     "methods_figure",
+    "radius_rows",
     "reduction_figure",
 ]
 
@@ -57,6 +60,63 @@ def hypotheses_figure(
         panel.set(title=f"$M = 10^{{{np.log10(m):.0f}}}$: $K = {family.n_bumps}$", xlabel="score $u$")
     panels[0].set_ylabel("four hypotheses $\\varphi_w(u)$, shifted")
     return figure
+
+
+def radius_rows(betas: Sequence[float], n_pairs: int = 100_000, seed: int = 0) -> list[dict[str, float]]:
+    """Return, for each smoothness, the largest Hölder quotient of a sum of bumps that was found.
+
+    Five bumps on [0, 2] of radius 1, the first, third and fourth of them present; pairs of scores at random
+    distances between 1e-4 and 1.
+    """
+    rng = np.random.default_rng(seed)
+    rows = []
+    for beta in betas:
+        family = BumpFamily(beta=beta, holder_constant=1.0, n_bumps=5, interval=(0.0, 2.0))
+        phi, k = family.activation([1, 0, 1, 1, 0]), holder_degree(beta)
+        u = rng.uniform(0, 2, n_pairs)
+        v = u + rng.choice([-1, 1], n_pairs) * 10 ** rng.uniform(-4, 0, n_pairs)
+        increments = np.abs(phi.derivative(u, k) - phi.derivative(v, k))
+        rows.append(
+            {
+                "beta": beta,
+                "allowed": family.holder_constant,
+                "largest ratio found": float(np.max(increments / np.abs(u - v) ** (beta - k))),
+                "height / h^beta": 1 / family.profile.holder_constant,
+            }
+        )
+    return rows
+
+
+def fano_rows(
+    n_samples: Sequence[int], setting: Setting, interval: tuple[float, float] = (0.2, 2.4)
+) -> list[dict[str, Any]]:
+    """Return, for each M, every ingredient of Fano's bound: as it is, by quadrature, and what the proof asks.
+
+    The first two words of the code are compared; the divergence is that of a hypothesis from the centre.
+    """
+    rows = []
+    for m in n_samples:
+        bound = lower_bound(m, setting, interval=interval, density=_density, method="fano")
+        family, code = bound.family, varshamov_gilbert_code(bound.family.n_bumps)
+        first, second = code.words(2).astype(float)
+        difference, centre = (
+            product_moments(family.activation(word), 3.0, setting.n_tokens, family.knots, order=8)
+            for word in (first - second, np.full(family.n_bumps, 0.5))
+        )
+        rows.append(
+            {
+                "M": m,
+                "K": family.n_bumps,
+                "words": code.n_words,
+                "smallest distance": code.minimum_distance,
+                "needed": family.n_bumps / 8,
+                "separation": difference.second,
+                "at least": bound.separation,
+                "KL": gaussian_kl(m, setting, centre.aggregated),
+                "at most": bound.kl,
+            }
+        )
+    return rows
 
 
 @picture

@@ -13,7 +13,7 @@ from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
 from pairint.model import AttentionModel, GaussianNoise, Tanh, UniformCube, interaction_matrix
 from pairint.theory.coercivity import product_density, product_moments
 from pairint.theory.lower import lower_bound
-from pairint.theory.rates import log_gap, minimax_exponent
+from pairint.theory.rates import log_factor, log_gap
 from pairint.theory.setting import Setting
 from pairint.theory.upper import oracle_upper_bound, upper_bound
 
@@ -170,7 +170,7 @@ def log_gap_figure(betas: Sequence[float] = (0.5, 1.0, 2.0)) -> Figure:
             color=color,
             label=f"paper, $\\beta = {beta:g}$",
         )
-        ours = np.log(samples) ** minimax_exponent(beta)
+        ours = [log_factor(int(m), beta) for m in samples]
         axis.loglog(samples, ours, color=color, ls="--", label=f"here, $\\beta = {beta:g}$")
     axis.loglog(samples, samples, color=INK, ls=":", lw=1, label="$M$ itself")
     axis.set(title="Logarithmic factors between upper and lower bound", xlabel="samples $M$", ylabel="factor")

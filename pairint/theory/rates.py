@@ -15,10 +15,12 @@ __all__ = [
     "ErrorTerms",
     "condition_holds",
     "holder_degree",
+    "log_factor",
     "log_gap",
     "matrix_dimension",
     "minimax_exponent",
     "optimal_intervals",
+    "parameter_price",
     "samples_for_rank",
     "taylor_constant",
 ]
@@ -55,7 +57,7 @@ class ErrorTerms:
         return self.bias + self.variance + self.parametric
 
 
-def minimax_exponent(beta: float) -> float:
+def minimax_exponent(beta: float, n_variables: int = 1) -> float:
     """Return ``2 beta / (2 beta + 1)``, the exponent of 1/M in the minimax rate.
 
     Book: :doc:`/book/upper_vs_lower`.
@@ -64,13 +66,15 @@ def minimax_exponent(beta: float) -> float:
     ----------
     beta : float
         Smoothness of the activation, > 0.
+    n_variables : int
+        D >= 1: for a function of D variables, without structure, it is ``2 beta / (2 beta + D)``.
 
     Notes
     -----
-    Theorems 3.1 and 4.4 of Zucker, Wang, Lu and Seroussi, arXiv:2510.11789.
+    Theorems 3.1 and 4.4 of Zucker, Wang, Lu and Seroussi, arXiv:2510.11789; for D variables Stone (1982).
     """
     beta = check_real("beta", beta, 0, exclusive_minimum=True)
-    return 2 * beta / (2 * beta + 1)
+    return 2 * beta / (2 * beta + check_integer("n_variables", n_variables, 1))
 
 
 def holder_degree(beta: float) -> int:
@@ -117,6 +121,27 @@ def matrix_dimension(d: int, rank: int) -> int:
     d = check_integer("d", d, 1)
     rank = check_integer("rank", rank, 1, d)
     return rank * (2 * d - rank)
+
+
+def parameter_price(n_samples: int, *, n_tokens: int, noise_std: float) -> float:
+    """Return ``sigma^2 (N - 1) / (M N)``, what one parameter adds to the squared error (heuristic).
+
+    Least squares pays ``sigma^2 / (M N)`` for a parameter in the aggregated norm, and coercivity makes of it
+    at most N - 1 times as much in L2(rho).
+
+    Parameters
+    ----------
+    n_samples : int
+        M, at least 1.
+    n_tokens : int
+        N, at least 2.
+    noise_std : float
+        sigma >= 0.
+    """
+    n_samples = check_integer("n_samples", n_samples, 1)
+    n_tokens = check_integer("n_tokens", n_tokens, 2)
+    noise_std = check_real("noise_std", noise_std, 0)
+    return noise_std**2 * (n_tokens - 1) / (n_samples * n_tokens)
 
 
 def condition_holds(n_samples: Any, beta: Any, rank_times_d: Any) -> Any:
@@ -179,3 +204,16 @@ def log_gap(n_samples: int, beta: float) -> float:
     """
     n_samples = check_integer("n_samples", n_samples, 2)
     return math.log(n_samples) ** (minimax_exponent(beta) + 4 * max(2 * beta, 1))
+
+
+def log_factor(n_samples: int, beta: float) -> float:
+    """Return ``(log M)^(2 beta/(2 beta+1))``, what our bound for an unknown matrix has besides the rate.
+
+    Parameters
+    ----------
+    n_samples : int
+        M, at least 2.
+    beta : float
+        Smoothness, > 0.
+    """
+    return math.log(check_integer("n_samples", n_samples, 2)) ** minimax_exponent(beta)

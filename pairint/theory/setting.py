@@ -13,6 +13,7 @@ from pairint.theory.rates import (
     matrix_dimension,
     minimax_exponent,
     optimal_intervals,
+    parameter_price,
     taylor_constant,
 )
 from pairint.validation import check_integer, check_real
@@ -114,7 +115,7 @@ class Setting:
         return (self.holder_constant * taylor_constant(self.beta) * score_bound**self.beta) ** 2
 
     def _per_parameter(self, n_samples: int) -> float:
-        return self.noise_std**2 * (self.n_tokens - 1) / (n_samples * self.n_tokens)
+        return parameter_price(n_samples, n_tokens=self.n_tokens, noise_std=self.noise_std)
 
     def budget(self, n_samples: int, n_intervals: int, *, matrix_known: bool = False) -> ErrorTerms:
         """Return the leading-order bias, variance and parametric error for K intervals (heuristic).
@@ -134,7 +135,7 @@ class Setting:
         matrix_known : bool
             Whether there is no matrix to learn: then the parametric term is zero, and needs no ``d``.
         """
-        price = self._per_parameter(check_integer("n_samples", n_samples, 1))
+        price = self._per_parameter(n_samples)
         n_intervals = check_integer("n_intervals", n_intervals, 1)
         n_matrix = 0 if matrix_known else matrix_dimension(*self.require_matrix("the error budget"))
         bias = self._bias * n_intervals ** (-2 * self.beta)
@@ -146,7 +147,7 @@ class Setting:
         What the matrix costs does not depend on K.
         """
         self.require_noise()
-        per_interval = self._per_parameter(check_integer("n_samples", n_samples, 1)) * (self.degree + 1)
+        per_interval = self._per_parameter(n_samples) * (self.degree + 1)
         # The total is convex in K > 0, so the best integer is next to the real minimiser.
         continuous = (2 * self.beta * self._bias / per_interval) ** (1 / (2 * self.beta + 1))
         below = max(1, math.floor(continuous))

@@ -28,8 +28,11 @@ __all__ = [
     "OracleUpperBound",
     "UpperBound",
     "christoffel_number",
+    "exponential_constants",
     "losses",
     "oracle_upper_bound",
+    "plain_upper_bound",
+    "truncation_price",
     "upper_bound",
 ]
 
@@ -190,6 +193,102 @@ def upper_bound(
     return at(best_integer(lambda k: at(k).value, 2**20))
 
 
+def plain_upper_bound(
+    bound: UpperBound,
+    n_samples: int,
+    setting: Setting,
+    *,
+    support_ratio: float | None = None,
+) -> float:
+    r"""Return the right-hand side of the corollary "in plain view", for the K and the accuracy of a bound.
+
+    .. math::
+
+        \frac{3.2}{c_H} \Big\{ \delta^2 + \Big( \Delta^2 + \frac{4 \sigma^2}{N} \Big)
+        \frac{\log \mathcal N(\epsilon)}{M} + 2 \epsilon (\sigma + 2 \Delta) \Big\}
+
+    It is what the bound becomes for :math:`\lambda = \min\{N / (4 \sigma^2), 1 / \Delta^2\}`, chosen by hand,
+    with its constants rounded up.
+
+    Parameters
+    ----------
+    bound : UpperBound
+        Of an accuracy of at most its envelope.
+    n_samples, setting, support_ratio
+        Those of the call of :func:`upper_bound`.
+    """
+    n_samples = check_integer("n_samples", n_samples, 1)
+    if bound.accuracy > bound.envelope:
+        raise ValueError(f"bound must have an accuracy <= {bound.envelope}, got {bound.accuracy}")
+    d, rank = setting.require_matrix("plain_upper_bound")
+    cover = log_cover_interactions(
+        bound.accuracy,
+        d=d,
+        rank=rank,
+        n_intervals=bound.n_intervals,
+        degree=bound.degree,
+        sup_bound=setting.require_sup_bound("plain_upper_bound") + bound.approximation,
+        support_ratio=_support_ratio(setting, support_ratio),
+    )
+    price = bound.envelope**2 + 4 * setting.noise_std**2 / setting.n_tokens
+    remainder = 2 * bound.accuracy * (setting.noise_std + 2 * bound.envelope)
+    return 3.2 * bound.amplification * (bound.approximation**2 + price * cover / n_samples + remainder)
+
+
+def exponential_constants(temperature: float, envelope: float, setting: Setting) -> tuple[float, float]:
+    r"""Return mu and c of the exponential inequality.
+
+    They are :math:`\lambda - 2 \lambda^2 \sigma^2 / N` and :math:`(1 - e^{-\mu \Delta^2}) / \Delta^2`, and
+    :math:`E e^{-\lambda (\ell_g - \ell_*)} \le E e^{-\mu v} \le e^{-c E v}` for the difference of the losses
+    of one sample and :math:`v = \frac1N \sum_i |R_{g - g_*}[X]_i|^2 \le \Delta^2`.
+
+    Book: :doc:`/book/upper_bound_proof`.
+
+    Parameters
+    ----------
+    temperature : float
+        lambda, in (0, N / (2 sigma^2)).
+    envelope : float
+        Delta > 0.
+    setting : Setting
+        Of it ``n_tokens`` and ``noise_std``.
+    """
+    variance = setting.noise_std**2 / setting.n_tokens
+    limit = 1 / (2 * variance) if variance > 0 else None
+    temperature = check_real(
+        "temperature", temperature, 0, limit, exclusive_minimum=True, exclusive_maximum=True
+    )
+    squared = check_real("envelope", envelope, 0, exclusive_minimum=True) ** 2
+    mu = temperature - 2 * temperature**2 * setting.noise_std**2 / setting.n_tokens
+    return mu, -math.expm1(-mu * squared) / squared
+
+
+def truncation_price(n_samples: int, setting: Setting, *, envelope: float) -> float:
+    r"""Return how much more a parameter costs if the noise is truncated instead of integrated.
+
+    The ratio of :math:`\Delta^2 + 2 \Delta \tau + 4 \sigma^2`, with
+    :math:`\tau = \sigma \sqrt{2 \log(2 M^2 N)}`, to :math:`\Delta^2 + 4 \sigma^2 / N`; the factors 4 and 3.2
+    in front of the two are left out.
+
+    Book: :doc:`/book/upper_bound_proof`.
+
+    Parameters
+    ----------
+    n_samples : int
+        M >= 1.
+    setting : Setting
+        Of it ``n_tokens`` and ``noise_std``.
+    envelope : float
+        Delta > 0.
+    """
+    n_samples = check_integer("n_samples", n_samples, 1)
+    envelope = check_real("envelope", envelope, 0, exclusive_minimum=True)
+    n_tokens, noise_std = setting.n_tokens, setting.noise_std
+    tau = noise_std * math.sqrt(2 * math.log(2 * n_samples**2 * n_tokens))
+    truncated = envelope**2 + 2 * envelope * tau + 4 * noise_std**2
+    return truncated / (envelope**2 + 4 * noise_std**2 / n_tokens)
+
+
 def losses(
     bound: UpperBound,
     setting: Setting,
@@ -221,9 +320,8 @@ def losses(
     n_tokens, noise_std = setting.n_tokens, setting.require_noise()
     d, rank = setting.require_matrix("losses")
     support_ratio = _support_ratio(setting, support_ratio)
-    spread = bound.envelope**2 * bound.spread / bound.amplification
-    mu = bound.temperature - 2 * bound.temperature**2 * noise_std**2 / n_tokens
-    c = -math.expm1(-mu * spread) / spread
+    effective = bound.envelope * math.sqrt(bound.spread / bound.amplification)
+    _, c = exponential_constants(bound.temperature, effective, setting)
     radius = (bound.envelope + bound.approximation) / 2  # B + delta from 2 B + delta
     per_accuracy = 4 * radius / bound.accuracy
     slope = 2 * support_ratio * bound.degree**2 * bound.n_intervals

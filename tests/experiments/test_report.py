@@ -206,3 +206,20 @@ def test_text(only):
 )  # fmt: skip
 def test_numbers(value, text):
     assert report.number(value) == text
+
+
+def test_claims_as_a_table_of_a_page():
+    first = Claim("slope, P = 3", "x", -0.81234, (-0.9, -0.7), published=-0.81, expected=-0.8, tolerance=0.05)
+    second = Claim("other", "x", 1.0)
+    table = report.claims_table([first, second], prefix="slope, ")
+    assert table.loc[0].to_dict() == {
+        "line": "P = 3",
+        "published": -0.81,
+        "theory": -0.8,
+        "ours": -0.812,
+        "low": -0.9,
+        "high": -0.7,
+        "verdict": first.verdict,
+    }
+    assert table.loc[1, ["line", "published", "theory", "low"]].tolist() == ["other", "–", "–", "–"]
+    assert table.loc[1, "ours"] == 1.0

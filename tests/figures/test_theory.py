@@ -1,5 +1,7 @@
 """Every picture is complete: titles, axes, legends, finite curves; and shown once in a notebook."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pictures import check_complete
@@ -85,6 +87,29 @@ def test_measured_errors_are_those_of_the_fit():
     for row in rows:
         assert row["error"] == pytest.approx(0.01)
         assert row["smallest"] == pytest.approx(0.01) == row["largest"]
+
+
+def test_found_quotients_are_allowed_and_nearly_reached():
+    rows = lower_bound.radius_rows((0.5, 1.0, 2.0), n_pairs=20_000)
+    assert [row["beta"] for row in rows] == [0.5, 1.0, 2.0]
+    for row in rows:
+        # Scores are at least 1e-4 apart: of the rounding, 1e-16, at most 1e-12 is left in the quotient.
+        assert row["largest ratio found"] <= row["allowed"] * (1 + 1e-9)
+    # For an integer the radius is the largest slope, and close pairs near the steepest points find it.
+    assert min(row["largest ratio found"] for row in rows[1:]) > 0.95
+    assert rows[1]["height / h^beta"] == pytest.approx(1 / 4)  # 1 - 4 t^2: slope at most 4
+
+
+def test_ingredients_of_fano_are_as_good_as_the_proof_asks():
+    few, many = lower_bound.fano_rows((10, 10**5), lower_bound.SETTING)
+    assert (few["M"], many["M"]) == (10, 10**5) and many["K"] > few["K"] >= 8
+    for row in (few, many):
+        assert row["words"] >= 2 ** (row["K"] / 8)
+        assert row["smallest distance"] >= row["needed"] == row["K"] / 8
+        assert row["separation"] >= row["at least"] * (1 - 1e-9)
+        assert 0 < row["KL"] <= row["at most"] * (1 + 1e-9)
+    other = lower_bound.fano_rows((10,), replace(lower_bound.SETTING, n_tokens=9))
+    assert other[0]["K"] != few["K"] or other[0]["KL"] != few["KL"]
 
 
 def test_factors_of_the_bound_multiply_to_it():

@@ -17,6 +17,19 @@ def test_exponent_at_known_values(beta, exponent):
     assert rates.minimax_exponent(beta) == pytest.approx(exponent, rel=1e-15)
 
 
+def test_more_variables_learn_more_slowly():
+    """Stone's exponents: the curse of dimension."""
+    assert rates.minimax_exponent(2.0, 60) == pytest.approx(4 / 64, rel=1e-15)
+    assert rates.minimax_exponent(30.0, 60) == 0.5
+    assert rates.minimax_exponent(2.0, 1) == rates.minimax_exponent(2.0)
+
+
+def test_price_of_a_parameter_by_hand():
+    assert rates.parameter_price(1000, n_tokens=3, noise_std=0.5) == pytest.approx(0.25 * 2 / 3000)
+    budget = SETTING.budget(1000, 10)
+    assert budget.parametric == 16 * rates.parameter_price(1000, n_tokens=3, noise_std=0.5)
+
+
 @pytest.mark.parametrize(("beta", "degree"), [(0.3, 0), (1, 0), (1.01, 1), (2, 1), (2.5, 2), (3, 2)])
 def test_degree_is_the_largest_integer_strictly_below(beta, degree):
     assert rates.holder_degree(beta) == degree
@@ -106,6 +119,7 @@ def test_log_gap_by_hand():
     m = 10_000
     assert rates.log_gap(m, 0.25) == pytest.approx(math.log(m) ** (1 / 3 + 4))
     assert rates.log_gap(m, 2) == pytest.approx(math.log(m) ** (4 / 5 + 16))
+    assert rates.log_factor(m, 2) == pytest.approx(math.log(m) ** (4 / 5))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +127,13 @@ def test_log_gap_by_hand():
     [
         (lambda: rates.minimax_exponent(0), "beta must be > 0"),
         (lambda: rates.optimal_intervals(1, 1.0), "n_samples must be >= 2"),
+        (lambda: rates.minimax_exponent(1, 0), "n_variables must be >= 1"),
         (lambda: rates.log_gap(1, 1.0), "n_samples must be >= 2"),
+        (lambda: rates.log_factor(1, 1.0), "n_samples must be >= 2"),
+        (lambda: rates.log_factor(10, 0.0), "beta must be > 0"),
+        (lambda: rates.parameter_price(0, n_tokens=3, noise_std=0.5), "n_samples must be >= 1"),
+        (lambda: rates.parameter_price(10, n_tokens=1, noise_std=0.5), "n_tokens must be >= 2"),
+        (lambda: rates.parameter_price(10, n_tokens=3, noise_std=-1), "noise_std must be >= 0"),
         (lambda: rates.condition_holds(1, 1.0, 2), "n_samples must be"),
         (lambda: rates.condition_holds(10, [1.0, -1.0], 2), "beta must be"),
         (lambda: rates.matrix_dimension(3, 4), "rank must be >= 1 and <= 3"),

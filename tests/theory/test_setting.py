@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 import pairint.theory
-from pairint.theory import Setting, lower_bound, minimax_exponent, oracle_upper_bound, upper_bound
+from pairint.theory import Setting, lower_bound, minimax_exponent, oracle_upper_bound, upper, upper_bound
 from pairint.theory.lower import BumpFamily, gaussian_kl
 from pairint.theory.lower_matrix import linear_range, matrix_lower_bound
-from pairint.theory.upper import losses
 
 GOOD = dict(
     beta=2.0, n_tokens=3, noise_std=0.5, holder_constant=1.5, d=5, rank=2, score_bound=3.0, sup_bound=1.0
@@ -114,9 +113,12 @@ NEEDS = {
     "require_noise": ("", lambda s: s.require_noise()),
     "require_sup_bound": ("sup_bound", lambda s: s.require_sup_bound("this")),
     "upper_bound": ("d rank score_bound sup_bound", lambda s: upper_bound(1000, s, n_intervals=4)),
-    "losses": ("d rank", lambda s: losses(BOUND, s)),
     "linear_range": ("sup_bound", linear_range),
     "matrix_lower_bound": ("d rank sup_bound", lambda s: matrix_lower_bound(1000, s, token_bound=4.0)),
+    "exponential_constants": ("", lambda s: upper.exponential_constants(0.5, 2.0, s)),
+    "losses": ("d rank", lambda s: upper.losses(BOUND, s)),
+    "plain_upper_bound": ("d rank sup_bound", lambda s: upper.plain_upper_bound(BOUND, 1000, s)),
+    "truncation_price": ("", lambda s: upper.truncation_price(1000, s, envelope=2.0)),
     "oracle_upper_bound": (
         "score_bound sup_bound",
         lambda s: oracle_upper_bound(1000, s, density=density, n_intervals=4),

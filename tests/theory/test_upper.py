@@ -1,5 +1,5 @@
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from pairint.model import SplineSpace, UniformCube, interaction_matrix, pair_sco
 from pairint.theory import upper as up
 from pairint.theory.approximation import HolderSum
 from pairint.theory.coercivity import product_coupling, product_density, product_moments
+from pairint.theory.covering import log_cover_interactions
 from pairint.theory.rates import minimax_exponent
 from pairint.theory.setting import Setting
 
@@ -246,6 +247,58 @@ def test_bernstein_inequality_of_the_truncated_loss(n_tokens, sigma, envelope, s
     left = (np.exp(-temperature * z) @ weight).mean()
     right = math.exp(-temperature * ((delta**2).mean() / 2 - 2 * envelope * tail))
     assert left <= right * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("change", [{}, {"n_tokens": 9, "noise_std": 2.0}, {"noise_std": 0.0}])
+def test_corollary_by_hand(change):
+    """Its temperature put into the theorem gives less than the corollary, which only rounds up."""
+    case = BASE | {"n_samples": 10**6} | change
+    bound, (setting, _) = upper_bound(**case), split(case)
+    plain = up.plain_upper_bound(bound, 10**6, setting)
+    envelope, delta = 2 + bound.approximation, bound.approximation
+    cover = log_cover_interactions(
+        bound.accuracy,
+        d=5,
+        rank=2,
+        n_intervals=bound.n_intervals,
+        degree=1,
+        sup_bound=1 + delta,
+        support_ratio=5,
+    )
+    n, sigma = setting.n_tokens, setting.noise_std
+    inner = delta**2 + (envelope**2 + 4 * sigma**2 / n) * cover / 1e6
+    inner += 2 * bound.accuracy * (sigma + 2 * envelope)
+    assert plain == pytest.approx(3.2 * (n - 1) * inner, rel=1e-12)
+    by_hand = min(n / (4 * sigma**2) if sigma else math.inf, envelope**-2)
+    theorem = formula(bound, 10**6, n, 5, 2, sigma, 1.0, 5.0, bound.accuracy, by_hand)
+    assert 0.4 * plain < theorem <= plain
+
+
+def test_corollary_needs_a_fine_covering():
+    bound = replace(upper_bound(**BASE), accuracy=3.0)
+    with pytest.raises(ValueError, match="bound must have an accuracy <= 2"):
+        up.plain_upper_bound(bound, 10_000, split(BASE)[0])
+
+
+def test_price_of_truncation_by_hand():
+    setting, _ = split(BASE)
+    tau = 0.5 * math.sqrt(2 * math.log(2 * 10**6 * 3))
+    expected = (4 + 4 * tau + 1) / (4 + 1 / 3)
+    assert up.truncation_price(1000, setting, envelope=2.0) == pytest.approx(expected, rel=1e-12)
+    assert up.truncation_price(1000, replace(setting, noise_std=0.0), envelope=2.0) == 1
+
+
+def test_constants_of_the_exponential_inequality():
+    setting, _ = split(BASE)
+    mu, c = up.exponential_constants(1.5, 2.0, setting)
+    assert mu == pytest.approx(1.5 - 2 * 1.5**2 * 0.25 / 3)
+    assert c == pytest.approx((1 - math.exp(-4 * mu)) / 4)
+    assert up.exponential_constants(1e9, 2.0, replace(setting, noise_std=0.0))[0] == 1e9
+    for temperature in (0.0, 6.0):  # N / (2 sigma^2) = 6
+        with pytest.raises(ValueError, match="temperature must be > 0 and < 6"):
+            up.exponential_constants(temperature, 2.0, setting)
+    with pytest.raises(ValueError, match="envelope must be > 0"):
+        up.exponential_constants(1.5, 0.0, setting)
 
 
 def test_known_coercivity_constant_scales_the_bound():

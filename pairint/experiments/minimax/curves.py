@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pairint.engine.cells import grid
 from pairint.engine.claims import Claim
 from pairint.engine.seeds import generator_for
 from pairint.validation import check_choice, check_integer, check_real
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from pandas import DataFrame
 
     from pairint.model import AttentionModel
@@ -31,10 +33,14 @@ __all__ = [
     "compute",
     "cost",
     "draw_lines",
+    "draw_selections",
     "effective_parameters",
+    "exponents",
+    "interval_growth",
     "matrix_share",
     "relative_slope_claims",
     "rule_intervals",
+    "truth_cells",
     "truth_model",
 ]
 
@@ -48,7 +54,34 @@ _N_PAIRS = 200_000
 
 def rule_intervals(n_samples: int, beta: float, constant: float) -> int:
     r"""Return :math:`K_M = \max(1, \mathrm{round}(c\, M^{1/(2\beta+1)}))`, the order of Theorem 3.1."""
-    return max(1, round(constant * n_samples ** (1.0 / (2.0 * beta + 1.0))))
+    return max(1, round(constant * n_samples ** _interval_exponent(beta)))
+
+
+def _interval_exponent(beta: float) -> float:
+    return 1.0 / (2.0 * beta + 1.0)
+
+
+def exponents(table: DataFrame, by: str) -> dict[Any, float]:
+    """Return, for each value of the column ``by``, the exponent of 1/M of the theory for its ``beta``."""
+    from pairint.theory import minimax_exponent
+
+    return {value: minimax_exponent(beta) for value, beta in zip(table[by], table["beta"], strict=True)}
+
+
+def truth_cells(truth: str, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the cells of one kind of truth: the product of all the settings' lists, and the replicates."""
+    return grid(
+        truth=truth,
+        smoothness=settings["smoothness"],
+        d=settings["dimensions"],
+        rank=settings["rank"],
+        n_tokens=settings["n_tokens"],
+        noise_std=settings["noise_std"],
+        constant=settings["constant"],
+        selection=settings["selections"],
+        n_samples=settings["n_samples"],
+        replicate=range(settings["replicates"]),
+    )
 
 
 def truth_model(cell: dict[str, Any]) -> AttentionModel:
@@ -175,6 +208,25 @@ def matrix_share(table: DataFrame, by: str | Sequence[str]) -> DataFrame:
     return pd.DataFrame(rows)
 
 
+def interval_growth(table: DataFrame) -> DataFrame:
+    """Return with which power of M the oracle's number of cells grows, beside the theory's.
+
+    Returns
+    -------
+    DataFrame
+        One row per dimension and smoothness: ``theory``, which is ``1 / (2 beta + 1)``; ``exponent of K``
+        with its 95 % bootstrap interval, ``low`` to ``high``; and whether the theory lies in it.
+    """
+    from pairint.engine.statistics import slope_table
+
+    oracle = table[table["estimator"] == "oracle"]
+    growth = slope_table(oracle, ["d", "smoothness", "beta"], y="n_intervals")
+    growth["theory"] = growth["beta"].map(_interval_exponent)
+    growth["theory inside"] = (growth["low"] <= growth["theory"]) & (growth["theory"] <= growth["high"])
+    growth = growth.rename(columns={"slope": "exponent of K"})
+    return growth[["d", "smoothness", "theory", "exponent of K", "low", "high", "theory inside"]]
+
+
 def check_settings(settings: dict[str, Any], largest_smoothness: float) -> None:
     """Reject settings out of range, naming the key."""
     for key in ("n_samples", "dimensions", "smoothness", "selections"):
@@ -200,17 +252,17 @@ def draw_lines(
     table: DataFrame,
     by: str,
     label: str,
-    exponents: dict[Any, float] | None = None,
     estimators: Sequence[str] = ("fit", "oracle"),
 ) -> None:
     """Draw mean error against ``M``: one colour per value of ``by``, filled for fits, open for oracles.
 
-    Bars are 95 % intervals of the mean over replicates; legends give the fitted slope and its interval.
+    Bars are 95 % intervals of the mean over replicates; legends give the fitted slope and its interval. The
+    dotted lines below the oracle's have the slope of the theory.
     """
     from pairint.engine.statistics import slope_table, summarize
     from pairint.figures.style import CYCLE, INK, MARKERS
 
-    values = sorted(table[by].unique())
+    values, rates = sorted(table[by].unique()), exponents(table, by)
     slopes = slope_table(table, [by, "estimator"]).set_index([by, "estimator"])
     points = summarize(table, [by, "estimator", "n_samples"])
     for index, value in enumerate(values):
@@ -234,12 +286,11 @@ def draw_lines(
                 capsize=2,
                 label=text,
             )
-        if exponents is not None:
-            fit = points[(points[by] == value) & (points["estimator"] == "oracle")].sort_values("n_samples")
-            if len(fit):
-                x = fit["n_samples"].to_numpy(dtype=float)
-                guide = 0.5 * fit["mean"].iloc[0] * (x / x[0]) ** (-exponents[value])
-                axes.plot(x, guide, color=INK, linewidth=0.8, linestyle=":")
+        fit = points[(points[by] == value) & (points["estimator"] == "oracle")].sort_values("n_samples")
+        if len(fit):
+            x = fit["n_samples"].to_numpy(dtype=float)
+            guide = 0.5 * fit["mean"].iloc[0] * (x / x[0]) ** (-rates[value])
+            axes.plot(x, guide, color=INK, linewidth=0.8, linestyle=":")
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("number of samples $M$")
@@ -247,11 +298,24 @@ def draw_lines(
     axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16))
 
 
+def draw_selections(table: DataFrame, by: str, label: str, height: float) -> Figure:
+    """Draw :func:`draw_lines` in one panel per choice of K."""
+    from matplotlib.pyplot import figure as new_figure
+
+    selections = list(dict.fromkeys(table["selection"]))
+    figure = new_figure(figsize=(4.6 * max(len(selections), 1.4), height), layout="constrained")
+    titles = {"rule": "$K$ by the rule $M^{1/(2\\beta+1)}$", "auto": "$K$ from the data"}
+    panels = figure.subplots(1, len(selections), squeeze=False)[0]
+    for axes, selection in zip(panels, selections, strict=True):
+        draw_lines(axes, table[table["selection"] == selection], by, label)
+        axes.set_title(f"Error, {titles[selection]}")
+    return figure
+
+
 def relative_slope_claims(
     table: DataFrame,
     by: str,
     source: str,
-    expected: dict[Any, float],
     published: dict[Any, float],
     tolerance: float,
     names: str,
@@ -259,6 +323,7 @@ def relative_slope_claims(
     """Return one claim per line: the slope of the mean error, against theory and the published value."""
     from pairint.engine.statistics import slope_table
 
+    rates = exponents(table, by)
     claims = []
     for _, row in slope_table(table, [by, "estimator", "selection"]).iterrows():
         value = row[by]
@@ -273,7 +338,7 @@ def relative_slope_claims(
                 ours=float(row["slope"]),
                 interval=(float(row["low"]), float(row["high"])),
                 published=published.get(value) if bound and row["estimator"] == "fit" else None,
-                expected=expected.get(value) if bound else None,
+                expected=-rates[value] if bound else None,
                 tolerance=tolerance,
             )
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pairint.engine.cells import grid
 from pairint.engine.claims import Claim
 from pairint.engine.experiment import Experiment
 from pairint.experiments.minimax import curves
@@ -44,18 +43,7 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
             # In units of the degree: at M = 1000 the cells are then about as wide as the truth's own.
             "constant": cell["constant"] * cell["smoothness"],
         }
-        for cell in grid(
-            truth="spline",
-            smoothness=settings["smoothness"],
-            d=settings["dimensions"],
-            rank=settings["rank"],
-            n_tokens=settings["n_tokens"],
-            noise_std=settings["noise_std"],
-            constant=settings["constant"],
-            selection=settings["selections"],
-            n_samples=settings["n_samples"],
-            replicate=range(settings["replicates"]),
-        )
+        for cell in curves.truth_cells("spline", settings)
     ]
 
 
@@ -63,23 +51,7 @@ def plot(table: DataFrame) -> Figure:
     """Draw the error against M, one line per dimension, the oracle dashed."""
     from pairint.figures.style import picture
 
-    return picture(_draw)(table)
-
-
-def _draw(table: DataFrame) -> Figure:
-    from matplotlib.pyplot import figure as new_figure
-
-    selections = list(dict.fromkeys(table["selection"]))
-    figure = new_figure(figsize=(4.6 * max(len(selections), 1.4), 5.8), layout="constrained")
-    titles = {"rule": "$K$ by the rule $M^{1/(2\\beta+1)}$", "auto": "$K$ from the data"}
-    for axes, selection in zip(
-        figure.subplots(1, len(selections), squeeze=False)[0], selections, strict=True
-    ):
-        part = table[table["selection"] == selection]
-        exponents = {d: 2 * beta / (2 * beta + 1) for d, beta in zip(part["d"], part["beta"], strict=True)}
-        curves.draw_lines(axes, part, "d", "$d$", exponents)
-        axes.set_title(f"Error, {titles[selection]}")
-    return figure
+    return picture(curves.draw_selections)(table, "d", "$d$", height=5.8)
 
 
 def decomposition_figure(table: DataFrame, selection: str = "rule") -> Figure:
@@ -100,6 +72,7 @@ def decomposition_figure(table: DataFrame, selection: str = "rule") -> Figure:
 def _draw_decomposition(table: DataFrame) -> Figure:
     from pairint.engine.statistics import summarize
     from pairint.figures.style import COLORS, CYCLE, INK, MARKERS, subplots
+    from pairint.theory.rates import matrix_dimension, parameter_price
 
     figure, (left, right) = subplots(2, 4.2)
     keys = ["d", "rank", "n_tokens", "noise_std", "n_samples", "replicate"]
@@ -114,9 +87,12 @@ def _draw_decomposition(table: DataFrame) -> Figure:
             points["n_samples"], points["mean"], yerr=yerr, color=color, marker=marker, label=f"$d = {d}$"
         )
         first = part.iloc[0]
-        parameters = first["rank"] * (2 * d - first["rank"]) - 1
-        price = first["noise_std"] ** 2 * parameters * (first["n_tokens"] - 1) / first["n_tokens"]
-        left.plot(points["n_samples"], price / points["n_samples"], color=color, linestyle=":")
+        parameters = matrix_dimension(d, int(first["rank"])) - 1
+        price = [
+            parameters * parameter_price(m, n_tokens=int(first["n_tokens"]), noise_std=first["noise_std"])
+            for m in points["n_samples"].astype(int)
+        ]
+        left.plot(points["n_samples"], price, color=color, linestyle=":")
     left.plot([], [], color=INK, linestyle=":", label="price of the parameters")
     left.set(
         title="What the matrix costs",
@@ -150,10 +126,8 @@ def claims(table: DataFrame) -> list[Claim]:
     """Compare the slopes with -2 beta / (2 beta + 1)."""
     result = []
     for smoothness, part in table.groupby("smoothness"):
-        beta = smoothness - 1.0
-        expected = dict.fromkeys(part["d"].unique(), -2 * beta / (2 * beta + 1))
         result += curves.relative_slope_claims(
-            part, "d", "Figure (a)", expected, {}, 0.05, "d = {value:g}, P = " + f"{smoothness:g}"
+            part, "d", "Figure (a)", {}, 0.05, "d = {value:g}, P = " + f"{smoothness:g}"
         )
     return result
 

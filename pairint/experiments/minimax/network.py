@@ -137,6 +137,7 @@ def _draw(table: DataFrame) -> Figure:
 
     from pairint.engine.statistics import slope_table, summarize
     from pairint.figures.style import CYCLE, INK, MARKERS
+    from pairint.theory import minimax_exponent
 
     dimensions = sorted(table["d"].unique())
     figure = new_figure(figsize=(4.6 * max(len(dimensions), 1.4), 9.2), layout="constrained")
@@ -164,7 +165,7 @@ def _draw(table: DataFrame) -> Figure:
         beta = float(part["beta"].iloc[0])
         oracle = points[points["estimator"] == "oracle"].sort_values("n_samples")
         x = oracle["n_samples"].to_numpy(dtype=float)
-        guide = 0.5 * oracle["mean"].iloc[0] * (x / x[0]) ** (-2 * beta / (2 * beta + 1))
+        guide = 0.5 * oracle["mean"].iloc[0] * (x / x[0]) ** -minimax_exponent(beta)
         axes.plot(x, guide, color=INK, linewidth=0.8, linestyle=":", label=r"slope $-2\beta/(2\beta+1)$")
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -203,6 +204,7 @@ def claims(table: DataFrame) -> list[Claim]:
     is a bound.
     """
     from pairint.engine.statistics import slope_table
+    from pairint.theory import minimax_exponent
 
     result = []
     for _, row in slope_table(table, ["d", "smoothness", "estimator"]).iterrows():
@@ -210,7 +212,6 @@ def claims(table: DataFrame) -> list[Claim]:
             continue
         spline = row["estimator"] == "network"
         figure_b = spline and row["d"] == _FIGURE_B
-        beta = row["smoothness"] - 1.0
         result.append(
             Claim(
                 name=f"slope, d = {row['d']}, P = {row['smoothness']:g}, {NAMES[row['estimator']]}",
@@ -218,7 +219,7 @@ def claims(table: DataFrame) -> list[Claim]:
                 ours=float(row["slope"]),
                 interval=(float(row["low"]), float(row["high"])),
                 published=PUBLISHED_SLOPES.get(row["smoothness"]) if figure_b else None,
-                expected=-2 * beta / (2 * beta + 1),
+                expected=-minimax_exponent(row["smoothness"] - 1.0),
                 tolerance=0.05,
                 relation="equal" if spline else "at most",
             )

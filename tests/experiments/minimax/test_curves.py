@@ -18,6 +18,8 @@ from pairint.experiments.minimax.curves import (
     compute,
     cost,
     effective_parameters,
+    exponents,
+    interval_growth,
     matrix_share,
     rule_intervals,
     truth_model,
@@ -379,6 +381,60 @@ def test_guide_has_the_slope_of_theory():
     x, y = guide.get_data()
     slope = np.polyfit(np.log(np.asarray(x, dtype=float)), np.log(y), 1)[0]
     assert slope == pytest.approx(-4 / 5)
+
+
+def test_exponents_are_those_of_each_line():
+    table = synthetic(dimension.EXPERIMENT, theory)
+    assert exponents(table, "d") == {1: 4 / 5, 5: 4 / 5, 30: 4 / 5}
+    table = synthetic(smoothness.EXPERIMENT, theory)
+    assert exponents(table, "smoothness") == {3: 4 / 5, 8: 14 / 15}
+
+
+@pytest.mark.parametrize(("shift", "inside"), [(0.0, True), (0.1, False)])
+def test_growth_of_the_number_of_cells(shift, inside):
+    """Of the oracle's only; a fit's number of cells must not count."""
+    table = synthetic(rough.EXPERIMENT, theory, {"dimensions": [1, 5]})
+    power = 1 / (2 * table["beta"] + 1) + shift + (table["estimator"] == "fit")
+    noise = np.random.default_rng(3).normal(0, 0.05, len(table))
+    table["n_intervals"] = 4 * table["n_samples"] ** power * np.exp(noise)
+    growth = interval_growth(table)
+    assert len(growth) == 6
+    for _, row in growth.iterrows():
+        assert row["theory"] == pytest.approx(1 / (2 * row["smoothness"] + 1), rel=1e-15)
+        assert row["low"] < row["exponent of K"] < row["high"]
+        # Four points over 1.5 decades, eight replicates of 5 %: a standard error of 0.007.
+        assert row["exponent of K"] == pytest.approx(row["theory"] + shift, abs=0.03)
+    assert growth["theory inside"].mean() >= 0.5 if inside else not growth["theory inside"].any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("off", [0.0, 0.3])
+def test_coefficients_explain_the_slope_of_a_table(off):
+    """A table whose errors fall like the determined coefficients over M, and one that falls otherwise."""
+    experiment = smoothness.EXPERIMENT
+    changes = {"smoothness": [2, 8], "n_samples": [300, 1000], "selections": ["rule", "auto"]}
+    settings = {**experiment.presets["quick"], **changes, "replicates": 8}
+    counts = {}
+    for cell in experiment.cells(settings):
+        if cell["selection"] == "rule" and cell["replicate"] == 0:
+            counts[cell["degree"], cell["n_samples"]] = effective_parameters(cell)
+    slopes = {
+        p: math.log(counts[p, 1000] / counts[p, 300] * 300 / 1000) / math.log(1000 / 300) for p in (2, 8)
+    }
+
+    def slope(cell, who):
+        return slopes[cell["degree"]] + off if (cell["selection"], who) == ("rule", "oracle") else 0.5
+
+    rows = smoothness.coefficient_table(synthetic(experiment, slope, changes), settings).set_index("P")
+    assert list(rows.index) == [2, 8]
+    for p, row in rows.iterrows():
+        assert row["theory"] == -2 * (p - 1) / (2 * p - 1)
+        assert row["slope of determined/M"] == pytest.approx(slopes[p], rel=1e-9)
+        every = [rule_intervals(m, p - 1.0, 1.5 * p) + p for m in (300, 1000)]
+        expected = math.log(every[1] / every[0] * 300 / 1000) / math.log(1000 / 300)
+        assert row["slope of (K + s)/M"] == pytest.approx(expected, rel=1e-9)
+        assert row["determined of K + s, M = 300"] == f"{counts[p, 300]:.0f} of {every[0]}"
+    assert rows["inside"].all() if off == 0 else not rows["inside"].any()
 
 
 def test_a_broken_line_is_refused():
