@@ -51,12 +51,12 @@ def oracle_upper_bound(**arguments):
     return up.oracle_upper_bound(setting=setting, **others)
 
 
-#: The four theorems: how the tokens are said to be, and (bias, spread, in pairs) of the formula for N = 3.
+#: The four theorems: how the tokens are said to be, and (bias, spread, in pairs, scale) for N = 3.
 KINDS = {
-    "any": ({}, (2.0, 2.0, 1.0)),
-    "odd": ({"odd": True}, (1.0, 2.0, 1.0)),
-    "coupled": ({"coupling": 0.25}, (1.25, 2.0, 1.0)),
-    "exchangeable": ({"coercivity": 0.4}, (2.5, 2.5, 2.5)),
+    "any": ({}, (2.0, 2.0, 1.0, 2.0)),
+    "odd": ({"odd": True}, (1.0, 2.0, 1.0, 2.0)),
+    "coupled": ({"coupling": 0.25}, (1.25, 2.0, 1.0, 2.0)),
+    "exchangeable": ({"coercivity": 0.4}, (2.5, 2.5, 2.5, 2.5)),
 }
 
 
@@ -64,8 +64,7 @@ def formula(
     bound, kind, n_samples, n_tokens, d, rank, noise_std, sup_bound, support_ratio, accuracy, temperature
 ):
     """The bound of the theorem, written out for given epsilon and lambda."""
-    bias, spread, in_pairs = KINDS[kind][1]
-    scale = 2.5 if kind == "exchangeable" else n_tokens - 1
+    bias, spread, in_pairs, scale = KINDS[kind][1] if kind in KINDS else kind
     delta, envelope = bound.approximation, 2 * sup_bound + bound.approximation
     mu = temperature - 2 * temperature**2 * noise_std**2 / n_tokens
     w = spread / scale * envelope**2
@@ -253,7 +252,8 @@ def test_bernstein_inequality_of_the_truncated_loss(n_tokens, sigma, envelope, s
 def test_corollary_by_hand(change):
     """Its temperature put into the theorem gives less than the corollary, which only rounds up."""
     case = BASE | {"n_samples": 10**6} | change
-    bound, (setting, _) = upper_bound(**case), split(case)
+    partners = case["n_tokens"] - 1
+    bound, (setting, _) = upper_bound(**case, coercivity=1 / partners), split(case)
     plain = up.plain_upper_bound(bound, 10**6, setting)
     envelope, delta = 2 + bound.approximation, bound.approximation
     cover = log_cover_interactions(
@@ -270,7 +270,8 @@ def test_corollary_by_hand(change):
     inner += 2 * bound.accuracy * (sigma + 2 * envelope)
     assert plain == pytest.approx(3.2 * (n - 1) * inner, rel=1e-12)
     by_hand = min(n / (4 * sigma**2) if sigma else math.inf, envelope**-2)
-    theorem = formula(bound, 10**6, n, 5, 2, sigma, 1.0, 5.0, bound.accuracy, by_hand)
+    through = (float(partners),) * 4
+    theorem = formula(bound, through, 10**6, n, 5, 2, sigma, 1.0, 5.0, bound.accuracy, by_hand)
     assert 0.4 * plain < theorem <= plain
 
 
