@@ -270,8 +270,11 @@ def lower_tokens_figure(n_samples: int = 10**8, setting: Setting = SETTING) -> F
 
 
 @picture
-def elbow_figure(dimensions: Sequence[int] = (3, 10, 30, 100), setting: Setting = SETTING) -> Figure:
-    """Draw, for several dimensions, the larger of the two lower bounds: matrix first, activation later."""
+def elbow_figure(dimensions: Sequence[int] = (3, 10, 30), setting: Setting = SETTING) -> Figure:
+    """Draw, for several dimensions, the larger of the two lower bounds: matrix first, activation later.
+
+    The tokens are uniform on the cube. A line begins where the bound is half of the price of the matrix.
+    """
     figure, axis = subplots(1, 3.8)
     samples = np.geomspace(1e4, 1e12, 65).astype(int)
     curve = [
@@ -281,9 +284,14 @@ def elbow_figure(dimensions: Sequence[int] = (3, 10, 30, 100), setting: Setting 
     axis.loglog(samples, curve, color=INK, ls="--", lw=1.2, label="the activation")
     for d, color in zip(dimensions, CYCLE, strict=False):
         here = replace(setting, d=d, rank=1, sup_bound=1.0)
-        # The cube: its corners have norm sqrt(3 d).
-        matrix = [matrix_lower_bound(int(m), here, token_bound=(3 * d) ** 0.5).value for m in samples]
-        axis.loglog(samples, np.maximum(matrix, curve), color=color, label=f"$d = {d}$")
+        law = UniformCube(d)
+        bounds = [
+            matrix_lower_bound(int(m), here, token_bound=law.radius, coordinate_bound=law.coordinate_bound)
+            for m in samples
+        ]
+        begun = [bound.value >= bound.parametric / 2 for bound in bounds]
+        larger = np.maximum([bound.value for bound in bounds], curve)
+        axis.loglog(samples, np.where(begun, larger, np.nan), color=color, label=f"$d = {d}$")
     axis.set(
         title=f"No estimator below, $\\beta = {setting.beta:g}$, $N = {setting.n_tokens}$, rank 1",
         xlabel="samples $M$",

@@ -1,4 +1,4 @@
-r"""What the matrix costs, from below: no estimator learns r(2d - r) numbers for less.
+r"""What the matrix costs, from below: the price of its r(2d - r) free numbers.
 
 The hypotheses are linear, :math:`g(x, y) = x^\top J y`, with matrices of rank r near a fixed one. There is
 nothing nonparametric in them: what they show is the price of the matrix alone.
@@ -31,7 +31,7 @@ class MatrixLowerBound:
     parametric : float
         ``sigma^2 r (2d - r) (N - 1) / (M N)``: the value for M large.
     centre, width : float
-        The hypotheses: singular values near ``centre``, entries within ``width`` of it.
+        The hypotheses: a first block within ``width`` of ``centre`` times I, small blocks beside it.
     tilt : float
         zeta: how far the fourth block of the matrices bends, 0 for a plane.
     """
@@ -47,9 +47,9 @@ class MatrixLowerBound:
 
 
 def linear_range(setting: Setting) -> float:
-    r"""Return B_1 such that :math:`x^\top J y` with modulus at most B_1 is in the class of the setting.
+    r"""Return B_lin such that :math:`x^\top J y` with modulus at most B_lin is in the class of the setting.
 
-    It is :math:`\varphi(u) = (B_1 / \bar a) u` of a score bounded by abar: B_1 is B, and for
+    It is :math:`\varphi(u) = (B_lin / \bar a) u` of a score bounded by abar: B_lin is B, and for
     :math:`\beta \le 1` at most :math:`L \bar a (2 \bar a)^{\beta - 1}`. For larger beta a linear function has
     Hölder constant 0.
     """
@@ -62,24 +62,26 @@ def linear_range(setting: Setting) -> float:
     return reach
 
 
-def matrix_lower_bound(n_samples: int, setting: Setting, *, token_bound: float) -> MatrixLowerBound:
-    r"""Bound the minimax risk from below by the price of the matrix.
+def matrix_lower_bound(
+    n_samples: int, setting: Setting, *, token_bound: float, coordinate_bound: float | None = None
+) -> MatrixLowerBound:
+    r"""Bound the minimax risk over linear interactions from below: the price of the matrix.
 
     Book: :doc:`/book/lower_bound_matrix`.
 
-    For tokens that are i.i.d. given some Theta, with mean zero and covariance I given it, and norm at most R;
-    Gaussian noise. The hypotheses have the blocks :math:`J_{11}, J_{12}, J_{21}` and
-    :math:`J_{21} J_{11}^{-1} J_{12}`; the entries of :math:`J_{11} - cI, J_{12}, J_{21}` are at most t in
-    modulus. By van Trees' inequality, for every c > rt > 0 with all of them
-    in the class,
+    For tokens that are i.i.d. given some Theta, with mean zero and covariance I given it, and norm at most
+    R_out; Gaussian noise. The hypotheses have the blocks :math:`J_{11}, J_{12}, J_{21}` and
+    :math:`J_{21} J_{11}^{-1} J_{12}`; the entries of :math:`J_{11} - a_0 I, J_{12}, J_{21}` are at most t in
+    modulus. By van Trees' inequality, for all :math:`a_0 > rt > 0` with all of them in the class,
 
     .. math::
 
-        \inf_{\hat g} \sup_g E\|\hat g - g\|^2_{L^2(\rho)} \ge
+        \inf_{\hat g} \sup_J E\|\hat g - g_J\|^2_{L^2(\rho)} \ge
         \frac{r (2d - r)}{(1 + \zeta^2) M N / (\sigma^2 (N-1)) + \pi^2 / t^2},
-        \qquad \zeta = \frac{t \sqrt{r (d - r)}}{c - rt} \le 1.
+        \qquad \zeta = \frac{t \sqrt{r (d - r)}}{a_0 - rt} \le 1.
 
-    It is maximised over a grid of (c, t), each point of which is valid.
+    It is maximised over a grid of :math:`t / a_0`, each point of which is valid. For few samples, below the
+    size that the page states, the second term of the denominator rules and the bound is far below the price.
 
     Parameters
     ----------
@@ -89,12 +91,14 @@ def matrix_lower_bound(n_samples: int, setting: Setting, *, token_bound: float) 
         All of it counts; the noise must be positive, and the class must bound linear functions:
         ``sup_bound`` finite, or beta at most 1.
     token_bound : float
-        R > 0, the largest norm of a token; at least ``sqrt(d)``, since the covariance is I.
+        R_out > 0, the largest norm of a token; at least ``sqrt(d)``, since the covariance is I.
+    coordinate_bound : float, optional
+        The largest modulus of a coordinate, at least 1, if that is known: for cubes it makes the bound hold
+        from fewer samples on.
 
     Returns
     -------
     MatrixLowerBound
-        Its value is 0 if no matrix near the rank fits into the class at any size.
     """
     n_samples = check_integer("n_samples", n_samples, 1)
     noise_std, n_tokens = setting.require_noise(), setting.n_tokens
@@ -102,15 +106,20 @@ def matrix_lower_bound(n_samples: int, setting: Setting, *, token_bound: float) 
     # Rounding of a computed norm is forgiven.
     token_bound = check_real("token_bound", token_bound, math.sqrt(d) * (1 - 1e-12))
     reach = linear_range(setting)
-    operator = reach / token_bound**2  # operator norms up to it are in the class
     information = n_samples * n_tokens / (noise_std**2 * (n_tokens - 1))
     numbers = matrix_dimension(d, rank)
-    # Everything scales with c: share = t / c. The largest c that the norm allows is best.
+    # Everything scales with a_0: share = t / a_0. The largest a_0 that the class allows is best.
     share = np.geomspace(1e-8, 1 / rank, 2000, endpoint=False)
     tilt = share * math.sqrt(rank * (d - rank)) / (1 - rank * share)
-    # Norm of J = [I; J_21 J_11^-1] [J_11, J_12], in units of c.
+    # |x' J y| <= R_out^2 ||J|| with J = [I; J_21 J_11^-1] [J_11, J_12], in units of a_0.
     norm = np.sqrt(1 + tilt**2) * (1 + rank * share + share * math.sqrt(rank * (d - rank)))
-    width = share * operator / norm
+    size = token_bound**2 * norm
+    if coordinate_bound is not None:
+        coordinate_bound = check_real("coordinate_bound", coordinate_bound, 1 - 1e-12)
+        # |x' J y| <= q^2 sum |J_ab|; an entry of the fourth block is at most r t^2 / (a_0 - r t).
+        fourth = (d - rank) ** 2 * rank * share**2 / (1 - rank * share)
+        size = np.minimum(size, coordinate_bound**2 * (rank + numbers * share + fourth))
+    width = share * reach / size
     value = np.where(tilt <= 1, numbers / ((1 + tilt**2) * information + (math.pi / width) ** 2), 0.0)
     best = int(value.argmax())
     return MatrixLowerBound(

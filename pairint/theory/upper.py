@@ -143,9 +143,11 @@ def upper_bound(
     setting : Setting
         All of it counts; ``sup_bound`` must be finite.
     odd : bool
-        Whether truth and estimator are odd and the tokens symmetric given Theta. Then tau = 0.
+        Whether the truth is odd, the tokens symmetric given Theta, and the estimator restricted to odd p.
+        Then tau = 0.
     coupling : float or callable, optional
-        tau, in [0, 1]; 1 by default (nothing known). A function of the width h of a cell must bound
+        tau, in [0, 1], of the plain interpolant, for every K; 1 by default (nothing known). A function of
+        the width h of a cell must bound
         :math:`E \min(1, hV/2)^2`, where V is the total variation of the density of the score given
         :math:`(X_1, \Theta)`. The approximation is then given mean zero on each cell, at the price of a
         factor 5/2 in :math:`\delta` and of a degree s of at least 2, where that is better than tau = 1.
@@ -441,10 +443,11 @@ def oracle_upper_bound(
         sup = taylor_error(
             k, beta=setting.beta, holder_constant=setting.holder_constant, score_bound=score_bound
         )
-        coupled = constant_coupling
+        b = sup**2 * (1 + (n_tokens - 2) * constant_coupling)
         if callable(coupling):
-            sup, coupled = ZERO_MEAN * sup, _coupling_of_cells(coupling, 2 * score_bound / k)
-        b = sup**2 * (1 + (n_tokens - 2) * coupled)
+            coupled = _coupling_of_cells(coupling, 2 * score_bound / k)
+            centred = (ZERO_MEAN * sup) ** 2 * (1 + (n_tokens - 2) * coupled)
+            sup, b = min((sup, b), (ZERO_MEAN * sup, centred), key=lambda pair: pair[0] + math.sqrt(pair[1]))
         partners = n_tokens - 1
         failure = dimension * math.exp(-CHERNOFF_HALF * n_samples / (partners * kappa))
         return OracleUpperBound(
