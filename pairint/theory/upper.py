@@ -409,6 +409,8 @@ def oracle_upper_bound(
 
     The estimator is clipped to [-B, B], and zero if the empirical Gram matrix has lost half of the smallest
     eigenvalue. For symmetric tokens and odd functions b is :math:`\|e\|^2`, and N leaves the leading terms.
+    Aggregated and pairwise norm are then proportional, Pythagoras replaces the triangle inequality, and
+    the factors become :math:`\|e\|^2` for the first term and 4 for 8 in the next two.
 
     Parameters
     ----------
@@ -450,10 +452,11 @@ def oracle_upper_bound(
             sup, b = min((sup, b), (ZERO_MEAN * sup, centred), key=lambda pair: pair[0] + math.sqrt(pair[1]))
         partners = n_tokens - 1
         failure = dimension * math.exp(-CHERNOFF_HALF * n_samples / (partners * kappa))
+        factor = 4 if odd else 8
         return OracleUpperBound(
-            bias=2 * (sup + math.sqrt(b)) ** 2,
-            variance=8 * partners / n_tokens * setting.noise_std**2 * dimension / n_samples,
-            design=8 * partners * kappa * b / n_samples,
+            bias=sup**2 if odd else 2 * (sup + math.sqrt(b)) ** 2,
+            variance=factor * partners / n_tokens * setting.noise_std**2 * dimension / n_samples,
+            design=factor * partners * kappa * b / n_samples,
             failure=sup_bound**2 * min(1.0, failure),
             n_intervals=k,
             dimension=dimension,

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import optimize
+from scipy import integrate, optimize
 
-from pairint.model import SplineSpace, UniformCube, interaction_matrix, pair_scores
+from pairint.model import Sphere, SplineSpace, UniformCube, interaction_matrix, pair_scores
 from pairint.theory import upper as up
 from pairint.theory.approximation import HolderSum
 from pairint.theory.coercivity import product_coupling, product_density, product_moments
@@ -349,13 +349,82 @@ def test_christoffel_number_of_the_uniform_law():
     assert kappa == pytest.approx(6 * 9, rel=1e-6)
 
 
+def order_at_the_end(density):
+    """The power with which a density of the distance from the bound of the score vanishes."""
+    near, far = density(1e-4), density(2e-4)
+    return math.log2(far / near)
+
+
+def test_how_fast_the_density_of_the_score_vanishes_at_its_bound():
+    """2 r - 1 for r entries on the cube, d - 2 for one on a sphere: what the condition on beta is about."""
+
+    def one(t):
+        return float(product_density(3.0 - t, 3.0))
+
+    def two(t):  # the sum of two independent scores, 6 - t
+        return integrate.quad(lambda s: one(s) * one(t - s), 0, t)[0]
+
+    assert order_at_the_end(one) == pytest.approx(1, abs=1e-3)
+    assert order_at_the_end(two) == pytest.approx(3, abs=1e-3)
+    for d in (3, 4, 7):
+
+        def marginal(t, d=d):
+            return max(1 - t * t, 0.0) ** ((d - 3) / 2)
+
+        def product(t, marginal=marginal):  # of two coordinates of unit vectors, 1 - t
+            w = 1 - t
+            return integrate.quad(lambda x: marginal(x) * marginal(w / x) / x, w, 1)[0]
+
+        assert order_at_the_end(product) == pytest.approx(d - 2, abs=1e-2)
+
+
 def test_odd_functions_halve_the_space_and_drop_the_coupling():
     general = oracle_upper_bound(**ORACLE, n_intervals=8)
     odd = oracle_upper_bound(**ORACLE, n_intervals=8, odd=True)
     assert odd.dimension * 2 == general.dimension
     assert odd.christoffel * 2 == pytest.approx(general.christoffel)
-    assert odd.bias == pytest.approx(8 * (0.5 / 64) ** 2)
-    assert odd.bias < general.bias
+    sup = 0.5 / 64
+    assert odd.bias == pytest.approx(sup**2)  # general: 2 (sup + sqrt(b))^2
+    assert odd.variance == pytest.approx(4 * (2 / 3) * 0.25 * 8 / 10_000)
+    assert odd.design == pytest.approx(4 * 2 * odd.christoffel * sup**2 / 10_000)
+    assert odd.variance * 4 == pytest.approx(general.variance)
+
+
+def test_odd_oracle_bound_holds_for_least_squares():
+    """The estimator of the corollary, odd piecewise lines for uniform scores; and the bound is near it."""
+    n_samples, n_tokens, n_intervals, reach = 2000, 3, 8, math.sqrt(3.0)  # score bound: |x . y| / sqrt 3
+    kinks = np.array([0.3, 0.9, 1.4])
+
+    def truth(u):
+        return 0.2 * np.sign(u) * (np.maximum(np.abs(u)[..., None] - kinks, 0) ** 2 @ [1.0, -2.0, 2.0])
+
+    def design(u):
+        position = np.minimum(np.abs(u) / reach * n_intervals / 2, n_intervals / 2 * (1 - 1e-12))
+        cell = position.astype(int)
+        one = np.sign(u)[..., None] * np.eye(n_intervals // 2)[cell]
+        return np.concatenate([one, one * (position - cell)[..., None]], axis=-1)
+
+    # The second derivative is 0.4 (1, -1, 1) between the kinks; C(2, L) asks for a bound of its modulus.
+    setting = Setting(
+        beta=2.0, n_tokens=n_tokens, noise_std=0.5, holder_constant=0.4, score_bound=reach, sup_bound=1.0
+    )
+    uniform = lambda u: np.full_like(u, 0.5 / reach)  # noqa: E731  Archimedes
+    bound = up.oracle_upper_bound(n_samples, setting, density=uniform, odd=True, n_intervals=n_intervals)
+    rng = np.random.default_rng(4)
+    fresh = rng.uniform(-reach, reach, 50_000)
+    errors = []
+    for _ in range(40):
+        scores = pair_scores(Sphere(3).sample(n_samples, n_tokens, rng), np.eye(3) / reach)
+        off = ~np.eye(n_tokens, dtype=bool)
+        pairs = scores[:, off].reshape(n_samples * n_tokens, n_tokens - 1)
+        y = truth(pairs).mean(axis=1) + 0.5 * rng.standard_normal(len(pairs))
+        theta = np.linalg.lstsq(design(pairs).mean(axis=1), y, rcond=None)[0]
+        fit = np.clip(design(fresh) @ theta, -1, 1)
+        errors.append(np.mean((fit - truth(fresh)) ** 2))
+    standard_error = np.std(errors, ddof=1) / math.sqrt(len(errors))
+    assert np.mean(errors) + 4 * standard_error < bound.value
+    # The factor 4 of the variance, and what the bounds of bias and design add.
+    assert bound.value < 10 * np.mean(errors)
 
 
 def test_odd_oracle_bound_does_not_grow_with_the_number_of_tokens():
