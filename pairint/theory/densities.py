@@ -1,13 +1,16 @@
-"""Checks of the density of a score."""
+"""The law of a score: checks of its density, and its tail."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MASS_TOLERANCE", "check_density_values", "check_mass"]
+from pairint.validation import check_real
+
+__all__ = ["MASS_TOLERANCE", "bilinear_tail", "check_density_values", "check_mass"]
 
 #: Masses are computed by quadrature: this much above 1 is taken for rounding.
 MASS_TOLERANCE = 1e-3
@@ -26,3 +29,29 @@ def check_mass(mass: float) -> None:
     """Raise if a density has more mass than a probability."""
     if mass > 1 + MASS_TOLERANCE:
         raise ValueError(f"density must have a mass of at most 1, got at least {mass:.4g}")
+
+
+def bilinear_tail(threshold: float, *, coordinate_bound: float, frobenius: float = 1.0) -> float:
+    r"""Bound :math:`P(|x^\top A y| > T)` for independent tokens with independent centred coordinates.
+
+    .. math::
+
+        2 \exp\Big(-\frac{T^2}{4 q^4 \|A\|_F^2}\Big) \text{ for } T \le \sqrt 2 q^2 \|A\|_F, \text{ else }
+        2 \exp\Big(\frac12 - \frac{T}{\sqrt 2 q^2 \|A\|_F}\Big),
+
+    and at most 1, for coordinates of modulus at most q. The dimension does not enter.
+
+    Parameters
+    ----------
+    threshold : float
+        T > 0.
+    coordinate_bound : float
+        q > 0; :math:`\sqrt 3` for the cube.
+    frobenius : float
+        Bound of the Frobenius norm of A, > 0.
+    """
+    threshold = check_real("threshold", threshold, 0, exclusive_minimum=True)
+    coordinate_bound = check_real("coordinate_bound", coordinate_bound, 0, exclusive_minimum=True)
+    frobenius = check_real("frobenius", frobenius, 0, exclusive_minimum=True)
+    scaled = threshold / (math.sqrt(2) * coordinate_bound**2 * frobenius)
+    return min(1.0, 2 * math.exp(-(scaled**2) / 2 if scaled <= 1 else 0.5 - scaled))

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,10 @@ class UpperBound:
         Bound of E[E(e | X_1, Theta)^2], in units of ``approximation**2``: 0 for odd functions, at most 1.
     growth : float
         Factor in ``approximation`` for an error of mean zero on each cell; 1 if it need not be.
+    cut : float
+        The estimator clips scores to [-cut, cut]; ``score_bound`` unless a tail was given.
+    missed : float
+        Bound of the share of scores beyond the cut.
     """
 
     bias: float
@@ -92,6 +96,8 @@ class UpperBound:
     spread: float
     coupling: float
     growth: float
+    cut: float
+    missed: float
 
     @property
     def value(self) -> float:
@@ -107,6 +113,7 @@ def upper_bound(
     *,
     odd: bool = False,
     coupling: Coupling = None,
+    tail: Callable[[float], float] | None = None,
     degree: int | None = None,
     n_intervals: int | None = None,
     support_ratio: float | None = None,
@@ -151,6 +158,10 @@ def upper_bound(
         :math:`E \min(1, hV/2)^2`, where V is the total variation of the density of the score given
         :math:`(X_1, \Theta)`. The approximation is then given mean zero on each cell, at the price of a
         factor 5/2 in :math:`\delta` and of a degree s of at least 2, where that is better than tau = 1.
+    tail : callable, optional
+        A bound of :math:`P(|U| > T)` for every T > 0, such as :func:`pairint.theory.densities.bilinear_tail`.
+        The estimator then clips scores at the best T in place of abar, and pays
+        :math:`\Delta^2 P(|U| > T)`: what is left of the dimension in abar is its logarithm.
     degree : int, optional
         s >= 1, at least the largest integer below beta; the smallest by default.
     n_intervals : int, optional
@@ -166,33 +177,45 @@ def upper_bound(
     -------
     UpperBound
     """
-    n_samples = check_integer("n_samples", n_samples, 1)
+    case = _Case(
+        check_integer("n_samples", n_samples, 1),
+        setting,
+        spline_degree(setting.beta, degree),
+        _support_ratio(setting, support_ratio),
+        None if coercivity is None else check_real("coercivity", coercivity, 0, 1, exclusive_minimum=True),
+        odd,
+    )
     setting.require_sup_bound("upper_bound")
     setting.require_matrix("upper_bound")
     score_bound = setting.require_score_bound("upper_bound")
-    degree = spline_degree(setting.beta, degree)
-    support_ratio = _support_ratio(setting, support_ratio)
     constant = _constant_coupling(coupling, odd)
-    if coercivity is not None:
-        coercivity = check_real("coercivity", coercivity, 0, 1, exclusive_minimum=True)
-        if odd or coupling is not None:
-            raise ValueError(
-                "coercivity must be None with odd or coupling: these need tokens that are i.i.d. given Theta"
-            )
+    if coercivity is not None and (odd or coupling is not None):
+        raise ValueError(
+            "coercivity must be None with odd or coupling: these need tokens that are i.i.d. given Theta"
+        )
+    if tail is not None and coupling is not None:
+        raise ValueError("coupling must be None with a tail: scores that are cut have no small error")
 
-    def at(k: int) -> UpperBound:
-        plain = _best_parameters(n_samples, setting, k, degree, support_ratio, coercivity, odd, constant)
+    def at(k: int, cut: float, mass: float) -> UpperBound:
+        plain = _best_parameters(case, k, cut, coupling=constant, mass=mass)
         if not callable(coupling):
             return plain
         tau = _coupling_of_cells(coupling, 2 * score_bound / k)
-        centred = _best_parameters(
-            n_samples, setting, k, max(degree, 2), support_ratio, None, False, tau, ZERO_MEAN_CONNECTED
-        )
+        smooth = replace(case, degree=max(case.degree, 2))
+        centred = _best_parameters(smooth, k, cut, coupling=tau, growth=ZERO_MEAN_CONNECTED)
         return min(plain, centred, key=float)
 
-    if n_intervals is not None:
-        return at(check_integer("n_intervals", n_intervals, 1))
-    return at(best_integer(lambda k: at(k).value, 2**20))
+    def best(cut: float, mass: float) -> UpperBound:
+        if n_intervals is not None:
+            return at(check_integer("n_intervals", n_intervals, 1), cut, mass)
+        return at(best_integer(lambda k: at(k, cut, mass).value, 2**20), cut, mass)
+
+    bound = best(score_bound, 0.0)
+    for cut, mass in _cuts(score_bound, tail):
+        if mass * bound.envelope**2 >= bound.value:
+            break  # what is cut costs more than that, and smaller cuts cost more
+        bound = min(bound, best(cut, mass), key=float)
+    return bound
 
 
 def plain_upper_bound(
@@ -222,6 +245,7 @@ def plain_upper_bound(
     n_samples = check_integer("n_samples", n_samples, 1)
     if bound.accuracy > bound.envelope:
         raise ValueError(f"bound must have an accuracy <= {bound.envelope}, got {bound.accuracy}")
+    _check_uncut(bound)
     d, rank = setting.require_matrix("plain_upper_bound")
     cover = log_cover_interactions(
         bound.accuracy,
@@ -320,6 +344,7 @@ def losses(
         leading order), ``"coercivity"`` (against the factor N - 1 that the leading order has, too).
     """
     n_tokens, noise_std = setting.n_tokens, setting.require_noise()
+    _check_uncut(bound)
     d, rank = setting.require_matrix("losses")
     support_ratio = _support_ratio(setting, support_ratio)
     effective = bound.envelope * math.sqrt(bound.spread / bound.amplification)
@@ -510,6 +535,11 @@ def christoffel_number(
     return float(np.einsum("qi,ciq->cq", fine, solved).max())
 
 
+def _check_uncut(bound: UpperBound) -> None:
+    if bound.missed > 0:
+        raise ValueError(f"bound must be one without a tail; this one cuts scores at {bound.cut:g}")
+
+
 def _support_ratio(setting: Setting, value: float | None) -> float:
     if value is None:
         return float(setting.require_matrix("the support ratio of a cube")[0])
@@ -529,25 +559,42 @@ def _coupling_of_cells(coupling: Callable[[float], float], width: float) -> floa
     return check_real(f"coupling({width:g})", coupling(width), 0, 1)
 
 
+@dataclass(frozen=True)
+class _Case:
+    """What :func:`upper_bound` is asked for."""
+
+    n_samples: int
+    setting: Setting
+    degree: int
+    support_ratio: float
+    coercivity: float | None
+    odd: bool
+
+
+def _cuts(score_bound: float, tail: Callable[[float], float] | None) -> Iterator[tuple[float, float]]:
+    """Yield places to cut the scores, from large to small, and how many scores are cut there."""
+    if tail is not None:
+        for cut in score_bound * 2.0 ** (-np.arange(1, 80) / 4):
+            yield float(cut), check_real(f"tail({cut:g})", tail(float(cut)), 0)
+
+
 def _best_parameters(
-    n_samples: int,
-    setting: Setting,
-    k: int,
-    degree: int,
-    support_ratio: float,
-    coercivity: float | None,
-    odd: bool,
-    coupling: float,
-    growth: float = 1.0,
+    case: _Case, k: int, cut: float, *, coupling: float, growth: float = 1.0, mass: float = 0.0
 ) -> UpperBound:
     """Return the bound for one K, minimised over a grid of (epsilon, mu Delta^2): each point is valid."""
+    n_samples, setting, degree, coercivity, odd = (
+        case.n_samples,
+        case.setting,
+        case.degree,
+        case.coercivity,
+        case.odd,
+    )
     n_tokens, noise_std = setting.n_tokens, setting.noise_std
+    score_bound = setting.require_score_bound("upper_bound")
+    # Steeper splines of the cut score, on matrices as large as before.
+    support_ratio = case.support_ratio * score_bound / cut
     delta = growth * spline_error(
-        k,
-        beta=setting.beta,
-        holder_constant=setting.holder_constant,
-        score_bound=setting.require_score_bound("upper_bound"),
-        degree=degree,
+        k, beta=setting.beta, holder_constant=setting.holder_constant, score_bound=cut, degree=degree
     )
     radius = setting.sup_bound + delta
     envelope = 2 * setting.sup_bound + delta
@@ -572,11 +619,12 @@ def _best_parameters(
     spline, total = _log_covers(accuracy, setting, k, degree, radius, support_ratio, odd)
     remainder = scale * accuracy * (2 * noise_std + 2 * envelope + accuracy) * temperature / c
     remainder = remainder + in_pairs * (2 * envelope * accuracy + accuracy**2)
-    value = bias * temperature / c * delta**2 + scale * total / (n_samples * c) + remainder
+    squared_error = delta**2 + mass * envelope**2
+    value = bias * temperature / c * squared_error + scale * total / (n_samples * c) + remainder
     i, j = np.unravel_index(np.argmin(value), value.shape)
     per_nat = scale / (n_samples * float(c[0, j]))
     return UpperBound(
-        bias=bias * float(temperature[0, j] / c[0, j]) * delta**2,
+        bias=bias * float(temperature[0, j] / c[0, j]) * squared_error,
         spline=per_nat * float(spline[i, 0]),
         matrix=per_nat * float(total[i, 0] - spline[i, 0]),
         discretisation=float(remainder[i, j]),
@@ -591,6 +639,8 @@ def _best_parameters(
         spread=spread,
         coupling=coupling,
         growth=growth,
+        cut=cut,
+        missed=mass,
     )
 
 

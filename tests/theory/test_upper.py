@@ -12,6 +12,7 @@ from pairint.theory import upper as up
 from pairint.theory.approximation import HolderSum
 from pairint.theory.coercivity import product_coupling, product_density, product_moments
 from pairint.theory.covering import log_cover_interactions
+from pairint.theory.densities import bilinear_tail
 from pairint.theory.rates import minimax_exponent
 from pairint.theory.setting import Setting
 
@@ -132,6 +133,74 @@ def test_a_smooth_conditional_law_takes_the_tokens_out_of_the_bias():
     assert many.value / few.value < 1.25 < 1.7 < plain[1] / plain[0]
     assert many.degree == 2
     assert 0 < many.coupling < 1e-3
+
+
+def tail(threshold):
+    return bilinear_tail(threshold, coordinate_bound=math.sqrt(3))
+
+
+@pytest.mark.parametrize("d", [1, 5, 60])
+def test_tail_of_bilinear_forms(d):
+    """Above what is measured on cubes, for dense matrices and for one entry; a tail twice as thin is not."""
+    rng = np.random.default_rng(d)
+    x, y = rng.uniform(-math.sqrt(3), math.sqrt(3), (2, 40_000, d))
+    for kind in ("coordinate", "gaussian"):
+        matrix = interaction_matrix(d, 1, 0, kind=kind)
+        matrix = matrix / np.linalg.norm(matrix)
+        scores = np.abs(np.einsum("ma,ab,mb->m", x, matrix, y))
+        for threshold in (0.5, 1.0, 2.0, 4.0, 8.0):
+            share = np.mean(scores > threshold)
+            assert share <= tail(threshold)
+    signs = rng.choice([-1.0, 1.0], (40_000, 2))
+    # Two signs: |U| = 1 always. The bound without its factor 2 and 1/2 would say less.
+    assert np.mean(np.abs(signs.prod(axis=1)) >= 1) == 1 > math.exp(-0.25)
+    assert bilinear_tail(1.0, coordinate_bound=1.0) == 1.0
+
+
+def test_tail_falls_and_is_continuous():
+    edge = math.sqrt(2) * 3
+    assert tail(edge * (1 - 1e-9)) == pytest.approx(tail(edge * (1 + 1e-9)), rel=1e-6)
+    values = [tail(t) for t in np.geomspace(0.01, 100, 300)]
+    assert values[0] == 1.0
+    assert values == sorted(values, reverse=True)
+    assert bilinear_tail(2.0, coordinate_bound=1.0, frobenius=2.0) == bilinear_tail(1.0, coordinate_bound=1.0)
+
+
+def wide(d, **change):
+    """A dense matrix of rank one on the cube: the scores reach 3 d, though few exceed 10."""
+    case = dict(beta=2.0, n_tokens=3, noise_std=0.5, holder_constant=1.0, sup_bound=1.0)
+    return case | {"rank": 1, "d": d, "score_bound": 3.0 * d} | change
+
+
+def test_dimension_does_not_enter_the_activation_if_the_scores_are_cut():
+    """d = 30 and 300: the same price of the spline and of the bias; uncut, both grow like a power of d."""
+    cut, whole = (
+        [upper_bound(**wide(d, n_samples=10**10), odd=True, **keywords) for d in (30, 300)]
+        for keywords in ({"tail": tail}, {})
+    )
+    for term in ("spline", "bias"):
+        few, many = (getattr(bound, term) for bound in cut)
+        # log chi and log abar are left: of log(M) at most a quarter.
+        assert many < 1.25 * few
+        few, many = (getattr(bound, term) for bound in whole)
+        assert many > 0.9 * 10 ** (2 * 2 / 5) * few
+    assert cut[1].value < whole[1].value / 3
+    assert 0 < cut[1].missed < 1e-5
+    assert cut[1].cut < 120 < whole[1].cut == 900
+
+
+def test_a_tail_never_hurts_and_is_counted():
+    for d in (1, 30):
+        case = wide(d, n_samples=10**6)
+        whole, cut = upper_bound(**case), upper_bound(**case, tail=tail)
+        assert cut.value <= whole.value
+    by_hand = cut.bias / (cut.approximation**2 + cut.envelope**2 * tail(cut.cut))
+    same = upper_bound(**case | {"score_bound": cut.cut}, n_intervals=cut.n_intervals)
+    assert same.approximation == pytest.approx(cut.approximation)
+    # Up to lambda, which is chosen anew, the factor in front is the same.
+    assert by_hand == pytest.approx(same.bias / same.approximation**2, rel=0.1)
+    with pytest.raises(ValueError, match="bound must be one without a tail"):
+        up.losses(cut, split(case)[0])
 
 
 @pytest.mark.parametrize("power", [1, 4, 16, 64, 256])
@@ -496,6 +565,8 @@ def test_oracle_bound_holds_for_least_squares():
         ({"coupling": -0.1}, "coupling must be >= 0"),
         ({"coupling": lambda h: 2.0}, r"coupling\(.*\) must be >= 0 and <= 1"),
         ({"coercivity": 0.5, "odd": True}, "coercivity must be None with odd or coupling"),
+        ({"tail": tail, "coupling": 0.5}, "coupling must be None with a tail"),
+        ({"tail": lambda t: -1.0}, r"tail\(.*\) must be >= 0"),
     ],
 )
 def test_bad_arguments_are_named(change, message):
