@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,9 @@ __all__ = [
 #: Exponent of the matrix Chernoff bound for losing half of the smallest eigenvalue.
 CHERNOFF_HALF = (1 - math.log(2)) / 2
 
+#: Where the searches for K end: beyond what a float tells apart, and where Gram matrices fill the memory.
+_MOST_INTERVALS, _MOST_HALVES = 2**52, 2**14
+
 
 @dataclass(frozen=True)
 class UpperBound:
@@ -60,6 +63,8 @@ class UpperBound:
         lambda and epsilon of the proof, chosen to minimise the bound.
     amplification : float
         1 / coercivity constant: the factor from aggregated to pairwise error.
+    at_limit : bool
+        Whether the search for K ended at its limit: a larger K may give a smaller bound. This one is valid.
     """
 
     bias: float
@@ -73,6 +78,7 @@ class UpperBound:
     temperature: float
     accuracy: float
     amplification: float
+    at_limit: bool = False
 
     @property
     def value(self) -> float:
@@ -120,7 +126,7 @@ def upper_bound(
     degree : int, optional
         s >= 1, at least the largest integer below beta; the smallest by default.
     n_intervals : int, optional
-        K; chosen to minimise the bound by default.
+        K; by default chosen to minimise the bound, up to the limit that ``at_limit`` of the result is about.
     support_ratio : float, optional
         See :func:`pairint.theory.covering.log_cover_interactions`; d (a cube) by default.
     coercivity : float, optional
@@ -146,7 +152,8 @@ def upper_bound(
 
     if n_intervals is not None:
         return at(check_integer("n_intervals", n_intervals, 1))
-    return at(best_integer(lambda k: at(k).value, 2**20))
+    best, at_limit = best_integer(lambda k: at(k).value, 2**20, _MOST_INTERVALS)
+    return replace(at(best), at_limit=at_limit)
 
 
 def plain_upper_bound(
@@ -319,6 +326,8 @@ class OracleUpperBound:
         Cells of [-abar, abar] and free coefficients.
     christoffel : float
         kappa.
+    at_limit : bool
+        Whether the search for K ended at its limit: a larger K may give a smaller bound. This one is valid.
     """
 
     bias: float
@@ -328,6 +337,7 @@ class OracleUpperBound:
     n_intervals: int
     dimension: int
     christoffel: float
+    at_limit: bool = False
 
     @property
     def value(self) -> float:
@@ -379,7 +389,8 @@ def oracle_upper_bound(
     coupling : float, optional
         A bound of :math:`E[E(e|X_1,\Theta)^2] / \|e\|_\infty^2`; 1 by default (nothing known).
     n_intervals : int, optional
-        Even; chosen to minimise the bound by default.
+        Even; by default chosen to minimise the bound, up to the limit that ``at_limit`` of the result is
+        about.
     """
     n_samples = check_integer("n_samples", n_samples, 1)
     sup_bound = setting.require_sup_bound("oracle_upper_bound")
@@ -419,7 +430,8 @@ def oracle_upper_bound(
         if n_intervals % 2:
             raise ValueError(f"n_intervals must be even, got {n_intervals}")
         return at(n_intervals // 2)
-    return at(best_integer(lambda half: at(half).value, 512))
+    best, at_limit = best_integer(lambda half: at(half).value, 512, _MOST_HALVES)
+    return replace(at(best), at_limit=at_limit)
 
 
 @functools.lru_cache(maxsize=2048)
