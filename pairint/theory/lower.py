@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,10 @@ __all__ = [
     "guessing_error_bound",
     "lower_bound",
 ]
+
+
+#: Where the search for the number of bumps ends: their energies fill the memory.
+_MOST_BUMPS = 2**18
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,6 +262,9 @@ class LowerBound:
     kl : float
         Divergence between neighbours (at most; on average if bounded by a variation), or from the centre
         of the family for Fano.
+    at_limit : bool
+        Whether the search for the number of bumps ended at its limit: more may give a larger bound. This one
+        is valid.
     """
 
     value: float
@@ -265,6 +272,7 @@ class LowerBound:
     family: BumpFamily
     separation: float
     kl: float
+    at_limit: bool = False
 
     def __float__(self) -> float:
         return self.value
@@ -328,7 +336,7 @@ def lower_bound(
         the divergence for a shift by v is then at most ``curvature v^2 / 2``. ``noise_std`` is then not used.
     method : {"best", "assouad", "fano"}
     n_bumps : int, optional
-        K; chosen to maximise the bound by default.
+        K; by default chosen to maximise the bound, up to the limit that ``at_limit`` of the result is about.
 
     Raises
     ------
@@ -433,7 +441,8 @@ class _Problem:
 
 def _best_number(evaluate: Callable[[int], LowerBound], minimum: int) -> LowerBound:
     """Return the bound with the best number of bumps, at least ``minimum``."""
-    return evaluate(max(best_integer(lambda k: -evaluate(max(k, minimum)).value, 2**14), minimum))
+    best, at_limit = best_integer(lambda k: -evaluate(max(k, minimum)).value, 2**14, _MOST_BUMPS)
+    return replace(evaluate(max(best, minimum)), at_limit=at_limit)
 
 
 def _information(setting: Setting, curvature: float | None) -> float:

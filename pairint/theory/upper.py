@@ -45,6 +45,9 @@ ZERO_MEAN, ZERO_MEAN_CONNECTED = 2.0, 2.5
 #: A bound of ``E[E(e | X_1, Theta)^2] / sup|e|^2``; as a function of h, of ``E min(1, hV/2)^2``.
 Coupling = float | Callable[[float], float] | None
 
+#: Where the searches for K end: beyond what a float tells apart, and where Gram matrices fill the memory.
+_MOST_INTERVALS, _MOST_HALVES = 2**52, 2**14
+
 
 @dataclass(frozen=True)
 class UpperBound:
@@ -79,6 +82,8 @@ class UpperBound:
         The estimator clips scores to [-cut, cut]; ``score_bound`` unless a tail was given.
     missed : float
         Bound of the share of scores beyond the cut.
+    at_limit : bool
+        Whether the search for K ended at its limit: a larger K may give a smaller bound. This one is valid.
     """
 
     bias: float
@@ -98,6 +103,7 @@ class UpperBound:
     growth: float
     cut: float
     missed: float
+    at_limit: bool = False
 
     @property
     def value(self) -> float:
@@ -165,7 +171,7 @@ def upper_bound(
     degree : int, optional
         s >= 1, at least the largest integer below beta; the smallest by default.
     n_intervals : int, optional
-        K; chosen to minimise the bound by default.
+        K; by default chosen to minimise the bound, up to the limit that ``at_limit`` of the result is about.
     support_ratio : float, optional
         See :func:`pairint.theory.covering.log_cover_interactions`; d (a cube) by default.
     coercivity : float, optional
@@ -208,7 +214,8 @@ def upper_bound(
     def best(cut: float, mass: float) -> UpperBound:
         if n_intervals is not None:
             return at(check_integer("n_intervals", n_intervals, 1), cut, mass)
-        return at(best_integer(lambda k: at(k, cut, mass).value, 2**20), cut, mass)
+        k, at_limit = best_integer(lambda k: at(k, cut, mass).value, 2**20, _MOST_INTERVALS)
+        return replace(at(k, cut, mass), at_limit=at_limit)
 
     bound = best(score_bound, 0.0)
     for cut, mass in _cuts(score_bound, tail):
@@ -391,6 +398,8 @@ class OracleUpperBound:
         Cells of [-abar, abar] and free coefficients.
     christoffel : float
         kappa.
+    at_limit : bool
+        Whether the search for K ended at its limit: a larger K may give a smaller bound. This one is valid.
     """
 
     bias: float
@@ -400,6 +409,7 @@ class OracleUpperBound:
     n_intervals: int
     dimension: int
     christoffel: float
+    at_limit: bool = False
 
     @property
     def value(self) -> float:
@@ -451,7 +461,8 @@ def oracle_upper_bound(
     coupling : float or callable, optional
         As in :func:`upper_bound`; here a function of the width costs a factor 2 in the uniform error.
     n_intervals : int, optional
-        Even; chosen to minimise the bound by default.
+        Even; by default chosen to minimise the bound, up to the limit that ``at_limit`` of the result is
+        about.
     """
     n_samples = check_integer("n_samples", n_samples, 1)
     sup_bound = setting.require_sup_bound("oracle_upper_bound")
@@ -493,7 +504,8 @@ def oracle_upper_bound(
         if n_intervals % 2:
             raise ValueError(f"n_intervals must be even, got {n_intervals}")
         return at(n_intervals // 2)
-    return at(best_integer(lambda half: at(half).value, 512))
+    best, at_limit = best_integer(lambda half: at(half).value, 512, _MOST_HALVES)
+    return replace(at(best), at_limit=at_limit)
 
 
 @functools.lru_cache(maxsize=2048)

@@ -175,6 +175,18 @@ def test_best_takes_the_better_method_and_the_best_number_of_bumps():
         assert other.value <= chosen.value * (1 + 1e-12)
 
 
+def test_the_search_for_bumps_goes_on_where_it_pays(monkeypatch):
+    case = (10**10, 3, 0.5, 1.0, 0.5)
+    options = dict(interval=(0.2, 2.4), density=(0.1, 0.2), method="assouad")
+    free, short = lower(*case, **options), lower(*case, **options, n_bumps=2**14)
+    assert free.family.n_bumps > 2**14 and free.value > short.value and not free.at_limit
+    # Here the bound underflows to zero up to 2^14 bumps.
+    assert lower(10**12, *case[1:], **options).value > 0
+    monkeypatch.setattr(lo, "_MOST_BUMPS", 2**14)
+    bound = lower(*case, **options)
+    assert (bound.family.n_bumps, bound.at_limit, bound.value) == (2**14, True, short.value)
+
+
 def test_assouad_by_hand():
     bound = lower(100, 2, 1.0, 1.0, 1.0, interval=(0, 1), density=(0.5, 0.5), method="assouad", n_bumps=1)
     # beta = 1: profile 1 - 4 t^2 with slope at most 4, amplitude h/4, integral of the square 8/15

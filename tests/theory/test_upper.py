@@ -504,6 +504,27 @@ def test_odd_oracle_bound_does_not_grow_with_the_number_of_tokens():
     assert general[2] / general[0] > 30  # without symmetry the bias is paid N times
 
 
+def test_the_search_for_k_goes_on_where_it_pays():
+    """For a rough activation and many samples the best K is beyond the first that are tried."""
+    case = ORACLE | {"beta": 0.5, "n_samples": 10**9, "odd": True}
+    free, short = oracle_upper_bound(**case), oracle_upper_bound(**case, n_intervals=1024)
+    assert free.n_intervals > 1024 and free.value < short.value and not free.at_limit
+    case = BASE | {"beta": 0.1, "n_samples": 10**14}
+    free, short = upper_bound(**case), upper_bound(**case, n_intervals=2**20)
+    assert free.n_intervals > 2**20 and free.value < short.value and not free.at_limit
+
+
+def test_a_search_that_ends_at_its_limit_says_so(monkeypatch):
+    case = ORACLE | {"beta": 0.5, "n_samples": 10**9, "odd": True}
+    monkeypatch.setattr(up, "_MOST_HALVES", 512)
+    monkeypatch.setattr(up, "_MOST_INTERVALS", 2**20)
+    bound = oracle_upper_bound(**case)
+    assert (bound.n_intervals, bound.at_limit) == (1024, True)
+    assert not oracle_upper_bound(**case, n_intervals=1024).at_limit  # asked for, not searched
+    bound = upper_bound(**BASE | {"beta": 0.1, "n_samples": 10**14})
+    assert (bound.n_intervals, bound.at_limit) == (2**20, True)
+
+
 def test_matrix_chernoff_on_real_tokens():
     """The event of the proof: how often the empirical Gram matrix loses half of an eigenvalue."""
     space = SplineSpace(-3.0, 3.0, 3, 1)
