@@ -160,3 +160,37 @@ def test_what_is_not_allowed_is_found(module, source, wrong):
 @pytest.mark.parametrize("source", ["def f():\n    import matplotlib", TYPES + "import matplotlib"])
 def test_what_is_allowed_is_not_found(source):
     assert violations({"pairint.theory.rates": source}) == []
+
+
+def executes(source):
+    """Return what in a module could run code that it reads: unpickling, evaluation, a shell."""
+    modules = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "yaml"}
+    calls = {"eval", "exec", "compile", "__import__", "os.system", "os.popen"}
+    found = {module for module, *_ in imports("", parsed(source), {}) if module.split(".")[0] in modules}
+    for node in ast.walk(parsed(source)):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            found |= {name} & calls
+            found |= {name} if name.endswith(("read_pickle", "joblib.load", "torch.load")) else set()
+            found |= {key.arg for key in node.keywords} & {"allow_pickle", "shell"}
+    return found
+
+
+def test_nothing_that_is_read_is_executed():
+    """As SECURITY.md says of results folders and of settings."""
+    assert {name: found for name, source in package().items() if (found := executes(source))} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("def f():\n    import pickle", "pickle"),
+        ("from yaml import load", "yaml"),
+        ("x = eval('1')", "eval"),
+        ("np.load(file, allow_pickle=True)", "allow_pickle"),
+        ("pd.read_pickle(file)", "pd.read_pickle"),
+        ("subprocess.run(text, shell=True)", "shell"),
+    ],
+)
+def test_what_would_be_executed_is_found(source, found):
+    assert executes(source) == {found}
