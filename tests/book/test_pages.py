@@ -25,7 +25,7 @@ def tracked_files() -> list[Path]:
         paths = [
             path
             for path in ROOT.rglob("*")
-            if not path.relative_to(ROOT).parts[0].startswith((".", "_build"))
+            if not path.relative_to(ROOT).parts[0].startswith((".", "_build", "PKG-INFO", "pairint.egg-info"))
         ]
     suffixes = {".md", ".py", ".toml", ".yml", ".cff", ".js", ".css", ".cu", ".ipynb", ".txt", ".json", ""}
     return [path for path in paths if path.is_file() and path.suffix in suffixes]
