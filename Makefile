@@ -29,6 +29,11 @@ comma := ,
 space := $(subst ,, )
 with   = $(VENV)/.with-$(VERSION)-$(subst $(space),$(comma),$(strip $(1) $(EXTRAS)))
 
+# What a stamp names, and all that is installed: what is left out of an installation would keep its old pins.
+stamps = $(wildcard $(VENV)/.with-$(VERSION)-*)
+named  = $(subst $(comma),$(space),$(patsubst $(VENV)/.with-$(VERSION)-%,%,$(1)))
+extras = $(subst $(space),$(comma),$(sort $(call named,$@ $(stamps))))
+
 BOOK := $(call with,book classroom)
 TEST := $(call with,book classroom test)
 
@@ -47,9 +52,9 @@ $(VENV)/.with-$(VERSION)-%: pyproject.toml constraints.txt
 	       $(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); \
 	       echo "No virtual environment: install a complete Python (Debian, Ubuntu: apt install python$(VERSION)-venv)" \
 	            "or name another one: make PYTHON=python3.12 ..." >&2; exit 2; }; }
-	@echo "Installing pairint with $*: once, a few minutes"
-	@$(PY) -m pip install -qq --no-input -c constraints.txt -e ".[$*]"
-	@touch "$@"
+	@echo "Installing pairint with $(extras): once, a few minutes"
+	@$(PY) -m pip install -qq --no-input -c constraints.txt -e ".[$(extras)]"
+	@touch $@ $(stamps)
 
 book: $(BOOK) ## build the whole book, every cell executed (FRESH=1: nothing from the cache)
 	@$(PY) tools/build_book.py $(if $(FRESH),--fresh)

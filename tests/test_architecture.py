@@ -1,6 +1,7 @@
 """The rooms of the package and the arrows between them, as CONTRIBUTING draws them."""
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -30,18 +31,44 @@ def room(module):
     return part if part in ARROWS else "top"
 
 
-def imports(tree, names):
-    """Yield (module, name, whether at the top) of each import of the package's own, and of Matplotlib."""
-    top = {id(node) for node in tree.body}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
+parsed = functools.cache(ast.parse)
+
+
+def origin(node, name, names):
+    """Return the module that a ``from ... import`` of a module names, in full where it is relative."""
+    if not node.level:
+        return node.module
+    package = any(other.startswith(f"{name}.") for other in names)
+    parts = name.split(".")
+    return ".".join([*parts[: len(parts) - node.level + package], *filter(None, [node.module])])
+
+
+def imports(name, tree, names):
+    """Yield (module, item, when) of each import in a module.
+
+    It happens when the module is imported ("import"), also inside of an ``if`` or a ``try``, when a function
+    is called ("call"), or never, being there for a type checker ("types").
+    """
+
+    def visit(node, when):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None, when) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = origin(node, name, names)
             for alias in node.names:
-                full = f"{node.module}.{alias.name}"
-                module, name = (full, None) if full in names else (node.module, alias.name)
-                yield module, name, id(node) in top
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, None, id(node) in top
+                full = f"{module}.{alias.name}"
+                yield (full, None, when) if full in names else (module, alias.name, when)
+        elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            for child in node.body:
+                yield from visit(child, "types")
+            for child in node.orelse:
+                yield from visit(child, when)
+        else:
+            inside = "call" if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else when
+            for child in ast.iter_child_nodes(node):
+                yield from visit(child, inside)
+
+    yield from visit(tree, "import")
 
 
 def violations(sources):
@@ -49,8 +76,8 @@ def violations(sources):
     found, arrows = [], {}
     for name, source in sources.items():
         arrows[name] = set()
-        for module, item, at_top in imports(ast.parse(source), sources):
-            if module.split(".")[0] == "matplotlib" and at_top and room(name) in WITHOUT_PICTURES:
+        for module, item, when in imports(name, parsed(source), sources):
+            if module.split(".")[0] == "matplotlib" and when == "import" and room(name) in WITHOUT_PICTURES:
                 found.append(f"{name} imports Matplotlib")
             if module.split(".")[0] != "pairint":
                 continue
@@ -59,7 +86,7 @@ def violations(sources):
             last = item or module.split(".")[-1]
             if last.startswith("_") and not last.endswith("_") and last != "_version":
                 found.append(f"{name} takes the private {last}")
-            if module in sources and module != name and at_top:
+            if module in sources and module != name and when != "call":
                 arrows[name].add(module)
     return found + [f"circle: {' -> '.join(path)}" for path in circles(arrows)]
 
@@ -91,17 +118,79 @@ def test_the_package_keeps_to_its_arrows():
     assert violations(package()) == []
 
 
+TYPES = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "source", "wrong"),
     [
         ("model.tokens", "from pairint.theory import Setting", "pairint.model.tokens uses pairint.theory"),
+        ("model.tokens", "from ..theory import Setting", "pairint.model.tokens uses pairint.theory"),
+        ("model", "from .. import figures", "pairint.model uses pairint.figures"),
         ("engine.sweep", "from pairint import experiments", "pairint.engine.sweep uses pairint.experiments"),
         ("aim.amp", "def f():\n    import pairint.figures", "pairint.aim.amp uses pairint.figures"),
         ("theory.rates", "import matplotlib.pyplot", "pairint.theory.rates imports Matplotlib"),
+        (
+            "theory.rates",
+            "if True:\n    from matplotlib import cm",
+            "pairint.theory.rates imports Matplotlib",
+        ),
+        (
+            "theory.rates",
+            "try:\n    import matplotlib\nexcept ImportError:\n    pass",
+            "pairint.theory.rates imports Matplotlib",
+        ),
+        (
+            "theory.rates",
+            TYPES + "pass\nelse:\n    import matplotlib",
+            "pairint.theory.rates imports Matplotlib",
+        ),
         ("cli", "from pairint.engine.sweep import _like", "pairint.cli takes the private _like"),
+        ("cli", "from .engine import _like", "pairint.cli takes the private _like"),
         ("backend", "import pairint.validation", "circle: pairint.backend -> pairint.validation"),
+        ("backend", "from . import validation", "circle: pairint.backend -> pairint.validation"),
+        ("backend", TYPES + "import pairint.validation", "circle: pairint.backend -> pairint.validation"),
     ],
 )
 def test_what_is_not_allowed_is_found(module, source, wrong):
     assert any(text.startswith(wrong) for text in violations(package() | {f"pairint.{module}": source}))
+
+
+@pytest.mark.parametrize("source", ["def f():\n    import matplotlib", TYPES + "import matplotlib"])
+def test_what_is_allowed_is_not_found(source):
+    assert violations({"pairint.theory.rates": source}) == []
+
+
+def executes(source):
+    """Return what in a module could run code that it reads: unpickling, evaluation, a shell."""
+    modules = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "yaml"}
+    calls = {"eval", "exec", "compile", "__import__", "os.system", "os.popen"}
+    found = {module for module, *_ in imports("", parsed(source), {}) if module.split(".")[0] in modules}
+    for node in ast.walk(parsed(source)):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            found |= {name} & calls
+            found |= {name} if name.endswith(("read_pickle", "joblib.load", "torch.load")) else set()
+            found |= {key.arg for key in node.keywords} & {"allow_pickle", "shell"}
+    return found
+
+
+def test_nothing_that_is_read_is_executed():
+    """As SECURITY.md says of results folders and of settings."""
+    assert {name: found for name, source in package().items() if (found := executes(source))} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("def f():\n    import pickle", "pickle"),
+        ("from yaml import load", "yaml"),
+        ("x = eval('1')", "eval"),
+        ("np.load(file, allow_pickle=True)", "allow_pickle"),
+        ("pd.read_pickle(file)", "pd.read_pickle"),
+        ("subprocess.run(text, shell=True)", "shell"),
+    ],
+)
+def test_what_would_be_executed_is_found(source, found):
+    assert executes(source) == {found}

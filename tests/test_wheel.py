@@ -1,13 +1,15 @@
-"""The wheel, installed alone: whatever needs no repository runs without one."""
+"""The source archive, and the wheel made from it alone: whatever needs no repository runs without one."""
 
 import os
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.metadata import Metadata
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,17 +22,51 @@ def call(*command, **options):
     return done.stdout
 
 
+#: What builds, tests and notes of one's own leave behind; none of it is tracked.
+JUNK = (
+    "_build/html/index.html",
+    "_build/vendor/axe-core/axe.min.js",
+    ".venv/lib/site.py",
+    "book/.ipynb_checkpoints/intro-checkpoint.ipynb",
+    "book/assets/vendor/mathjax/tex-chtml.js",
+    "pairint/__pycache__/cli.cpython-311.pyc",
+    "pairint/notes/idea.py",
+    "pairint.egg-info/SOURCES.txt",
+    "results/rough/table.csv",
+    "tests/__pycache__/conftest.cpython-311.pyc",
+)
+
+
+def tracked(*folders):
+    """Return the tracked files, without those that an uncommitted change has removed and those for git."""
+    names = call("git", "ls-files", "-z", *folders, cwd=ROOT).split("\0")
+    return {name for name in names if (ROOT / name).is_file() and not Path(name).name.startswith(".git")}
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """Build the wheel from the tracked files, offline."""
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    tracked = call("git", "ls-files", "-z", "pairint", "pyproject.toml", "README.md", "LICENSE", cwd=ROOT)
-    for name in filter(None, tracked.split("\0")):
-        if (ROOT / name).is_file():  # not one that an uncommitted change has removed
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((ROOT / name).read_bytes())
+def archive(tmp_path_factory):
+    """Build the source archive from the tracked files and some that are not, offline."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("which files are tracked is known in a checkout only")
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("archive")
+    for name in tracked():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes((ROOT / name).read_bytes())
+    for name in JUNK:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text("junk")
+    build = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"
+    call(sys.executable, "-c", build, out, cwd=source)
+    (built,) = out.glob("*.tar.gz")
+    return built
+
+
+@pytest.fixture(scope="module")
+def wheel(archive, tmp_path_factory):
+    """Build the wheel from the source archive, offline."""
+    out = tmp_path_factory.mktemp("wheel")
     pip = (sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation")
-    call(*pip, "-w", out, source)
+    call(*pip, "-w", out, archive)
     (built,) = out.glob("*.whl")
     return built
 
@@ -50,12 +86,33 @@ def installed(wheel, tmp_path_factory):
     return run, home
 
 
-def test_it_holds_every_file_of_the_package(wheel):
+def test_the_archive_is_the_repository(archive):
+    """Tests, benchmarks, the sources of the book, the stored tables; and nothing that is not tracked."""
+    with tarfile.open(archive) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames() if opened.getmember(name).isfile()}
+    made = {name for name in names if name.startswith("pairint.egg-info/")} | {"PKG-INFO", "setup.cfg"}
+    assert names - made == tracked()
+
+
+def test_its_metadata_are_valid(archive, wheel):
+    """By the standard, which an index checks when it takes an archive."""
+    with tarfile.open(archive) as opened:
+        (name,) = (name for name in opened.getnames() if re.fullmatch(r"[^/]+/PKG-INFO", name))
+        source = opened.extractfile(name).read()
+    with zipfile.ZipFile(wheel) as opened:
+        (name,) = (name for name in opened.namelist() if name.endswith(".dist-info/METADATA"))
+        built = opened.read(name)
+    for text in (source, built):
+        metadata = Metadata.from_email(text, validate=True)
+        assert metadata.name == "pairint" and metadata.license_expression == "BSD-3-Clause"
+        assert metadata.description_content_type == "text/markdown" and "pip install" in metadata.description
+        assert set(metadata.project_urls) == {"Repository"}
+
+
+def test_the_wheel_holds_every_file_of_the_package(wheel):
     with zipfile.ZipFile(wheel) as archive:
-        held = {name for name in archive.namelist() if name.startswith("pairint/")}
-    tracked = call("git", "ls-files", "pairint", cwd=ROOT).splitlines()
-    wanted = {name for name in tracked if (ROOT / name).is_file() and not Path(name).name.startswith(".git")}
-    assert held == wanted
+        held = {name for name in archive.namelist() if not name.startswith("pairint-")}
+    assert held == tracked("pairint")
     assert {".pyi", ".cu", ".js", ".css", ".csv"} < {Path(name).suffix for name in held}
 
 

@@ -17,8 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jupytext
 import nbformat
+import twins
 from nbgrader.preprocessors import (
     CheckCellMetadata,
     ClearHiddenTests,
@@ -27,7 +27,7 @@ from nbgrader.preprocessors import (
     ComputeChecksums,
     LockCells,
 )
-from notebooks import ROOT, SETUP, repository_url
+from repository import ROOT
 
 FOLDER = ROOT / "book" / "assignments"
 VERSIONS = ("student", "solution")
@@ -56,40 +56,28 @@ def complete(short: dict[str, Any]) -> dict[str, Any]:
     return {**derived, "task": False, **short}
 
 
-def read(path: Path, url: str) -> Any:
-    """Return the instructor's notebook: the source, the cell that fetches the package, full metadata.
-
-    Parameters
-    ----------
-    path : Path
-        A ``source.md``.
-    url : str
-        The address of the repository, for the first cell.
+def read(path: Path) -> Any:
+    """Return the instructor's notebook: the source with full metadata.
 
     Raises
     ------
     ValueError
         If two cells have the same ``grade_id``, or a region is marked where nbgrader does not look.
     """
-    source = jupytext.read(path, fmt="md:myst")
-    setup = nbformat.v4.new_code_cell(SETUP.format(url=url), metadata={"cellView": "form"})
-    cells = [setup, *source.cells]
+    notebook = twins.read(path)
     seen: set[str] = set()
-    for number, cell in enumerate(cells):
+    for cell in notebook.cells:
         meta = cell.metadata.get("nbgrader")
         if meta is not None:
             if meta["grade_id"] in seen:
                 raise ValueError(f"{path}: the grade_id {meta['grade_id']} is used twice")
             seen.add(meta["grade_id"])
             cell.metadata["nbgrader"] = meta = complete(meta)
+            cell["id"] = meta["grade_id"]
         for region, key in (("SOLUTION", "solution"), ("HIDDEN TESTS", "grade")):
             if f"### BEGIN {region}" in cell.source and not (meta or {}).get(key):
                 raise ValueError(f"{path}: a region {region} in a cell that is not marked as such")
-        cell["id"] = meta["grade_id"] if meta else f"cell-{number:03d}"  # the same at every call
-        if cell.cell_type == "code":
-            cell["outputs"], cell["execution_count"] = [], None
-    metadata = {"kernelspec": source.metadata["kernelspec"], "language_info": {"name": "python"}}
-    return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+    return notebook
 
 
 def student(notebook: Any) -> Any:
@@ -107,33 +95,21 @@ def solution(notebook: Any) -> Any:
     for cell in notebook.cells:
         cell.metadata.pop("nbgrader", None)
         cell.source = MARKER.sub("", cell.source).rstrip("\n")
-    notebook.cells.insert(1, nbformat.v4.new_markdown_cell(SOLVED, id="solution"))
+    notebook.cells.insert(0, nbformat.v4.new_markdown_cell(SOLVED, id="solution"))
     return notebook
 
 
-def text(notebook: Any) -> str:
-    """Return the content of the file of a notebook."""
-    nbformat.validate(notebook)
-    return nbformat.writes(notebook, version=4) + "\n"
-
-
-def render(path: Path, url: str) -> dict[Path, str]:
+def render(path: Path) -> dict[Path, str]:
     """Return the files that belong beside a source, and their content.
 
     All versions have the name of the assignment: nbgrader finds a submission by it.
     """
     name = f"{path.parent.name}.ipynb"
     make = {"student": student, "solution": solution}
-    return {path.parent / version / name: text(make[version](read(path, url))) for version in VERSIONS}
+    return {path.parent / version / name: twins.text(make[version](read(path))) for version in VERSIONS}
 
 
-def superfluous(wanted: set[Path], folder: Path = FOLDER) -> list[Path]:
-    """Return the notebooks that no source asks for."""
-    found = {path for version in VERSIONS for path in folder.glob(f"*/{version}/*.ipynb")}
-    return sorted(found - wanted)
-
-
-def write_course(course: Path, url: str, folder: Path = FOLDER) -> list[Path]:
+def write_course(course: Path, folder: Path = FOLDER) -> list[Path]:
     """Lay out an nbgrader course: ``source/NAME/NAME.ipynb``, and a configuration if there is none.
 
     Submissions, grades and a changed configuration of an existing course stay as they are.
@@ -148,7 +124,7 @@ def write_course(course: Path, url: str, folder: Path = FOLDER) -> list[Path]:
         name = path.parent.name
         target = course / "source" / name / f"{name}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text(read(path, url)), encoding="utf-8")
+        target.write_text(twins.text(read(path)), encoding="utf-8")
         written.append(target)
     return written
 
@@ -159,30 +135,13 @@ def main(arguments: list[str] | None = None, folder: Path = FOLDER) -> int:
     group.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of step")
     group.add_argument("--course", type=Path, metavar="FOLDER", help="lay out an nbgrader course there")
     options = parser.parse_args(arguments)
-    url = repository_url()
     if options.course is not None:
-        for path in write_course(options.course, url, folder):
+        for path in write_course(options.course, folder):
             print(f"Wrote {path}")
         return 0
-    wanted = {target: content for path in sources(folder) for target, content in render(path, url).items()}
-    stale = [
-        path
-        for path, content in wanted.items()
-        if not path.is_file() or path.read_text(encoding="utf-8") != content
-    ]
-    left = superfluous(set(wanted), folder)
-    for path in stale + left:
-        name = path.relative_to(folder.parent.parent)
-        if options.check:
-            print(f"{name} is out of step with its source: run `make assignments`")
-        elif path in left:
-            path.unlink()
-            print(f"Removed {name}")
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(wanted[path], encoding="utf-8")
-            print(f"Wrote {name}")
-    return 1 if options.check and (stale or left) else 0
+    wanted = {target: content for path in sources(folder) for target, content in render(path).items()}
+    present = (path for version in VERSIONS for path in folder.glob(f"*/{version}/*.ipynb"))
+    return twins.sync(wanted, present, options.check, "make assignments", folder.parent.parent)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,13 @@ import operator
 import os
 import pkgutil
 import re
+import shutil
 from collections.abc import Container
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import repository
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -28,6 +31,30 @@ def choose_mathjax(app: Sphinx, config: Config) -> None:
         config.mathjax_path = LOCAL_MATHJAX
     else:
         LOGGER.info("MathJax was not fetched: pages will ask %s", config.mathjax_path)
+
+
+def choose_buttons(app: Sphinx, config: Config) -> None:
+    """Lead the buttons to the repository, at the commit of the page; without an address, show none."""
+    root = Path(app.srcdir)
+    options, url = config.html_theme_options, repository.address(root)
+    options["use_repository_button"] = url is not None
+    if url is None:
+        options["launch_buttons"] = {}
+        options["repository_url"] = ""  # Jupyter Book's default is its own
+        return
+    options["repository_url"], options["repository_branch"] = url, repository.commit(root)
+    if urlsplit(url).hostname != "github.com":
+        options["launch_buttons"].pop("colab_url", None)  # Colab opens no other host
+
+
+def offer_notebook(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: Any) -> None:
+    """Let readers download a page as a notebook; the theme does so beside launch buttons only."""
+    notebook = Path(app.outdir).parent / "jupyter_execute" / f"{pagename}.ipynb"
+    if doctree is not None and notebook.is_file():
+        target = Path(app.outdir) / "_sources" / f"{pagename}.ipynb"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(notebook, target)
+        context["ipynb_source"] = f"{pagename}.ipynb"
 
 
 def public_name(found: Any, known: Container[str]) -> str | None:
@@ -124,6 +151,15 @@ def expand_api(app: Sphinx, docname: str, content: list[str]) -> None:
     )
 
 
+def leave_out_thebe(app: Sphinx) -> None:
+    """Take out thebe, which Jupyter Book always brings in: it runs a program of another host in the page."""
+    listeners = [each for of_event in app.events.listeners.values() for each in of_event]
+    for listener in listeners:
+        if listener.handler.__module__ == "sphinx_thebe":
+            app.disconnect(listener.id)
+    app.registry.css_files = [each for each in app.registry.css_files if each[0] != "sphinx-thebe.css"]
+
+
 def drop_repeated_scripts(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: Any) -> None:
     """Keep one copy of each script: inline ones come twice, and constants may not be declared again."""
     kept, seen = [], set()
@@ -139,10 +175,13 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the hooks."""
     # Kernels started by the build inherit this: interactive figures then give plain HTML, not widgets.
     os.environ["PAIRINT_STATIC"] = "1"
+    leave_out_thebe(app)
     app.connect("config-inited", choose_mathjax)
+    app.connect("config-inited", choose_buttons)
     app.connect("config-inited", keep_one_search_box)
     app.connect("source-read", expand_api)
     app.connect("missing-reference", follow_to_public_name)
+    app.connect("html-page-context", offer_notebook)  # before the theme's, which are at 501
     app.connect("html-page-context", drop_repeated_scripts, priority=900)
     app.connect("doctree-resolved", refuse_dead_widgets)
     app.connect("doctree-resolved", refuse_names_of_pictures)

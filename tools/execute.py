@@ -26,10 +26,9 @@ def read(path: Path) -> tuple[Any, dict | None] | None:
     return None if reader is None else (reader.read(text), reader.read_fmt)
 
 
-def run(path: Path, timeout: float) -> tuple[Any, float] | None:
-    """Execute a page in its folder; nothing if it fails."""
-    notebook, _ = read(path)
-    result = single_nb_execution(notebook, cwd=str(path.parent), timeout=timeout, allow_errors=False)
+def run(notebook: Any, folder: Path, timeout: float) -> tuple[Any, float] | None:
+    """Execute a notebook in a folder; nothing if it fails."""
+    result = single_nb_execution(notebook, cwd=str(folder), timeout=timeout, allow_errors=False)
     return None if result.err is not None else (notebook, result.time)
 
 
@@ -47,20 +46,20 @@ def execute(pages: list[Path], cache_folder: Path, jobs: int | None = None, time
         try:
             cache.match_cache_notebook(found[0])
         except KeyError:
-            missing[page] = found[1]
+            missing[page] = found
     if not missing:
         return 0
     count = 0
     print(f"Executing {len(missing)} pages", flush=True)
     with ProcessPoolExecutor(min(len(missing), jobs or os.cpu_count() or 1)) as pool:
-        futures = {pool.submit(run, page, timeout): page for page in missing}
+        futures = {pool.submit(run, missing[page][0], page.parent, timeout): page for page in missing}
         for done, future in enumerate(as_completed(futures), start=1):
             page, result = futures[future], future.result()
             if result is None:
                 print(f"{done}/{len(missing)} {page.name}: failed, the build will say how", flush=True)
                 continue
             notebook, seconds = result
-            form = missing[page]
+            form = missing[page][1]
             record = cache.add_nb_to_project(str(page), **({"read_data": form} if form else {}))
             bundle = CacheBundleIn(notebook, record.uri, data={"execution_seconds": seconds})
             cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)

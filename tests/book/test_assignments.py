@@ -20,7 +20,6 @@ from nbgrader.api import Gradebook
 pytestmark = pytest.mark.slow
 
 NAME = "exploration_measure"
-URL = "https://example.org/repository"
 SOURCE = assignments.FOLDER / NAME / "source.md"
 STUDENT = SOURCE.parent / "student" / f"{NAME}.ipynb"
 PAGE = (assignments.FOLDER / "index.md").read_text(encoding="utf-8")
@@ -47,7 +46,7 @@ class Assignment:
     """An assignment that is graded without a kernel, with some of its answers replaced."""
 
     def __init__(self, path: Path) -> None:
-        notebook = assignments.read(path, URL)
+        notebook = assignments.read(path)
         self.given, self.answers, self.tests = (code(notebook, kind) for kind in ("given", "answer", "test"))
         self.points = {
             grade_id: cell.metadata["nbgrader"]["points"]
@@ -114,7 +113,7 @@ def test_every_test_is_failed_by_some_mistake(assignment):
 
 def test_the_table_of_points_is_right():
     points, part = {}, None
-    for cell in assignments.read(SOURCE, URL).cells:
+    for cell in assignments.read(SOURCE).cells:
         if cell.cell_type == "markdown" and (heading := re.search(r"(?m)^## (\d)\.", cell.source)):
             part = heading[1]
         if role(cell) == "test":
@@ -186,7 +185,7 @@ def test_a_source_with_wrong_marks_is_refused(tmp_path, old, new, message):
     path = tmp_path / "source.md"
     path.write_text(text.replace(old, new), encoding="utf-8")
     with pytest.raises(ValueError, match=message):
-        assignments.read(path, URL)
+        assignments.read(path)
 
 
 def test_student_version_shows_no_answer_and_no_hidden_test(assignment):

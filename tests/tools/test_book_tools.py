@@ -15,8 +15,11 @@ import jupytext
 import nbformat
 import notebooks
 import pytest
+import repository
+import twins
 from docutils import nodes
 from jupyter_cache import get_cache
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 USED = ("pairint/model/tokens.py", "pairint/experiments/stored/one/table.csv", "constraints.txt")
@@ -89,52 +92,134 @@ def test_cache_is_emptied_when_the_package_changes(tmp_path, monkeypatch):
     assert kept == [False, True, False, False]
 
 
-def test_twin_has_the_setup_cell_first_and_no_output(page):
-    notebook = nbformat.reads(notebooks.render(page, "https://example.org/repo"), as_version=4)
-    first = notebook.cells[0]
-    assert "https://example.org/repo" in first.source and first.metadata["tags"] == ["remove-cell"]
-    assert [cell.cell_type for cell in notebook.cells] == ["code", "markdown", "code"]
-    assert all(
-        cell.outputs == [] and cell.execution_count is None
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-    )
-    assert notebook.cells[2].metadata["tags"] == ["hide-input"]
+ADDRESS = "https://github.com/example/pairint"
+
+
+def project_at(root: Path, address: str, version: str = "0.1.0") -> Path:
+    """Write what says where a project is found, and in which version."""
+    (root / "pyproject.toml").write_text(f'[project.urls]\nRepository = "{address}"\n', encoding="utf-8")
+    (root / "pairint").mkdir()
+    (root / "pairint" / "_version.py").write_text(f'__version__ = "{version}"\n', encoding="utf-8")
+    return root
+
+
+@pytest.fixture
+def published(tmp_path):
+    return project_at(tmp_path, ADDRESS)
+
+
+def test_twin_has_no_output_and_all_tags(page):
+    notebook = nbformat.reads(twins.text(twins.read(page)), as_version=4)
+    markdown, code = notebook.cells
+    assert code.outputs == [] and code.execution_count is None
+    assert code.metadata["tags"] == ["hide-input"] and markdown.cell_type == "markdown"
 
 
 def test_twin_is_the_same_every_time(page):
-    assert notebooks.render(page, "u") == notebooks.render(page, "u")
+    assert twins.text(twins.read(page)) == twins.text(twins.read(page))
 
 
 def test_twin_agrees_with_its_source(page):
-    notebook = nbformat.reads(notebooks.render(page, "u"), as_version=4)
     source = jupytext.read(page, fmt="md:myst")
-    assert [cell.source for cell in notebook.cells[1:]] == [cell.source for cell in source.cells]
+    assert [cell.source for cell in twins.read(page).cells] == [cell.source for cell in source.cells]
 
 
-def run_setup(present: bool, folder: Path, monkeypatch) -> list[list[str]]:
+def test_twin_of_a_published_book_fetches_the_package_first(page, published):
+    first, *others = twins.read(page, published).cells
+    assert f'"pairint[widgets] @ git+{ADDRESS}@v0.1.0"' in first.source
+    assert first.metadata["tags"] == ["remove-cell"]
+    assert [cell.source for cell in others] == [cell.source for cell in twins.read(page).cells]
+
+
+def run_setup(present: bool, root: Path, monkeypatch) -> list[list[str]]:
     """Run the first cell where the package is, or is not, importable; return the commands that it ran."""
     commands = []
-    monkeypatch.chdir(folder)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if present else None)
     monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
-    path = list(sys.path)
-    try:
-        exec(notebooks.SETUP.format(url="https://example.org/repo"), {})
-    finally:
-        sys.path[:] = path
+    exec(twins.read(root / "page.md", root).cells[0].source, {})
     return commands
 
 
-def test_setup_cell_is_silent_where_the_package_is(tmp_path, monkeypatch, capsys):
-    assert run_setup(True, tmp_path, monkeypatch) == []
+def test_setup_cell_is_silent_where_the_package_is(page, published, monkeypatch, capsys):
+    assert run_setup(True, published, monkeypatch) == []
     assert capsys.readouterr().out == ""
 
 
-def test_setup_cell_fetches_the_package_where_it_is_not(tmp_path, monkeypatch):
-    clone, install = run_setup(False, tmp_path, monkeypatch)
-    assert clone[:2] == ["git", "clone"] and "https://example.org/repo" in clone
-    assert install[1:3] == ["-m", "pip"] and install[-1].endswith("pairint-source[widgets]")
+def test_setup_cell_fetches_the_package_where_it_is_not(page, published, monkeypatch):
+    ((python, *pip, package),) = run_setup(False, published, monkeypatch)
+    assert [python, *pip] == [sys.executable, "-m", "pip", "install", "--quiet"]
+    wanted = Requirement(package)
+    assert (wanted.name, wanted.extras, wanted.url) == ("pairint", {"widgets"}, f"git+{ADDRESS}@v0.1.0")
+
+
+def test_a_version_in_development_has_no_tag(tmp_path):
+    assert repository.release(project_at(tmp_path, ADDRESS, "0.2.0.dev0")) == "main"
+
+
+def test_buttons_lead_to_the_commit_that_is_checked_out(published):
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b.invalid", "-C", str(published))
+    assert repository.commit(published) == "v0.1.0"
+    for command in (("init", "-q"), ("commit", "-q", "--allow-empty", "-m", "one")):
+        subprocess.run([*git, *command], check=True)
+    last = subprocess.run([*git, "log", "--format=%H"], capture_output=True, text=True, check=True)
+    assert repository.commit(published) == last.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("https://nobody.invalid/pairint", {"use_repository_button": False, "repository_url": ""}),
+        (ADDRESS, {"repository_url": ADDRESS, "binderhub_url": "b", "colab_url": "c"}),
+        ("https://gitlab.com/a/b", {"repository_url": "https://gitlab.com/a/b", "binderhub_url": "b"}),
+    ],
+    ids=["none", "github", "gitlab"],
+)
+def test_buttons_are_those_that_the_host_allows(tmp_path, address, expected):
+    app = SimpleNamespace(srcdir=project_at(tmp_path, address))
+    options = {"launch_buttons": {"binderhub_url": "b", "colab_url": "c"}, "repository_url": "a default"}
+    book_extension.choose_buttons(app, SimpleNamespace(html_theme_options=options))
+    published = {"use_repository_button": True, "repository_branch": "v0.1.0"}
+    got = options | options.pop("launch_buttons")
+    assert got == (expected if "use_repository_button" in expected else published | expected)
+
+
+@pytest.mark.parametrize("host", ["nobody.invalid", "github.com.invalid", "NOBODY.INVALID"])
+def test_a_host_that_nobody_can_own_is_no_address(tmp_path, host):
+    assert repository.address(project_at(tmp_path, f"https://{host}/pairint")) is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://github.com/a/b",
+        "https://github.com/a",
+        "git@github.com:a/b",
+        "https://x.org/a/b'); exit('",
+        "",
+    ],
+)
+def test_an_address_that_does_not_fit_into_links_and_code_is_refused(tmp_path, address):
+    with pytest.raises(ValueError, match="must be https://HOST/OWNER/NAME, got"):
+        repository.address(project_at(tmp_path, address))
+
+
+def test_twins_are_written_checked_and_removed(tmp_path, capsys):
+    new, old, kept = (tmp_path / "made" / name for name in ("new", "old", "kept"))
+    new.parent.mkdir()
+    old.write_text("old")
+    kept.write_text("kept")
+    wanted = {new: "new", kept: "kept"}
+
+    def step(check):
+        status = twins.sync(wanted, new.parent.iterdir(), check, "make it", tmp_path)
+        return status, capsys.readouterr().out.splitlines()
+
+    words = "is out of step with its source: run `make it`"
+    assert step(True) == (1, [f"made/new {words}", f"made/old {words}"])
+    assert not new.exists() and old.exists()
+    assert step(False) == (0, ["Wrote made/new", "Removed made/old"])
+    assert new.read_text() == "new" and not old.exists()
+    assert step(True) == (0, [])
 
 
 def test_table_of_contents_is_read_in_order():

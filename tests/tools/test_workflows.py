@@ -1,0 +1,39 @@
+"""Continuous integration runs fixed programs of others, with no more rights than it needs."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+LENT = {"publish": {"pages": "write", "id-token": "write"}}  # to one job: it deploys what another has built
+
+
+@pytest.fixture(params=WORKFLOWS, ids=lambda path: path.stem)
+def text(request):
+    return request.param.read_text(encoding="utf-8")
+
+
+def test_actions_are_pinned_by_commit_and_named_by_tag(text):
+    uses = re.findall(r"uses:(.*)", text)
+    assert uses
+    for use in uses:
+        assert re.fullmatch(r" actions/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use), use
+
+
+def test_an_action_has_one_version():
+    uses = {use for path in WORKFLOWS for use in re.findall(r"uses: (.*)", path.read_text(encoding="utf-8"))}
+    assert len({use.split("@")[0] for use in uses}) == len(uses)
+
+
+def test_rights_are_to_read_and_are_not_kept(text):
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {"contents": "read"}
+    assert "pull_request_target" not in text and "secrets." not in text
+    for name, job in workflow["jobs"].items():
+        assert job.get("permissions") == LENT.get(name)
+        for step in job["steps"]:
+            if "actions/checkout" in step.get("uses", ""):
+                assert step["with"]["persist-credentials"] is False
