@@ -11,7 +11,7 @@ import numpy as np
 
 from pairint.backend import array_namespace
 
-__all__ = ["check_array", "check_choice", "check_integer", "check_real", "check_rng"]
+__all__ = ["check_choice", "check_floats", "check_integer", "check_real", "check_rng"]
 
 
 def check_integer(name: str, value: Any, minimum: int | None = None, maximum: int | None = None) -> int:
@@ -53,7 +53,7 @@ def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:
     return value
 
 
-def check_array(
+def check_floats(
     name: str,
     value: Any,
     shape: Sequence[int | None] | None = None,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pairint.validation import check_array, check_choice, check_integer, check_real, check_rng
+from pairint.validation import check_choice, check_floats, check_integer, check_real, check_rng
 
 
 def test_integers():
@@ -73,16 +73,16 @@ def test_bad_choices(value, choices):
 
 
 def test_arrays():
-    assert check_array("x", [[1, 2], [3, 4]], (2, None)).dtype == np.float64
-    assert check_array("x", np.ones(3, dtype=bool)).dtype == np.float64
-    assert check_array("x", np.ones(3, dtype=np.float32)).dtype == np.float32
+    assert check_floats("x", [[1, 2], [3, 4]], (2, None)).dtype == np.float64
+    assert check_floats("x", np.ones(3, dtype=bool)).dtype == np.float64
+    assert check_floats("x", np.ones(3, dtype=np.float32)).dtype == np.float32
     x = np.ones(3)
-    assert check_array("x", x) is x
-    copy = check_array("x", x, copy=True)
+    assert check_floats("x", x) is x
+    copy = check_floats("x", x, copy=True)
     assert copy is not x and not np.shares_memory(copy, x)
     integers = np.arange(3)
-    assert not np.shares_memory(check_array("x", integers, copy=True), integers)
-    assert np.isnan(check_array("x", [np.nan], finite=False)[0])
+    assert not np.shares_memory(check_floats("x", integers, copy=True), integers)
+    assert np.isnan(check_floats("x", [np.nan], finite=False)[0])
 
 
 @pytest.mark.parametrize(
@@ -105,12 +105,12 @@ def test_arrays():
 )
 def test_bad_arrays(value, shape, error, message):
     with pytest.raises(error, match=f"^{message}"):
-        check_array("x", value, shape)
+        check_floats("x", value, shape)
 
 
 def test_message_about_a_large_ragged_list_is_short():
     with pytest.raises(ValueError) as caught:
-        check_array("x", [[0.0] * 5000, [1.0]])
+        check_floats("x", [[0.0] * 5000, [1.0]])
     assert len(str(caught.value)) < 400
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from pairint.validation import check_array, check_choice, check_integer, check_real, check_rng
+from pairint.validation import check_choice, check_floats, check_integer, check_real, check_rng
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -108,8 +108,8 @@ def fit_slope(
     69, 371-386): quantiles of the bootstrap slopes at levels widened to make up for the
     factor sqrt((n-1)/n) and for the Student quantile, which matter at 5 to 20 replicates.
     """
-    x = np.asarray(check_array("x", x, (None,)), dtype=float)
-    y = np.asarray(check_array("y", y, (len(x), None)), dtype=float)
+    x = np.asarray(check_floats("x", x, (None,)), dtype=float)
+    y = np.asarray(check_floats("y", y, (len(x), None)), dtype=float)
     check_choice("statistic", statistic, tuple(_STATISTICS))
     level = check_real("level", level, 0, 1, exclusive_minimum=True, exclusive_maximum=True)
     check_integer("n_resamples", n_resamples, minimum=100)
@@ -217,7 +217,7 @@ def mean_interval(values: Any, level: float = 0.95) -> tuple[float, float, float
     mean, low, high : float
         The interval is infinite for a single value.
     """
-    values = np.asarray(check_array("values", values, (None,)), dtype=float)
+    values = np.asarray(check_floats("values", values, (None,)), dtype=float)
     level = check_real("level", level, 0, 1, exclusive_minimum=True, exclusive_maximum=True)
     n = len(values)
     if n == 0:

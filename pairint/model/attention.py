@@ -13,7 +13,7 @@ from pairint.backend import array_namespace, to_device, to_host
 from pairint.model.activations import Activation
 from pairint.model.noise import GaussianNoise, Noise
 from pairint.model.tokens import TokenLaw, score_bound
-from pairint.validation import check_array, check_integer, check_rng
+from pairint.validation import check_floats, check_integer, check_rng
 
 __all__ = [
     "AttentionModel",
@@ -62,7 +62,7 @@ class AttentionModel:
             raise TypeError(f"tokens must be a TokenLaw, got {self.tokens!r}")
         if not isinstance(self.noise, Noise):
             raise TypeError(f"noise must be a Noise, got {self.noise!r}")
-        matrix = np.array(to_host(check_array("matrix", self.matrix, (self.tokens.d, self.tokens.d))))
+        matrix = np.array(to_host(check_floats("matrix", self.matrix, (self.tokens.d, self.tokens.d))))
         matrix.flags.writeable = False
         object.__setattr__(self, "matrix", matrix)
 
@@ -143,7 +143,7 @@ def pair_average(activation: Callable[[Any], Any], X: Any, matrix: Any) -> Any:
     ValueError
         If ``X`` or ``matrix`` is not finite or has another shape.
     """
-    matrix = check_array("matrix", matrix, (None, None))
+    matrix = check_floats("matrix", matrix, (None, None))
     X = check_tokens(X, matrix.shape[0])
     xp = array_namespace(X)
     matrix = to_device(matrix, X)
@@ -179,7 +179,7 @@ def pair_interaction(activation: Callable[[Any], Any], x: Any, y: Any, matrix: A
         If ``x`` or ``y`` is not finite or has another last axis.
     """
     xp = array_namespace(x, y)
-    x, y = check_array("x", x), check_array("y", y)
+    x, y = check_floats("x", x), check_floats("y", y)
     for name, value in (("x", x), ("y", y)):
         if value.ndim < 1 or value.shape[-1] != matrix.shape[0]:
             raise ValueError(f"{name} must have shape (..., {matrix.shape[0]}), got {tuple(value.shape)}")
@@ -196,7 +196,7 @@ def pair_scores(X: Any, matrix: Any) -> Any:
 
 def check_tokens(X: Any, d: int | None = None) -> Any:
     """Return ``X`` as a floating array of shape ``(M, N, d)`` with ``N >= 2``, or raise."""
-    X = check_array("X", X, (None, None, d))
+    X = check_floats("X", X, (None, None, d))
     if X.shape[0] < 1:
         raise ValueError(f"X must hold at least one sample, got shape {tuple(X.shape)}")
     if X.shape[1] < 2:

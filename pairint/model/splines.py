@@ -17,7 +17,7 @@ from pairint.kernels import (
     refinement_matrix,
 )
 from pairint.kernels.bspline import local_coordinates, local_powers
-from pairint.validation import check_array, check_integer, check_real
+from pairint.validation import check_floats, check_integer, check_real
 
 __all__ = ["Spline", "SplineSpace"]
 
@@ -62,7 +62,7 @@ class SplineSpace:
     def design(self, u: Any) -> Any:
         """Return the basis at the points ``u``, shape ``(n,)``, as an array ``(n, K + s)``."""
         xp = array_namespace(u)
-        u = check_array("u", u, (None,))
+        u = check_floats("u", u, (None,))
         cell, t, beyond = local_coordinates(u, self.lower, self.upper, self.n_intervals)
         powers = local_powers(t, self.degree)
         values = powers @ xp.asarray(bspline_pieces(self.degree).T)
@@ -124,7 +124,7 @@ class Spline:
     _polynomials: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        coefficients = check_array("coefficients", self.coefficients, (self.space.dimension,), copy=True)
+        coefficients = check_floats("coefficients", self.coefficients, (self.space.dimension,), copy=True)
         object.__setattr__(self, "coefficients", coefficients)
         object.__setattr__(self, "_polynomials", piecewise_coefficients(coefficients, self.space.degree))
 
@@ -152,4 +152,4 @@ class Spline:
     def _evaluate(self, u: Any, order: int) -> Any:
         xp = array_namespace(u)
         polynomials = xp.asarray(self._polynomials)
-        return evaluate_pieces(check_array("u", u), polynomials, self.space.lower, self.space.upper, order)
+        return evaluate_pieces(check_floats("u", u), polynomials, self.space.lower, self.space.upper, order)
