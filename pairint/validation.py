@@ -11,7 +11,15 @@ import numpy as np
 
 from pairint.backend import array_namespace
 
-__all__ = ["check_choice", "check_floats", "check_integer", "check_real", "check_rng", "check_size"]
+__all__ = [
+    "check_choice",
+    "check_floats",
+    "check_integer",
+    "check_real",
+    "check_rng",
+    "check_size",
+    "shortened",
+]
 
 #: No size, count or order is larger; beyond, arithmetic with floats and arrays would fail somewhere inside.
 _LARGEST_INTEGER = 2**63 - 1
@@ -22,11 +30,11 @@ _LARGEST_SIZE = 10**10
 def check_integer(name: str, value: Any, minimum: int | None = None, maximum: int | None = None) -> int:
     """Return ``value`` as an int within ``[minimum, maximum]`` and 64 bits, or raise naming the argument."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name} must be an integer, got {_shortened(value)}")
+        raise TypeError(f"{name} must be an integer, got {shortened(value)}")
     value = int(value)
     _check_range(name, value, minimum, maximum, False, False)
     if abs(value) > _LARGEST_INTEGER:
-        raise ValueError(f"{name} must fit in 64 bits, got {_shortened(value)}")
+        raise ValueError(f"{name} must fit in 64 bits, got {shortened(value)}")
     return value
 
 
@@ -41,11 +49,11 @@ def check_real(
 ) -> float:
     """Return ``value`` as a finite float within the given range, or raise naming the argument."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a real number, got {_shortened(value)}")
+        raise TypeError(f"{name} must be a real number, got {shortened(value)}")
     try:
         value = float(value)
     except OverflowError as error:
-        message = f"{name} must be a number that double precision holds, got {_shortened(value)}"
+        message = f"{name} must be a number that double precision holds, got {shortened(value)}"
         raise ValueError(message) from error
     if not math.isfinite(value):
         raise ValueError(f"{name} must be finite, got {value}")
@@ -61,7 +69,7 @@ def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:
     except (TypeError, ValueError):
         known = False
     if not known:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {_shortened(value)}")
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {shortened(value)}")
     return value
 
 
@@ -82,9 +90,9 @@ def check_size(name: str, *sizes: int) -> None:
     """
     size = math.prod(sizes)
     if size > _LARGEST_SIZE:
-        shape = ", ".join(map(_shortened, sizes))
+        shape = ", ".join(map(shortened, sizes))
         raise ValueError(
-            f"{name} must be smaller: an array of shape ({shape}) would have {_shortened(size)} entries, "
+            f"{name} must be smaller: an array of shape ({shape}) would have {shortened(size)} entries, "
             f"more than {_LARGEST_SIZE:,}"
         )
 
@@ -128,7 +136,7 @@ def check_floats(
     try:
         array = xp.asarray(value)
     except (TypeError, ValueError) as error:  # rows of different lengths, for example
-        message = f"{name} must be an array of real numbers, got {_shortened(value)}: {error}"
+        message = f"{name} must be an array of real numbers, got {shortened(value)}: {error}"
         raise ValueError(message) from error
     kind = getattr(array.dtype, "kind", "f")  # strict array-API dtypes have no kind
     if kind == "O":
@@ -172,7 +180,7 @@ def check_rng(rng: Any, name: str = "rng") -> np.random.Generator:
         _check_range(name, int(rng), 0, None, False, False)  # seeds may have any number of digits
         return np.random.default_rng(int(rng))
     raise TypeError(
-        f"{name} must be a numpy.random.Generator, a SeedSequence, an int >= 0 or None; got {_shortened(rng)}"
+        f"{name} must be a numpy.random.Generator, a SeedSequence, an int >= 0 or None; got {shortened(rng)}"
     )
 
 
@@ -189,7 +197,7 @@ def _intruder(array: Any) -> str:
     """Say which entry makes an array one of objects: what pandas makes of missing values, for example."""
     for entry in array.flat:
         if not isinstance(entry, numbers.Real):
-            return f" with an entry {_shortened(entry)}"
+            return f" with an entry {shortened(entry)}"
     return f": convert it to numbers that double precision holds, as in {type(array).__name__}.astype(float)"
 
 
@@ -210,14 +218,15 @@ def _check_range(
         parts.append(f"{'>' if exclusive_minimum else '>='} {minimum}")
     if maximum is not None:
         parts.append(f"{'<' if exclusive_maximum else '<='} {maximum}")
-    raise ValueError(f"{name} must be {' and '.join(parts)}, got {_shortened(value)}")
+    raise ValueError(f"{name} must be {' and '.join(parts)}, got {shortened(value)}")
 
 
-def _shortened(value: Any, length: int = 60) -> str:
+def shortened(value: Any, length: int = 60) -> str:
+    """Return a value as a message shows it: its beginning, however long it is."""
     if isinstance(value, int) and value.bit_length() > 3 * length:  # Python refuses to write the longest
         return f"an integer of about {math.ceil(value.bit_length() * math.log10(2))} digits"
     try:
         text = repr(value)
-    except ValueError:  # such an integer inside something else
+    except (ValueError, RecursionError):  # such an integer inside something else; lists in lists in lists
         text = f"a {type(value).__name__}"
     return text if len(text) <= length else text[:length] + "..."

@@ -23,7 +23,7 @@ from pairint.engine.progress import Progress
 from pairint.engine.seeds import ROOT_SEED
 from pairint.engine.store import CellStore, ResultsError
 from pairint.engine.tables import make_table, store_results
-from pairint.validation import check_integer
+from pairint.validation import check_integer, check_real, shortened
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -33,6 +33,8 @@ __all__ = ["CellsFailed", "Outcome", "execute", "plan", "resolve_settings", "run
 
 class CellsFailed(RuntimeError):
     """Some cells raised; the others are finished."""
+
+    exit_code = 1
 
 
 def resolve_settings(
@@ -96,12 +98,13 @@ def _like(key: str, value: Any, default: Any) -> Any:
     kind = type(default)
     if isinstance(value, str) and kind is not str:
         value = _literal(value)
-    if kind in (int, float) and type(value) in (int, float):
-        if kind is float or float(value).is_integer():
-            return kind(value)
-    elif kind not in _KINDS or type(value) is kind:  # the preset may have None: anything goes there
+    if kind is float and type(value) in (int, float):
+        return check_real(key, value)
+    if kind is int and (type(value) is int or (type(value) is float and value.is_integer())):
+        return check_integer(key, int(value))
+    if kind not in _KINDS or type(value) is kind:  # the preset may have None: anything goes there
         return value
-    raise ValueError(f"{key} must be {_KINDS[kind]}, got {value!r}")
+    raise ValueError(f"{key} must be {_KINDS[kind]}, got {shortened(value)}")
 
 
 def _like_list(key: str, value: Any, default: list[Any]) -> list[Any]:
@@ -109,7 +112,7 @@ def _like_list(key: str, value: Any, default: list[Any]) -> list[Any]:
     if isinstance(value, str):
         listed = _literal(value) if value.lstrip().startswith("[") else value.split(",")
         if not isinstance(listed, list):
-            raise ValueError(f"{key} must be a list such as 1,2,3 or [1, 2, 3], got {value!r}")
+            raise ValueError(f"{key} must be a list such as 1,2,3 or [1, 2, 3], got {shortened(value)}")
         value = plain(listed)
     items = value if isinstance(value, list) else [value]
     if not items:
@@ -258,22 +261,31 @@ def execute(
     store = None
     if out is not None:
         store = CellStore(Path(out) / experiment.name, experiment.name, experiment.version)
-    with contextlib.nullcontext() if store is None else store.lock():
-        if store is not None:
-            _read_finished(store, outcome, warnings.warn if warn is None else warn)
-        _compute_missing(store, outcome, jobs, scheduler, timeout, progress)
+        _read_finished(store, outcome)
+    if any(
+        record is None for record in outcome.records
+    ):  # a finished run needs no lock: it may be an archive
+        with contextlib.nullcontext() if store is None else store.lock():
+            if store is not None:  # once more: another run may have ended in between
+                for damage in _read_finished(store, outcome):
+                    outcome.damaged.append(damage)
+                    (warnings.warn if warn is None else warn)(f"{damage}; it is computed again")
+            _compute_missing(store, outcome, jobs, scheduler, timeout, progress)
     outcome.seconds = time.monotonic() - start
     return outcome
 
 
-def _read_finished(store: CellStore, outcome: Outcome, warn: Callable[[str], object]) -> None:
+def _read_finished(store: CellStore, outcome: Outcome) -> list[str]:
+    """Read the cells that are not read yet, and return what is wrong with damaged ones."""
+    damaged = []
     for index, cell in enumerate(outcome.cells):
-        try:
-            outcome.records[index] = store.read(cell)
-        except ResultsError as error:
-            outcome.damaged.append(str(error))
-            warn(f"{error}; it is computed again")
-        outcome.reused += outcome.records[index] is not None
+        if outcome.records[index] is None:
+            try:
+                outcome.records[index] = store.read(cell)
+            except ResultsError as error:
+                damaged.append(str(error))
+            outcome.reused += outcome.records[index] is not None
+    return damaged
 
 
 def _compute_missing(
