@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 import contextlib
 import difflib
+import hashlib
+import shlex
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pairint.engine import workers
-from pairint.engine.cells import plain
+from pairint.engine.cells import canonical, plain
 from pairint.engine.experiment import Experiment, checked_cells
 from pairint.engine.progress import Progress
 from pairint.engine.seeds import ROOT_SEED
@@ -158,6 +160,29 @@ class Outcome:
     failures: list[tuple[dict[str, Any], str]] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     seconds: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """The name of the run's files: its preset, with a code for the settings where they are others."""
+        text = canonical(self.settings)
+        if text == canonical(dict(self.experiment.presets[self.preset])):
+            return self.preset
+        return f"{self.preset}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+    @property
+    def command(self) -> str:
+        """The command that gives this run again, wherever it is run."""
+        parts = ["pairint", "run", self.experiment.name, "--preset", self.preset]
+        declared = plain(dict(self.experiment.presets[self.preset]))
+        for key, value in self.settings.items():
+            if value != declared[key]:
+                parts += ["--set", f"{key}={value}"]
+        return shlex.join(parts)
+
+    @property
+    def commits(self) -> list[str | None]:
+        """What each finished cell was computed by; see :func:`pairint.engine.provenance.commit`."""
+        return [record["environment"].get("commit") for record in self.records if record is not None]
 
     def table(self) -> DataFrame:
         """Return the table of the finished cells."""

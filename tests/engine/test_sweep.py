@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -218,6 +219,30 @@ class TestResuming:
         cells.mkdir(parents=True)
         (cells / ".0123.json.999.tmp").write_text('{"format"')
         same(sweep.run(demo(), out=tmp_path), reference)
+
+
+class TestNames:
+    def test_the_label_and_the_command_tell_settings_apart(self):
+        outcome = sweep.execute(demo(), overrides={"replicates": "4"})  # the preset's own
+        assert (outcome.label, outcome.command) == ("quick", "pairint run demo --preset quick")
+        other = sweep.execute(demo(), overrides={"n_samples": "5", "beta": 2})
+        assert other.label.startswith("quick-") and len(other.label) == len("quick-") + 8
+        words = shlex.split(other.command)
+        assert words == [
+            "pairint",
+            "run",
+            "demo",
+            "--preset",
+            "quick",
+            "--set",
+            "n_samples=[5]",
+            "--set",
+            "beta=2.0",
+        ]
+        pairs = dict(word.split("=") for word in words if "=" in word)
+        assert sweep.plan(demo(), "quick", pairs) == sweep.plan(
+            demo(), "quick", {"n_samples": [5], "beta": 2.0}
+        )
 
 
 class TestFailures:
