@@ -117,7 +117,11 @@ def fit_slope(
     factor sqrt((n-1)/n) and for the Student quantile, which matter at 5 to 20 replicates.
     """
     x = np.asarray(check_floats("x", x, (None,)), dtype=float)
-    y = np.asarray(check_floats("y", y, (len(x), None)), dtype=float)
+    y = np.asarray(check_floats("y", y, (None, None)), dtype=float)
+    if len(x) != len(y):
+        raise ValueError(
+            f"x and y must have one value and one row a point; got shapes {x.shape} and {y.shape}"
+        )
     check_choice("statistic", statistic, tuple(_STATISTICS))
     level, n_resamples = _check_bootstrap(level, n_resamples)
     if len(np.unique(x)) != len(x) or len(x) < 2:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.validation import check_choice, check_floats, check_integer, check_real, check_rng
+from pairint.validation import check_choice, check_floats, check_integer, check_real, check_rng, check_size
 
 __all__ = ["interaction_matrix", "query_key_matrix"]
 
@@ -44,6 +44,7 @@ def interaction_matrix(
     ndarray, shape (d, d)
     """
     d = check_integer("d", d, 1)
+    check_size("d", d, d)
     rank = check_integer("rank", rank, 1, d)
     check_choice("kind", kind, _KINDS)
     norm = check_real("norm", norm, 0.0, exclusive_minimum=True)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairint.backend import to_host
-from pairint.validation import check_floats, check_integer, check_real, check_rng
+from pairint.validation import check_floats, check_integer, check_real, check_rng, check_size
 
 __all__ = [
     "Equicorrelated",
@@ -77,6 +77,7 @@ class TokenLaw(abc.ABC):
         """
         n_samples = check_integer("n_samples", n_samples, 1)
         n_tokens = check_integer("n_tokens", n_tokens, 2)
+        check_size("n_samples and n_tokens", n_samples, n_tokens, self.d)
         return self._sample(n_samples, n_tokens, check_rng(rng))
 
 
