@@ -21,20 +21,20 @@ __all__ = [
     "shortened",
 ]
 
-#: No size, count or order is larger; beyond, arithmetic with floats and arrays would fail somewhere inside.
-_LARGEST_INTEGER = 2**63 - 1
+#: Larger integers are no floating-point numbers, and formulas would fail somewhere inside.
+_LARGEST_INTEGER = 10**308
 #: Numbers in one array: 80 GB of doubles. More is a typing error, and may take the machine down with it.
 _LARGEST_SIZE = 10**10
 
 
 def check_integer(name: str, value: Any, minimum: int | None = None, maximum: int | None = None) -> int:
-    """Return ``value`` as an int within ``[minimum, maximum]`` and 64 bits, or raise naming the argument."""
+    """Return ``value`` as an int within ``[minimum, maximum]``, or raise naming the argument."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} must be an integer, got {shortened(value)}")
     value = int(value)
     _check_range(name, value, minimum, maximum, False, False)
     if abs(value) > _LARGEST_INTEGER:
-        raise ValueError(f"{name} must fit in 64 bits, got {shortened(value)}")
+        raise ValueError(f"{name} must have at most 308 digits, got {shortened(value)}")
     return value
 
 

@@ -235,7 +235,7 @@ class TestRun:
                 ["run", "demo", "--set", f"beta=1{'0' * 400}"],
                 "beta must be a number that double precision holds",
             ),
-            (["run", "demo", "--set", f"replicates=1{'0' * 400}"], "replicates must fit in 64 bits"),
+            (["run", "demo", "--set", f"replicates=1{'0' * 400}"], "replicates must have at most 308 digits"),
             (
                 ["run", "demo", "--set", f"n_samples={'[' * 100}1{']' * 100}"],
                 "n_samples must be an integer, got",

@@ -14,7 +14,6 @@ import contextlib
 import errno
 import hashlib
 import json
-import math
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -141,7 +140,7 @@ def _is_whole(record: Mapping[str, Any]) -> bool:
         isinstance(rows, list)
         and len(rows) > 0
         and all(isinstance(row, dict) for row in rows)
-        and all(isinstance(time, int | float) and math.isfinite(time) for time in times)
+        and all(isinstance(time, int | float) and abs(time) < 1e12 for time in times)  # not NaN either
         and isinstance(record.get("environment"), dict)
     )
 
@@ -187,11 +186,11 @@ class CellStore:
             record = json.loads(data.decode("utf-8"))
             expected = record.pop("sha256")
             checksum = _checksum(record)
+            identity = (record.get("experiment"), record.get("version"), canonical(record.get("cell")))
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise ResultsError(f"{path} is damaged: not a whole record") from error
         if checksum != expected:
             raise ResultsError(f"{path} is damaged: its checksum does not match")
-        identity = (record.get("experiment"), record.get("version"), canonical(record.get("cell")))
         if identity != (self.name, self.version, canonical(cell)):
             raise ResultsError(f"{path} is damaged: it holds another cell")
         if not _is_whole(record):

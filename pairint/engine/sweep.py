@@ -287,9 +287,8 @@ def execute(
     if out is not None:
         store = CellStore(Path(out) / experiment.name, experiment.name, experiment.version)
         _read_finished(store, outcome)
-    if any(
-        record is None for record in outcome.records
-    ):  # a finished run needs no lock: it may be an archive
+    # A finished run needs no lock: it may be an archive, where none can be made.
+    if any(record is None for record in outcome.records):
         with contextlib.nullcontext() if store is None else store.lock():
             if store is not None:  # once more: another run may have ended in between
                 for damage in _read_finished(store, outcome):

@@ -193,9 +193,8 @@ def _environments(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _checked_text(name: str, file: str, folder: Traversable) -> str:
     """Return the text of a stored file once it has passed its checksum."""
     target = folder / name
-    if not (
-        (target / SUMS).is_file() and (target / file).is_file()
-    ):  # nor is a pipe, which would wait for ever
+    # A pipe is no file: reading it would wait for ever.
+    if not all((target / part).is_file() for part in (SUMS, file)):
         known = ", ".join(stored_names(folder)) or "none"
         raise ResultsError(
             f"no stored results for {name!r} in {folder} (stored: {known}); "

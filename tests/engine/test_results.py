@@ -86,6 +86,8 @@ class TestCells:
             ("rows", "text"),
             ("seconds", ...),
             ("seconds", math.nan),
+            ("seconds", 10**400),
+            ("finished", 1e300),
             ("finished", "yesterday"),
             ("environment", ...),
             ("environment", None),

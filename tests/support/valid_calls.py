@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from bad_input import Call
@@ -118,6 +119,116 @@ def engine() -> dict[str, Call]:
         "mean_interval": Call(pe.mean_interval, {"values": [1.0, 2.0]}),
         "slope_table": Call(pe.slope_table, {"table": table, "by": "line"}),
         "summarize": Call(pe.summarize, {"table": table, "by": ["line", "n_samples"]}),
+    }
+
+
+def theory() -> dict[str, Call]:
+    """Return right calls of what computes in :mod:`pairint.theory`; containers of results are left out."""
+    from pairint import theory as pt
+    from pairint.model import SplineSpace
+    from pairint.theory.coercivity import exact_gram, product_density
+
+    values = {"beta": 2.0, "n_tokens": 4, "noise_std": 0.5, "score_bound": 3.0}
+    setting = pt.Setting(**values, sup_bound=1.0)
+    gram = exact_gram(SplineSpace(-3.0, 3.0, 4, 2), 3.0, 4)
+
+    def density(u):
+        return product_density(u, 3.0)
+
+    bound = {"n_samples": 1000, "setting": setting}
+    return {
+        "Setting": Call(pt.Setting, {**values, "sup_bound": 1.0}, open=("sup_bound",)),
+        "Setting.budget": Call(setting.budget, {"n_samples": 1000, "n_intervals": 8}),
+        "Setting.best_intervals": Call(setting.best_intervals, {"n_samples": 1000}),
+        "Setting.best_budget": Call(setting.best_budget, {"n_samples": 1000}),
+        "Setting.optimal_intervals": Call(setting.optimal_intervals, {"n_samples": 1000}),
+        "Setting.samples_for_error": Call(setting.samples_for_error, {"error": 0.01}),
+        "coercivity_constant": Call(pt.coercivity_constant, {"gram": gram}),
+        "lower_bound": Call(pt.lower_bound, {**bound, "interval": (0.5, 2.5), "density": density}),
+        "minimax_exponent": Call(pt.minimax_exponent, {"beta": 2.0}),
+        "optimal_intervals": Call(pt.optimal_intervals, {"n_samples": 1000, "beta": 2.0}),
+        "oracle_upper_bound": Call(pt.oracle_upper_bound, {**bound, "density": density}),
+        "samples_for_rank": Call(pt.samples_for_rank, {"rank_times_d": 4, "beta": 2.0}),
+        "upper_bound": Call(pt.upper_bound, bound),
+    }
+
+
+def aim() -> dict[str, Call]:
+    """Return right calls of what computes in :mod:`pairint.aim`; containers of results are left out."""
+    from pairint import aim as pa
+
+    teacher = pa.AIMTeacher(8, 0.5, rng=0)
+    X, y = teacher.sample(60, 1)
+    prior, spectrum = pa.WishartPrior(0.5), pa.NoisySpectrum(0.5, 0.1)
+    data = {"X": X, "y": y}
+    calls = {
+        "AIMTeacher": Call(pa.AIMTeacher, {"d": 8, "rho": 0.5, "rng": 0}),
+        "AIMTeacher.sample": Call(teacher.sample, {"n_samples": 5, "rng": 0}),
+        "AIMTeacher.labels": Call(teacher.labels, {"X": X}),
+        "AIMTeacher.error": Call(teacher.error, {"estimate": np.eye(8)}),
+        "HardmaxChannel": Call(pa.HardmaxChannel, {}),
+        "LinearChannel": Call(pa.LinearChannel, {}),
+        "SoftmaxChannel": Call(pa.SoftmaxChannel, {}),
+        "NoisySpectrum": Call(pa.NoisySpectrum, {"rho": 0.5, "delta": 0.1}),
+        "NoisySpectrum.moment": Call(spectrum.moment, {"order": 2}),
+        "NoisySpectrum.density": Call(spectrum.density, {"x": np.array([0.0, 1.0])}),
+        "NoisySpectrum.denoise": Call(spectrum.denoise, {"x": np.array([0.0, 1.0])}),
+        "WishartPrior": Call(pa.WishartPrior, {"rho": 0.5}),
+        "WishartPrior.error": Call(prior.error, {"delta": 0.1}),
+        "WishartPrior.dimension": Call(prior.dimension, {"delta": 0.1}),
+        "WishartPrior.denoise": Call(prior.denoise, {"eigenvalues": np.array([0.0, 1.0]), "delta": 0.1}),
+        "WishartPrior.draw": Call(prior.draw, {"d": 8, "rng": np.random.default_rng(0)}),
+        "amp": Call(pa.amp, {**data, "rho": 0.5, "max_iter": 3}),
+        "gradient_descent": Call(pa.gradient_descent, {**data, "width": 4, "max_iter": 3, "rng": 0}),
+        "exact_recovery_threshold": Call(pa.exact_recovery_threshold, {"rho": 0.5}),
+        "weak_recovery_threshold": Call(pa.weak_recovery_threshold, {}),
+        "large_alpha_error": Call(pa.large_alpha_error, {"alpha": 5.0, "rho": 0.5}),
+        "make_channel": Call(pa.make_channel, {"channel": "softmax"}),
+        "small_width_limit": Call(pa.small_width_limit, {"alpha_bar": 1.0}),
+        "state_evolution": Call(pa.state_evolution, {"alpha": 1.0, "rho": 0.5}),
+    }
+    for channel in (pa.HardmaxChannel(), pa.LinearChannel(), pa.SoftmaxChannel()):
+        name = type(channel).__name__
+        h = np.array([[[1.0, 0.5], [0.5, -1.0]]])
+        labels = channel.output(h)
+        calls[f"{name}.kappa"] = Call(channel.kappa, {"tau": 0.5})
+        calls[f"{name}.output"] = Call(channel.output, {"h": h})
+        calls[f"{name}.observe"] = Call(channel.observe, {"y": labels})
+    return calls
+
+
+def estimation() -> dict[str, Call]:
+    """Return right calls of what fits in :mod:`pairint.estimation`, a regressor and its fit as one."""
+    import inspect
+
+    from pairint import estimation as pe
+    from pairint import model as pm
+
+    truth = pm.AttentionModel(pm.Tanh(), np.eye(2) / 2, pm.UniformCube(2), pm.GaussianNoise(0.1))
+    X, Y = truth.sample(60, 3, 0)
+    problem = pe.LeastSquaresProblem(X, Y, 2, 0.1)
+
+    def fitted(kind: type, **options: Any) -> Call:
+        def fit(X: Any, Y: Any, **options: Any) -> Any:
+            return kind(**options).fit(X, Y).predict(problem.X)
+
+        declared = inspect.signature(kind).parameters.values()
+        defaults = {p.name: p.default for p in declared if p.default is not p.empty}
+        return Call(fit, {"X": X, "Y": Y, **defaults, **options})
+
+    network = {"hidden": (4,), "max_rounds": 1, "epochs": 1, "network_steps": 1}
+    return {
+        "InteractionRegressor": fitted(pe.InteractionRegressor, max_iter=3, random_state=0),
+        "NetworkRegressor": fitted(pe.NetworkRegressor, **network, random_state=0),
+        "OracleRegressor": fitted(pe.OracleRegressor, matrix=np.eye(2) / 2),
+        "LeastSquaresProblem": Call(pe.LeastSquaresProblem, {"X": X, "Y": Y, "degree": 2, "penalty": 0.1}),
+        "choose_intervals": Call(
+            pe.choose_intervals, {"problem": problem, "left": np.eye(2) / 2, "right": np.eye(2)}
+        ),
+        "interaction_error": Call(
+            pe.interaction_error,
+            {"fit": pe.OracleRegressor(np.eye(2) / 2).fit(X, Y), "model": truth, "n_pairs": 100, "rng": 0},
+        ),
     }
 
 
