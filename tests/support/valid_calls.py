@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -177,7 +179,6 @@ def aim() -> dict[str, Call]:
         "WishartPrior.error": Call(prior.error, {"delta": 0.1}),
         "WishartPrior.dimension": Call(prior.dimension, {"delta": 0.1}),
         "WishartPrior.denoise": Call(prior.denoise, {"eigenvalues": np.array([0.0, 1.0]), "delta": 0.1}),
-        "WishartPrior.draw": Call(prior.draw, {"d": 8, "rng": np.random.default_rng(0)}),
         "amp": Call(pa.amp, {**data, "rho": 0.5, "max_iter": 3}),
         "gradient_descent": Call(pa.gradient_descent, {**data, "width": 4, "max_iter": 3, "rng": 0}),
         "exact_recovery_threshold": Call(pa.exact_recovery_threshold, {"rho": 0.5}),
@@ -199,8 +200,6 @@ def aim() -> dict[str, Call]:
 
 def estimation() -> dict[str, Call]:
     """Return right calls of what fits in :mod:`pairint.estimation`, a regressor and its fit as one."""
-    import inspect
-
     from pairint import estimation as pe
     from pairint import model as pm
 
@@ -216,10 +215,8 @@ def estimation() -> dict[str, Call]:
         defaults = {p.name: p.default for p in declared if p.default is not p.empty}
         return Call(fit, {"X": X, "Y": Y, **defaults, **options})
 
-    network = {"hidden": (4,), "max_rounds": 1, "epochs": 1, "network_steps": 1}
-    return {
+    calls = {
         "InteractionRegressor": fitted(pe.InteractionRegressor, max_iter=3, random_state=0),
-        "NetworkRegressor": fitted(pe.NetworkRegressor, **network, random_state=0),
         "OracleRegressor": fitted(pe.OracleRegressor, matrix=np.eye(2) / 2),
         "LeastSquaresProblem": Call(pe.LeastSquaresProblem, {"X": X, "Y": Y, "degree": 2, "penalty": 0.1}),
         "choose_intervals": Call(
@@ -230,6 +227,10 @@ def estimation() -> dict[str, Call]:
             {"fit": pe.OracleRegressor(np.eye(2) / 2).fit(X, Y), "model": truth, "n_pairs": 100, "rng": 0},
         ),
     }
+    if importlib.util.find_spec("torch") is not None:
+        network = {"hidden": (4,), "max_rounds": 1, "epochs": 1, "network_steps": 1}
+        calls["NetworkRegressor"] = fitted(pe.NetworkRegressor, **network, random_state=0)
+    return calls
 
 
 #: The packages whose public names answer to every bad value.
