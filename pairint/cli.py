@@ -3,72 +3,71 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
+import contextlib
+import io
 import json
 import os
-import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pairint import experiments
 from pairint._version import __version__
-from pairint.engine.cells import canonical
+from pairint.engine import provenance, sweep
 from pairint.engine.progress import duration
+from pairint.engine.store import ResultsError, write_atomic
+from pairint.experiments import tables
 
 __all__ = ["main"]
 
-#: Exit codes, for scripts.
-OK, FAILED, USAGE, STORAGE, SCHEDULER, INTERRUPTED = 0, 1, 2, 3, 4, 130
+#: Exit codes, for scripts; an error that we foresee carries its own as ``exit_code``.
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 _EPILOG = """\
 exit codes:
   0    done
   1    some cells failed, or a figure or a claim could not be computed; the rest is done
   2    unknown name, preset, setting or value
-  3    results cannot be written or trusted, or another run is at work on the folder
+  3    results, or the list or report asked for, cannot be written; results cannot be trusted; or
+       another run is at work on the folder
   4    the Dask scheduler cannot be reached, or went away
   130  interrupted; run the same command again to go on
 """
 
 
+class UsageError(ValueError):
+    """Something on the command line is wrong."""
+
+    exit_code = USAGE
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    _open_output()
     options = _parser().parse_args(arguments)
     try:
-        code = options.action(options)
-        sys.stdout.flush()
-        return code
+        return options.action(options)
     except KeyboardInterrupt:
         print("\npairint: interrupted; finished cells are kept, run again to go on", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone, as in `pairint list | head`
-        _silence()
-        return OK if options.action in (_list, _report) else FAILED  # elsewhere work may be left undone
+    except BrokenPipeError:  # nobody reads our warnings and our progress: work may be left undone
+        return FAILED
     except Exception as error:
-        code = _code(error)
-        if code is None:
+        code = getattr(error, "exit_code", None)
+        if code is None:  # a bug, which shows its traceback
             raise
         print(f"pairint: error: {error}", file=sys.stderr)
         return code
 
 
-def _code(error: Exception) -> int | None:
-    """Return the exit code of an error we foresee; others are bugs, and show their traceback."""
-    from pairint.engine.store import ResultsError
-    from pairint.engine.sweep import CellsFailed
-    from pairint.engine.workers import SchedulerError
-
-    for kinds, code in (
-        (ResultsError, STORAGE),
-        (SchedulerError, SCHEDULER),
-        (CellsFailed, FAILED),
-        ((experiments.UnknownExperiment, UsageError), USAGE),
-    ):
-        if isinstance(error, kinds):
-            return code
-    return None
+def _open_output() -> None:
+    """Prepare standard output for characters that its encoding lacks, and for being closed."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # as in `pairint run demo >&-`: no file of results may take its number
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  as long as the process
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _silence() -> None:
@@ -76,20 +75,56 @@ def _silence() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _say(text: str) -> None:
-    """Print; a reader that has gone, as in `pairint run demo | head -1`, does not stop the work."""
+def _give(text: str) -> None:
+    """Print what was asked for.
+
+    A reader that has gone, as in `pairint list | head`, has what it wanted; a full disk is an error.
+    """
     try:
         print(text, flush=True)
     except BrokenPipeError:
         _silence()
+    except OSError as error:
+        _silence()
+        raise ResultsError(f"cannot write to standard output: {error.strerror}") from error
+
+
+def _say(text: str) -> None:
+    """Print what became of the work; that nobody can read it does not stop the work."""
+    try:
+        _give(text)
+    except ResultsError as error:
+        _warn(f"{error}; the work goes on")
 
 
 def _warn(text: str) -> None:
     print(f"pairint: warning: {text}", file=sys.stderr, flush=True)
 
 
-class UsageError(ValueError):
-    """Something on the command line is wrong."""
+@contextlib.contextmanager
+def _typed() -> Iterator[None]:
+    """Turn what the reader typed wrong into a usage error."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _reader(kind: Callable[[str], Any], allowed: Callable[[Any], bool], what: str) -> Callable[[str], Any]:
+    """Return a function that reads the value of an option, for argparse."""
+
+    def read(text: str) -> Any:
+        with contextlib.suppress(ValueError):
+            value = kind(text)
+            if allowed(value):
+                return value
+        raise argparse.ArgumentTypeError(f"must be {what} got {text!r}")
+
+    return read
+
+
+_JOBS = _reader(int, lambda jobs: jobs == -1 or jobs >= 1, "an integer >= 1, or -1 for one per core;")
+_SECONDS = _reader(float, lambda value: 0 < value <= 1e6, "a number of seconds > 0 and at most 1e6,")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -122,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
         "--scheduler", metavar="tcp://HOST:PORT", help="compute on the Dask cluster of this scheduler"
     )
     run.add_argument(
-        "--timeout", type=_positive, default=60.0, metavar="SECONDS",
+        "--timeout", type=_SECONDS, default=60.0, metavar="SECONDS",
         help="how long to wait for the scheduler, and for a worker when it has none (default 60)",
     )  # fmt: skip
     run.add_argument("--out", default="results", metavar="DIR", help="folder of results (default: results)")
@@ -170,29 +205,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_jobs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--jobs", type=_jobs, default=-1, metavar="J",
+        "--jobs", type=_JOBS, default=-1, metavar="J",
         help="worker processes; 1 computes in this process (default: one per core)",
     )  # fmt: skip
-
-
-def _jobs(text: str) -> int:
-    try:
-        jobs = int(text)
-    except ValueError:
-        jobs = 0
-    if jobs != -1 and jobs < 1:
-        raise argparse.ArgumentTypeError(f"must be an integer >= 1, or -1 for one per core; got {text!r}")
-    return jobs
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number of seconds > 0, got {text!r}")
-    return value
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, str]:
@@ -206,82 +221,48 @@ def _settings(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from pairint.experiments.tables import expected_seconds
-
-    found = [experiments.get(name) for name in experiments.names()]
+    found = [tables.description(experiments.get(name)) for name in experiments.names()]
     if options.json:
-        print(json.dumps([_description(experiment) for experiment in found], indent=1))
+        _give(json.dumps(found, indent=1))
         return OK
-    for experiment in found:
-        times = ", ".join(
-            f"{preset} about {duration(expected_seconds(experiment, preset))}"
-            for preset in experiment.presets
-        )
-        print(f"{experiment.name}\n    {experiment.title}\n    {experiment.source}")
-        print(f"    presets (on one core): {times}")
+    lines = []
+    for entry in found:
+        times = (f"{preset} about {duration(time)}" for preset, time in entry["expected_seconds"].items())
+        lines += [entry["name"], f"    {entry['title']}", f"    {entry['source']}"]
+        lines.append(f"    presets (on one core): {', '.join(times)}")
+    _give("\n".join(lines))
     return OK
-
-
-def _description(experiment: Any) -> dict[str, Any]:
-    from pairint.experiments.tables import expected_seconds
-
-    return {
-        "name": experiment.name,
-        "title": experiment.title,
-        "source": experiment.source,
-        "version": experiment.version,
-        "presets": {preset: dict(settings) for preset, settings in experiment.presets.items()},
-        "expected_seconds": {name: expected_seconds(experiment, name) for name in experiment.presets},
-    }
 
 
 def _run(options: argparse.Namespace) -> int:
     overrides = _settings(options.settings)
     if overrides and len(options.names) > 1:
         raise UsageError("--set goes with one experiment at a time")
-    chosen = [experiments.get(name) for name in options.names]  # all names are checked before any is run
-    if options.store is not None:
-        _check_store(options)
-    return max(_run_one(experiment, overrides, options) for experiment in chosen)
-
-
-def _check_store(options: argparse.Namespace) -> None:
-    """Keep anything but full runs out of the book's folder, and say when the code is not committed."""
-    from pairint.engine import provenance
-    from pairint.experiments.tables import results_folder, store_folder
-
-    root = Path(str(results_folder())) if options.store else store_folder()
-    here = not options.store or Path(options.store).resolve() == root.resolve()
-    if here and (options.preset != "full" or options.settings):
-        raise UsageError(
-            f"{root} is where the book reads its full runs: --store takes --preset full without --set there; "
-            "for another run name another folder, as in --store DIR"
-        )
-    if _edited(provenance.commit()):
+    target = None
+    with _typed():  # all is checked before anything is run
+        chosen = [experiments.get(name) for name in options.names]
+        for experiment in chosen:
+            sweep.plan(experiment, options.preset, overrides)
+        if options.store is not None:
+            whole = options.preset == "full" and not overrides
+            target = tables.store_folder(options.store or None, whole=whole)
+    if target is not None and provenance.edited(provenance.commit()):
         _warn(
             "the code has changes that are not committed: cells computed now will be stored as computed by "
             "a commit '+changes', which nobody can check out; commit first if the table is to last"
         )
+    return max(_run_one(experiment, overrides, target, options) for experiment in chosen)
 
 
-def _edited(commit: str | None) -> bool:
-    return commit is not None and commit.endswith("+changes")
-
-
-def _run_one(experiment: Any, overrides: dict[str, str], options: argparse.Namespace) -> int:
-    from pairint.engine.store import write_atomic
+def _run_one(
+    experiment: Any, overrides: dict[str, str], target: Path | None, options: argparse.Namespace
+) -> int:
     from pairint.experiments.report import claims_of, to_text
-    from pairint.experiments.tables import store_folder
 
-    outcome = _execute(
-        experiment,
-        options.preset,
-        jobs=options.jobs,
-        scheduler=options.scheduler,
-        timeout=options.timeout,
-        out=options.out,
-        overrides=overrides,
-    )
+    outcome = sweep.execute(
+        experiment, options.preset, jobs=options.jobs, scheduler=options.scheduler, timeout=options.timeout,
+        out=options.out, overrides=overrides, progress=True, warn=_warn,
+    )  # fmt: skip
     folder = Path(options.out) / experiment.name
     _say(
         f"{experiment.name} ({options.preset}): {len(outcome.cells)} cells: {outcome.reused} were finished, "
@@ -289,112 +270,97 @@ def _run_one(experiment: Any, overrides: dict[str, str], options: argparse.Names
         f"results in {folder}"
     )
     if outcome.failures:
-        _show_failures(outcome, folder)
-        return FAILED
+        return _failed(outcome, folder)
     table = outcome.table()
+    # What is asked to be kept comes first: nothing that fails below can prevent it.
+    stored = None if target is None else outcome.store(target, f"{outcome.command} --store")
     code = OK
-    # What is asked to be kept comes first: nothing that fails below, or reads our output, can prevent it.
-    target = None
-    if options.store is not None:
-        target = outcome.store(store_folder(options.store), _command(experiment.name, options))
-    stem = _stem(experiment, outcome.settings, options.preset)
-    write_atomic(folder / f"{stem}.csv", table.to_csv(index=False, lineterminator="\n"))
-    _say(f"table: {folder / f'{stem}.csv'}")
+    path = folder / f"{outcome.label}.csv"
+    _keep(outcome, path, table.to_csv(index=False, lineterminator="\n"))
+    _say(f"table: {path}")
     try:
-        _save(experiment.plot(table), folder / f"{stem}.svg")
-        _say(f"figure: {folder / f'{stem}.svg'}")
+        image = _image(experiment.plot(table), "svg")
     except Exception as error:
         _warn(f"no figure from these settings: {_brief(error)}")
         code = FAILED
+    else:
+        _keep(outcome, path.with_suffix(".svg"), image)
+        _say(f"figure: {path.with_suffix('.svg')}")
     try:
-        _say(to_text(claims_of(experiment, table)))
+        claims = to_text(claims_of(experiment, table))
     except Exception as error:
         _warn(f"no claims from these settings: {_brief(error)}")
         code = FAILED
-    if target is not None:
-        _say(f"stored: {target}")
-        edited = sum(_edited(record["environment"]["commit"]) for record in outcome.records)
+    else:
+        _say(claims)
+    if stored is not None:
+        _say(f"stored: {stored}")
+        edited = sum(provenance.edited(commit) for commit in outcome.commits)
         if edited:
             _warn(f"{edited} of the {len(outcome.cells)} cells were computed by code that was not committed")
     return code
 
 
-def _stem(experiment: Any, settings: dict[str, Any], preset: str) -> str:
-    """Return the name of a run's table and figure: a run with other settings gets one of its own."""
-    text = canonical(settings)
-    if text == canonical(dict(experiment.presets[preset])):
-        return preset
-    return f"{preset}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-
-
-def _execute(experiment: Any, preset: str, **options: Any) -> Any:
-    """Run, and turn what the reader typed wrong into a usage error."""
-    from pairint.engine import sweep
-
+def _keep(outcome: sweep.Outcome, path: Path, content: str | bytes) -> None:
+    """Write a file; in an archive, of which nothing had to be computed, the one that is there may stay."""
     try:
-        sweep.plan(experiment, preset, options.get("overrides"))
-    except (ValueError, TypeError) as error:
-        raise UsageError(str(error)) from error
-    return sweep.execute(experiment, preset, progress=True, warn=_warn, **options)
+        write_atomic(path, content)
+    except ResultsError as error:
+        if outcome.computed or not path.exists():
+            raise
+        _warn(f"{error}; the one that is there stays")
 
 
 def _brief(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _show_failures(outcome: Any, folder: Path) -> None:
-    shown = outcome.failures[:3]
-    for cell, error in shown:
+def _failed(outcome: sweep.Outcome, folder: Path) -> int:
+    """Show the first failures, and return the exit code."""
+    for cell, error in outcome.failures[:3]:
         print(f"pairint: failed: {json.dumps(cell)}\n    {error.strip().splitlines()[-1]}", file=sys.stderr)
-    more = len(outcome.failures) - len(shown)
-    tail = f"{more} more failed; " if more else ""
+    more = len(outcome.failures) - 3
+    tail = f"{more} more failed; " if more > 0 else ""
     print(
         f"pairint: {tail}tracebacks in {folder / 'failed'}; the same command tries these cells again",
         file=sys.stderr,
     )
+    return FAILED
 
 
-def _command(name: str, options: argparse.Namespace) -> str:
-    """Return the command that gives this table again, wherever it is run."""
-    parts = ["pairint", "run", name, "--preset", options.preset]
-    for pair in options.settings:
-        parts += ["--set", pair]
-    return shlex.join([*parts, "--store"])
-
-
-def _save(figure: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, bbox_inches="tight")
+def _image(figure: Any, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, bbox_inches="tight")
+    return buffer.getvalue()
 
 
 def _figure(options: argparse.Namespace) -> int:
-    from pairint.engine.store import ResultsError
+    from matplotlib.backend_bases import FigureCanvasBase
+
     from pairint.experiments.report import experiment_table
 
     experiment = experiments.get(options.name)
     path = Path(options.out or f"{experiment.name}.svg")
+    kind, known = path.suffix[1:].lower(), FigureCanvasBase.get_supported_filetypes()
+    if kind not in known:
+        raise UsageError(f"--out must end in one of {', '.join(sorted(known))}; got {str(path)!r}")
     if options.preset is None:
         table, _, data = experiment_table(experiment, out=options.results, jobs=options.jobs, progress=True)
     else:
-        outcome = _execute(experiment, options.preset, jobs=options.jobs, out=options.results)
+        with _typed():
+            sweep.plan(experiment, options.preset)
+        outcome = sweep.execute(
+            experiment, options.preset, jobs=options.jobs, out=options.results, progress=True, warn=_warn
+        )
         if outcome.failures:
-            _show_failures(outcome, Path(options.results) / experiment.name)
-            return FAILED
+            return _failed(outcome, Path(options.results) / experiment.name)
         table, data = outcome.table(), f"preset {options.preset}, cells in {options.results}"
-    figure = experiment.plot(table)
-    known = figure.canvas.get_supported_filetypes()
-    if path.suffix[1:] not in known:
-        raise UsageError(f"--out must end in one of {', '.join(sorted(known))}; got {str(path)!r}")
-    try:
-        _save(figure, path)
-    except OSError as error:
-        raise ResultsError(f"cannot write {path}: {error.strerror}") from error
+    write_atomic(path, _image(experiment.plot(table), kind))
     _say(f"figure: {path} ({data})")
     return OK
 
 
 def _report(options: argparse.Namespace) -> int:
-    from pairint.engine.store import write_atomic
     from pairint.experiments import report
 
     lines = report.build(
@@ -403,9 +369,9 @@ def _report(options: argparse.Namespace) -> int:
     text = report.to_json(lines) if options.json else report.to_markdown(lines)
     if options.out:
         write_atomic(Path(options.out), text.rstrip() + "\n")
-        print(f"report: {options.out}")
+        _say(f"report: {options.out}")
     else:
-        print(text)
+        _give(text)
     return FAILED if any(line.problem for line in lines) else OK
 
 

@@ -11,15 +11,30 @@ import numpy as np
 
 from pairint.backend import array_namespace
 
-__all__ = ["check_array", "check_choice", "check_integer", "check_real", "check_rng"]
+__all__ = [
+    "check_choice",
+    "check_floats",
+    "check_integer",
+    "check_real",
+    "check_rng",
+    "check_size",
+    "shortened",
+]
+
+#: Larger integers are no floating-point numbers, and formulas would fail somewhere inside.
+_LARGEST_INTEGER = 10**308
+#: Numbers in one array: 80 GB of doubles. More is a typing error, and may take the machine down with it.
+_LARGEST_SIZE = 10**10
 
 
 def check_integer(name: str, value: Any, minimum: int | None = None, maximum: int | None = None) -> int:
     """Return ``value`` as an int within ``[minimum, maximum]``, or raise naming the argument."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
+        raise TypeError(f"{name} must be an integer, got {shortened(value)}")
     value = int(value)
     _check_range(name, value, minimum, maximum, False, False)
+    if abs(value) > _LARGEST_INTEGER:
+        raise ValueError(f"{name} must have at most 308 digits, got {shortened(value)}")
     return value
 
 
@@ -34,8 +49,12 @@ def check_real(
 ) -> float:
     """Return ``value`` as a finite float within the given range, or raise naming the argument."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a real number, got {value!r}")
-    value = float(value)
+        raise TypeError(f"{name} must be a real number, got {shortened(value)}")
+    try:
+        value = float(value)
+    except OverflowError as error:
+        message = f"{name} must be a number that double precision holds, got {shortened(value)}"
+        raise ValueError(message) from error
     if not math.isfinite(value):
         raise ValueError(f"{name} must be finite, got {value}")
     _check_range(name, value, minimum, maximum, exclusive_minimum, exclusive_maximum)
@@ -45,15 +64,40 @@ def check_real(
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:
     """Return ``value`` if it is one of ``choices``, or raise listing them."""
     try:
+        hash(value)  # an array of one entry equals that entry, and is no choice
         known = value in choices
-    except (TypeError, ValueError):  # an array, or something that cannot be a key
+    except (TypeError, ValueError):
         known = False
     if not known:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {shortened(value)}")
     return value
 
 
-def check_array(
+def check_size(name: str, *sizes: int) -> None:
+    """Refuse an array of these sizes before it is made, if no machine that runs this would hold it.
+
+    Parameters
+    ----------
+    name : str
+        The arguments that determine the sizes, for the message.
+    *sizes : int
+        The shape.
+
+    Raises
+    ------
+    ValueError
+        If the array would have more than ``10**10`` entries.
+    """
+    size = math.prod(sizes)
+    if size > _LARGEST_SIZE:
+        shape = ", ".join(map(shortened, sizes))
+        raise ValueError(
+            f"{name} must be smaller: an array of shape ({shape}) would have {shortened(size)} entries, "
+            f"more than {_LARGEST_SIZE:,}"
+        )
+
+
+def check_floats(
     name: str,
     value: Any,
     shape: Sequence[int | None] | None = None,
@@ -62,13 +106,14 @@ def check_array(
     largest: float | None = None,
     copy: bool = False,
 ) -> Any:
-    """Return ``value`` as a floating-point array of its own library.
+    """Return ``value`` as an array of its own library, in single precision if it is, else in double.
 
     Parameters
     ----------
     name : str
         The argument's name, for the message.
     value : array_like
+        Real numbers; a masked array without a masked entry is taken as it is.
     shape : sequence of int or None, optional
         The required shape; ``None`` leaves an axis free.
     finite : bool
@@ -83,18 +128,28 @@ def check_array(
     TypeError
         If the entries are not real numbers.
     ValueError
-        If the shape is wrong, or an entry is not finite or too large.
+        If the shape is wrong, or an entry is masked, not finite or too large.
     """
     xp = array_namespace(value)
+    if callable(getattr(value, "toarray", None)):  # NumPy would make one object of a sparse matrix
+        raise TypeError(f"{name} must be a dense array, got a sparse one: pass {name}.toarray()")
     try:
         array = xp.asarray(value)
     except (TypeError, ValueError) as error:  # rows of different lengths, for example
-        message = f"{name} must be an array of real numbers, got {_shortened(value)}: {error}"
+        message = f"{name} must be an array of real numbers, got {shortened(value)}: {error}"
         raise ValueError(message) from error
     kind = getattr(array.dtype, "kind", "f")  # strict array-API dtypes have no kind
+    if kind == "O":
+        raise TypeError(f"{name} must hold real numbers, got dtype object{_intruder(array)}")
     if kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
-    if kind != "f":
+    if masked := _count_masked(value, array.ndim):
+        raise ValueError(
+            f"{name} must have no masked entry, got {masked}: leave these samples out, or fill the entries "
+            f"in with numpy.ma.filled"
+        )
+    # Linear algebra knows single and double precision only.
+    if kind != "f" or getattr(array.dtype, "itemsize", 8) not in (4, 8):
         array = xp.asarray(array, dtype=xp.float64)
     elif copy:  # NumPy 1 and CuPy 13 have no asarray(copy=...)
         array = array.copy() if hasattr(array, "copy") else xp.asarray(array, copy=True)
@@ -122,10 +177,28 @@ def check_rng(rng: Any, name: str = "rng") -> np.random.Generator:
     if rng is None or isinstance(rng, np.random.SeedSequence):
         return np.random.default_rng(rng)
     if isinstance(rng, numbers.Integral) and not isinstance(rng, bool):
-        return np.random.default_rng(check_integer(name, rng, 0))
+        _check_range(name, int(rng), 0, None, False, False)  # seeds may have any number of digits
+        return np.random.default_rng(int(rng))
     raise TypeError(
-        f"{name} must be a numpy.random.Generator, a SeedSequence, an int >= 0 or None; got {rng!r}"
+        f"{name} must be a numpy.random.Generator, a SeedSequence, an int >= 0 or None; got {shortened(rng)}"
     )
+
+
+def _count_masked(value: Any, depth: int) -> int:
+    """Return how many entries of an array, or of the arrays in a list, are masked."""
+    if isinstance(value, np.ma.MaskedArray):
+        return int(np.ma.count_masked(value))
+    if isinstance(value, list | tuple) and depth > 1:  # the rows of a list of numbers cannot be masked
+        return sum(_count_masked(item, depth - 1) for item in value)
+    return 0
+
+
+def _intruder(array: Any) -> str:
+    """Say which entry makes an array one of objects: what pandas makes of missing values, for example."""
+    for entry in array.flat:
+        if not isinstance(entry, numbers.Real):
+            return f" with an entry {shortened(entry)}"
+    return f": convert it to numbers that double precision holds, as in {type(array).__name__}.astype(float)"
 
 
 def _check_range(
@@ -145,9 +218,15 @@ def _check_range(
         parts.append(f"{'>' if exclusive_minimum else '>='} {minimum}")
     if maximum is not None:
         parts.append(f"{'<' if exclusive_maximum else '<='} {maximum}")
-    raise ValueError(f"{name} must be {' and '.join(parts)}, got {value}")
+    raise ValueError(f"{name} must be {' and '.join(parts)}, got {shortened(value)}")
 
 
-def _shortened(value: Any, length: int = 60) -> str:
-    text = repr(value)
+def shortened(value: Any, length: int = 60) -> str:
+    """Return a value as a message shows it: its beginning, however long it is."""
+    if isinstance(value, int) and value.bit_length() > 3 * length:  # Python refuses to write the longest
+        return f"an integer of about {math.ceil(value.bit_length() * math.log10(2))} digits"
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # such an integer inside something else; lists in lists in lists
+        text = f"a {type(value).__name__}"
     return text if len(text) <= length else text[:length] + "..."

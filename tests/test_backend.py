@@ -27,7 +27,7 @@ from pairint.model import (
     interaction_matrix,
     spline_activation,
 )
-from pairint.validation import check_array
+from pairint.validation import check_floats
 
 ACTIVATIONS = {
     "spline": spline_activation(3, 1),
@@ -134,9 +134,9 @@ def test_piecewise_polynomials_in_a_strict_namespace():
 
 def test_arguments_are_checked_in_a_strict_namespace():
     x = array_api_strict.asarray([[1.0, 2.0]])
-    assert array_namespace(check_array("x", x, (1, None), copy=True)) is array_api_strict
+    assert array_namespace(check_floats("x", x, (1, None), copy=True)) is array_api_strict
     with pytest.raises(ValueError, match="x must be finite, got 1 NaN or infinite entries"):
-        check_array("x", array_api_strict.asarray([1.0, array_api_strict.inf]))
+        check_floats("x", array_api_strict.asarray([1.0, array_api_strict.inf]))
 
 
 # --------------------------------------------------------------------- the device path, whole

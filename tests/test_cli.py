@@ -1,5 +1,6 @@
 """The command line: what it prints, what it writes, how it exits."""
 
+import errno
 import json
 import os
 import shutil
@@ -151,6 +152,36 @@ class TestRun:
         errors = capsys.readouterr().err
         assert "has changes" not in errors and "8 of the 8 cells" in errors
 
+    def test_an_archive_can_be_drawn_from(self, capsys, monkeypatch, tmp_path):
+        """Finished and read-only: the claims are printed, and what cannot be written again stays."""
+        assert run("--out", "archive") == 0
+        folder = tmp_path / "archive" / "demo"
+        before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        replace = os.replace
+
+        def refuse(source, target):
+            if "archive" in str(target):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+            replace(source, target)
+
+        monkeypatch.setattr(os, "replace", refuse)
+        monkeypatch.setattr(CellStore, "lock", lambda self: 1 / 0)
+        capsys.readouterr()
+        assert run("--out", "archive", "--store", "there") == 0
+        captured = capsys.readouterr()
+        assert "reproduced" in captured.out
+        assert (
+            captured.err.count("Read-only file system")
+            == captured.err.count("the one that is there stays")
+            == 2
+        )
+        assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+        assert len(load_results("demo", tmp_path / "there")) == 16
+        assert main(["figure", "demo", "--preset", "quick", "--results", "archive", "--jobs", "1"]) == 0
+        assert (tmp_path / "demo.svg").stat().st_size > 0
+        (folder / "quick.csv").unlink()
+        assert run("--out", "archive") == 3  # there is no table now, and none can be written
+
     def test_failures(self, capsys, tmp_path, monkeypatch):
         use(demo(raises=__file__), monkeypatch)
         assert run("--store", "stored here") == 1
@@ -201,6 +232,15 @@ class TestRun:
             (["run", "demo", "--set", "beta=-1"], "beta must be > 0, got -1.0"),
             (["run", "demo", "--set", "replicates=2.5"], "replicates must be an integer"),
             (
+                ["run", "demo", "--set", f"beta=1{'0' * 400}"],
+                "beta must be a number that double precision holds",
+            ),
+            (["run", "demo", "--set", f"replicates=1{'0' * 400}"], "replicates must have at most 308 digits"),
+            (
+                ["run", "demo", "--set", f"n_samples={'[' * 100}1{']' * 100}"],
+                "n_samples must be an integer, got",
+            ),
+            (
                 ["run", "demo", "--set", "n_samples=[1000"],
                 "n_samples must be a list such as 1,2,3 or [1, 2, 3],",
             ),
@@ -227,9 +267,19 @@ class TestRun:
             (["run"], "required: NAME"),
             (["run", "demo", "--jobs", "0"], "must be an integer >= 1, or -1 for one per core; got '0'"),
             (["run", "demo", "--jobs", "x"], "must be an integer >= 1, or -1 for one per core; got 'x'"),
-            (["run", "demo", "--timeout", "-1"], "must be a number of seconds > 0, got '-1'"),
-            (["run", "demo", "--timeout", "nan"], "must be a number of seconds > 0, got 'nan'"),
-            (["run", "demo", "--timeout", "abc"], "must be a number of seconds > 0, got 'abc'"),
+            (["run", "demo", "--timeout", "-1"], "must be a number of seconds > 0 and at most 1e6, got '-1'"),
+            (
+                ["run", "demo", "--timeout", "nan"],
+                "must be a number of seconds > 0 and at most 1e6, got 'nan'",
+            ),
+            (
+                ["run", "demo", "--timeout", "1e300"],
+                "must be a number of seconds > 0 and at most 1e6, got '1e300'",
+            ),
+            (
+                ["run", "demo", "--timeout", "abc"],
+                "must be a number of seconds > 0 and at most 1e6, got 'abc'",
+            ),
         ],
     )
     def test_what_argparse_refuses(self, capsys, arguments, message):
@@ -314,6 +364,7 @@ SCRIPT = """
     from engine_demo import demo
     from pairint import experiments
     from pairint.cli import main
+    experiments.registry.MODULES.clear()
     experiments.register(demo({log!r}, seconds={seconds}))
     sys.exit(main({arguments!r}))
 """
@@ -324,7 +375,8 @@ def start(arguments, log=None, seconds=0.0, **options):
         tests=TESTS, log=None if log is None else str(log), seconds=seconds, arguments=arguments
     )
     return subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        [sys.executable, "-c", code],
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options},
     )
 
 
@@ -385,3 +437,50 @@ class TestClosedPipes:
         process.stderr.close()  # progress is shown there
         stored = process.wait(timeout=60) == 0
         assert (tmp_path / "there").exists() is stored
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437", "cp1252"])
+@pytest.mark.parametrize("command", ["run", "report"])
+def test_what_the_terminal_cannot_spell_is_written_all_the_same(command, encoding):
+    """As on Windows, where redirected output has an encoding of 256 characters."""
+    arguments = {"run": ["run", "demo", "--jobs", "1"], "report": ["report", "--jobs", "1"]}[command]
+    process = start(arguments, env={**os.environ, "PYTHONIOENCODING": encoding}, encoding=encoding)
+    out, errors = process.communicate(timeout=60)
+    assert "Error" not in errors
+    assert process.returncode == 0
+    assert "not published" in out
+    assert (r"\u2013" in out) is (encoding != "cp1252")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full is needed")
+class TestFullOutput:
+    """Standard output goes to a disk that is full, as in `pairint run demo --store there > /dev/full`."""
+
+    def run_full(self, arguments):
+        with open("/dev/full", "w") as full:
+            process = start(arguments, stdout=full)
+            _, errors = process.communicate(timeout=60)
+        assert "Traceback" not in errors and "Exception ignored" not in errors
+        assert "cannot write to standard output: No space left on device" in errors
+        return process.returncode
+
+    def test_a_run_goes_on_and_stores(self, tmp_path):
+        assert self.run_full(["run", "demo", "--jobs", "1", "--store", "there"]) == 0
+        assert len(load_results("demo", tmp_path / "there")) == 16
+        assert (tmp_path / "results" / "demo" / "quick.svg").exists()
+
+    @pytest.mark.parametrize("command", [["list"], ["list", "--json"], ["report", "--jobs", "1"]])
+    def test_what_was_asked_for_cannot_be_written(self, command):
+        assert self.run_full(command) == 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell closes it")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_output_closed_from_the_start(tmp_path, closed):
+    """No file of results gets the number of a closed output, nor what is printed there."""
+    code = textwrap.dedent(SCRIPT).format(
+        tests=TESTS, log=None, seconds=0.0, arguments=["run", "demo", "--jobs", "1", "--store", "there"]
+    )
+    done = subprocess.run(["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, code], timeout=60)
+    assert done.returncode == 0
+    assert len(load_results("demo", tmp_path / "there")) == 16

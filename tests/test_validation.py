@@ -1,15 +1,27 @@
 """Messages name the argument, what it got and what is allowed."""
 
-import numpy as np
-import pytest
+from fractions import Fraction
 
-from pairint.validation import check_array, check_choice, check_integer, check_real, check_rng
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+
+from pairint.validation import (
+    check_choice,
+    check_floats,
+    check_integer,
+    check_real,
+    check_rng,
+    check_size,
+)
 
 
 def test_integers():
     assert check_integer("n", 3) == 3
     value = check_integer("n", np.int32(5), 1, 5)
     assert value == 5 and type(value) is int
+    assert check_integer("n", 10**308) == 10**308  # rates are defined for any number of samples
 
 
 @pytest.mark.parametrize(
@@ -23,11 +35,21 @@ def test_integers():
         (0, (1,), ValueError, "n must be >= 1, got 0"),
         (9, (1, 8), ValueError, "n must be >= 1 and <= 8, got 9"),
         (9, (None, 8), ValueError, "n must be <= 8, got 9"),
+        (-(10**400), (), ValueError, "n must have at most 308 digits, got an integer of about 401 digits"),
     ],
 )
 def test_bad_integers(value, bounds, error, message):
     with pytest.raises(error, match=f"^{message}"):
         check_integer("n", value, *bounds)
+
+
+def test_integers_that_python_does_not_write():
+    for value, message in (
+        (10**5000, "n must be <= 3, got an integer of about 5001 digits"),
+        ([10**5000], "a list"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
+            check_integer("n", value, maximum=3)
 
 
 def test_real_numbers():
@@ -43,6 +65,8 @@ def test_real_numbers():
         (1j, {}, TypeError, "x must be a real number, got 1j"),
         (np.ones(1), {}, TypeError, "x must be a real number"),
         (float("nan"), {}, ValueError, "x must be finite, got nan"),
+        (10**400, {}, ValueError, "x must be a number that double precision holds, got an integer of about"),
+        (Fraction(10**400), {}, ValueError, "x must be a number that double precision holds, got Fraction"),
         (-np.inf, {"maximum": 0.0}, ValueError, "x must be finite, got -inf"),
         (-0.1, {"minimum": 0.0}, ValueError, "x must be >= 0.0, got -0.1"),
         (0.0, {"minimum": 0.0, "exclusive_minimum": True}, ValueError, "x must be > 0.0, got 0.0"),
@@ -65,7 +89,9 @@ def test_choices():
     assert check_choice("kind", "a", {"a": 1}) == "a"
 
 
-@pytest.mark.parametrize("value", ["c", None, 3, ["a"], np.array(["a", "b"]), np.array([]), {"a": 1}])
+@pytest.mark.parametrize(
+    "value", ["c", None, 3, ["a"], np.array(["a"]), np.array(["a", "b"]), np.array([]), {"a": 1}]
+)
 @pytest.mark.parametrize("choices", [("a", "b"), {"a": 1, "b": 2}])
 def test_bad_choices(value, choices):
     with pytest.raises(ValueError, match=r"^kind must be one of 'a', 'b'; got "):
@@ -73,16 +99,72 @@ def test_bad_choices(value, choices):
 
 
 def test_arrays():
-    assert check_array("x", [[1, 2], [3, 4]], (2, None)).dtype == np.float64
-    assert check_array("x", np.ones(3, dtype=bool)).dtype == np.float64
-    assert check_array("x", np.ones(3, dtype=np.float32)).dtype == np.float32
+    assert check_floats("x", [[1, 2], [3, 4]], (2, None)).dtype == np.float64
+    assert check_floats("x", np.ones(3, dtype=bool)).dtype == np.float64
+    assert check_floats("x", np.ones(3, dtype=np.float32)).dtype == np.float32
     x = np.ones(3)
-    assert check_array("x", x) is x
-    copy = check_array("x", x, copy=True)
+    assert check_floats("x", x) is x
+    copy = check_floats("x", x, copy=True)
     assert copy is not x and not np.shares_memory(copy, x)
     integers = np.arange(3)
-    assert not np.shares_memory(check_array("x", integers, copy=True), integers)
-    assert np.isnan(check_array("x", [np.nan], finite=False)[0])
+    assert not np.shares_memory(check_floats("x", integers, copy=True), integers)
+    assert np.isnan(check_floats("x", [np.nan], finite=False)[0])
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.longdouble])
+def test_other_precisions_become_double(kind):
+    """Linear algebra refuses both, with a message about itself."""
+    found = check_floats("x", np.array([0.5, 2.0], dtype=kind))
+    assert found.dtype == np.float64 and found.tolist() == [0.5, 2.0]
+
+
+MASKED = np.ma.MaskedArray([[1.0, 2.0], [3.0, 1e6]], mask=[[False, True], [False, True]])
+
+
+@pytest.mark.parametrize("value", [MASKED, list(MASKED), tuple(list(MASKED)), [list(MASKED)]])
+def test_a_mask_is_not_lost(value):
+    """NumPy's asarray would take what stands under the mask for data."""
+    with pytest.raises(ValueError, match=r"^x must have no masked entry, got 2: leave .* numpy\.ma\.filled$"):
+        check_floats("x", value)
+
+
+def test_a_masked_array_with_nothing_masked_is_an_array():
+    assert type(check_floats("x", np.ma.MaskedArray([1.0, 2.0], mask=False))) is np.ndarray
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.array([1.0, None]), "x must hold real numbers, got dtype object with an entry None$"),
+        (pd.DataFrame({"a": [1], "b": ["word"]}), "got dtype object with an entry 'word'$"),
+        ([10**400], r"got dtype object: convert it .* as in ndarray\.astype\(float\)$"),
+        (scipy.sparse.eye_array(2), r"x must be a dense array, got a sparse one: pass x\.toarray\(\)"),
+        (scipy.sparse.csr_matrix([[1.0]]), "x must be a dense array"),
+        (np.array(["2020-01-01"], dtype="datetime64[D]"), r"got dtype datetime64\[D\]$"),
+        (np.zeros(2, dtype=[("a", float)]), "got dtype .*'a'"),
+        (b"bytes", "got dtype "),
+    ],
+    ids=["None", "DataFrame", "long", "sparse", "matrix", "dates", "records", "bytes"],
+)
+def test_what_is_no_array_of_numbers(value, message):
+    with pytest.raises(TypeError, match=message):
+        check_floats("x", value)
+
+
+def test_missing_values_of_pandas():
+    """pandas 2 gives NumPy an array of objects, pandas 3 one of floats."""
+    message = "^x must (hold real numbers, got dtype object with an entry <NA>|be finite, got 1 NaN)"
+    with pytest.raises((TypeError, ValueError), match=message):
+        check_floats("x", pd.array([1, None], dtype="Int64"))
+
+
+def test_sizes():
+    check_size("n", 10**5, 10**5)
+    check_size("n", 10**12, 0)
+    with pytest.raises(
+        ValueError, match=r"^n and d must be smaller: .* shape \(100000, 100001\) .* 10,000,000,000"
+    ):
+        check_size("n and d", 10**5, 10**5 + 1)
 
 
 @pytest.mark.parametrize(
@@ -105,12 +187,12 @@ def test_arrays():
 )
 def test_bad_arrays(value, shape, error, message):
     with pytest.raises(error, match=f"^{message}"):
-        check_array("x", value, shape)
+        check_floats("x", value, shape)
 
 
 def test_message_about_a_large_ragged_list_is_short():
     with pytest.raises(ValueError) as caught:
-        check_array("x", [[0.0] * 5000, [1.0]])
+        check_floats("x", [[0.0] * 5000, [1.0]])
     assert len(str(caught.value)) < 400
 
 
@@ -120,6 +202,8 @@ def test_generators():
     first = check_rng(5).uniform()
     assert first == check_rng(np.random.SeedSequence(5)).uniform() == check_rng(np.int64(5)).uniform()
     assert isinstance(check_rng(None), np.random.Generator)
+    entropy = np.random.SeedSequence().entropy  # 128 bits, what NumPy recommends
+    assert check_rng(entropy).uniform() == np.random.default_rng(entropy).uniform()
 
 
 @pytest.mark.parametrize("value", ["seed", 1.0, True, np.random.RandomState(0)])

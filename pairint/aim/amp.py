@@ -47,7 +47,7 @@ from pairint.aim.indices import IndexCovariance, adjoint, indices
 from pairint.aim.priors import Prior, make_prior
 from pairint.aim.teacher import matrix_error
 from pairint.backend import array_namespace, to_device, to_host
-from pairint.validation import check_array, check_choice, check_integer, check_real
+from pairint.validation import check_choice, check_floats, check_integer, check_real
 
 __all__ = ["AMPResult", "Damping", "amp"]
 
@@ -158,7 +158,7 @@ def amp(
     tol = check_real("tol", tol, 0, exclusive_minimum=True)
     samples = _check_samples(X, y, channel, token_covariance, dtype)
     if truth is not None:
-        truth = check_array("truth", truth, (samples.d, samples.d)).astype(samples.X.dtype, copy=False)
+        truth = check_floats("truth", truth, (samples.d, samples.d)).astype(samples.X.dtype, copy=False)
     weight = Damping.of(damping, samples.channel)
     history: dict[str, list[float]] = {"delta": [], "mmse": [], "self_overlap": [], "change": []}
     if truth is not None:
@@ -231,7 +231,7 @@ class _Samples:
 def _check_samples(
     X: Any, y: Any, channel: str | Channel, token_covariance: bool, dtype: str | None
 ) -> _Samples:
-    X = check_array("X", X, (None, None, None))
+    X = check_floats("X", X, (None, None, None))
     if dtype is not None:
         X = X.astype(check_choice("dtype", dtype, ("float32", "float64")), copy=False)
     array_namespace(X, y)  # refuses a mixture

@@ -34,7 +34,7 @@ from pairint.aim.bivariate import (
 from pairint.aim.hardmax import MAX_TOKENS, hardmax_information, hardmax_likelihood, possible_label
 from pairint.aim.indices import IndexCovariance
 from pairint.backend import array_namespace, to_host
-from pairint.validation import check_array, check_choice, check_integer, check_real
+from pairint.validation import check_choice, check_floats, check_integer, check_real
 
 __all__ = [
     "CHANNELS",
@@ -145,7 +145,7 @@ class Channel(ABC):
 
     def _check_labels(self, y: Any) -> Any:
         t = self.n_tokens
-        return check_array("y", y, (None, t, t))
+        return check_floats("y", y, (None, t, t))
 
     @staticmethod
     def _symmetrised(h: Any, allowed: Any, what: str) -> Any:

@@ -32,7 +32,7 @@ import numpy as np
 
 from pairint.aim.channels import Channel, LinearChannel, SoftmaxChannel, make_channel
 from pairint.backend import array_namespace, is_cupy, to_device, to_host
-from pairint.validation import check_array, check_choice, check_integer, check_real, check_rng
+from pairint.validation import check_choice, check_floats, check_integer, check_real, check_rng
 
 __all__ = ["GradientDescentResult", "gradient_descent", "loss_and_gradient"]
 
@@ -166,7 +166,7 @@ def gradient_descent(
     xp = array_namespace(X)
     d = X.shape[2]
     if truth is not None:
-        truth = check_array("truth", truth, (d, d)).astype(X.dtype, copy=False)
+        truth = check_floats("truth", truth, (d, d)).astype(X.dtype, copy=False)
     baseline = float(((targets - guess) ** 2).sum()) / d
     if baseline == 0:
         raise ValueError("y must vary: every label is the constant prediction, and tells nothing")
@@ -248,7 +248,7 @@ def loss_and_gradient(W: Any, X: Any, y: Any, channel: str | Channel = "softmax"
     """
     X, targets, beta, _ = _prepare(X, y, channel, None)
     single = getattr(W, "ndim", 3) == 2
-    W = check_array("W", W, (X.shape[2], None) if single else (None, X.shape[2], None))
+    W = check_floats("W", W, (X.shape[2], None) if single else (None, X.shape[2], None))
     W = W.astype(X.dtype, copy=False)
     if not single:
         return _loss_and_gradient(W, X, targets, beta)
@@ -261,7 +261,7 @@ def _prepare(X: Any, y: Any, channel: Any, dtype: Any) -> Any:
 
     The samples are the last axis of the targets: sums over the few tokens then run over whole vectors.
     """
-    X = check_array("X", X, (None, None, None))
+    X = check_floats("X", X, (None, None, None))
     if dtype is not None:
         X = X.astype(check_choice("dtype", dtype, ("float32", "float64")), copy=False)
     xp = array_namespace(X, y)

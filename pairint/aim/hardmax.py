@@ -43,7 +43,7 @@ import numpy as np
 
 from pairint.aim.bivariate import normal_functions
 from pairint.backend import array_namespace, to_device, to_host
-from pairint.validation import check_array, check_integer, check_real
+from pairint.validation import check_floats, check_integer, check_real
 
 __all__ = [
     "MAX_TOKENS",
@@ -137,7 +137,7 @@ def hardmax_likelihood(
     """
     variance = check_real("variance", variance, 0, exclusive_minimum=True)
     xp = array_namespace(omega)
-    omega = check_array("omega", omega, (None, None, None))
+    omega = check_floats("omega", omega, (None, None, None))
     targets = np.asarray(to_host(targets)).astype(np.int64)
     n, t = targets.shape
     if t > MAX_TOKENS:

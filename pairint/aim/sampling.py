@@ -46,7 +46,7 @@ from pairint.aim.channels import Channel, HardmaxChannel, index_variances, make_
 from pairint.aim.hardmax import MAX_TOKENS
 from pairint.aim.spectrum import NoisySpectrum
 from pairint.aim.state_evolution import StateEvolution, state_evolution
-from pairint.validation import check_array, check_choice, check_integer, check_real, check_rng
+from pairint.validation import check_choice, check_floats, check_integer, check_real, check_rng
 
 __all__ = [
     "LabelInformation",
@@ -226,9 +226,9 @@ def label_information(
     t = check_integer("n_tokens", n_tokens, 2)
     n = check_integer("n_samples", n_samples, 2)
     rng = check_rng(rng)
-    remainder = check_array("remainder", remainder, (None, None))
+    remainder = check_floats("remainder", remainder, (None, None))
     n_layers = len(remainder)
-    overlap = check_array("overlap", overlap, (n_layers, n_layers))
+    overlap = check_floats("overlap", overlap, (n_layers, n_layers))
     spread = _root("remainder", remainder, 1e-12)
     omega = np.einsum("lm,nmab->nlab", _root("overlap", overlap, -1e-12), _symmetric(rng, (n, n_layers), t))
 

@@ -37,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-from pairint.validation import check_array, check_integer, check_real
+from pairint.validation import check_floats, check_integer, check_real
 
 __all__ = ["NoisySpectrum", "limiting_moments", "parameter_count", "wishart_density"]
 
@@ -101,7 +101,7 @@ def wishart_density(x: np.ndarray, rho: float) -> np.ndarray:
     For ``rho < 1`` a fraction ``1 - rho`` of the eigenvalues sits at zero and is not part of the density.
     """
     rho = check_real("rho", rho, 0, exclusive_minimum=True)
-    x = check_array("x", x)
+    x = check_floats("x", x)
     a = math.sqrt(rho)
     left, right = (1 - a) ** 2 / a, (1 + a) ** 2 / a
     inside = np.clip((x - left) * (right - x), 0, None)
@@ -237,7 +237,7 @@ class NoisySpectrum:
 
     def density(self, x: Any) -> np.ndarray:
         """Return the density of the law at the eigenvalues ``x`` (any shape)."""
-        x = check_array("x", x)
+        x = check_floats("x", x)
         inside = np.zeros(x.shape, dtype=bool)
         for lo, hi in self.edges:
             inside |= (lo < x) & (x < hi)
@@ -250,7 +250,7 @@ class NoisySpectrum:
         matrix stray a little; there the function is continued analytically, which keeps it positive.
         In the gap between two bulks, :math:`x - 2\Delta g(x)` joins them.
         """
-        x = check_array("x", x)
+        x = check_floats("x", x)
         f = self._positive_root(x)
         if self.n_bulks == 2:
             (_, lo), (hi, _) = self.edges

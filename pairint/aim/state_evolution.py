@@ -30,7 +30,7 @@ from pairint.aim.channels import Channel, make_channel
 from pairint.aim.hardmax import hardmax_tail_constant
 from pairint.aim.priors import Prior, WishartPrior, make_prior
 from pairint.aim.spectrum import parameter_count
-from pairint.validation import check_array, check_integer, check_real
+from pairint.validation import check_floats, check_integer, check_real
 
 __all__ = [
     "StateEvolution",
@@ -133,11 +133,11 @@ def state_evolution(
     0.3921960173
     """
     channel = make_channel(channel, n_tokens)
-    alphas = check_array("alpha", alpha)
+    alphas = check_floats("alpha", alpha)
     if alphas.size and float(alphas.min()) <= 0:
         raise ValueError(f"alpha must be > 0, got {float(alphas.min())}")
     if isinstance(rho, list | tuple) or (isinstance(rho, np.ndarray) and rho.ndim > 0):
-        rho = check_array("rho", rho, finite=False)
+        rho = check_floats("rho", rho, finite=False)
         try:
             alphas, rho = (a.copy() for a in np.broadcast_arrays(alphas, rho))
         except ValueError:
@@ -285,7 +285,7 @@ def small_width_limit(alpha_bar: Any, channel: str | Channel = "softmax", n_toke
     float or array of the shape of ``alpha_bar``
     """
     channel = make_channel(channel, n_tokens)
-    values = check_array("alpha_bar", alpha_bar)
+    values = check_floats("alpha_bar", alpha_bar)
     if values.size and float(values.min()) <= 0:
         raise ValueError(f"alpha_bar must be > 0, got {float(values.min())}")
     if channel.recovers_exactly:
@@ -317,6 +317,6 @@ def large_alpha_error(alpha: Any, rho: float, n_tokens: int = 2) -> Any:
     :func:`~pairint.aim.spectrum.parameter_count`. The decay :math:`\alpha^{-2}` is that of classification
     without noise (asymptotic; checked against :func:`state_evolution` in the tests).
     """
-    alphas = check_array("alpha", alpha)
+    alphas = check_floats("alpha", alpha)
     rho = check_real("rho", rho, 0, exclusive_minimum=True)
     return ((1 + rho) * (parameter_count(rho) / (hardmax_tail_constant(n_tokens) * alphas)) ** 2)[()]

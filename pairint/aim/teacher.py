@@ -19,7 +19,7 @@ import numpy as np
 from pairint.aim.channels import Channel, make_channel
 from pairint.aim.indices import indices
 from pairint.aim.priors import Prior, make_prior
-from pairint.validation import check_array, check_choice, check_integer, check_real, check_rng
+from pairint.validation import check_choice, check_floats, check_integer, check_real, check_rng
 
 __all__ = ["NORMALISATIONS", "AIMTeacher", "convert_error", "convert_matrix", "matrix_error"]
 
@@ -80,7 +80,7 @@ class AIMTeacher:
         self.W: Any
         if isinstance(rho, Prior):
             self.width, self.W, self.rho = None, None, make_prior(rho)
-            self.S = check_array("the matrix that the prior draws", rho.draw(self.d, rng), (self.d, self.d))
+            self.S = check_floats("the matrix that the prior draws", rho.draw(self.d, rng), (self.d, self.d))
             return
         self.width = max(1, round(check_real("rho", rho, 0, exclusive_minimum=True) * self.d))
         self.rho = self.width / self.d
@@ -118,7 +118,7 @@ class AIMTeacher:
 
     def labels(self, X: np.ndarray) -> np.ndarray:
         """Return the labels (n, T, T) of the tokens ``X`` (n, T, d)."""
-        X = check_array("X", X, (None, self.n_tokens, self.d))
+        X = check_floats("X", X, (None, self.n_tokens, self.d))
         return self.channel.output(indices(X, self.S))
 
     def error(self, estimate: np.ndarray) -> float:

@@ -77,11 +77,19 @@ def grid(**axes: Any) -> list[dict[str, Any]]:
     {'n_samples': 10, 'beta': 1.0, 'replicate': 1}
     """
     values = [axis if isinstance(axis, list | tuple | range) else (axis,) for axis in axes.values()]
-    count = math.prod(len(axis) for axis in values)
+    lengths = {key: _length(axis) for key, axis in zip(axes, values, strict=True)}
+    count = math.prod(lengths.values())
     if count > MAX_CELLS:
-        longest = max(zip(axes, values, strict=True), key=lambda item: len(item[1]))
+        longest = max(lengths, key=lambda key: lengths[key])
         raise ValueError(
             f"these settings give {count:,} cells, more than {MAX_CELLS:,}: "
-            f"{longest[0]} alone takes {len(longest[1]):,} values"
+            f"{longest} alone takes {lengths[longest]:,} values"
         )
     return [dict(zip(axes, point, strict=True)) for point in itertools.product(*values)]
+
+
+def _length(axis: Sequence[Any]) -> int:
+    """Return the number of values; ``len`` refuses ranges longer than an index of this machine."""
+    if isinstance(axis, range):
+        return max(0, -((axis.start - axis.stop) // axis.step))
+    return len(axis)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pairint.engine.cells import plain
+from pairint.validation import check_choice, check_real, shortened
 
 __all__ = ["Claim", "verdict"]
 
@@ -42,10 +43,8 @@ def verdict(
         replicates are needed. ``"differs"``: outside both. ``"no reference"`` or ``"not computed"``
         if one of the two values is missing.
     """
-    if relation not in RELATIONS:
-        raise ValueError(f"relation must be one of {', '.join(map(repr, RELATIONS))}; got {relation!r}")
-    if not tolerance >= 0:
-        raise ValueError(f"tolerance must be >= 0, got {tolerance!r}")
+    check_choice("relation", relation, RELATIONS)
+    tolerance = check_real("tolerance", tolerance, 0)
     if reference is None:
         return "no reference"
     if ours is None or not math.isfinite(ours):
@@ -101,7 +100,16 @@ class Claim:
     command: str = ""
 
     def __post_init__(self) -> None:
-        self.published_verdict  # noqa: B018  an impossible claim must fail where it is made
+        """Check the numbers: an impossible claim must fail where it is made."""
+        check_choice("relation", self.relation, RELATIONS)
+        check_real("tolerance", self.tolerance, 0)
+        for name in ("ours", "published", "expected"):
+            _check_number(name, getattr(self, name))
+        if self.interval is not None:
+            if not isinstance(self.interval, tuple | list) or len(self.interval) != 2:
+                raise TypeError(f"interval must be a pair of numbers or None, got {shortened(self.interval)}")
+            for end in self.interval:
+                _check_number("interval", end)
 
     @property
     def published_verdict(self) -> str:
@@ -130,6 +138,12 @@ class Claim:
             "theory_verdict": self.theory_verdict,
             "verdict": self.verdict,
         }
+
+
+def _check_number(name: str, value: Any) -> None:
+    """Accept what a claim can hold: a number, one that could not be computed (infinite, NaN), or None."""
+    if value is not None and not (isinstance(value, float) and not math.isfinite(value)):
+        check_real(name, value)
 
 
 _PUBLISHED = {

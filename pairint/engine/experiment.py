@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pairint.engine.cells import canonical, plain
+from pairint.validation import check_choice, check_integer, shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,19 +88,26 @@ class Experiment:
     reproducible: str | Callable[[dict[str, Any]], str] = "to 1e-6"
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", self.name):
-            raise ValueError(f"name must be lower-case letters, digits, - and _, got {self.name!r}")
-        if not isinstance(self.version, int) or isinstance(self.version, bool) or self.version < 1:
-            raise ValueError(f"version must be an integer >= 1, got {self.version!r}")
+        if not isinstance(self.name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", self.name):
+            raise ValueError(f"name must be lower-case letters, digits, - and _, got {shortened(self.name)}")
+        check_integer("version", self.version, 1)
+        for key in ("presets", "expected_seconds"):
+            if not isinstance(getattr(self, key), Mapping):
+                raise TypeError(f"{key} must be a dictionary, got {shortened(getattr(self, key))}")
+        for key in ("cells", "compute", "claims", "cost"):
+            function = getattr(self, key)
+            if not callable(function) and (key, function is None) != ("cost", True):
+                raise TypeError(f"{key} must be a function, got {shortened(function)}")
+        if not isinstance(self.data_keys, list | tuple):
+            raise TypeError(f"data_keys must be a tuple of names, got {shortened(self.data_keys)}")
         missing = {"quick", "full"} - set(self.presets)
         if missing:
             raise ValueError(f"presets of {self.name!r} lack {', '.join(sorted(missing))}")
         keys = {preset: set(settings) for preset, settings in self.presets.items()}
         if len({frozenset(value) for value in keys.values()}) > 1:
             raise ValueError(f"presets of {self.name!r} must have the same keys, got {keys}")
-        if not callable(self.reproducible) and self.reproducible not in REPRODUCIBLE:
-            known = ", ".join(map(repr, REPRODUCIBLE))
-            raise ValueError(f"reproducible must be one of {known} or a function, got {self.reproducible!r}")
+        if not callable(self.reproducible):
+            check_choice("reproducible, unless it is a function,", self.reproducible, REPRODUCIBLE)
         if set(self.expected_seconds) != set(self.presets):
             raise ValueError(f"expected_seconds of {self.name!r} must have one entry per preset")
 

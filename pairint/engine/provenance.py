@@ -14,7 +14,7 @@ from typing import Any
 
 from pairint._version import __version__
 
-__all__ = ["commit", "environment", "load", "machine", "measurement"]
+__all__ = ["commit", "edited", "environment", "load", "machine", "measurement"]
 
 #: The distributions whose versions can change a number.
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "pandas", "joblib", "threadpoolctl", "distributed", "torch")
@@ -77,6 +77,11 @@ def commit() -> str | None:
         return None
     changed = _git(package, "status", "--porcelain", "--untracked-files=no", "--", ".")
     return head + ("+changes" if changed else "")
+
+
+def edited(commit: str | None) -> bool:
+    """Say whether a recorded commit does not name the code: it had changes that nobody can check out."""
+    return commit is not None and commit.endswith("+changes")
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

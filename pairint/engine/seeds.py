@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pairint.engine.cells import canonical
+from pairint.validation import shortened
 
 __all__ = ["ROOT_SEED", "generator_for", "seed_sequence"]
 
@@ -39,7 +40,15 @@ def seed_sequence(
     ------
     KeyError
         If the cell lacks one of the keys.
+    TypeError
+        If an argument is of another kind.
     """
+    if not isinstance(cell, Mapping):
+        raise TypeError(f"cell must be a dictionary, got {shortened(cell)}")
+    if not isinstance(data_keys, list | tuple) or not all(isinstance(key, str) for key in data_keys):
+        raise TypeError(f"data_keys must be a list of names, got {shortened(data_keys)}")
+    if not isinstance(stream, str):
+        raise TypeError(f"stream must be a name, got {shortened(stream)}")
     keys = {*data_keys, "replicate"}
     missing = sorted(keys - set(cell))
     if missing:

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from pairint.validation import check_array, check_choice, check_integer, check_real, check_rng
+from pairint.validation import (
+    check_choice,
+    check_floats,
+    check_integer,
+    check_real,
+    check_rng,
+    check_size,
+    shortened,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -58,7 +66,7 @@ class Slope:
 
     def __call__(self, x: Any) -> Any:
         """Evaluate the fitted line."""
-        return self.prefactor * np.asarray(x, dtype=float) ** self.value
+        return self.prefactor * check_floats("x", x) ** self.value
 
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
@@ -88,7 +96,7 @@ def fit_slope(
     level : float
         Nominal coverage of the interval, in (0, 1).
     n_resamples : int
-        Bootstrap samples; at least 100.
+        Bootstrap samples; at least 100, at most a million.
     rng : Generator, SeedSequence or int
         A fixed seed by default, so that a table gives one interval.
 
@@ -108,11 +116,14 @@ def fit_slope(
     69, 371-386): quantiles of the bootstrap slopes at levels widened to make up for the
     factor sqrt((n-1)/n) and for the Student quantile, which matter at 5 to 20 replicates.
     """
-    x = np.asarray(check_array("x", x, (None,)), dtype=float)
-    y = np.asarray(check_array("y", y, (len(x), None)), dtype=float)
+    x = np.asarray(check_floats("x", x, (None,)), dtype=float)
+    y = np.asarray(check_floats("y", y, (None, None)), dtype=float)
+    if len(x) != len(y):
+        raise ValueError(
+            f"x and y must have one value and one row a point; got shapes {x.shape} and {y.shape}"
+        )
     check_choice("statistic", statistic, tuple(_STATISTICS))
-    level = check_real("level", level, 0, 1, exclusive_minimum=True, exclusive_maximum=True)
-    check_integer("n_resamples", n_resamples, minimum=100)
+    level, n_resamples = _check_bootstrap(level, n_resamples)
     if len(np.unique(x)) != len(x) or len(x) < 2:
         raise ValueError(f"x must have at least two values, all distinct; got {x.tolist()}")
     if y.shape[1] == 0:
@@ -130,10 +141,18 @@ def fit_slope(
     n = y.shape[1]
     low, high = -np.inf, np.inf
     if n > 1:
+        check_size("n_resamples and the replicates of y", n_resamples, n)
         draws = check_rng(rng).integers(n, size=(n_resamples, n))
         resampled = np.stack([np.log(reduce(line[draws], 1)) for line in y], axis=1)
         low, high = np.quantile(resampled @ weights, _expanded_levels(level, n))
     return Slope(value, float(low), float(high), prefactor, level, len(x), n)
+
+
+def _check_bootstrap(level: Any, n_resamples: Any) -> tuple[float, int]:
+    return (
+        check_real("level", level, 0, 1, exclusive_minimum=True, exclusive_maximum=True),
+        check_integer("n_resamples", n_resamples, 100, 1_000_000),
+    )
 
 
 def _expanded_levels(level: float, n: int) -> tuple[float, float]:
@@ -178,8 +197,7 @@ def slope_table(
     """
     import pandas as pd
 
-    by = [by] if isinstance(by, str) else list(by)
-    _check_columns(table, [*by, x, y, replicate])
+    by = _check_columns(table, by, x=x, y=y, replicate=replicate)
     rows = []
     for key, line in table.groupby(by, sort=False, dropna=False):
         if line.duplicated([x, replicate]).any():
@@ -217,7 +235,7 @@ def mean_interval(values: Any, level: float = 0.95) -> tuple[float, float, float
     mean, low, high : float
         The interval is infinite for a single value.
     """
-    values = np.asarray(check_array("values", values, (None,)), dtype=float)
+    values = np.asarray(check_floats("values", values, (None,)), dtype=float)
     level = check_real("level", level, 0, 1, exclusive_minimum=True, exclusive_maximum=True)
     n = len(values)
     if n == 0:
@@ -259,6 +277,11 @@ def summarize(
         value), ``std`` (one less in the denominator), ``sem`` (standard error of the mean), ``median``,
         ``q10``, ``q90``, ``n`` and ``missing``, in order of appearance.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If the table lacks a column, ``level`` is outside (0, 1) or ``n_resamples`` outside 100 to a million.
+
     Notes
     -----
     The interval resamples the values, so that it stays positive where they are, as error bars on log
@@ -266,12 +289,12 @@ def summarize(
     """
     import pandas as pd
 
-    by = [by] if isinstance(by, str) else list(by)
-    _check_columns(table, [*by, y])
+    by = _check_columns(table, by, y=y)
+    level, n_resamples = _check_bootstrap(level, n_resamples)
     rng = check_rng(rng)
     rows = []
     for key, group in table.groupby(by, sort=False, dropna=False):
-        values = group[y].dropna().to_numpy(dtype=float)
+        values = np.asarray(check_floats(f"column {y!r}", group[y].dropna(), finite=False), dtype=float)
         n = len(values)
         low, high = np.nan, np.nan
         if n > 1:
@@ -297,7 +320,19 @@ def summarize(
     return pd.DataFrame(rows)
 
 
-def _check_columns(table: DataFrame, wanted: Sequence[str]) -> None:
-    missing = [name for name in wanted if name not in table.columns]
-    if missing:
-        raise ValueError(f"the table has no column {', '.join(missing)}; it has {', '.join(table.columns)}")
+def _check_columns(table: Any, by: Any, **columns: Any) -> list[str]:
+    """Return ``by`` as a list, after checking that the table has all these columns, each of one kind."""
+    if not hasattr(table, "groupby"):
+        raise TypeError(f"table must be a DataFrame, got {shortened(table)}")
+    if not isinstance(by, str | list | tuple):
+        raise TypeError(f"by must be the name of a column or a list of names, got {shortened(by)}")
+    by = [by] if isinstance(by, str) else list(by)
+    if not by:
+        raise ValueError("by must name at least one column")
+    for argument, name in [*(("by", name) for name in by), *columns.items()]:
+        if not isinstance(name, str) or name not in table.columns:
+            raise ValueError(
+                f"{argument} must be a column of the table, which are {', '.join(map(str, table.columns))}; "
+                f"got {shortened(name)}"
+            )
+    return by

@@ -15,6 +15,7 @@ import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,30 +27,35 @@ try:
 except ImportError:  # no advisory locks there; atomic writes alone keep the folder whole
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["CellStore", "FolderInUse", "ResultsError", "cell_id", "write_atomic"]
+__all__ = ["MAX_BYTES", "CellStore", "FolderInUse", "ResultsError", "cell_id", "write_atomic"]
 
 FORMAT = 1  # of cell files and of provenance records
 #: Flushing a file takes milliseconds. Shorter cells are not worth it: should the power fail before the
 #: system writes them, their files are missing or fail their checksum, and they are computed again.
 FLUSH_SECONDS = 0.1
+#: No file of results is larger; one that is, a device without an end for example, is not read.
+MAX_BYTES = 2**28
 
 
 class ResultsError(RuntimeError):
     """Results cannot be written, or cannot be trusted."""
+
+    exit_code = 3
 
 
 class FolderInUse(ResultsError):
     """Another run is at work on this folder."""
 
 
-def write_atomic(path: Path, text: str, *, flush: bool = True) -> None:
-    """Write a text file so that a reader sees it whole or not at all.
+def write_atomic(path: Path, content: str | bytes, *, flush: bool = True) -> None:
+    """Write a file so that a reader sees it whole or not at all.
 
     Parameters
     ----------
     path : Path
         Its folder is made when needed.
-    text : str
+    content : str or bytes
+        Text is written as UTF-8.
     flush : bool
         Wait until the disk has it: then it outlives a power cut too, not only the death of the process.
 
@@ -60,10 +66,11 @@ def write_atomic(path: Path, text: str, *, flush: bool = True) -> None:
     """
     # The process id keeps two runs apart that share the folder without a lock between them.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    data = content.encode() if isinstance(content, str) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with open(temporary, "wb") as file:
+            file.write(data)
             file.flush()
             if flush:
                 os.fsync(file.fileno())
@@ -99,6 +106,45 @@ def _checksum(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(record, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _read_regular(path: Path) -> bytes:
+    """Read a regular file of bounded size; a pipe in its place would wait for ever for a writer.
+
+    Raises
+    ------
+    FileNotFoundError
+    ResultsError
+        If it is something else, too large, or cannot be read.
+    """
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ResultsError(f"{path} is damaged: not a regular file")
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ResultsError(f"cannot read {path}: {error.strerror}") from error
+    if len(data) > MAX_BYTES:
+        raise ResultsError(f"{path} is damaged: larger than {MAX_BYTES:,} bytes")
+    return data
+
+
+def _is_whole(record: Mapping[str, Any]) -> bool:
+    """Say whether a record holds all that a finished cell has."""
+    rows, times = record.get("rows"), (record.get("seconds"), record.get("finished"))
+    return (
+        isinstance(rows, list)
+        and len(rows) > 0
+        and all(isinstance(row, dict) for row in rows)
+        and all(isinstance(time, int | float) and abs(time) < 1e12 for time in times)  # not NaN either
+        and isinstance(record.get("environment"), dict)
+    )
+
+
 class CellStore:
     """The folder in which one experiment keeps its finished and failed cells.
 
@@ -129,35 +175,39 @@ class CellStore:
         Raises
         ------
         ResultsError
-            If the file is damaged: truncated, edited, or another cell's.
+            If the file is damaged: truncated, edited, incomplete, another cell's, or no regular file.
         """
         path = self.path(cell)
         try:
-            text = path.read_bytes().decode("utf-8")
+            data = _read_regular(path)
         except FileNotFoundError:
             return None
-        except UnicodeDecodeError as error:
-            raise ResultsError(f"{path} is damaged: {error}") from error
-        except OSError as error:
-            raise ResultsError(f"cannot read {path}: {error.strerror}") from error
         try:
-            record = json.loads(text)
+            record = json.loads(data.decode("utf-8"))
             expected = record.pop("sha256")
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            checksum = _checksum(record)
+            identity = (record.get("experiment"), record.get("version"), canonical(record.get("cell")))
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise ResultsError(f"{path} is damaged: not a whole record") from error
-        if _checksum(record) != expected:
+        if checksum != expected:
             raise ResultsError(f"{path} is damaged: its checksum does not match")
-        identity = (record["experiment"], record["version"], canonical(record["cell"]))
         if identity != (self.name, self.version, canonical(cell)):
             raise ResultsError(f"{path} is damaged: it holds another cell")
+        if not _is_whole(record):
+            raise ResultsError(f"{path} is damaged: a part of the record is missing")
         return record
 
     def write(self, cell: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
         """Store a finished cell (its rows, times and environment) and return its record."""
         record = self.record(cell, result)
         text = json.dumps({**record, "sha256": _checksum(record)})
+        if len(text) > MAX_BYTES:
+            raise ResultsError(
+                f"the result of {dict(cell)} takes {len(text):,} bytes, more than {MAX_BYTES:,}"
+            )
         write_atomic(self.path(cell), text, flush=result["seconds"] >= FLUSH_SECONDS)
-        self.failure_path(cell).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.failure_path(cell).unlink(missing_ok=True)
         return record
 
     def record(self, cell: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,7 +237,8 @@ class CellStore:
         path = self.folder / "lock"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            file = open(path, "a+", encoding="utf-8")  # noqa: SIM115  closed below, with the lock
+            # Not buffered: on a full disk, closing it would try to write again, and raise.
+            file = open(path, "ab+", buffering=0)  # noqa: SIM115  closed below, with the lock
         except OSError as error:
             raise ResultsError(_explain(path, error)) from error
         with file:
@@ -196,7 +247,7 @@ class CellStore:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError as error:
                     file.seek(0)
-                    holder = file.read().strip() or "unknown"
+                    holder = file.read(100).decode("ascii", "replace").strip() or "unknown"
                     raise FolderInUse(
                         f"another run (process {holder}) is at work on {self.folder}: wait for it to end, "
                         "or choose another folder with --out"
@@ -205,6 +256,5 @@ class CellStore:
                     pass  # a file system without locks: atomic writes alone keep the folder whole
             with contextlib.suppress(OSError):
                 file.truncate(0)
-                file.write(str(os.getpid()))
-                file.flush()
+                file.write(str(os.getpid()).encode())
             yield

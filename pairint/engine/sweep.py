@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 import contextlib
 import difflib
+import hashlib
+import shlex
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -17,13 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pairint.engine import workers
-from pairint.engine.cells import plain
+from pairint.engine.cells import canonical, plain
 from pairint.engine.experiment import Experiment, checked_cells
 from pairint.engine.progress import Progress
 from pairint.engine.seeds import ROOT_SEED
 from pairint.engine.store import CellStore, ResultsError
 from pairint.engine.tables import make_table, store_results
-from pairint.validation import check_integer
+from pairint.validation import check_integer, check_real, shortened
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -33,6 +35,8 @@ __all__ = ["CellsFailed", "Outcome", "execute", "plan", "resolve_settings", "run
 
 class CellsFailed(RuntimeError):
     """Some cells raised; the others are finished."""
+
+    exit_code = 1
 
 
 def resolve_settings(
@@ -96,12 +100,13 @@ def _like(key: str, value: Any, default: Any) -> Any:
     kind = type(default)
     if isinstance(value, str) and kind is not str:
         value = _literal(value)
-    if kind in (int, float) and type(value) in (int, float):
-        if kind is float or float(value).is_integer():
-            return kind(value)
-    elif kind not in _KINDS or type(value) is kind:  # the preset may have None: anything goes there
+    if kind is float and type(value) in (int, float):
+        return check_real(key, value)
+    if kind is int and (type(value) is int or (type(value) is float and value.is_integer())):
+        return check_integer(key, int(value))
+    if kind not in _KINDS or type(value) is kind:  # the preset may have None: anything goes there
         return value
-    raise ValueError(f"{key} must be {_KINDS[kind]}, got {value!r}")
+    raise ValueError(f"{key} must be {_KINDS[kind]}, got {shortened(value)}")
 
 
 def _like_list(key: str, value: Any, default: list[Any]) -> list[Any]:
@@ -109,7 +114,7 @@ def _like_list(key: str, value: Any, default: list[Any]) -> list[Any]:
     if isinstance(value, str):
         listed = _literal(value) if value.lstrip().startswith("[") else value.split(",")
         if not isinstance(listed, list):
-            raise ValueError(f"{key} must be a list such as 1,2,3 or [1, 2, 3], got {value!r}")
+            raise ValueError(f"{key} must be a list such as 1,2,3 or [1, 2, 3], got {shortened(value)}")
         value = plain(listed)
     items = value if isinstance(value, list) else [value]
     if not items:
@@ -155,6 +160,29 @@ class Outcome:
     failures: list[tuple[dict[str, Any], str]] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     seconds: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """The name of the run's files: its preset, with a code for the settings where they are others."""
+        text = canonical(self.settings)
+        if text == canonical(dict(self.experiment.presets[self.preset])):
+            return self.preset
+        return f"{self.preset}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+    @property
+    def command(self) -> str:
+        """The command that gives this run again, wherever it is run."""
+        parts = ["pairint", "run", self.experiment.name, "--preset", self.preset]
+        declared = plain(dict(self.experiment.presets[self.preset]))
+        for key, value in self.settings.items():
+            if value != declared[key]:
+                parts += ["--set", f"{key}={value}"]
+        return shlex.join(parts)
+
+    @property
+    def commits(self) -> list[str | None]:
+        """What each finished cell was computed by; see :func:`pairint.engine.provenance.commit`."""
+        return [record["environment"].get("commit") for record in self.records if record is not None]
 
     def table(self) -> DataFrame:
         """Return the table of the finished cells."""
@@ -258,22 +286,30 @@ def execute(
     store = None
     if out is not None:
         store = CellStore(Path(out) / experiment.name, experiment.name, experiment.version)
-    with contextlib.nullcontext() if store is None else store.lock():
-        if store is not None:
-            _read_finished(store, outcome, warnings.warn if warn is None else warn)
-        _compute_missing(store, outcome, jobs, scheduler, timeout, progress)
+        _read_finished(store, outcome)
+    # A finished run needs no lock: it may be an archive, where none can be made.
+    if any(record is None for record in outcome.records):
+        with contextlib.nullcontext() if store is None else store.lock():
+            if store is not None:  # once more: another run may have ended in between
+                for damage in _read_finished(store, outcome):
+                    outcome.damaged.append(damage)
+                    (warnings.warn if warn is None else warn)(f"{damage}; it is computed again")
+            _compute_missing(store, outcome, jobs, scheduler, timeout, progress)
     outcome.seconds = time.monotonic() - start
     return outcome
 
 
-def _read_finished(store: CellStore, outcome: Outcome, warn: Callable[[str], object]) -> None:
+def _read_finished(store: CellStore, outcome: Outcome) -> list[str]:
+    """Read the cells that are not read yet, and return what is wrong with damaged ones."""
+    damaged = []
     for index, cell in enumerate(outcome.cells):
-        try:
-            outcome.records[index] = store.read(cell)
-        except ResultsError as error:
-            outcome.damaged.append(str(error))
-            warn(f"{error}; it is computed again")
-        outcome.reused += outcome.records[index] is not None
+        if outcome.records[index] is None:
+            try:
+                outcome.records[index] = store.read(cell)
+            except ResultsError as error:
+                damaged.append(str(error))
+            outcome.reused += outcome.records[index] is not None
+    return damaged
 
 
 def _compute_missing(

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pairint.engine.cells import canonical
 from pairint.engine.experiment import Experiment
-from pairint.engine.store import FORMAT, ResultsError, cell_id, write_atomic
+from pairint.engine.store import FORMAT, MAX_BYTES, ResultsError, cell_id, write_atomic
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -142,8 +142,7 @@ def store_results(
         "command": command,
         "cells": len(cells),
         "rows": len(table),
-        "first_cell": _utc(min(record["finished"] - record["seconds"] for record in finished)),
-        "last_cell": _utc(max(record["finished"] for record in finished)),
+        **_first_and_last(finished),
         "wall_seconds": round(_busy_seconds(finished), 1),
         "computing_seconds": round(sum(record["seconds"] for record in finished), 1),
         "environments": _environments(finished),
@@ -163,6 +162,20 @@ def _utc(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
+def _first_and_last(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return when the first cell began and the last one ended, by clocks that can be right.
+
+    A cell that ends more than a day after now was computed where the clock was wrong: it is left out, unless
+    all are such, for then the clock here is the wrong one.
+    """
+    tomorrow = time.time() + 86_400
+    believed = [record for record in records if record["finished"] <= tomorrow] or records
+    return {
+        "first_cell": _utc(min(record["finished"] - record["seconds"] for record in believed)),
+        "last_cell": _utc(max(record["finished"] for record in believed)),
+    }
+
+
 def _busy_seconds(records: Sequence[Mapping[str, Any]]) -> float:
     """Return how long at least one cell was being computed: a run may have been stopped and resumed."""
     total, end = 0.0, float("-inf")
@@ -180,19 +193,25 @@ def _environments(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _checked_text(name: str, file: str, folder: Traversable) -> str:
     """Return the text of a stored file once it has passed its checksum."""
     target = folder / name
-    try:
-        lines = (target / SUMS).read_text(encoding="utf-8").splitlines()
-        data = (target / file).read_bytes()
-    except FileNotFoundError as error:
+    # A pipe is no file: reading it would wait for ever.
+    if not all((target / part).is_file() for part in (SUMS, file)):
         known = ", ".join(stored_names(folder)) or "none"
         raise ResultsError(
             f"no stored results for {name!r} in {folder} (stored: {known}); "
             f"`pairint run {name} --preset full --store` makes them"
-        ) from error
-    sums = {path.strip(): digest for digest, _, path in (line.partition("  ") for line in lines)}
-    if hashlib.sha256(data).hexdigest() != sums.get(file):
+        )
+    sums, data = (_read_bounded(target / part) for part in (SUMS, file))
+    if f"{hashlib.sha256(data).hexdigest()}  {file}" not in sums.decode("utf-8", "replace").splitlines():
         raise ResultsError(f"{target / file} does not match {SUMS}: it was changed after it was written")
     return data.decode("utf-8")
+
+
+def _read_bounded(file: Traversable) -> bytes:
+    with file.open("rb") as stream:
+        data = stream.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ResultsError(f"{file} is larger than {MAX_BYTES:,} bytes")
+    return data
 
 
 def load_table(name: str, folder: Traversable) -> DataFrame:

@@ -44,6 +44,8 @@ _DEATH = (
 class SchedulerError(RuntimeError):
     """The Dask scheduler cannot be reached, has no workers, or went away."""
 
+    exit_code = 4
+
 
 def compute(
     tasks: Sequence[Task], *, jobs: int = 1, scheduler: str | None = None, timeout: float = 60.0
@@ -150,7 +152,7 @@ def _on_processes(tasks: Sequence[Task], jobs: int) -> Generator[Result]:
     """Compute in worker processes; a worker that dies costs the cell it was computing, no more."""
     from joblib import cpu_count
 
-    jobs = cpu_count() if jobs == -1 else jobs
+    jobs = min(cpu_count() if jobs == -1 else jobs, len(tasks))
     pending = {task[0]: task for task in tasks}
     while pending:
         try:

@@ -15,7 +15,7 @@ from pairint.backend import array_namespace, to_device, to_host
 from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.estimation.selection import IntervalChoice
 from pairint.model.attention import check_tokens, pair_average, pair_interaction, pair_scores, sample_chunks
-from pairint.validation import check_array, check_choice, check_integer, check_real
+from pairint.validation import check_choice, check_floats, check_integer, check_real
 
 __all__ = [
     "PairwiseRegressor",
@@ -63,7 +63,7 @@ class PairwiseRegressor(RegressorMixin, BaseEstimator):
     def score(self, X: Any, Y: Any) -> float:
         """Return the coefficient of determination R^2 of the outputs, all tokens pooled."""
         X = check_tokens(X, getattr(self, "n_features_in_", None))
-        Y = check_array("Y", Y, tuple(X.shape[:2]))
+        Y = check_floats("Y", Y, tuple(X.shape[:2]))
         total = float(((Y - Y.mean()) ** 2).sum())
         residual = float(((Y - self.predict(X)) ** 2).sum())
         if total == 0.0:
@@ -80,8 +80,8 @@ class PairwiseRegressor(RegressorMixin, BaseEstimator):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(X, Y) first")
 
     def _check_data(self, X: Any, Y: Any) -> tuple[Any, Any]:
-        X = check_array("X", check_tokens(X), largest=_LARGEST_NUMBER)
-        Y = check_array("Y", Y, tuple(X.shape[:2]), largest=_LARGEST_NUMBER)
+        X = check_floats("X", check_tokens(X), largest=_LARGEST_NUMBER)
+        Y = check_floats("Y", Y, tuple(X.shape[:2]), largest=_LARGEST_NUMBER)
         xp = array_namespace(X, Y)
         self.n_features_in_ = int(X.shape[2])
         return xp.asarray(X, dtype=xp.float64), xp.asarray(Y, dtype=xp.float64)

@@ -14,7 +14,7 @@ from pairint.estimation.base import (
 from pairint.estimation.problem import LeastSquaresProblem, score_range
 from pairint.estimation.selection import choose_intervals
 from pairint.model.splines import SplineSpace
-from pairint.validation import check_array
+from pairint.validation import check_floats
 
 __all__ = ["OracleRegressor"]
 
@@ -61,7 +61,7 @@ class OracleRegressor(PairwiseRegressor):
         """
         X, Y = self._check_data(X, Y)
         d = X.shape[2]
-        matrix = check_array("matrix", self.matrix, (d, d))
+        matrix = check_floats("matrix", self.matrix, (d, d))
         degree, n_intervals, penalty = check_spline_parameters(self.degree, self.n_intervals, self.penalty)
         problem = LeastSquaresProblem(X, Y, degree, penalty)
         check_enough_data(problem.n_rows, (n_intervals or 1) + degree, Y.shape[0])

@@ -17,7 +17,7 @@ from pairint.estimation.inner import (
 )
 from pairint.model.attention import check_tokens, sample_chunks
 from pairint.model.splines import Spline, SplineSpace
-from pairint.validation import check_array, check_integer, check_real
+from pairint.validation import check_floats, check_integer, check_real
 
 __all__ = ["LeastSquaresProblem", "OuterState", "score_range"]
 
@@ -72,7 +72,7 @@ class LeastSquaresProblem:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "X", check_tokens(self.X))
-        object.__setattr__(self, "Y", check_array("Y", self.Y, tuple(self.X.shape[:2])))
+        object.__setattr__(self, "Y", check_floats("Y", self.Y, tuple(self.X.shape[:2])))
         object.__setattr__(self, "degree", check_integer("degree", self.degree, 0))
         object.__setattr__(self, "penalty", check_real("penalty", self.penalty, 0.0))
         object.__setattr__(self, "n_matrix", check_integer("n_matrix", self.n_matrix, 0))

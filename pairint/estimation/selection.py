@@ -24,7 +24,7 @@ from scipy import sparse
 from pairint.estimation.inner import NormalEquations, solve_inner
 from pairint.estimation.problem import LeastSquaresProblem, score_range
 from pairint.model.splines import SplineSpace
-from pairint.validation import check_array, check_real
+from pairint.validation import check_floats, check_real
 
 __all__ = [
     "IntervalChoice",
@@ -118,8 +118,8 @@ def choose_intervals(
     there are at least fifty outputs a coefficient or the first bounds hold, and up to 2880 cells.
     :class:`IntervalChoice` says if the search ended at such a bound.
     """
-    left = check_array("left", left, (problem.d, None))
-    right = check_array("right", right, tuple(left.shape))
+    left = check_floats("left", left, (problem.d, None))
+    right = check_floats("right", right, tuple(left.shape))
     lower, upper = score_range(problem.X, left, right) if interval is None else interval
     lower = check_real("lower", lower)
     upper = check_real("upper", upper, lower, exclusive_minimum=True)

@@ -42,6 +42,8 @@ class UnknownExperiment(ValueError):
     Book: :doc:`/book/how_results`.
     """
 
+    exit_code = 2
+
 
 def names() -> list[str]:
     """Return the names of all experiments, in the order of the book.

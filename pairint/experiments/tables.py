@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pairint.engine.experiment import Experiment
 
 __all__ = [
+    "description",
     "expected_seconds",
     "load_provenance",
     "load_results",
@@ -35,22 +36,36 @@ def results_folder(folder: Path | str | None = None) -> Traversable:
     return Path(named) if named else files("pairint.experiments") / "stored"
 
 
-def store_folder(folder: Path | str | None = None) -> Path:
-    """Return where a table may be stored: as :func:`results_folder`, but into the package in a checkout only.
+def store_folder(folder: Path | str | None = None, *, whole: bool = True) -> Path:
+    """Return where a table may be stored: a folder, or where tables are read from by default.
+
+    Parameters
+    ----------
+    folder : path, optional
+        As :func:`results_folder` has it by default, which is the package's own only in a checkout.
+    whole : bool
+        Whether the table is one of a full run with the preset's own settings.
 
     Raises
     ------
     ResultsError
         If the package is an installed copy, and no folder is named.
+    ValueError
+        If the folder is where the book reads its tables, and this is not one of a full run.
     """
-    found = results_folder(folder)
-    if folder or os.environ.get("PAIRINT_RESULTS"):
-        return Path(str(found))
-    if not (Path(str(found)).parents[2] / "pyproject.toml").is_file():
+    book = Path(str(results_folder()))
+    if folder and Path(folder).resolve() != book.resolve():
+        return Path(folder)
+    if not (os.environ.get("PAIRINT_RESULTS") or (book.parents[2] / "pyproject.toml").is_file()):
         raise ResultsError(
             "this pairint is an installed copy, whose tables stay as they are: name a folder for yours"
         )
-    return Path(str(found))
+    if not whole:
+        raise ValueError(
+            f"{book} is where the book reads its full runs: --store takes --preset full without --set there; "
+            "for another run name another folder, as in --store DIR"
+        )
+    return book
 
 
 def stored_names(folder: Path | str | None = None) -> list[str]:
@@ -94,3 +109,15 @@ def load_provenance(name: str, folder: Path | str | None = None) -> dict[str, An
 def expected_seconds(experiment: Experiment, preset: str, folder: Path | str | None = None) -> float:
     """Return how long a preset takes on one core; see :func:`pairint.engine.tables.expected_seconds`."""
     return tables.expected_seconds(experiment, preset, results_folder(folder))
+
+
+def description(experiment: Experiment) -> dict[str, Any]:
+    """Return what an experiment is, its presets and how long they take, as plain data."""
+    return {
+        "name": experiment.name,
+        "title": experiment.title,
+        "source": experiment.source,
+        "version": experiment.version,
+        "presets": {preset: dict(settings) for preset, settings in experiment.presets.items()},
+        "expected_seconds": {preset: expected_seconds(experiment, preset) for preset in experiment.presets},
+    }

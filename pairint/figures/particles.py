@@ -11,7 +11,7 @@ import numpy as np
 from pairint.figures.style import COLORS, CYCLE, INK, picture, subplots
 from pairint.model.activations import Activation
 from pairint.model.attention import AttentionModel
-from pairint.validation import check_array, check_integer
+from pairint.validation import check_floats, check_integer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +38,7 @@ def attention_figure(model: AttentionModel, X: Any, receiver: int = 0) -> Figure
     receiver : int
         The token whose partners are drawn, ``0 .. N - 1``.
     """
-    X = check_array("X", X, (1, None, 2))
+    X = check_floats("X", X, (1, None, 2))
     receiver = check_integer("receiver", receiver, 0, X.shape[1] - 1)
     scores = np.asarray(model.scores(X))[0]
     values = np.asarray(model.activation(scores))

@@ -20,6 +20,7 @@ from pairint.backend import array_namespace
 from pairint.validation import check_choice, check_integer
 
 __all__ = [
+    "MAX_DEGREE",
     "bspline_pieces",
     "evaluate_pieces",
     "local_coordinates",
@@ -27,6 +28,9 @@ __all__ = [
     "piecewise_coefficients",
     "refinement_matrix",
 ]
+
+#: The pieces are accurate to rounding up to here, and beyond; the time to make them grows as the cube.
+MAX_DEGREE = 50
 
 
 @functools.cache
@@ -54,7 +58,7 @@ def bspline_pieces(degree: int, derivative: int = 0) -> NDArray[np.float64]:
     Parameters
     ----------
     degree : int
-        Degree ``s >= 0``.
+        Degree ``s`` from 0 to 50.
     derivative : int
         Order of the derivative with respect to the local coordinate ``t``.
 
@@ -64,9 +68,9 @@ def bspline_pieces(degree: int, derivative: int = 0) -> NDArray[np.float64]:
         Entry ``[l, p]`` is the coefficient of ``t**p`` in the piece of ``B_{k+l}`` on cell ``k``
         (Cox-de Boor recursion, carried out on polynomials).
     """
-    degree = check_integer("degree", degree, 0)
+    degree = check_integer("degree", degree, 0, MAX_DEGREE)
     table = _pieces(degree)
-    for _ in range(check_integer("derivative", derivative, 0)):
+    for _ in range(min(check_integer("derivative", derivative, 0), degree + 1)):  # then all is zero
         powers = np.arange(1, degree + 1)
         table = np.concatenate([table[:, 1:] * powers, np.zeros((degree + 1, 1))], axis=1)
     return table
@@ -158,7 +162,7 @@ def refinement_matrix(n_intervals: int, degree: int, factor: int) -> NDArray[np.
         ``R`` with ``B_coarse(u) = R' B_fine(u)``; hence ``Gram_coarse = R' Gram_fine R``.
     """
     n_intervals = check_integer("n_intervals", n_intervals, 1)
-    degree = check_integer("degree", degree, 0)
+    degree = check_integer("degree", degree, 0, MAX_DEGREE)
     factor = check_integer("factor", factor, 1)
     mask = np.ones(1)
     for _ in range(degree + 1):

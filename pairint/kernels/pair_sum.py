@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from pairint.backend import array_namespace, is_cupy
-from pairint.kernels.bspline import bspline_pieces, local_coordinates, local_powers
-from pairint.validation import check_array, check_integer, check_real
+from pairint.kernels.bspline import MAX_DEGREE, bspline_pieces, local_coordinates, local_powers
+from pairint.validation import check_floats, check_integer, check_real
 
 __all__ = ["pair_basis_entries", "pair_basis_sum"]
 
@@ -48,12 +48,12 @@ def pair_basis_sum(scores: Any, lower: float, upper: float, n_intervals: int, de
     The cost is ``M N (N - 1) (s + 1)`` scattered additions and ``M N (K + s)`` numbers written,
     whatever the embedding dimension.
     """
-    scores = check_array("scores", scores, (None, None, None))
+    scores = check_floats("scores", scores, (None, None, None))
     if scores.shape[0] < 1 or scores.shape[1] < 2 or scores.shape[1] != scores.shape[2]:
         raise ValueError(f"scores must have shape (M, N, N), M >= 1, N >= 2; got {tuple(scores.shape)}")
     check_real("upper", upper, check_real("lower", lower), exclusive_minimum=True)
     n_intervals = check_integer("n_intervals", n_intervals, 1)
-    degree = check_integer("degree", degree, 0)
+    degree = check_integer("degree", degree, 0, MAX_DEGREE)
     if is_cupy(scores):
         return _pair_basis_sum_cuda(scores, lower, upper, n_intervals, degree)
     n_samples, n_tokens = scores.shape[:2]

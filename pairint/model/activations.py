@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairint.backend import array_namespace
-from pairint.model.splines import Spline, SplineSpace
-from pairint.validation import check_integer, check_real, check_rng
+from pairint.kernels.bspline import MAX_DEGREE
+from pairint.model.splines import MAX_INTERVALS, Spline, SplineSpace
+from pairint.validation import check_floats, check_integer, check_real, check_rng
 
 __all__ = [
     "Activation",
@@ -71,10 +72,10 @@ def spline_activation(
     Spline
         Scaled so that its largest absolute value (on a fine grid) is one.
     """
-    degree = check_integer("degree", degree, 1)
+    degree = check_integer("degree", degree, 1, MAX_DEGREE)
     bound = check_real("bound", bound, 0.0, exclusive_minimum=True)
     n_intervals = degree + 5 if n_intervals is None else n_intervals
-    n_intervals = check_integer("n_intervals", n_intervals, degree + 1)
+    n_intervals = check_integer("n_intervals", n_intervals, degree + 1, MAX_INTERVALS - 2)
     space = SplineSpace(-bound, bound, n_intervals, degree)
     coefficients = np.zeros(space.dimension)
     coefficients[degree:n_intervals] = check_rng(rng).standard_normal(n_intervals - degree)
@@ -166,8 +167,8 @@ class RoughActivation:
         return self._series(u, 1)
 
     def _series(self, u: Any, order: int) -> Any:
+        u = check_floats("u", u)
         xp = array_namespace(u)
-        u = xp.asarray(u)
         total = u * 0.0
         for frequency, amplitude, phase in zip(self.frequencies, self._amplitudes, self._phases, strict=True):
             angle = u * float(frequency) + float(phase)
@@ -188,13 +189,14 @@ class ReLU:
     smoothness = 1.0
 
     def __call__(self, u: Any) -> Any:
-        xp = array_namespace(u)
-        return xp.maximum(xp.asarray(u), 0.0)
+        u = check_floats("u", u)
+        return array_namespace(u).maximum(u, 0.0)
 
     def derivative(self, u: Any) -> Any:
         """Return the unit step (zero at the kink)."""
+        u = check_floats("u", u)
         xp = array_namespace(u)
-        return xp.asarray(xp.asarray(u) > 0, dtype=xp.float64)
+        return xp.asarray(u > 0, dtype=xp.float64)
 
 
 @dataclass(frozen=True)
@@ -211,8 +213,8 @@ class Tanh:
         check_real("slope", self.slope, 0.0, exclusive_minimum=True)
 
     def __call__(self, u: Any) -> Any:
-        xp = array_namespace(u)
-        return xp.tanh(xp.asarray(u) * self.slope)
+        u = check_floats("u", u)
+        return array_namespace(u).tanh(u * self.slope)
 
     def derivative(self, u: Any) -> Any:
         """Return ``slope / cosh(slope u)^2``."""
@@ -233,8 +235,8 @@ class Exponential:
         check_real("rate", self.rate)
 
     def __call__(self, u: Any) -> Any:
-        xp = array_namespace(u)
-        return xp.exp(xp.asarray(u) * self.rate)
+        u = check_floats("u", u)
+        return array_namespace(u).exp(u * self.rate)
 
     def derivative(self, u: Any) -> Any:
         """Return ``rate * exp(rate u)``."""

@@ -13,7 +13,7 @@ from pairint.backend import array_namespace, to_device, to_host
 from pairint.model.activations import Activation
 from pairint.model.noise import GaussianNoise, Noise
 from pairint.model.tokens import TokenLaw, score_bound
-from pairint.validation import check_array, check_integer, check_rng
+from pairint.validation import check_floats, check_integer, check_rng, check_size, shortened
 
 __all__ = [
     "AttentionModel",
@@ -56,13 +56,12 @@ class AttentionModel:
     noise: Noise = _NOISELESS
 
     def __post_init__(self) -> None:
-        if not callable(self.activation):
-            raise TypeError(f"activation must be callable, got {self.activation!r}")
+        _check_activation(self.activation)
         if not isinstance(self.tokens, TokenLaw):
-            raise TypeError(f"tokens must be a TokenLaw, got {self.tokens!r}")
+            raise TypeError(f"tokens must be a TokenLaw, got {shortened(self.tokens)}")
         if not isinstance(self.noise, Noise):
-            raise TypeError(f"noise must be a Noise, got {self.noise!r}")
-        matrix = np.array(to_host(check_array("matrix", self.matrix, (self.tokens.d, self.tokens.d))))
+            raise TypeError(f"noise must be a Noise, got {shortened(self.noise)}")
+        matrix = np.array(to_host(check_floats("matrix", self.matrix, (self.tokens.d, self.tokens.d))))
         matrix.flags.writeable = False
         object.__setattr__(self, "matrix", matrix)
 
@@ -142,9 +141,13 @@ def pair_average(activation: Callable[[Any], Any], X: Any, matrix: Any) -> Any:
     ------
     ValueError
         If ``X`` or ``matrix`` is not finite or has another shape.
+    TypeError
+        If the activation cannot be called.
     """
-    matrix = check_array("matrix", matrix, (None, None))
+    _check_activation(activation)
+    matrix = check_floats("matrix", matrix, (None, None))
     X = check_tokens(X, matrix.shape[0])
+    check_size("X", X.shape[1], X.shape[1])
     xp = array_namespace(X)
     matrix = to_device(matrix, X)
     n_tokens = X.shape[1]
@@ -179,24 +182,53 @@ def pair_interaction(activation: Callable[[Any], Any], x: Any, y: Any, matrix: A
         If ``x`` or ``y`` is not finite or has another last axis.
     """
     xp = array_namespace(x, y)
-    x, y = check_array("x", x), check_array("y", y)
+    x, y = check_floats("x", x), check_floats("y", y)
     for name, value in (("x", x), ("y", y)):
         if value.ndim < 1 or value.shape[-1] != matrix.shape[0]:
             raise ValueError(f"{name} must have shape (..., {matrix.shape[0]}), got {tuple(value.shape)}")
+    try:
+        np.broadcast_shapes(x.shape, y.shape)
+    except ValueError as error:
+        shapes = f"{tuple(x.shape)} and {tuple(y.shape)}"
+        raise ValueError(f"x and y must have shapes that broadcast, got {shapes}") from error
     return activation(xp.sum((x @ to_device(matrix, x)) * y, axis=-1))
 
 
+def _check_activation(activation: Any) -> None:
+    if not callable(activation):
+        raise TypeError(f"activation must be callable, got {shortened(activation)}")
+
+
 def pair_scores(X: Any, matrix: Any) -> Any:
-    """Return ``X_i' A X_j``, shape ``(M, N, N)``, for checked tokens.
+    """Return the scores ``X_i' A X_j`` of all pairs.
 
     Book: :doc:`/book/particles`.
+
+    Parameters
+    ----------
+    X : array_like, shape (M, N, d)
+        Tokens, ``N >= 2``; NumPy or CuPy.
+    matrix : array_like, shape (d, d)
+        ``A``, of the same library.
+
+    Returns
+    -------
+    array, shape (M, N, N)
+
+    Raises
+    ------
+    ValueError
+        If ``X`` or ``matrix`` is not finite or has another shape.
     """
+    X = check_tokens(X)
+    matrix = check_floats("matrix", matrix, (X.shape[2], X.shape[2]))
+    check_size("X", X.shape[0], X.shape[1], X.shape[1])
     return (X @ matrix) @ array_namespace(X).swapaxes(X, -1, -2)
 
 
 def check_tokens(X: Any, d: int | None = None) -> Any:
     """Return ``X`` as a floating array of shape ``(M, N, d)`` with ``N >= 2``, or raise."""
-    X = check_array("X", X, (None, None, d))
+    X = check_floats("X", X, (None, None, d))
     if X.shape[0] < 1:
         raise ValueError(f"X must hold at least one sample, got shape {tuple(X.shape)}")
     if X.shape[1] < 2:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.validation import check_array, check_choice, check_integer, check_real, check_rng
+from pairint.validation import check_choice, check_floats, check_integer, check_real, check_rng, check_size
 
 __all__ = ["interaction_matrix", "query_key_matrix"]
 
@@ -44,6 +44,7 @@ def interaction_matrix(
     ndarray, shape (d, d)
     """
     d = check_integer("d", d, 1)
+    check_size("d", d, d)
     rank = check_integer("rank", rank, 1, d)
     check_choice("kind", kind, _KINDS)
     norm = check_real("norm", norm, 0.0, exclusive_minimum=True)
@@ -70,8 +71,8 @@ def query_key_matrix(query: Any, key: Any) -> NDArray[np.float64]:
     query, key : array_like, shape (d, d_k)
         The weights :math:`W_Q`, :math:`W_K` that act on row vectors, ``q = x' W_Q``.
     """
-    query = check_array("query", query, (None, None))
-    key = check_array("key", key, tuple(query.shape))
+    query = check_floats("query", query, (None, None))
+    key = check_floats("key", key, tuple(query.shape))
     if query.shape[1] < 1:
         raise ValueError(f"query must have at least one column, got shape {query.shape}")
     return query @ key.T / math.sqrt(query.shape[1])

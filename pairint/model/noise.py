@@ -5,11 +5,12 @@ from __future__ import annotations
 import abc
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.validation import check_real
+from pairint.validation import check_integer, check_real, check_rng, check_size, shortened
 
 __all__ = ["GaussianNoise", "Noise", "RademacherNoise", "UniformNoise"]
 
@@ -33,8 +34,22 @@ class Noise(abc.ABC):
         check_real("std", self.std, 0.0)
 
     @abc.abstractmethod
-    def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
-        """Draw an array of this shape."""
+    def _sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]: ...
+
+    def sample(self, shape: tuple[int, ...], rng: Any = None) -> NDArray[np.float64]:
+        """Draw an array.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Sizes ``>= 0``.
+        rng : numpy.random.Generator, SeedSequence, int or None
+        """
+        if not isinstance(shape, tuple | list):
+            raise TypeError(f"shape must be a tuple of integers, got {shortened(shape)}")
+        shape = tuple(check_integer("shape", size, 0) for size in shape)
+        check_size("shape", *shape)
+        return self._sample(shape, check_rng(rng))
 
 
 @dataclass(frozen=True)
@@ -44,7 +59,7 @@ class GaussianNoise(Noise):
     Book: :doc:`/book/coercivity`.
     """
 
-    def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
+    def _sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
         return self.std * rng.standard_normal(shape)
 
 
@@ -55,7 +70,7 @@ class UniformNoise(Noise):
     Book: :doc:`/book/coercivity`.
     """
 
-    def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
+    def _sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
         side = math.sqrt(3) * self.std
         return rng.uniform(-side, side, shape)
 
@@ -67,5 +82,5 @@ class RademacherNoise(Noise):
     Book: :doc:`/book/coercivity`.
     """
 
-    def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
+    def _sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
         return self.std * rng.choice([-1.0, 1.0], size=shape)

@@ -16,10 +16,13 @@ from pairint.kernels import (
     piecewise_coefficients,
     refinement_matrix,
 )
-from pairint.kernels.bspline import local_coordinates, local_powers
-from pairint.validation import check_array, check_integer, check_real
+from pairint.kernels.bspline import MAX_DEGREE, local_coordinates, local_powers
+from pairint.validation import check_floats, check_integer, check_real, check_size, shortened
 
-__all__ = ["Spline", "SplineSpace"]
+__all__ = ["MAX_INTERVALS", "Spline", "SplineSpace"]
+
+#: A spline of more cells has hundreds of megabytes of coefficients.
+MAX_INTERVALS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,9 @@ class SplineSpace:
     lower, upper : float
         The interval, ``lower < upper``.
     n_intervals : int
-        Number ``K >= 1`` of cells.
+        Number ``K >= 1`` of cells, at most ten million.
     degree : int
-        Degree ``s >= 0``; the functions have ``s - 1`` continuous derivatives.
+        Degree ``s`` from 0 to 50; the functions have ``s - 1`` continuous derivatives.
     """
 
     lower: float
@@ -46,8 +49,8 @@ class SplineSpace:
     def __post_init__(self) -> None:
         check_real("lower", self.lower)
         check_real("upper", self.upper, self.lower, exclusive_minimum=True)
-        check_integer("n_intervals", self.n_intervals, 1)
-        check_integer("degree", self.degree, 0)
+        check_integer("n_intervals", self.n_intervals, 1, MAX_INTERVALS)
+        check_integer("degree", self.degree, 0, MAX_DEGREE)
 
     @property
     def dimension(self) -> int:
@@ -61,8 +64,9 @@ class SplineSpace:
 
     def design(self, u: Any) -> Any:
         """Return the basis at the points ``u``, shape ``(n,)``, as an array ``(n, K + s)``."""
+        u = check_floats("u", u, (None,))
         xp = array_namespace(u)
-        u = check_array("u", u, (None,))
+        check_size("u", u.shape[0], self.dimension)
         cell, t, beyond = local_coordinates(u, self.lower, self.upper, self.n_intervals)
         powers = local_powers(t, self.degree)
         values = powers @ xp.asarray(bspline_pieces(self.degree).T)
@@ -79,6 +83,7 @@ class SplineSpace:
     def difference_penalty(self, order: int = 2) -> NDArray[np.float64]:
         """Return ``D'D`` for the differences ``D`` of the given order between neighbouring coefficients."""
         order = min(check_integer("order", order, 1), self.dimension - 1)
+        check_size("n_intervals", self.dimension, self.dimension)
         stencil = np.diff(np.eye(order + 1), n=order, axis=0)[0]  # (1, -2, 1) up to sign for order 2
         n_rows = self.dimension - order
         rows = np.arange(n_rows)
@@ -99,6 +104,7 @@ class SplineSpace:
         factor = check_integer("factor", factor, 1)
         if self.n_intervals % factor:
             raise ValueError(f"factor must divide n_intervals = {self.n_intervals}, got {factor}")
+        check_size("n_intervals and factor", self.n_intervals, self.n_intervals // factor)
         coarse = SplineSpace(self.lower, self.upper, self.n_intervals // factor, self.degree)
         return coarse, refinement_matrix(coarse.n_intervals, self.degree, factor)
 
@@ -124,7 +130,9 @@ class Spline:
     _polynomials: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        coefficients = check_array("coefficients", self.coefficients, (self.space.dimension,), copy=True)
+        if not isinstance(self.space, SplineSpace):
+            raise TypeError(f"space must be a SplineSpace, got {shortened(self.space)}")
+        coefficients = check_floats("coefficients", self.coefficients, (self.space.dimension,), copy=True)
         object.__setattr__(self, "coefficients", coefficients)
         object.__setattr__(self, "_polynomials", piecewise_coefficients(coefficients, self.space.degree))
 
@@ -150,6 +158,6 @@ class Spline:
         return Spline(space, self.coefficients[::-1])
 
     def _evaluate(self, u: Any, order: int) -> Any:
-        xp = array_namespace(u)
-        polynomials = xp.asarray(self._polynomials)
-        return evaluate_pieces(check_array("u", u), polynomials, self.space.lower, self.space.upper, order)
+        u = check_floats("u", u)
+        polynomials = array_namespace(u).asarray(self._polynomials)
+        return evaluate_pieces(u, polynomials, self.space.lower, self.space.upper, order)

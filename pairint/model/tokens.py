@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairint.backend import to_host
-from pairint.validation import check_array, check_integer, check_real, check_rng
+from pairint.validation import check_floats, check_integer, check_real, check_rng, check_size
 
 __all__ = [
     "Equicorrelated",
@@ -77,6 +77,7 @@ class TokenLaw(abc.ABC):
         """
         n_samples = check_integer("n_samples", n_samples, 1)
         n_tokens = check_integer("n_tokens", n_tokens, 2)
+        check_size("n_samples and n_tokens", n_samples, n_tokens, self.d)
         return self._sample(n_samples, n_tokens, check_rng(rng))
 
 
@@ -234,7 +235,7 @@ class PermutedPoints(TokenLaw):
     conditionally_iid = False
 
     def __post_init__(self) -> None:
-        points = np.array(to_host(check_array("points", self.points, (None, None))))
+        points = np.array(to_host(check_floats("points", self.points, (None, None))))
         if points.shape[0] < 2 or points.shape[1] < 1:
             raise ValueError(f"points must hold at least 2 points, d >= 1; got shape {points.shape}")
         points.flags.writeable = False
@@ -279,7 +280,7 @@ def score_bound(tokens: TokenLaw, matrix: Any) -> float:
     """
     if not isinstance(tokens, TokenLaw):
         raise TypeError(f"tokens must be a TokenLaw, got {tokens!r}")
-    matrix = to_host(check_array("matrix", matrix, (tokens.d, tokens.d)))
+    matrix = to_host(check_floats("matrix", matrix, (tokens.d, tokens.d)))
     spectral = tokens.radius**2 * float(np.linalg.norm(matrix, 2))
     entrywise = tokens.coordinate_bound**2 * float(np.abs(matrix).sum())
     return min(spectral, entrywise)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 
 from pairint.theory.rates import holder_degree, taylor_constant
-from pairint.validation import check_array, check_integer, check_real
+from pairint.validation import check_floats, check_integer, check_real
 
 __all__ = [
     "HolderSum",
@@ -52,8 +52,8 @@ class HolderSum:
     beta: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "centres", check_array("centres", self.centres, (None,)))
-        object.__setattr__(self, "weights", check_array("weights", self.weights, (len(self.centres),)))
+        object.__setattr__(self, "centres", check_floats("centres", self.centres, (None,)))
+        object.__setattr__(self, "weights", check_floats("weights", self.weights, (len(self.centres),)))
         check_real("beta", self.beta, 0, exclusive_minimum=True)
 
     @property

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from pairint.model import SplineSpace, TokenLaw, pair_scores
-from pairint.validation import check_array, check_integer, check_real, check_rng
+from pairint.validation import check_floats, check_integer, check_real, check_rng
 
 __all__ = [
     "Coercivity",
@@ -94,7 +94,7 @@ def pair_moments(values: Any) -> PairMoments:
         All pairs and triples of a sample are averaged; standard errors are over samples. The identity
         of the module's docstring holds exactly between the three estimates.
     """
-    values = check_array("values", values, (None, None, None), copy=True)
+    values = check_floats("values", values, (None, None, None), copy=True)
     n_samples, n_tokens = values.shape[:2]
     if n_samples < 2 or n_tokens < 2 or values.shape[2] != n_tokens:
         raise ValueError(f"values must have shape (M >= 2, N >= 2, N), got {values.shape}")
@@ -132,9 +132,9 @@ def mixture_moments(h: Any, weights: Any, probabilities: Any, n_tokens: int) -> 
         N >= 2.
     """
     n_tokens = check_integer("n_tokens", n_tokens, 2)
-    h = check_array("h", h, (None, None))
-    weights = check_array("weights", weights, (None,))
-    probabilities = check_array("probabilities", probabilities, (len(weights), len(h)))
+    h = check_floats("h", h, (None, None))
+    weights = check_floats("weights", weights, (None,))
+    probabilities = check_floats("probabilities", probabilities, (len(weights), len(h)))
     for name, rows in (("weights", weights[None]), ("probabilities", probabilities)):
         if np.any(rows < 0) or not np.allclose(rows.sum(axis=1), 1, atol=1e-12):
             raise ValueError(f"{name} must be nonnegative and sum to 1, got {rows.tolist()}")
@@ -204,7 +204,7 @@ def sampled_gram(
     n_tokens = check_integer("n_tokens", n_tokens, 2)
     n_batches = check_integer("n_batches", n_batches, 4)
     n_samples = check_integer("n_samples", n_samples, n_batches)
-    matrix = check_array("matrix", matrix, (tokens.d, tokens.d))
+    matrix = check_floats("matrix", matrix, (tokens.d, tokens.d))
     rng = check_rng(rng)
     off_diagonal = ~np.eye(n_tokens, dtype=bool)
     pair, aggregated = [], []
@@ -266,7 +266,7 @@ def product_quadrature(
     """
     score_bound = check_real("score_bound", score_bound, 0, exclusive_minimum=True)
     order = check_integer("order", order, 2)
-    breakpoints = check_array("breakpoints", np.asarray(breakpoints, dtype=float), (None,))
+    breakpoints = check_floats("breakpoints", np.asarray(breakpoints, dtype=float), (None,))
     levels = np.unique(np.concatenate([[0.0, 1.0], np.abs(breakpoints) / score_bound]))
     x, outer = _panels(levels[levels <= 1.0], order)
     inner = []

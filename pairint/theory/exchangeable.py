@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import null_space
 
-from pairint.validation import check_array, check_integer, check_real
+from pairint.validation import check_floats, check_integer, check_real
 
 __all__ = [
     "TabulatedActivation",
@@ -81,8 +81,8 @@ def invisible_activation(points: Any, matrix: Any) -> TabulatedActivation:
     ValueError
         If only zero has this property (too few distinct scores).
     """
-    points = check_array("points", points, (None, None))
-    matrix = check_array("matrix", matrix, (points.shape[1], points.shape[1]))
+    points = check_floats("points", points, (None, None))
+    matrix = check_floats("matrix", matrix, (points.shape[1], points.shape[1]))
     n_points = check_integer("n_points", len(points), 2)
     rows, columns = np.nonzero(~np.eye(n_points, dtype=bool))
     scores = np.einsum("ni,ij,nj->n", points[rows], matrix, points[columns])
@@ -149,5 +149,5 @@ def equivalent_parameters(
     factor = check_real("factor", factor)
     if factor == 0:
         raise ValueError("factor must not be 0")
-    matrix = check_array("matrix", matrix, (None, None))
+    matrix = check_floats("matrix", matrix, (None, None))
     return (lambda u: activation(np.asarray(u) / factor)), factor * matrix

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pairint.model import GaussianNoise, Noise, TokenLaw, UniformNoise, pair_average
 from pairint.theory.lower import guessing_error_bound
-from pairint.validation import check_array, check_integer, check_rng
+from pairint.validation import check_floats, check_integer, check_rng
 
 __all__ = ["GuessingGame", "ScoreReduction", "guessing_game", "score_reduction"]
 
@@ -132,9 +132,9 @@ def score_reduction(estimate: Any, truth: Any, scores: Any, n_bins: int = 40) ->
     n_bins : int
         Bins with equally many pairs.
     """
-    scores = check_array("scores", scores, (None,))
-    estimate = check_array("estimate", estimate, scores.shape)
-    truth = check_array("truth", truth, scores.shape)
+    scores = check_floats("scores", scores, (None,))
+    estimate = check_floats("estimate", estimate, scores.shape)
+    truth = check_floats("truth", truth, scores.shape)
     n_bins = check_integer("n_bins", n_bins, 1, len(scores))
     bins = np.array_split(np.argsort(scores, kind="stable"), n_bins)
     error = estimate - truth

@@ -22,7 +22,7 @@ from pairint.theory.densities import check_density_values, check_mass
 from pairint.theory.integers import best_integer
 from pairint.theory.rates import holder_degree
 from pairint.theory.setting import Setting
-from pairint.validation import check_array, check_choice, check_integer, check_real
+from pairint.validation import check_choice, check_floats, check_integer, check_real
 
 __all__ = [
     "BumpActivation",
@@ -170,7 +170,7 @@ class BumpFamily:
 
     def activation(self, word: Any) -> BumpActivation:
         """Return the hypothesis of a word: K weights in [-1, 1] (in {0, 1} for a hypothesis of the proof)."""
-        return BumpActivation(self, check_array("word", word, (self.n_bumps,)))
+        return BumpActivation(self, check_floats("word", word, (self.n_bumps,)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """Files of results: whole or absent, checked, exact to the last bit."""
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -26,6 +27,11 @@ from pairint.engine.tables import (
 
 CELL = {"n_samples": 10, "beta": 1.0, "replicate": 0}
 RESULT = {"rows": [{"error": 0.1}], "seconds": 1.0, "finished": 100.0, "environment": {}}
+
+
+def _checksum(record):
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @pytest.fixture
@@ -58,6 +64,10 @@ class TestCells:
             lambda text: "[1, 2]",
             lambda text: "\x00" * len(text),
             lambda text: text.replace("0.1", "\udcff"),
+            lambda text: "[" * 100_000,
+            lambda text: '{"a": ' * 100_000,
+            lambda text: text.replace('"seconds": 1.0', f'"seconds": {"1" * 5000}'),
+            lambda text: json.dumps({"sha256": _checksum({})}),
         ],
     )
     def test_damage_is_noticed(self, store, damage):
@@ -66,6 +76,56 @@ class TestCells:
         path.write_bytes(damage(path.read_text()).encode("utf-8", "surrogateescape"))
         with pytest.raises(ResultsError, match="is damaged"):
             store.read(CELL)
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("rows", ...),
+            ("rows", []),
+            ("rows", [1]),
+            ("rows", "text"),
+            ("seconds", ...),
+            ("seconds", math.nan),
+            ("seconds", 10**400),
+            ("finished", 1e300),
+            ("finished", "yesterday"),
+            ("environment", ...),
+            ("environment", None),
+            ("cell", ...),
+            ("version", ...),
+        ],
+    )
+    def test_a_record_without_a_part_is_noticed_though_its_checksum_is_right(self, store, key, value):
+        record = store.write(CELL, RESULT) | {key: value}
+        record = {name: part for name, part in record.items() if part is not ...}
+        store.path(CELL).write_text(json.dumps({**record, "sha256": _checksum(record)}))
+        with pytest.raises(
+            ResultsError, match=r"is damaged: (a part of the record is missing|it holds another)"
+        ):
+            store.read(CELL)
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes there")
+    @pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+    def test_only_regular_files_are_read(self, store, kind):
+        """A pipe without a writer would be waited for, a device without an end fill the memory."""
+        path = store.path(CELL)
+        path.parent.mkdir(parents=True)
+        if kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "device":
+            path.symlink_to("/dev/zero")
+        else:
+            path.mkdir()
+        with pytest.raises(ResultsError, match=r"not a regular file|Is a directory"):
+            store.read(CELL)
+
+    def test_a_file_without_measure_is_not_read(self, store, monkeypatch):
+        store.write(CELL, RESULT)
+        monkeypatch.setattr("pairint.engine.store.MAX_BYTES", 100)
+        with pytest.raises(ResultsError, match="is damaged: larger than 100 bytes"):
+            store.read(CELL)
+        with pytest.raises(ResultsError, match="bytes, more than 100"):
+            store.write(CELL, RESULT)
 
     def test_every_single_changed_byte_is_noticed(self, store):
         store.write(CELL, RESULT)
@@ -152,6 +212,24 @@ class TestFaultsOfTheDisk:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert "large: File too large" in done.stdout
         assert [item.name for item in tmp_path.iterdir()] == ["small"]
+
+    @pytest.mark.skipif(os.name == "nt", reason="limits on file sizes are POSIX")
+    def test_a_disk_that_is_full_at_the_start(self, tmp_path):
+        """Not a byte can be written: neither the holder of the lock, nor a cell."""
+        code = (
+            "import resource\n"
+            "from pairint.engine.store import CellStore, ResultsError\n"
+            f"store = CellStore({str(tmp_path)!r}, 'demo', 1)\n"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+            "try:\n"
+            "    with store.lock():\n"
+            f"        store.write({CELL!r}, {RESULT!r})\n"
+            "except ResultsError as error:\n"
+            "    print(error)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "json: File too large" in done.stdout
 
 
 class TestLock:
@@ -279,6 +357,35 @@ class TestStored:
         assert record["computing_seconds"] == 22.0
         assert (record["first_cell"], record["last_cell"]) == ("1970-01-01T00:00:00Z", "1970-01-01T00:01:43Z")
 
+    def test_a_clock_that_was_wrong_for_a_while(self, tmp_path):
+        """A cell of the next century does not date the run; where all are such, the clock here is wrong."""
+        outcome = sweep.execute(demo(), overrides={"replicates": 2})
+        for hour, record in enumerate(outcome.records):
+            record.update(finished=3600.0 * (hour + 1), seconds=1.0)
+        outcome.records[2]["finished"] = 4.8e9
+        outcome.store(tmp_path)
+        record = load_provenance("demo", tmp_path)
+        assert (record["first_cell"], record["last_cell"]) == ("1970-01-01T00:59:59Z", "1970-01-01T04:00:00Z")
+        for record in outcome.records:
+            record["finished"] = 4.8e9
+        outcome.store(tmp_path)
+        assert load_provenance("demo", tmp_path)["last_cell"].startswith("2122-02-08")
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes there")
+    @pytest.mark.parametrize("file", ["table.csv", "SHA256SUMS"])
+    def test_a_pipe_is_no_table(self, stored, file):
+        folder, _ = stored
+        (folder / "demo" / file).unlink()
+        os.mkfifo(folder / "demo" / file)
+        with pytest.raises(ResultsError, match="no stored results"):
+            load_table("demo", folder)
+
+    def test_a_table_without_measure_is_not_read(self, stored, monkeypatch):
+        folder, _ = stored
+        monkeypatch.setattr("pairint.engine.tables.MAX_BYTES", 300)
+        with pytest.raises(ResultsError, match="larger than 300 bytes"):
+            load_table("demo", folder)
+
     @pytest.mark.parametrize("file", ["table.csv", "provenance.json"])
     def test_an_edited_file_is_refused(self, stored, file):
         folder, _ = stored
@@ -290,8 +397,6 @@ class TestStored:
 
     def test_the_sums_are_those_of_sha256sum(self, stored):
         folder, _ = stored
-        import hashlib
-
         for line in (folder / "demo" / "SHA256SUMS").read_text().splitlines():
             digest, name = line.split("  ")
             assert hashlib.sha256((folder / "demo" / name).read_bytes()).hexdigest() == digest

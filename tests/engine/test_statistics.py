@@ -82,6 +82,18 @@ class TestSlope:
             ([1.0, 2.0], np.ones((2, 2)), {"statistic": "mode"}, "statistic must be one of"),
             ([1.0, 2.0], np.ones((2, 2)), {"level": 1.0}, "level must be"),
             ([1.0, 2.0], np.ones((2, 2)), {"n_resamples": 5}, "n_resamples must be"),
+            (
+                [1.0, 2.0],
+                np.ones((2, 2)),
+                {"n_resamples": 10**12},
+                "n_resamples must be >= 100 and <= 1000000",
+            ),
+            (
+                [1.0, 2.0],
+                np.ones((2, 10**5)),
+                {"n_resamples": 10**6},
+                "n_resamples and the replicates of y must be",
+            ),
         ],
     )
     def test_bad_input(self, x, y, options, message):
@@ -117,8 +129,32 @@ class TestTables:
             slope_table(table.iloc[1:], "d")
         with pytest.raises(ValueError, match="twice"):
             slope_table(pd.concat([table, table.iloc[:1]]), "d")
-        with pytest.raises(ValueError, match="no column e"):
+        with pytest.raises(ValueError, match=r"by must be a column of the table, which are d, .*; got 'e'"):
             slope_table(table, "e")
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"level": -0.5}, "level must be > 0 and < 1, got -0.5"),
+            ({"level": "high"}, "level must be a real number"),
+            ({"n_resamples": 0}, "n_resamples must be >= 100"),
+            ({"n_resamples": 10**12}, "n_resamples must be .* <= 1000000"),
+            ({"by": None}, "by must be the name of a column"),
+            ({"by": []}, "by must name at least one column"),
+            ({"by": ["t", 3]}, "by must be a column of the table, which are t, error; got 3"),
+            ({"y": "mistake"}, "y must be a column of the table"),
+            ({"table": [1, 2]}, "table must be a DataFrame"),
+            (
+                {"table": pd.DataFrame({"t": [1, 1], "error": ["a", "b"]})},
+                "column 'error' must hold real numbers",
+            ),
+        ],
+        ids=range(10),
+    )
+    def test_bad_summaries(self, options, message):
+        table = pd.DataFrame({"t": [1, 1], "error": [2.0, 3.0]})
+        with pytest.raises((TypeError, ValueError), match=message):
+            summarize(**{"table": table, "by": "t", **options})
 
     def test_summary(self):
         table = tidy(noisy(np.random.default_rng(8), 6), d=1)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -86,6 +87,19 @@ class TestSettings:
             ({"replicates": True}, "replicates must be an integer"),
             ({"replicates": "many"}, "replicates must be an integer, got 'many'"),
             ({"beta": "rough"}, "beta must be a number"),
+            (
+                {"beta": "1" + "0" * 400},
+                "beta must be a number that double precision holds, got an integer of",
+            ),
+            ({"replicates": 10**400}, "replicates must have at most 308 digits"),
+            ({"replicates": "1" + "0" * 400}, "replicates must have at most 308 digits"),
+            ({"replicates": "1" + "0" * 5000}, "replicates must be an integer, got '1000"),
+            ({"replicates": 10**30}, "cells, more than 100,000: replicate alone takes 1,000,"),
+            ({"beta": "1e999"}, "beta must be finite, got inf"),
+            ({"beta": "[" * 100 + "]" * 100}, "beta must be a number, got "),
+            ({"n_samples": "[" * 100 + "1" + "]" * 100}, "n_samples must be an integer, got "),
+            ({"n_samples": "[" * 100_000}, "n_samples must be a list such as"),
+            ({"n_samples": "-" * 5000 + "1"}, "n_samples must be an integer, got '---"),
             ({"n_samples": "5,x"}, "n_samples must be an integer, got 'x'"),
             ({"n_samples": []}, "n_samples must have at least one value"),
             ({"n_sample": 5}, "no setting 'n_sample' .did you mean 'n_samples'"),
@@ -167,6 +181,18 @@ class TestResuming:
         changed = dataclasses.replace(demo(log), title="Another title", compute=lambda cell: 1 / 0)
         assert sweep.execute(changed, out=tmp_path).reused == 8
 
+    def test_a_finished_run_can_be_read_where_nothing_can_be_written(self, tmp_path, monkeypatch, reference):
+        """An archive: no lock can be made there, and none is needed."""
+        sweep.run(demo(), out=tmp_path)
+
+        def refuse(self):
+            raise ResultsError("cannot write lock: Read-only file system")
+
+        monkeypatch.setattr(CellStore, "lock", refuse)
+        same(sweep.run(demo(), out=tmp_path), reference)
+        with pytest.raises(ResultsError, match="Read-only"):
+            sweep.run(demo(), "full", out=tmp_path)
+
     @pytest.mark.parametrize("damage", [b"", b"{}", b'{"format": 1, "exp', b"\xff\xfe"])
     def test_damaged_cells_are_computed_again_and_reported(self, log, tmp_path, reference, damage):
         sweep.run(demo(log), out=tmp_path)
@@ -194,6 +220,30 @@ class TestResuming:
         cells.mkdir(parents=True)
         (cells / ".0123.json.999.tmp").write_text('{"format"')
         same(sweep.run(demo(), out=tmp_path), reference)
+
+
+class TestNames:
+    def test_the_label_and_the_command_tell_settings_apart(self):
+        outcome = sweep.execute(demo(), overrides={"replicates": "4"})  # the preset's own
+        assert (outcome.label, outcome.command) == ("quick", "pairint run demo --preset quick")
+        other = sweep.execute(demo(), overrides={"n_samples": "5", "beta": 2})
+        assert other.label.startswith("quick-") and len(other.label) == len("quick-") + 8
+        words = shlex.split(other.command)
+        assert words == [
+            "pairint",
+            "run",
+            "demo",
+            "--preset",
+            "quick",
+            "--set",
+            "n_samples=[5]",
+            "--set",
+            "beta=2.0",
+        ]
+        pairs = dict(word.split("=") for word in words if "=" in word)
+        assert sweep.plan(demo(), "quick", pairs) == sweep.plan(
+            demo(), "quick", {"n_samples": [5], "beta": 2.0}
+        )
 
 
 class TestFailures:

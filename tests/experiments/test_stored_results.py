@@ -202,7 +202,12 @@ def test_an_installed_copy_keeps_its_tables(tmp_path, monkeypatch):
     monkeypatch.setattr("pairint.experiments.tables.files", lambda package: installed)
     with pytest.raises(ResultsError, match="name a folder for yours"):
         store_folder()
-    assert store_folder(tmp_path / "mine") == tmp_path / "mine"
+    assert store_folder(tmp_path / "mine", whole=False) == tmp_path / "mine"
+    monkeypatch.setenv("PAIRINT_RESULTS", str(tmp_path))
+    for folder in (None, tmp_path / "mine" / ".."):
+        assert store_folder(folder, whole=True).resolve() == tmp_path.resolve()
+        with pytest.raises(ValueError, match="--store takes --preset full without --set there"):
+            store_folder(folder, whole=False)
 
 
 @pytest.mark.parametrize("d", [1, 5])

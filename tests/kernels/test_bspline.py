@@ -177,11 +177,11 @@ def test_shape_is_kept():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: bspline_pieces(-1), "degree must be >= 0, got -1"),
+        (lambda: bspline_pieces(-1), "degree must be >= 0 and <= 50, got -1"),
         (lambda: bspline_pieces(2, -1), "derivative must be >= 0, got -1"),
         (lambda: refinement_matrix(0, 2, 2), "n_intervals must be >= 1, got 0"),
         (lambda: refinement_matrix(3, 2, 0), "factor must be >= 1, got 0"),
-        (lambda: refinement_matrix(3, -2, 2), "degree must be >= 0, got -2"),
+        (lambda: refinement_matrix(3, -2, 2), "degree must be >= 0 and <= 50, got -2"),
         (lambda: piecewise_coefficients(np.ones(3), 3), "at least degree \\+ 1 = 4 numbers, got 3"),
         (
             lambda: evaluate_pieces(np.ones(2), np.ones((2, 2)), 0.0, 1.0, 2),

@@ -204,7 +204,7 @@ def test_nvrtc_says_what_is_wrong():
         ({"lower": 1.0}, "upper must be > 1.0, got 1.0"),
         ({"upper": np.inf}, "upper must be finite, got inf"),
         ({"n_intervals": 0}, "n_intervals must be >= 1, got 0"),
-        ({"degree": -1}, "degree must be >= 0, got -1"),
+        ({"degree": -1}, "degree must be >= 0 and <= 50, got -1"),
     ],
 )
 def test_bad_arguments(changed, message):

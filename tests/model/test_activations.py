@@ -218,8 +218,8 @@ SPACE = SplineSpace(0.0, 1.0, 6, 2)
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: spline_activation(0), "degree must be >= 1, got 0"),
-        (lambda: spline_activation(3, n_intervals=3), "n_intervals must be >= 4, got 3"),
+        (lambda: spline_activation(0), "degree must be >= 1 and <= 50, got 0"),
+        (lambda: spline_activation(3, n_intervals=3), "n_intervals must be >= 4 and <= 9999998, got 3"),
         (lambda: spline_activation(3, bound=0.0), r"bound must be > 0\.0, got 0\.0"),
         (lambda: RoughActivation(0.4), r"beta must be >= 0\.5 and <= 5\.0, got 0\.4"),
         (lambda: RoughActivation(5.1), r"beta must be >= 0\.5 and <= 5\.0, got 5\.1"),
@@ -230,8 +230,8 @@ SPACE = SplineSpace(0.0, 1.0, 6, 2)
         (lambda: Tanh(0.0), r"slope must be > 0\.0, got 0\.0"),
         (lambda: Exponential(math.inf), "rate must be finite, got inf"),
         (lambda: SplineSpace(1.0, 1.0, 3, 2), r"upper must be > 1\.0, got 1\.0"),
-        (lambda: SplineSpace(0.0, 1.0, 0, 2), "n_intervals must be >= 1, got 0"),
-        (lambda: SplineSpace(0.0, 1.0, 3, -1), "degree must be >= 0, got -1"),
+        (lambda: SplineSpace(0.0, 1.0, 0, 2), "n_intervals must be >= 1 and <= 10000000, got 0"),
+        (lambda: SplineSpace(0.0, 1.0, 3, -1), "degree must be >= 0 and <= 50, got -1"),
         (lambda: SPACE.coarsen(4), "factor must divide n_intervals = 6, got 4"),
         (lambda: SPACE.scaled(0.0), r"factor must be > 0\.0, got 0\.0"),
         (lambda: SPACE.spline(np.ones(7)), r"coefficients must have shape \(8\), got \(7,\)"),

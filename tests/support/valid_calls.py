@@ -1,0 +1,237 @@
+"""How each public name is called rightly: the table that :mod:`bad_input` replaces arguments of."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from bad_input import Call
+
+
+def model() -> dict[str, Call]:
+    """Return right calls of :mod:`pairint.model`, methods as ``Class.method``."""
+    from pairint import model as pm
+
+    rng = np.random.default_rng(0)
+    space = pm.SplineSpace(-1.0, 1.0, 4, 3)
+    spline = space.spline(np.arange(7.0))
+    cube = pm.UniformCube(2)
+    attention = pm.AttentionModel(pm.Tanh(), np.eye(2), cube)
+    X = rng.uniform(-1, 1, (3, 4, 2))
+    u = np.linspace(-2, 2, 5)
+    calls = {
+        "AttentionModel": Call(
+            pm.AttentionModel, {"activation": pm.Tanh(), "matrix": np.eye(2), "tokens": cube}
+        ),
+        "AttentionModel.sample": Call(attention.sample, {"n_samples": 3, "n_tokens": 2, "rng": 0}),
+        "AttentionModel.scores": Call(attention.scores, {"X": X}),
+        "AttentionModel.forward": Call(attention.forward, {"X": X}),
+        "AttentionModel.predict": Call(attention.predict, {"X": X}),
+        "AttentionModel.interaction": Call(attention.interaction, {"x": X[0], "y": X[1]}),
+        "pair_average": Call(pm.pair_average, {"activation": pm.Tanh(), "X": X, "matrix": np.eye(2)}),
+        "pair_scores": Call(pm.pair_scores, {"X": X, "matrix": np.eye(2)}),
+        "Exponential": Call(pm.Exponential, {}),
+        "ReLU": Call(pm.ReLU, {}),
+        "Tanh": Call(pm.Tanh, {}),
+        "RoughActivation": Call(pm.RoughActivation, {"beta": 1.5, "rng": 0}),
+        "spline_activation": Call(pm.spline_activation, {"degree": 3, "rng": 0}),
+        "interaction_matrix": Call(pm.interaction_matrix, {"d": 3, "rank": 2, "rng": 0}),
+        "query_key_matrix": Call(pm.query_key_matrix, {"query": np.ones((3, 2)), "key": np.ones((3, 2))}),
+        "Spline": Call(pm.Spline, {"space": space, "coefficients": np.arange(7.0)}),
+        "Spline.scaled": Call(spline.scaled, {"factor": 2.0}),
+        "SplineSpace": Call(
+            pm.SplineSpace,
+            {"lower": -1.0, "upper": 1.0, "n_intervals": 4, "degree": 3},
+            names={"lower": "upper"},
+        ),
+        "SplineSpace.design": Call(space.design, {"u": u}),
+        "SplineSpace.aggregate": Call(space.aggregate, {"scores": np.ones((2, 3, 3))}),
+        "SplineSpace.difference_penalty": Call(space.difference_penalty, {}),
+        "SplineSpace.coarsen": Call(space.coarsen, {"factor": 2}),
+        "SplineSpace.scaled": Call(space.scaled, {"factor": 2.0}),
+        "SplineSpace.spline": Call(space.spline, {"coefficients": np.arange(7.0)}),
+        "Equicorrelated": Call(pm.Equicorrelated, {"dimension": 3}),
+        "PermutedPoints": Call(pm.PermutedPoints, {"points": np.eye(3)}),
+        "Sphere": Call(pm.Sphere, {"dimension": 3}),
+        "TruncatedGaussian": Call(pm.TruncatedGaussian, {"dimension": 3}),
+        "UniformCube": Call(pm.UniformCube, {"dimension": 3}),
+        "score_bound": Call(pm.score_bound, {"tokens": cube, "matrix": np.eye(2)}),
+    }
+    for noise in (pm.GaussianNoise, pm.RademacherNoise, pm.UniformNoise):
+        calls[noise.__name__] = Call(noise, {"std": 1.0})
+        calls[f"{noise.__name__}.sample"] = Call(noise(1.0).sample, {"shape": (2, 3), "rng": 0})
+    laws = (cube, pm.Sphere(2), pm.Equicorrelated(2), pm.TruncatedGaussian(2), pm.PermutedPoints(np.eye(3)))
+    for law in laws:
+        name = f"{type(law).__name__}.sample"
+        calls[name] = Call(law.sample, {"n_samples": 3, "n_tokens": 2, "rng": 0})
+    activations = (pm.Exponential(), pm.ReLU(), pm.Tanh(), pm.RoughActivation(1.5, 0), spline)
+    for activation in activations:
+        name = type(activation).__name__
+        overflows = ("u",) if name == "Exponential" else ()
+        calls[f"{name}.__call__"] = Call(activation.__call__, {"u": u}, open=overflows)
+        calls[f"{name}.derivative"] = Call(activation.derivative, {"u": u}, open=overflows)
+    return calls
+
+
+def engine() -> dict[str, Call]:
+    """Return right calls of what :mod:`pairint.engine` offers."""
+    import pandas as pd
+
+    from pairint import engine as pe
+
+    y = np.array([[1.0, 1.1], [0.5, 0.6], [0.25, 0.3]])
+    table = pd.DataFrame(
+        [
+            {"line": 1, "n_samples": m, "replicate": i, "error": value}
+            for m, row in zip((1, 2, 4), y, strict=True)
+            for i, value in enumerate(row)
+        ]
+    )
+    presets = {"quick": {"n": 1}, "full": {"n": 2}}
+    return {
+        "Claim": Call(
+            pe.Claim,
+            {"name": "slope", "source": "here", "ours": 1.0, "published": 1.0, "tolerance": 0.1},
+            spared=("name", "source", "command"),
+            open=("ours", "interval", "published", "expected"),  # what could not be computed
+        ),
+        "Experiment": Call(
+            pe.Experiment,
+            {
+                "name": "demo",
+                "title": "A demonstration",
+                "source": "here",
+                "version": 1,
+                "presets": presets,
+                "cells": lambda settings: [],
+                "compute": lambda cell: [],
+                "plot": None,
+                "claims": lambda table: [],
+                "expected_seconds": {"quick": 1.0, "full": 2.0},
+                "data_keys": ("n",),
+            },
+            spared=("title", "source", "plot"),
+        ),
+        "fit_slope": Call(pe.fit_slope, {"x": [1.0, 2.0, 4.0], "y": y}),
+        "generator_for": Call(pe.generator_for, {"cell": {"n": 1, "replicate": 0}, "data_keys": ["n"]}),
+        "grid": Call(pe.grid, {"n": [1, 2]}, spared=("n",)),  # cells may hold any value
+        "mean_interval": Call(pe.mean_interval, {"values": [1.0, 2.0]}),
+        "slope_table": Call(pe.slope_table, {"table": table, "by": "line"}),
+        "summarize": Call(pe.summarize, {"table": table, "by": ["line", "n_samples"]}),
+    }
+
+
+def theory() -> dict[str, Call]:
+    """Return right calls of what computes in :mod:`pairint.theory`; containers of results are left out."""
+    from pairint import theory as pt
+    from pairint.model import SplineSpace
+    from pairint.theory.coercivity import exact_gram, product_density
+
+    values = {"beta": 2.0, "n_tokens": 4, "noise_std": 0.5, "score_bound": 3.0}
+    setting = pt.Setting(**values, sup_bound=1.0)
+    gram = exact_gram(SplineSpace(-3.0, 3.0, 4, 2), 3.0, 4)
+
+    def density(u):
+        return product_density(u, 3.0)
+
+    bound = {"n_samples": 1000, "setting": setting}
+    return {
+        "Setting": Call(pt.Setting, {**values, "sup_bound": 1.0}, open=("sup_bound",)),
+        "Setting.budget": Call(setting.budget, {"n_samples": 1000, "n_intervals": 8}),
+        "Setting.best_intervals": Call(setting.best_intervals, {"n_samples": 1000}),
+        "Setting.best_budget": Call(setting.best_budget, {"n_samples": 1000}),
+        "Setting.optimal_intervals": Call(setting.optimal_intervals, {"n_samples": 1000}),
+        "Setting.samples_for_error": Call(setting.samples_for_error, {"error": 0.01}),
+        "coercivity_constant": Call(pt.coercivity_constant, {"gram": gram}),
+        "lower_bound": Call(pt.lower_bound, {**bound, "interval": (0.5, 2.5), "density": density}),
+        "minimax_exponent": Call(pt.minimax_exponent, {"beta": 2.0}),
+        "optimal_intervals": Call(pt.optimal_intervals, {"n_samples": 1000, "beta": 2.0}),
+        "oracle_upper_bound": Call(pt.oracle_upper_bound, {**bound, "density": density}),
+        "samples_for_rank": Call(pt.samples_for_rank, {"rank_times_d": 4, "beta": 2.0}),
+        "upper_bound": Call(pt.upper_bound, bound),
+    }
+
+
+def aim() -> dict[str, Call]:
+    """Return right calls of what computes in :mod:`pairint.aim`; containers of results are left out."""
+    from pairint import aim as pa
+
+    teacher = pa.AIMTeacher(8, 0.5, rng=0)
+    X, y = teacher.sample(60, 1)
+    prior, spectrum = pa.WishartPrior(0.5), pa.NoisySpectrum(0.5, 0.1)
+    data = {"X": X, "y": y}
+    calls = {
+        "AIMTeacher": Call(pa.AIMTeacher, {"d": 8, "rho": 0.5, "rng": 0}),
+        "AIMTeacher.sample": Call(teacher.sample, {"n_samples": 5, "rng": 0}),
+        "AIMTeacher.labels": Call(teacher.labels, {"X": X}),
+        "AIMTeacher.error": Call(teacher.error, {"estimate": np.eye(8)}),
+        "HardmaxChannel": Call(pa.HardmaxChannel, {}),
+        "LinearChannel": Call(pa.LinearChannel, {}),
+        "SoftmaxChannel": Call(pa.SoftmaxChannel, {}),
+        "NoisySpectrum": Call(pa.NoisySpectrum, {"rho": 0.5, "delta": 0.1}),
+        "NoisySpectrum.moment": Call(spectrum.moment, {"order": 2}),
+        "NoisySpectrum.density": Call(spectrum.density, {"x": np.array([0.0, 1.0])}),
+        "NoisySpectrum.denoise": Call(spectrum.denoise, {"x": np.array([0.0, 1.0])}),
+        "WishartPrior": Call(pa.WishartPrior, {"rho": 0.5}),
+        "WishartPrior.error": Call(prior.error, {"delta": 0.1}),
+        "WishartPrior.dimension": Call(prior.dimension, {"delta": 0.1}),
+        "WishartPrior.denoise": Call(prior.denoise, {"eigenvalues": np.array([0.0, 1.0]), "delta": 0.1}),
+        "amp": Call(pa.amp, {**data, "rho": 0.5, "max_iter": 3}),
+        "gradient_descent": Call(pa.gradient_descent, {**data, "width": 4, "max_iter": 3, "rng": 0}),
+        "exact_recovery_threshold": Call(pa.exact_recovery_threshold, {"rho": 0.5}),
+        "weak_recovery_threshold": Call(pa.weak_recovery_threshold, {}),
+        "large_alpha_error": Call(pa.large_alpha_error, {"alpha": 5.0, "rho": 0.5}),
+        "make_channel": Call(pa.make_channel, {"channel": "softmax"}),
+        "small_width_limit": Call(pa.small_width_limit, {"alpha_bar": 1.0}),
+        "state_evolution": Call(pa.state_evolution, {"alpha": 1.0, "rho": 0.5}),
+    }
+    for channel in (pa.HardmaxChannel(), pa.LinearChannel(), pa.SoftmaxChannel()):
+        name = type(channel).__name__
+        h = np.array([[[1.0, 0.5], [0.5, -1.0]]])
+        labels = channel.output(h)
+        calls[f"{name}.kappa"] = Call(channel.kappa, {"tau": 0.5})
+        calls[f"{name}.output"] = Call(channel.output, {"h": h})
+        calls[f"{name}.observe"] = Call(channel.observe, {"y": labels})
+    return calls
+
+
+def estimation() -> dict[str, Call]:
+    """Return right calls of what fits in :mod:`pairint.estimation`, a regressor and its fit as one."""
+    from pairint import estimation as pe
+    from pairint import model as pm
+
+    truth = pm.AttentionModel(pm.Tanh(), np.eye(2) / 2, pm.UniformCube(2), pm.GaussianNoise(0.1))
+    X, Y = truth.sample(60, 3, 0)
+    problem = pe.LeastSquaresProblem(X, Y, 2, 0.1)
+
+    def fitted(kind: type, **options: Any) -> Call:
+        def fit(X: Any, Y: Any, **options: Any) -> Any:
+            return kind(**options).fit(X, Y).predict(problem.X)
+
+        declared = inspect.signature(kind).parameters.values()
+        defaults = {p.name: p.default for p in declared if p.default is not p.empty}
+        return Call(fit, {"X": X, "Y": Y, **defaults, **options})
+
+    calls = {
+        "InteractionRegressor": fitted(pe.InteractionRegressor, max_iter=3, random_state=0),
+        "OracleRegressor": fitted(pe.OracleRegressor, matrix=np.eye(2) / 2),
+        "LeastSquaresProblem": Call(pe.LeastSquaresProblem, {"X": X, "Y": Y, "degree": 2, "penalty": 0.1}),
+        "choose_intervals": Call(
+            pe.choose_intervals, {"problem": problem, "left": np.eye(2) / 2, "right": np.eye(2)}
+        ),
+        "interaction_error": Call(
+            pe.interaction_error,
+            {"fit": pe.OracleRegressor(np.eye(2) / 2).fit(X, Y), "model": truth, "n_pairs": 100, "rng": 0},
+        ),
+    }
+    if importlib.util.find_spec("torch") is not None:
+        network = {"hidden": (4,), "max_rounds": 1, "epochs": 1, "network_steps": 1}
+        calls["NetworkRegressor"] = fitted(pe.NetworkRegressor, **network, random_state=0)
+    return calls
+
+
+#: The packages whose public names answer to every bad value.
+TABLES: dict[str, Callable[[], dict[str, Call]]] = {"model": model, "engine": engine}
