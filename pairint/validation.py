@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,13 +13,17 @@ from pairint.backend import array_namespace
 
 __all__ = [
     "check_choice",
+    "check_flag",
     "check_floats",
+    "check_instance",
     "check_integer",
     "check_real",
     "check_rng",
     "check_size",
     "shortened",
 ]
+
+T = TypeVar("T")
 
 #: Larger integers are no floating-point numbers, and formulas would fail somewhere inside.
 _LARGEST_INTEGER = 10**308
@@ -58,6 +62,20 @@ def check_real(
     if not math.isfinite(value):
         raise ValueError(f"{name} must be finite, got {value}")
     _check_range(name, value, minimum, maximum, exclusive_minimum, exclusive_maximum)
+    return value
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Return ``value`` as a bool if it is True or False, or raise naming the argument."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {shortened(value)}")
+    return bool(value)
+
+
+def check_instance(name: str, value: Any, kind: type[T]) -> T:
+    """Return ``value`` if it is of this class, or raise naming the argument."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, got {shortened(value)}")
     return value
 
 

@@ -30,6 +30,10 @@ __all__ = [
 ]
 
 
+#: Beyond it, interpolation on a cell loses digits and Lebesgue constants take memory.
+LARGEST_DEGREE = 50
+
+
 @dataclass(frozen=True, eq=False)
 class HolderSum:
     r"""A function with a known Hölder radius: a sum of one-sided powers.
@@ -150,7 +154,9 @@ def spline_error(
 def spline_degree(beta: float, degree: int | None = None) -> int:
     """Return the degree of the continuous splines: given and checked, or the smallest that serves beta."""
     smallest = max(1, holder_degree(beta))
-    return smallest if degree is None else check_integer("degree", degree, smallest)
+    if degree is None:
+        return smallest
+    return check_integer("degree", degree, smallest, max(smallest, LARGEST_DEGREE))
 
 
 def interpolation_nodes(degree: int) -> NDArray[np.float64]:

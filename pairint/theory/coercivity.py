@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from pairint.model import SplineSpace, TokenLaw, pair_scores
-from pairint.validation import check_floats, check_integer, check_real, check_rng
+from pairint.validation import check_floats, check_instance, check_integer, check_real, check_rng
 
 __all__ = [
     "Coercivity",
@@ -372,6 +372,7 @@ def coercivity_constant(gram: GramMatrices) -> Coercivity:
     ValueError
         If Gamma is singular: some basis function is never explored, take fewer cells or a smaller interval.
     """
+    check_instance("gram", gram, GramMatrices)
     eigenvalues, vectors = _eigen(gram.aggregated, gram.pair)
     n_batches = len(gram.pair_batches)
     if n_batches == 1:

@@ -22,7 +22,14 @@ from pairint.theory.densities import check_density_values, check_mass
 from pairint.theory.integers import best_integer
 from pairint.theory.rates import holder_degree
 from pairint.theory.setting import Setting
-from pairint.validation import check_choice, check_floats, check_integer, check_real
+from pairint.validation import (
+    check_choice,
+    check_flag,
+    check_floats,
+    check_instance,
+    check_integer,
+    check_real,
+)
 
 __all__ = [
     "BumpActivation",
@@ -346,6 +353,8 @@ def lower_bound(
     """
     check_choice("method", method, ("best", "assouad", "fano"))
     n_bumps = None if n_bumps is None else check_integer("n_bumps", n_bumps)
+    check_instance("setting", setting, Setting)
+    symmetric = check_flag("symmetric", symmetric)
     interval = _check_interval(interval, symmetric)
     if symmetric and variation is not None:
         raise ValueError("variation must be None for symmetric tokens: the odd bumps need none")
@@ -369,7 +378,7 @@ def lower_bound(
         if n_bumps is None:
             bounds.append(_best_number(evaluate, minimum))
         elif n_bumps >= minimum or method == name:
-            bounds.append(evaluate(check_integer("n_bumps", n_bumps, minimum)))
+            bounds.append(evaluate(check_integer("n_bumps", n_bumps, minimum, max(minimum, _MOST_BUMPS))))
     if not bounds:
         raise ValueError(f"n_bumps must be >= {fewest}, got {n_bumps}")
     return max(bounds, key=lambda bound: bound.value)

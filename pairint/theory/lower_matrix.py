@@ -13,7 +13,7 @@ import numpy as np
 
 from pairint.theory.rates import matrix_dimension
 from pairint.theory.setting import Setting
-from pairint.validation import check_integer, check_real
+from pairint.validation import check_instance, check_integer, check_real
 
 __all__ = ["MatrixLowerBound", "linear_range", "matrix_lower_bound"]
 
@@ -101,6 +101,7 @@ def matrix_lower_bound(
     MatrixLowerBound
     """
     n_samples = check_integer("n_samples", n_samples, 1)
+    check_instance("setting", setting, Setting)
     noise_std, n_tokens = setting.require_noise(), setting.n_tokens
     d, rank = setting.require_matrix("matrix_lower_bound")
     # Rounding of a computed norm is forgiven.

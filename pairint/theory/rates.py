@@ -186,6 +186,10 @@ def samples_for_rank(rank_times_d: int, beta: float) -> int:
     """
     rank_times_d = check_integer("rank_times_d", rank_times_d, 1)
     beta = check_real("beta", beta, 0, exclusive_minimum=True)
+    if (2 * beta + 1) * math.log(rank_times_d) > 600:
+        raise ValueError(
+            f"beta and rank_times_d must ask for at most 1e260 samples, got {beta:g} and {rank_times_d}"
+        )
     # M / log M falls until M = e and rises afterwards: 2 and 4 give the same value, 3 a smaller one.
     if condition_holds(3, beta, rank_times_d):
         return 2

@@ -16,7 +16,7 @@ from pairint.theory.rates import (
     parameter_price,
     taylor_constant,
 )
-from pairint.validation import check_integer, check_real
+from pairint.validation import check_flag, check_integer, check_real
 
 __all__ = ["Setting"]
 
@@ -88,7 +88,7 @@ class Setting:
             checked["rank"] = check_integer("rank", self.rank, 1, self.d)
         if self.score_bound is not None:
             checked["score_bound"] = check_real("score_bound", self.score_bound, 0, exclusive_minimum=True)
-        if self.sup_bound != math.inf:
+        if not (isinstance(self.sup_bound, float) and self.sup_bound == math.inf):
             checked["sup_bound"] = check_real("sup_bound", self.sup_bound, 0, exclusive_minimum=True)
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -137,7 +137,8 @@ class Setting:
         """
         price = self._per_parameter(n_samples)
         n_intervals = check_integer("n_intervals", n_intervals, 1)
-        n_matrix = 0 if matrix_known else matrix_dimension(*self.require_matrix("the error budget"))
+        known = check_flag("matrix_known", matrix_known)
+        n_matrix = 0 if known else matrix_dimension(*self.require_matrix("the error budget"))
         bias = self._bias * n_intervals ** (-2 * self.beta)
         return ErrorTerms(bias, price * (self.degree + 1) * n_intervals, price * n_matrix)
 

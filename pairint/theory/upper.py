@@ -22,7 +22,7 @@ from pairint.theory.densities import check_density_values, check_mass
 from pairint.theory.fourth_moment import range_factor
 from pairint.theory.integers import best_integer
 from pairint.theory.setting import Setting
-from pairint.validation import check_integer, check_real
+from pairint.validation import check_flag, check_instance, check_integer, check_real, shortened
 
 __all__ = [
     "OracleUpperBound",
@@ -183,9 +183,10 @@ def upper_bound(
     -------
     UpperBound
     """
+    odd = check_flag("odd", odd)
     case = _Case(
         check_integer("n_samples", n_samples, 1),
-        setting,
+        check_instance("setting", setting, Setting),
         spline_degree(setting.beta, degree),
         _support_ratio(setting, support_ratio),
         None if coercivity is None else check_real("coercivity", coercivity, 0, 1, exclusive_minimum=True),
@@ -199,6 +200,8 @@ def upper_bound(
         raise ValueError(
             "coercivity must be None with odd or coupling: these need tokens that are i.i.d. given Theta"
         )
+    if not (tail is None or callable(tail)):
+        raise TypeError(f"tail must be a function of the threshold or None, got {shortened(tail)}")
     if tail is not None and coupling is not None:
         raise ValueError("coupling must be None with a tail: scores that are cut have no small error")
 
@@ -465,6 +468,8 @@ def oracle_upper_bound(
         about.
     """
     n_samples = check_integer("n_samples", n_samples, 1)
+    check_instance("setting", setting, Setting)
+    odd = check_flag("odd", odd)
     sup_bound = setting.require_sup_bound("oracle_upper_bound")
     score_bound = setting.require_score_bound("oracle_upper_bound")
     if not callable(density):
@@ -500,7 +505,7 @@ def oracle_upper_bound(
         )
 
     if n_intervals is not None:
-        n_intervals = check_integer("n_intervals", n_intervals, 2)
+        n_intervals = check_integer("n_intervals", n_intervals, 2, 2 * _MOST_HALVES)
         if n_intervals % 2:
             raise ValueError(f"n_intervals must be even, got {n_intervals}")
         return at(n_intervals // 2)
@@ -560,11 +565,12 @@ def _support_ratio(setting: Setting, value: float | None) -> float:
 
 def _constant_coupling(coupling: Coupling, odd: bool) -> float:
     """Return tau where it is a number; what a function of the width gives is known for each K only."""
-    if odd and coupling:
-        raise ValueError(f"coupling must be 0 or None for odd functions, got {coupling}")
-    if coupling is None or callable(coupling):
+    if coupling is None or (callable(coupling) and not odd):
         return float(not odd)
-    return check_real("coupling", coupling, 0, 1)
+    value = math.nan if callable(coupling) else check_real("coupling", coupling, 0, 1)
+    if odd and value != 0:
+        raise ValueError(f"coupling must be 0 or None for odd functions, got {coupling}")
+    return value
 
 
 def _coupling_of_cells(coupling: Callable[[float], float], width: float) -> float:

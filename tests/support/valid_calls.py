@@ -130,7 +130,15 @@ def theory() -> dict[str, Call]:
     from pairint.model import SplineSpace
     from pairint.theory.coercivity import exact_gram, product_density
 
-    values = {"beta": 2.0, "n_tokens": 4, "noise_std": 0.5, "score_bound": 3.0}
+    values = {
+        "beta": 2.0,
+        "n_tokens": 4,
+        "noise_std": 0.5,
+        "holder_constant": 1.0,
+        "d": 5,
+        "rank": 2,
+        "score_bound": 3.0,
+    }
     setting = pt.Setting(**values, sup_bound=1.0)
     gram = exact_gram(SplineSpace(-3.0, 3.0, 4, 2), 3.0, 4)
 
@@ -147,11 +155,14 @@ def theory() -> dict[str, Call]:
         "Setting.samples_for_error": Call(setting.samples_for_error, {"error": 0.01}),
         "coercivity_constant": Call(pt.coercivity_constant, {"gram": gram}),
         "lower_bound": Call(pt.lower_bound, {**bound, "interval": (0.5, 2.5), "density": density}),
+        "matrix_lower_bound": Call(
+            pt.matrix_lower_bound, {**bound, "token_bound": 4.0, "coordinate_bound": 1.8}, open=()
+        ),
         "minimax_exponent": Call(pt.minimax_exponent, {"beta": 2.0}),
         "optimal_intervals": Call(pt.optimal_intervals, {"n_samples": 1000, "beta": 2.0}),
         "oracle_upper_bound": Call(pt.oracle_upper_bound, {**bound, "density": density}),
         "samples_for_rank": Call(pt.samples_for_rank, {"rank_times_d": 4, "beta": 2.0}),
-        "upper_bound": Call(pt.upper_bound, bound),
+        "upper_bound": Call(pt.upper_bound, {**bound, "odd": True, "degree": 2, "n_intervals": 7}),
     }
 
 
@@ -234,4 +245,9 @@ def estimation() -> dict[str, Call]:
 
 
 #: The packages whose public names answer to every bad value.
-TABLES: dict[str, Callable[[], dict[str, Call]]] = {"model": model, "engine": engine}
+#: Containers of results: nobody makes one by hand.
+RESULTS = {
+    "theory": {"ErrorTerms", "LowerBound", "MatrixLowerBound", "OracleUpperBound", "UpperBound"},
+}
+
+TABLES: dict[str, Callable[[], dict[str, Call]]] = {"model": model, "engine": engine, "theory": theory}
