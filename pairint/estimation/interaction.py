@@ -16,6 +16,7 @@ from pairint.estimation.base import (
     PairwiseRegressor,
     check_enough_data,
     check_spline_parameters,
+    fit_threads,
     matrix_parameters,
     normal_form,
     warn_at_limit,
@@ -201,14 +202,15 @@ class InteractionRegressor(PairwiseRegressor):
         n_matrix = matrix_parameters(d, rank)
         check_enough_data(Y.shape[0] * Y.shape[1], n_matrix + (n_intervals or 1) + degree, Y.shape[0])
 
-        whitened, back = whiten(X)
-        problem = LeastSquaresProblem(whitened, Y, degree, penalty, n_matrix)
-        search = _Search(problem, n_intervals, max_iter, tol)
-        sample = search.subsample(_N_START)
-        starts = starting_factors(sample.X, sample.Y, rank, self.start, n_starts, rng)
-        n_restarts = _N_RESTARTS * n_starts if self.start == "auto" and d > 1 else 0
-        valley = search.coarse(starts, n_restarts, rng)
-        stages, selection = search.refine(valley.state)
+        with fit_threads(2 * d * rank):
+            whitened, back = whiten(X)
+            problem = LeastSquaresProblem(whitened, Y, degree, penalty, n_matrix)
+            search = _Search(problem, n_intervals, max_iter, tol)
+            sample = search.subsample(_N_START)
+            starts = starting_factors(sample.X, sample.Y, rank, self.start, n_starts, rng)
+            n_restarts = _N_RESTARTS * n_starts if self.start == "auto" and d > 1 else 0
+            valley = search.coarse(starts, n_restarts, rng)
+            stages, selection = search.refine(valley.state)
         self._store(problem, back, [valley.state, *stages], selection)
         self.start_risks_ = np.array(valley.risks)
         doubts = []
@@ -219,7 +221,7 @@ class InteractionRegressor(PairwiseRegressor):
             )
         if not valley.settled and n_starts > 0:
             doubts.append(
-                f"of {len(valley.risks)} starts only one reached the lowest risk, and a better fit may exist; "
+                f"only one of {len(valley.risks)} starts reached the lowest risk, a better fit may exist; "
                 f"raise n_starts (now {n_starts}), give more data, lower rank, or compare with another start"
             )
         if doubts:
@@ -235,9 +237,8 @@ class InteractionRegressor(PairwiseRegressor):
         selection: IntervalChoice | None,
     ) -> None:
         state = stages[-1]
-        matrix = back @ (state.left @ state.right.T) @ back.T
-        self.matrix_, self.activation_ = normal_form(matrix, state.spline)
-        self._store_spline(problem, state, selection)
+        fitted = normal_form(back @ (state.left @ state.right.T) @ back.T, state.spline)
+        self._store_fit(*fitted, problem, state, selection)
         self.history_ = [
             {"stage": float(stage), **entry}
             for stage, fitted in enumerate(stages)
