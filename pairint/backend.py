@@ -8,12 +8,15 @@ two libraries differ) and moved with :func:`to_device`.
 from __future__ import annotations
 
 import functools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-__all__ = ["array_namespace", "is_cupy", "to_device", "to_host", "usable_gpu"]
+__all__ = ["array_namespace", "is_cupy", "one_blas_thread", "to_device", "to_host", "usable_gpu"]
 
 
 def is_cupy(x: Any) -> bool:
@@ -100,3 +103,37 @@ def usable_gpu() -> tuple[bool, str]:
         return True, cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
     except Exception as error:
         return False, f"no usable CUDA device ({type(error).__name__}: {error})"
+
+
+_blas_lock = threading.Lock()
+#: How many hold the limit at present, and the limit that the first of them set.
+_blas_holders = 0
+_blas_first: Any = None
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Keep the linear algebra of NumPy and SciPy to one thread, for many products of small matrices.
+
+    Threads that wait for each other after every small product cost more than they compute, many times more
+    where other work holds some of the cores. Most libraries know one limit for the process, so that of
+    several threads of Python that compute at once the last to leave takes back what the first one set. Where
+    there is nothing to limit (WebAssembly), nothing happens.
+    """
+    global _blas_holders, _blas_first
+    import scipy.linalg  # noqa: F401  SciPy brings its own BLAS: load it before the limit is set
+    from threadpoolctl import threadpool_limits
+
+    with _blas_lock:
+        limit = threadpool_limits(limits=1, user_api="blas")
+        _blas_first = limit if _blas_holders == 0 else _blas_first
+        _blas_holders += 1
+    try:
+        with limit:
+            yield
+    finally:
+        with _blas_lock:
+            _blas_holders -= 1
+            if _blas_holders == 0 and _blas_first is not limit:
+                with _blas_first:  # it was set before ours, which has taken back what it had found: the limit
+                    pass

@@ -14,12 +14,13 @@ In whitened coordinates, for independent standard Gaussian tokens and the singul
   spaces if no :math:`v_k` vanishes; they serve even activations, for which every :math:`w_k` does. A small
   regression inside these spaces then finds how they are paired.
 
-For other tokens this holds approximately. Neither needs to be exact: they are starts for the Gauss-Newton
-iteration.
+For other tokens this holds approximately. If they have a mean, its direction is added to both spaces, and the
+moments look for the rest. Neither needs to be exact: they are starts for the Gauss-Newton iteration.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from pairint.model.attention import sample_chunks
 __all__ = [
     "STARTS",
     "linear_start",
+    "moments_left",
     "quadratic_start",
     "random_start",
     "starting_factors",
@@ -38,6 +40,10 @@ __all__ = [
 
 #: The kinds of start that a regressor may be asked for.
 STARTS = ("auto", "linear", "quadratic", "random")
+#: Outputs that the pairing of the quadratic start sees at most.
+_N_PAIRED = 30_000
+#: The direction of the mean of whitened tokens matters if the mean's square (at most one) is larger.
+_MEAN_SHARE = 0.1
 
 
 def starting_factors(
@@ -111,23 +117,25 @@ def linear_start(X: Any, Y: Any, rank: int, n_iter: int = 8) -> tuple[Any, Any]:
 def quadratic_start(X: Any, Y: Any, rank: int) -> tuple[Any, Any]:
     """Find the singular spaces by second moments and their pairing by a small regression."""
     xp = array_namespace(X)
-    n_samples, n_tokens, _ = X.shape
+    n_tokens = X.shape[1]
     centred = Y - Y.mean()
     # Each token as receiver (weight Y_i) and as sender (weight the mean of the other outputs).
-    left = _leading_space(X, centred, rank)
     others = (centred.sum(axis=1, keepdims=True) - centred) / (n_tokens - 1)
-    right = _leading_space(X, others, rank)
+    mean = X.mean(axis=(0, 1))
+    left, right = _leading_space(X, centred, rank, mean), _leading_space(X, others, rank, mean)
+    size = left.shape[1]
     # Inside the spaces the score is p' R q; its square has E[Y (p (x) q)(p (x) q)'] as signature. Regress
     # Y on the distinct products, and read R off the leading eigenvector.
-    first, second = np.triu_indices(rank * rank)
+    first, second = np.triu_indices(size * size)
     if len(first) > 400:  # large ranks: no regression, pair the spaces in order
-        return left / rank**0.25, right / rank**0.25
+        return left[:, -rank:] / rank**0.25, right[:, -rank:] / rank**0.25
     n_features = len(first) + 1
     gram, moment = xp.zeros((n_features, n_features)), xp.zeros(n_features)
+    n_samples = min(X.shape[0], math.ceil(_N_PAIRED / n_tokens))
     for chunk in sample_chunks(n_samples, n_tokens * n_tokens * n_features):
         p, q = X[chunk] @ left, X[chunk] @ right
         products = p[:, :, None, :, None] * q[:, None, :, None, :]
-        products = products.reshape(*products.shape[:3], rank * rank)
+        products = products.reshape(*products.shape[:3], size * size)
         quadratic = products[..., xp.asarray(first)] * products[..., xp.asarray(second)]
         diagonal = xp.arange(n_tokens)
         quadratic[:, diagonal, diagonal] = 0.0
@@ -137,11 +145,11 @@ def quadratic_start(X: Any, Y: Any, rank: int) -> tuple[Any, Any]:
         moment = moment + features.T @ centred[chunk].reshape(-1)
     ridge = 1e-8 * xp.trace(gram) / n_features
     solution = xp.linalg.solve(gram + ridge * xp.eye(n_features), moment)
-    form = xp.zeros((rank * rank, rank * rank))
+    form = xp.zeros((size * size, size * size))
     form[xp.asarray(first), xp.asarray(second)] += solution[:-1] / 2
     form[xp.asarray(second), xp.asarray(first)] += solution[:-1] / 2
     values, vectors = xp.linalg.eigh(form)
-    leading = vectors[:, int(xp.argmax(xp.abs(values)))].reshape(rank, rank)
+    leading = vectors[:, int(xp.argmax(xp.abs(values)))].reshape(size, size)
     return truncated_factors(left @ leading @ right.T, rank)
 
 
@@ -150,6 +158,40 @@ def random_start(d: int, rank: int, rng: np.random.Generator, like: Any) -> tupl
     xp = array_namespace(like)
     matrix = rng.standard_normal((d, rank)) @ rng.standard_normal((rank, d))
     return truncated_factors(xp.asarray(matrix), rank)
+
+
+def moments_left(X: Any, residual: Any) -> float:
+    """Return the moments that the starts look for, of residuals, relative to a bound for pure noise.
+
+    With ``y_i`` the mean of the partners of the centred token ``x_i``: the squared norms of the sums of
+    ``e_i x_i x_i'``, ``e_i y_i y_i'`` and ``e_i x_i y_i'``, each over what independent residuals ``e_i``
+    give on average plus 2.5 standard deviations (those of isotropic tokens); the largest of the three.
+    """
+    xp = array_namespace(X)
+    d = X.shape[2]
+    centre = X.mean(axis=(0, 1))
+    pairs = ("receivers", "senders", "both")
+    sums = {pair: xp.zeros((d, d)) for pair in pairs}
+    means = {pair: xp.zeros((d, d)) for pair in pairs}
+    squares = dict.fromkeys(pairs, 0.0)
+    n_rows = X.shape[0] * X.shape[1]
+    for chunk in sample_chunks(X.shape[0], 4 * X.shape[1] * d):
+        tokens = X[chunk] - centre
+        x, y = tokens.reshape(-1, d), _partner_mean(tokens).reshape(-1, d)
+        e = residual[chunk].reshape(-1, 1)
+        for pair, a, b in zip(pairs, (x, y, x), (x, y, y), strict=True):
+            sums[pair] += (e * a).T @ b
+            means[pair] += a.T @ b / n_rows
+            squares[pair] += float(((a**2).sum(axis=1) * (b**2).sum(axis=1)).sum())
+    noise = float((residual**2).mean())
+    # A sum of d (d + 1) / 2 squares of independent centred Gaussians of one variance.
+    allowed = 1.0 + 2.5 * math.sqrt(4.0 / (d * (d + 1)))
+    largest = 0.0
+    for pair in pairs:
+        expected = noise * (squares[pair] - n_rows * float((means[pair] ** 2).sum()))
+        if expected > 0.0:
+            largest = max(largest, float((sums[pair] ** 2).sum()) / (expected * allowed))
+    return largest
 
 
 def _partner_mean(X: Any) -> Any:
@@ -172,13 +214,20 @@ def _bilinear_adjoint(X: Any, residual: Any) -> Any:
     return total
 
 
-def _leading_space(X: Any, weights: Any, rank: int) -> Any:
+def _leading_space(X: Any, weights: Any, rank: int, mean: Any) -> Any:
+    """Return orthonormal columns: the direction of the tokens' mean, if there is one, and leading ones."""
     xp = array_namespace(X)
     d = X.shape[2]
     total = xp.zeros((d, d))
     for chunk in sample_chunks(X.shape[0], 2 * X.shape[1] * d):
         rows = X[chunk].reshape(-1, d)
         total = total + (rows * weights[chunk].reshape(-1, 1)).T @ rows
+    square = float((mean**2).sum())
+    known = xp.zeros((d, 0))
+    if rank < d and square > _MEAN_SHARE:
+        known = (mean / square**0.5).reshape(d, 1)
+        total = total - known @ (known.T @ total)
+        total = total - (total @ known) @ known.T
     values, vectors = xp.linalg.eigh(total)
     order = xp.argsort(-xp.abs(values))[:rank]
-    return vectors[:, order]
+    return xp.concatenate([known, vectors[:, order]], axis=1)

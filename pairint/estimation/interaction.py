@@ -8,21 +8,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from pairint.backend import to_device
 from pairint.estimation.base import (
     PairwiseRegressor,
     check_enough_data,
     check_spline_parameters,
+    fit_threads,
     matrix_parameters,
     normal_form,
     warn_at_limit,
     whiten,
 )
 from pairint.estimation.gauss_newton import levenberg_marquardt
-from pairint.estimation.initial import STARTS, starting_factors
+from pairint.estimation.initial import (
+    STARTS,
+    moments_left,
+    random_start,
+    starting_factors,
+    truncated_factors,
+)
 from pairint.estimation.problem import LeastSquaresProblem, OuterState, score_range
 from pairint.estimation.selection import IntervalChoice, choose_intervals, coarse_intervals, nearly_equal
+from pairint.model.attention import pair_average
 from pairint.model.splines import SplineSpace
 from pairint.validation import check_choice, check_integer, check_real, check_rng
 
@@ -31,8 +41,18 @@ __all__ = ["InteractionRegressor"]
 _N_RANDOM = 2
 #: Samples that the starts are computed from, and that the coarse fits see (more for many parameters).
 _N_START, _N_COARSE = 10_000, 2000
-#: Gauss-Newton steps spent on each start before the best is kept.
-_TRIAL_STEPS = 2
+#: Outputs that the coarse fits see at most: with many tokens fewer samples tell as much.
+_N_COARSE_OUTPUTS = 6000
+#: Gauss-Newton steps spent on each start to order them, and on each that is followed after the first.
+_TRIAL_STEPS, _FOLLOWED_STEPS = 2, 20
+#: Two coarse fits that differ by a smaller share of the outputs' variance are taken for neighbours.
+_SAME_VALLEY = 0.02
+#: From how many starts the lowest valley must be reached: normally, and if its residuals look like signal.
+_REACHED, _REACHED_SUSPECT = 2, 4
+#: Restarts for each random start, if the starts disagree.
+_N_RESTARTS = 5
+#: A restart through higher rank: norm of the random push (the matrix has norm one), added rank, steps.
+_PUSH, _ADDED_RANK, _LIFTED_STEPS = 0.5, 2, 10
 #: Rounds of choosing K.
 _N_CHOICES = 4
 
@@ -62,17 +82,19 @@ class InteractionRegressor(PairwiseRegressor):
         Weight ``>= 0`` of the squared second differences of the coefficients, in units of
         observations. It settles cells that almost no score visits and leaves the others alone.
     start : {"auto", "linear", "quadratic", "random"}
-        Starting matrix, see :mod:`pairint.estimation.initial`; ``"auto"`` tries all and keeps the best
-        after a few coarse steps.
+        Starting matrix, see :mod:`pairint.estimation.initial`; ``"auto"`` tries all, the most promising
+        first, until two of them end at the same lowest risk of a coarse fit (four, if its residuals look like
+        signal). If they do not, it restarts up to ``5 n_starts`` times.
     n_starts : int
-        Number of random starts tried besides the others (``"auto"``) or in all (``"random"``).
+        Number of random starts tried besides the others (``"auto"``) or in all (``"random"``). With 0 there
+        is no restart either, and no warning if the starts disagree.
     max_iter : int
         Largest number of Gauss-Newton steps in each of the stages.
     tol : float
         A stage stops when the next step is predicted to lower the residual sum of squares by less
         than ``tol`` noise variances; fitting pure noise lowers it by one for each parameter.
     random_state : None, int, SeedSequence or Generator
-        For random starts only.
+        For random starts and restarts only.
 
     Attributes
     ----------
@@ -97,7 +119,10 @@ class InteractionRegressor(PairwiseRegressor):
     n_iter_ : int
         Number of accepted steps.
     converged_ : bool
-        Whether the last stage met ``tol``.
+        Whether the last stage met ``tol``: the fit is a local minimum. That no other is lower is made likely
+        by several starts, never certain.
+    start_risks_ : ndarray
+        Mean squared residuals of the coarse fits that were followed from the starts, in that order.
     selection_ : IntervalChoice or None
         The candidates for ``K`` and their criterion.
 
@@ -105,6 +130,11 @@ class InteractionRegressor(PairwiseRegressor):
     -----
     Source: the estimator of "Minimax Rates for Learning Pairwise Interactions in Attention-Style
     Models" (Section 3), with continuous splines in place of unconnected polynomial pieces.
+
+    It is least squares. Outputs that are far off count with their squares: one in two hundred, off by a
+    hundred noise standard deviations, can make cross-validation choose hundreds of cells and spoil the fit;
+    so can tokens with tails so heavy that a few scores lie far from all others. Look at ``n_intervals_`` and
+    ``noise_std_``, and remove such samples before a fit.
     """
 
     def __init__(
@@ -153,7 +183,8 @@ class InteractionRegressor(PairwiseRegressor):
         Warns
         -----
         ConvergenceWarning
-            If the last stage stopped at ``max_iter``.
+            If the last stage stopped at ``max_iter``, or if of several starts, some of them random, only one
+            reached the lowest risk.
         UserWarning
             If ``n_intervals="auto"`` chose the largest ``K`` that it may try.
         """
@@ -171,20 +202,30 @@ class InteractionRegressor(PairwiseRegressor):
         n_matrix = matrix_parameters(d, rank)
         check_enough_data(Y.shape[0] * Y.shape[1], n_matrix + (n_intervals or 1) + degree, Y.shape[0])
 
-        whitened, back = whiten(X)
-        problem = LeastSquaresProblem(whitened, Y, degree, penalty, n_matrix)
-        search = _Search(problem, n_intervals, max_iter, tol)
-        sample = search.subsample(_N_START)
-        state = search.coarse(starting_factors(sample.X, sample.Y, rank, self.start, n_starts, rng))
-        stages, selection = search.refine(state)
-        self._store(problem, back, [state, *stages], selection)
+        with fit_threads(2 * d * rank):
+            whitened, back = whiten(X)
+            problem = LeastSquaresProblem(whitened, Y, degree, penalty, n_matrix)
+            search = _Search(problem, n_intervals, max_iter, tol)
+            sample = search.subsample(_N_START)
+            starts = starting_factors(sample.X, sample.Y, rank, self.start, n_starts, rng)
+            n_restarts = _N_RESTARTS * n_starts if self.start == "auto" and d > 1 else 0
+            valley = search.coarse(starts, n_restarts, rng)
+            stages, selection = search.refine(valley.state)
+        self._store(problem, back, [valley.state, *stages], selection)
+        self.start_risks_ = np.array(valley.risks)
+        doubts = []
         if not self.converged_:
-            warnings.warn(
+            doubts.append(
                 f"the fit stopped after max_iter = {max_iter} steps without meeting tol = {tol}; "
-                "raise max_iter, give more data, lower n_intervals, or try another start",
-                ConvergenceWarning,
-                stacklevel=2,
+                "raise max_iter, give more data, lower n_intervals, or try another start"
             )
+        if not valley.settled and n_starts > 0:
+            doubts.append(
+                f"only one of {len(valley.risks)} starts reached the lowest risk, a better fit may exist; "
+                f"raise n_starts (now {n_starts}), give more data, lower rank, or compare with another start"
+            )
+        if doubts:
+            warnings.warn(". And ".join(doubts), ConvergenceWarning, stacklevel=2)
         warn_at_limit(self.selection_)
         return self
 
@@ -196,9 +237,8 @@ class InteractionRegressor(PairwiseRegressor):
         selection: IntervalChoice | None,
     ) -> None:
         state = stages[-1]
-        matrix = back @ (state.left @ state.right.T) @ back.T
-        self.matrix_, self.activation_ = normal_form(matrix, state.spline)
-        self._store_spline(problem, state, selection)
+        fitted = normal_form(back @ (state.left @ state.right.T) @ back.T, state.spline)
+        self._store_fit(*fitted, problem, state, selection)
         self.history_ = [
             {"stage": float(stage), **entry}
             for stage, fitted in enumerate(stages)
@@ -206,6 +246,15 @@ class InteractionRegressor(PairwiseRegressor):
         ]
         self.n_iter_ = len(self.history_)
         self.converged_ = state.converged
+
+
+@dataclass(frozen=True)
+class _Valley:
+    """The lowest of the coarse fits, the risks of all of them, and whether they settle which is lowest."""
+
+    state: OuterState
+    risks: list[float]
+    settled: bool
 
 
 @dataclass(frozen=True)
@@ -229,23 +278,76 @@ class _Search:
         cells = coarse_intervals(self.problem.n_rows, self.problem.degree)
         return min(cells, self.n_intervals or cells)
 
-    def subsample(self, least: int) -> LeastSquaresProblem:
-        """Return the first samples: so many, or more for many parameters."""
-        return self.problem.first(max(least, self._samples(30, self.coarse_cells)))
+    def subsample(self, n_samples: int, n_outputs: float = math.inf) -> LeastSquaresProblem:
+        """Return the first samples: so many samples and outputs at most, but enough for the parameters."""
+        n_tokens = self.problem.Y.shape[1]
+        if n_samples * n_tokens > n_outputs:
+            n_samples = math.ceil(n_outputs / n_tokens)
+        return self.problem.first(max(n_samples, self._samples(30, self.coarse_cells)))
 
-    def coarse(self, starts: list[tuple[Any, Any]]) -> OuterState:
-        """Run a few steps from every start, with few cells, and finish from the best."""
-        problem = self.subsample(_N_COARSE)
+    def coarse(self, starts: list[tuple[Any, Any]], n_restarts: int, rng: np.random.Generator) -> _Valley:
+        """Descend with few cells until the lowest valley has been reached from several starts.
 
-        def run(left: Any, right: Any, steps: int) -> OuterState:
-            space = problem.space(left, right, self.coarse_cells)
-            return levenberg_marquardt(problem, left, right, space, steps, self.loose)
-
+        A few steps order the starts, and the most promising is followed first. To be low after a few steps is
+        not to end low: another start must end there too, and more of them if the residuals look like signal.
+        When the starts run out, restarts are followed. A valley is lower if noise and the few cells do not
+        explain the difference.
+        """
+        problem = self.subsample(_N_COARSE, _N_COARSE_OUTPUTS)
         if len(starts) == 1:
-            return run(*starts[0], self.max_iter)
-        best = min((run(*start, _TRIAL_STEPS) for start in starts), key=lambda s: s.inner.residual)
-        finished = run(best.left, best.right, self.max_iter)
-        return replace(finished, history=best.history + finished.history)
+            only = self._descent(problem, *starts[0], self.max_iter)
+            return _Valley(only, [only.inner.residual / problem.n_rows], True)
+        trials = [self._descent(problem, *start, _TRIAL_STEPS) for start in starts]
+        trials.sort(key=lambda trial: trial.inner.residual)
+        best = self._follow(problem, trials[0], self.max_iter)
+        risks, reached, needed = [best.inner.residual], 1, _times_to_reach(problem, best)
+        for number in range(1, len(trials) + n_restarts):
+            if reached >= needed:
+                break
+            if number < len(trials):
+                trial = trials[number]
+            else:
+                start = self._restart(problem, best, number % 2 == 0, rng)
+                trial = self._descent(problem, *start, _TRIAL_STEPS)
+            end = self._follow(problem, trial, _FOLLOWED_STEPS)
+            risks.append(end.inner.residual)
+            margin = self._margin(problem, min(best.inner.residual, end.inner.residual))
+            if end.inner.residual < best.inner.residual - margin:
+                best, reached, needed = end, 1, _times_to_reach(problem, end)
+            elif end.inner.residual <= best.inner.residual + margin:
+                reached += 1
+        return _Valley(best, [risk / problem.n_rows for risk in risks], reached >= _REACHED)
+
+    def _descent(self, problem: LeastSquaresProblem, left: Any, right: Any, steps: int) -> OuterState:
+        space = problem.space(left, right, self.coarse_cells)
+        return levenberg_marquardt(problem, left, right, space, steps, self.loose)
+
+    def _follow(self, problem: LeastSquaresProblem, trial: OuterState, steps: int) -> OuterState:
+        """Go on from a trial, on the interval that its scores fill by now."""
+        end = self._descent(problem, trial.left, trial.right, steps)
+        return replace(end, history=trial.history + end.history)
+
+    def _restart(
+        self, problem: LeastSquaresProblem, best: OuterState, lifted: bool, rng: np.random.Generator
+    ) -> tuple[Any, Any]:
+        """Return a random start, or one that leaves the best valley through matrices of higher rank.
+
+        With more rank than needed there are fewer valleys to be caught in; the way back truncates.
+        """
+        d, rank = best.left.shape
+        if not lifted:
+            return random_start(d, rank, rng, problem.X)
+        push = rng.standard_normal((d, d))
+        push = to_device(push * (_PUSH / np.linalg.norm(push)), problem.X)
+        start = truncated_factors(best.left @ best.right.T + push, min(d, rank + _ADDED_RANK))
+        state = self._descent(problem, *start, _LIFTED_STEPS)
+        return truncated_factors(state.left @ state.right.T, rank)
+
+    def _margin(self, problem: LeastSquaresProblem, lowest: float) -> float:
+        """Return by how much the residual sums of squares of fits in one valley may differ."""
+        n_parameters = self.problem.n_matrix + self.coarse_cells + problem.degree
+        spread = float(((problem.Y - problem.Y.mean()) ** 2).sum())
+        return max(2.0 * n_parameters / problem.n_rows * lowest, _SAME_VALLEY * spread)
 
     def refine(self, state: OuterState) -> tuple[list[OuterState], IntervalChoice | None]:
         """Go on with all the data and the final number of cells; return the stages and the choice.
@@ -288,3 +390,9 @@ class _Search:
         """Return how many samples hold so many outputs a parameter."""
         n_parameters = self.problem.n_matrix + n_intervals + self.problem.degree
         return math.ceil(per_parameter * n_parameters / self.problem.Y.shape[1])
+
+
+def _times_to_reach(problem: LeastSquaresProblem, state: OuterState) -> int:
+    """Return from how many starts a valley must be reached before it is taken for the lowest."""
+    average = pair_average(state.spline, problem.X, state.left @ state.right.T)
+    return _REACHED if moments_left(problem.X, problem.Y - average) < 1.0 else _REACHED_SUSPECT

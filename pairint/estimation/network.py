@@ -27,6 +27,7 @@ from pairint.estimation.base import (
     PairwiseRegressor,
     check_enough_data,
     check_spline_parameters,
+    fit_threads,
     matrix_parameters,
     normal_form,
     warn_at_limit,
@@ -38,6 +39,7 @@ from pairint.estimation.inner import factor_scores
 from pairint.estimation.mlp import WARM_RATE, NetworkActivation, Perceptron, import_torch, one_thread
 from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.estimation.selection import IntervalChoice, choose_intervals, coarse_intervals, nearly_equal
+from pairint.model.attention import pair_average
 from pairint.validation import check_choice, check_integer, check_real, check_rng
 
 __all__ = ["NetworkRegressor"]
@@ -205,12 +207,12 @@ class NetworkRegressor(PairwiseRegressor):
         check_enough_data(Y.size, n_matrix + (n_intervals or 1) + degree, Y.shape[0])
         torch = import_torch()
 
-        whitened, back = whiten(X)
-        problem = LeastSquaresProblem(whitened, Y, degree, penalty, n_matrix)
-        # The cells before any choice; in one dimension there is no matrix to wait for.
-        cells = n_intervals or coarse_intervals(problem.n_rows, degree)
-        rounds = _first_round(problem, rank, self.start, cells, n_intervals is None, rng)
-        with one_thread(torch):
+        with fit_threads(2 * d * rank), one_thread(torch):
+            whitened, back = whiten(X)
+            problem = LeastSquaresProblem(whitened, Y, degree, penalty, n_matrix)
+            # The cells before any choice; in one dimension there is no matrix to wait for.
+            cells = n_intervals or coarse_intervals(problem.n_rows, degree)
+            rounds = _first_round(problem, rank, self.start, cells, n_intervals is None, rng)
             network = Perceptron(torch, rounds.state.space, Y, hidden, self.dtype, rng)
             network.fit(rounds.state.spline, _points(problem, rounds.state), _FIRST_FACTOR * network_steps)
             while not rounds.exhausted and len(rounds.history) < max_rounds:
@@ -218,9 +220,6 @@ class NetworkRegressor(PairwiseRegressor):
                 network.fit(rounds.state.spline, _points(problem, rounds.state), network_steps, WARM_RATE)
             network.fit(rounds.state.spline, _points(problem, rounds.state), _LAST_FACTOR * network_steps)
             activation = network.activation()
-        self.converged_ = rounds.exhausted
-        self.history_ = rounds.history
-        self.n_iter_ = len(rounds.history)
         self._store(problem, X, back, rounds, activation)
         if not self.converged_:
             warnings.warn(
@@ -271,16 +270,21 @@ class NetworkRegressor(PairwiseRegressor):
         network: NetworkActivation,
     ) -> None:
         state = rounds.state
-        matrix = back @ (state.left @ state.right.T) @ back.T
-        self.matrix_, self.spline_ = normal_form(matrix, state.spline)
-        _, self.network_ = normal_form(matrix, network)
-        self.activation_ = self.spline_ if self.final == "spline" else self.network_
-        scores = _subsample_scores(X, self.matrix_, np.eye(len(matrix)))
-        self.network_gap_ = float(np.mean((self.network_(scores) - self.spline_(scores)) ** 2))
+        product = back @ (state.left @ state.right.T) @ back.T
+        matrix, spline = normal_form(product, state.spline)
+        _, network = normal_form(product, network)
+        scores = _subsample_scores(X, matrix, np.eye(len(matrix)))
+        gap = float(np.mean((network(scores) - spline(scores)) ** 2))
+        activation: Any = spline
         residual = None
         if self.final == "network":
-            residual = float(((problem.Y - self.predict(X)) ** 2).sum())
-        self._store_spline(problem, state, rounds.selection, residual)
+            activation = network
+            residual = float(((problem.Y - pair_average(network, X, matrix)) ** 2).sum())
+        self._store_fit(matrix, activation, problem, state, rounds.selection, residual)
+        self.spline_, self.network_, self.network_gap_ = spline, network, gap
+        self.converged_ = rounds.exhausted
+        self.history_ = rounds.history
+        self.n_iter_ = len(rounds.history)
 
 
 @dataclass

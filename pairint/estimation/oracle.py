@@ -9,6 +9,7 @@ from pairint.estimation.base import (
     PairwiseRegressor,
     check_enough_data,
     check_spline_parameters,
+    fit_threads,
     warn_at_limit,
 )
 from pairint.estimation.problem import LeastSquaresProblem, score_range
@@ -66,14 +67,13 @@ class OracleRegressor(PairwiseRegressor):
         problem = LeastSquaresProblem(X, Y, degree, penalty)
         check_enough_data(problem.n_rows, (n_intervals or 1) + degree, Y.shape[0])
         left, right = to_device(matrix, X), array_namespace(X).eye(d)
-        lower, upper = score_range(X, left, right)
         selection = None
-        if n_intervals is None:
-            selection = choose_intervals(problem, left, right, (lower, upper))
-            n_intervals = selection.n_intervals
-        state = problem.solve(left, right, SplineSpace(lower, upper, n_intervals, degree))
-        self.matrix_ = matrix
-        self.activation_ = state.spline
-        self._store_spline(problem, state, selection)
+        with fit_threads(d):
+            lower, upper = score_range(X, left, right)
+            if n_intervals is None:
+                selection = choose_intervals(problem, left, right, (lower, upper))
+                n_intervals = selection.n_intervals
+            state = problem.solve(left, right, SplineSpace(lower, upper, n_intervals, degree))
+        self._store_fit(matrix, state.spline, problem, state, selection)
         warn_at_limit(selection)
         return self

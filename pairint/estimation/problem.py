@@ -19,7 +19,10 @@ from pairint.model.attention import check_tokens, sample_chunks
 from pairint.model.splines import Spline, SplineSpace
 from pairint.validation import check_floats, check_integer, check_real
 
-__all__ = ["LeastSquaresProblem", "OuterState", "score_range"]
+__all__ = ["LARGEST_NUMBER", "LeastSquaresProblem", "OuterState", "score_range"]
+
+#: Largest size of tokens, outputs and factors: squares and their sums must stay finite.
+LARGEST_NUMBER = 1e60
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class LeastSquaresProblem:
     Raises
     ------
     ValueError
-        For wrong shapes, NaN or infinite entries, or a number out of range.
+        For wrong shapes, NaN, infinite or huge entries (above ``1e60``), or a number out of range.
     """
 
     X: Any
@@ -71,8 +74,9 @@ class LeastSquaresProblem:
     n_matrix: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "X", check_tokens(self.X))
-        object.__setattr__(self, "Y", check_floats("Y", self.Y, tuple(self.X.shape[:2])))
+        object.__setattr__(self, "X", check_floats("X", check_tokens(self.X), largest=LARGEST_NUMBER))
+        shape = tuple(self.X.shape[:2])
+        object.__setattr__(self, "Y", check_floats("Y", self.Y, shape, largest=LARGEST_NUMBER))
         object.__setattr__(self, "degree", check_integer("degree", self.degree, 0))
         object.__setattr__(self, "penalty", check_real("penalty", self.penalty, 0.0))
         object.__setattr__(self, "n_matrix", check_integer("n_matrix", self.n_matrix, 0))

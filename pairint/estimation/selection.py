@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pairint.estimation.inner import NormalEquations, solve_inner
-from pairint.estimation.problem import LeastSquaresProblem, score_range
+from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem, score_range
 from pairint.model.splines import SplineSpace
 from pairint.validation import check_floats, check_real
 
@@ -109,7 +109,7 @@ def choose_intervals(
     Raises
     ------
     ValueError
-        For factors of another shape, NaN or infinite entries, or an empty interval.
+        For factors of another shape, NaN, infinite or huge entries (above ``1e60``), or an empty interval.
 
     Notes
     -----
@@ -118,8 +118,8 @@ def choose_intervals(
     there are at least fifty outputs a coefficient or the first bounds hold, and up to 2880 cells.
     :class:`IntervalChoice` says if the search ended at such a bound.
     """
-    left = check_floats("left", left, (problem.d, None))
-    right = check_floats("right", right, tuple(left.shape))
+    left = check_floats("left", left, (problem.d, None), largest=LARGEST_NUMBER)
+    right = check_floats("right", right, tuple(left.shape), largest=LARGEST_NUMBER)
     lower, upper = score_range(problem.X, left, right) if interval is None else interval
     lower = check_real("lower", lower)
     upper = check_real("upper", upper, lower, exclusive_minimum=True)
