@@ -21,7 +21,6 @@ export function makeCharts(spec, prefix, handle) {
   };
   const redraw = () => { if (drawings.length) draw(); };
 
-  charts.forEach((c, i) => attachReader(c.panel, c.root, c.tip, () => ({ drawing: drawings[i], handle, colors })));
   return {
     root,
     draw,
@@ -36,13 +35,14 @@ export function makeCharts(spec, prefix, handle) {
 
 function makeChart(panel, clip) {
   const tip = node("div", { className: "tip", hidden: true });
-  const root = node("div", { className: "chart" }, tip);
+  const guide = node("div", { className: "guide", hidden: true });
+  const root = node("div", { className: "chart" }, guide, tip);
   root.style.flex = `${panel.grow} 1 max(15rem, 36%)`; // two in a row at most
-  return { panel, clip, root, tip, markup: "" };
+  return { panel, clip, root, reader: attachReader(panel, root, guide, tip), markup: "" };
 }
 
 function drawChart(chart, handle, width, colors) {
-  const { panel, root, tip } = chart;
+  const { panel, root, reader } = chart;
   const drawing = drawPanel(panel, handle.series, handle.facts, width, colors, chart.clip);
   const markup = `${drawing.open} role="img">${drawing.body}</svg>`;
   if (markup !== chart.markup) { // most controls leave some panel as it is
@@ -50,8 +50,8 @@ function drawChart(chart, handle, width, colors) {
     root.insertAdjacentHTML("afterbegin", markup);
     chart.markup = markup;
   }
-  root.firstChild.setAttribute("aria-label", `${fill(panel.title, handle.facts)}. ${handle.summary}`);
-  tip.hidden = true;
+  root.firstChild.setAttribute("aria-label", fill(`${panel.title}: ${panel.y.label} against ${panel.x.label}`, handle.facts));
+  reader.forget({ drawing, handle, colors });
   return drawing;
 }
 
