@@ -68,6 +68,7 @@ export function compute(p, data) {
   const wishart = (v) => (a * Math.sqrt(Math.max((v - left) * (right - v), 0))) / (2 * Math.PI * v);
   const start = Math.abs(a - 1) < data.square ? [] : [left];
   series["spectrum.clean"] = { x: [...start, ...clean, right], y: [...start.map(() => 0), ...clean.map(wishart), 0] };
+  let ends;
   if (spectrum) {
     const noisy = { x: [], y: [] };
     spectrum.bulks.forEach(([low, high], i) => {
@@ -79,9 +80,13 @@ export function compute(p, data) {
       series[`denoiser.${["first", "second"][i]}`] = { x: inside, y: denoised };
     });
     series["spectrum.noisy"] = noisy;
-    const ends = [noisy.x[0], noisy.x[noisy.x.length - 1]];
-    series["denoiser.identity"] = { x: ends, y: ends };
+    ends = [noisy.x[0], noisy.x[noisy.x.length - 1]];
+  } else { // the copy has no noise: it is the matrix, and nothing is left to do
+    series["spectrum.noisy"] = series["spectrum.clean"];
+    ends = [rho < 1 ? 0 : left, right];
+    series["denoiser.first"] = { x: ends, y: ends };
   }
+  series["denoiser.identity"] = { x: ends, y: ends };
   const bulks = spectrum ? spectrum.bulks.length : 0;
   return {
     series,

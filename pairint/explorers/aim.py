@@ -87,7 +87,7 @@ class AIMExplorer(Explorer):
             "error",
             "Bayes-optimal error",
             Axis("samples α = n/d²", "log", _ALPHAS),
-            Axis("‖S − Ŝ‖² / d", "log", (1e-4, 1.6)),
+            Axis("‖S − Ŝ‖² / d", range=(-0.04, 1.24)),  # zero can be seen
             (
                 line("curve", "state evolution, ρ = {rho}", "blue", width=2.8),
                 rule("exact", "exact recovery, α = {exact}", "x", "green", "dash", 1.8),
@@ -179,7 +179,11 @@ class AIMExplorer(Explorer):
                 series[f"denoiser.{key}"] = {"x": inside, "y": spectrum.denoise(inside)}
             series["spectrum.noisy"] = noisy
             ends = [spectrum.edges[0][0], spectrum.edges[-1][1]]
-            series["denoiser.identity"] = {"x": ends, "y": ends}
+        else:  # the copy has no noise: it is the matrix, and nothing is left to do
+            series["spectrum.noisy"] = series["spectrum.clean"]
+            ends = [0.0 if rho < 1 else left, right]  # a matrix of rank below d has zeros too
+            series["denoiser.first"] = {"x": ends, "y": ends}
+        series["denoiser.identity"] = {"x": ends, "y": ends}
         note = ""
         if channel == "hardmax" and n_tokens > 2:
             note = fill(_WORDS["about"], {"percent": _hardmax_percent(n_tokens)})

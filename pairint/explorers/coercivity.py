@@ -24,13 +24,13 @@ from pairint.theory.coercivity import (
     sampled_gram,
 )
 
-__all__ = ["CoercivityExplorer"]
+__all__ = ["LAWS", "CoercivityExplorer", "law_of"]
 
 _DEGREE, _CELLS, _GRID = 3, 8, 161
 _MOST_TOKENS = 64
 _N_POINTS = 8
 _TOKENS = np.unique(np.round(np.geomspace(2, _MOST_TOKENS, 40))).astype(int)
-_NAMES = {
+LAWS = {
     "cube": "independent, uniform on a cube",
     "sphere": "independent, on a sphere (d = 3)",
     "shared": "a shared factor, correlation 1/2",
@@ -78,9 +78,7 @@ class CoercivityExplorer(Explorer):
         free=("tokens",),
     )
     parameters = (
-        Parameter(
-            "law", "tokens", "cube", scale="choice", choices=tuple(_NAMES), names=tuple(_NAMES.values())
-        ),
+        Parameter("law", "tokens", "cube", scale="choice", choices=tuple(LAWS), names=tuple(LAWS.values())),
         Parameter("tokens", "number of tokens N", 16, 2, _MOST_TOKENS, scale="log", integer=True),
         Parameter("function", "function (1: least visible)", 9, 1, _CELLS + _DEGREE, 1, integer=True),
     )
@@ -130,8 +128,8 @@ class CoercivityExplorer(Explorer):
 
     def data(self) -> dict[str, Any]:
         laws = {}
-        for key in _NAMES:
-            law = _law(key)
+        for key in LAWS:
+            law = law_of(key)
             laws[key] = {
                 "most_tokens": law.most_tokens,
                 "lower": law.space.lower,
@@ -145,7 +143,7 @@ class CoercivityExplorer(Explorer):
         return {"grid": _GRID, "tokens": _TOKENS.tolist(), "laws": laws}
 
     def compute(self, values: Mapping[str, Any]) -> Numbers:
-        law = _law(values["law"])
+        law = law_of(values["law"])
         n_tokens = min(values["tokens"], law.most_tokens)
         index = values["function"] - 1
 
@@ -187,7 +185,7 @@ class CoercivityExplorer(Explorer):
     def simulate(
         self, values: Mapping[str, Any], rng: np.random.Generator, report: Callable[[float], None]
     ) -> Iterator[Series]:
-        law = _law(values["law"])
+        law = law_of(values["law"])
         n_tokens = min(values["tokens"], law.most_tokens)
         psi = law.function(values["function"] - 1)
         n_batches, batch = 10, max(100, 400_000 // n_tokens**2 // 10)
@@ -215,7 +213,7 @@ def _visibility(cross: Any, n_tokens: Any) -> Any:
 
 
 @functools.cache
-def _law(key: str) -> _Law:
+def law_of(key: str) -> _Law:
     rng = np.random.default_rng(7)
     most = _MOST_TOKENS
     one = np.ones((1, 1))

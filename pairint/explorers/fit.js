@@ -1,5 +1,5 @@
 // Fit explorer: stored fits against the truth; errors against K.
-import { linspace } from "./kit/numbers.js";
+import { fill, linspace } from "./kit/numbers.js";
 import { splineAt } from "./formulas/splines.js";
 
 const decoded = new Map();
@@ -42,13 +42,15 @@ export function compute(p, data) {
   series["error.chosen"] = { at: fit.chosen };
 
   series["scores.density"] = data.density;
-  const knots = linspace(lower, upper, here + 1);
+  const step = Math.ceil(here / data.most_ends);
+  const knots = linspace(lower, upper, here + 1).filter((_, i) => i % step === 0);
   series["scores.knots"] = { x: knots, y: knots.map(() => 0) };
   const best = fit.errors.indexOf(Math.min(...fit.errors));
   return {
     series,
     facts: {
       cells: here,
+      some: step > 1 ? fill(data.some, { step }) : "",
       count: data.counts[cells.length],
       error: fit.errors[cell],
       oracle: fit.oracle[cell],

@@ -6,21 +6,25 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pairint.estimation import OracleRegressor
 from pairint.estimation.error import interaction_error
 from pairint.explorers import fit_data
 from pairint.explorers.kit.explorer import Explorer, Numbers, Simulation
-from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, area, line, points, rule
+from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, area, fill, line, points, rule
 from pairint.model.attention import AttentionModel
 from pairint.theory.coercivity import product_density
 
-__all__ = ["FitExplorer"]
+__all__ = ["FitExplorer", "cosines", "drawn_outputs", "new_fit"]
 
 _BOUND = 3.0
 _GRID = 301
 _REPLICATES = 3
 _CHOSEN = "chosen"
+#: Of more cells than this not every end is drawn: they would make a bar.
+_MOST_ENDS = max(fit_data.CELLS)
+_SOME = " (one in {step} is drawn)"
 _COUNTS = {"5": "five", "6": "six"}
 _WORDS = {
     "under": "fewer cells than that smooth the truth away",
@@ -100,7 +104,7 @@ class FitExplorer(Explorer):
             Axis("density", range=(0.0, 0.8)),
             (
                 area("density", "density of the scores", "sky", 0.45),
-                points("knots", "ends of the cells", "vermillion", "triangle", 4.0),
+                points("knots", "ends of the cells{some}", "vermillion", "tick", 4.0),
             ),
             height=110,
         ),
@@ -109,7 +113,7 @@ class FitExplorer(Explorer):
     def data(self) -> dict[str, Any]:
         outputs = {}
         for d in fit_data.AXES["d"]:
-            scores, noise = fit_data.first_outputs(int(d))
+            scores, noise = drawn_outputs(int(d))
             outputs[str(d)] = {"scores": scores.tolist(), "noise": noise.tolist()}
         return {
             "bound": _BOUND,
@@ -119,10 +123,12 @@ class FitExplorer(Explorer):
             "cells": fit_data.CELLS,
             "axes": fit_data.AXES,
             "fits": fit_data.stored_records(),
-            "truths": [_terms(beta) for beta in fit_data.AXES["beta"]],
+            "truths": [cosines(beta) for beta in fit_data.AXES["beta"]],
             "outputs": outputs,
             "density": _density(),
             "words": _WORDS,
+            "most_ends": _MOST_ENDS,
+            "some": _SOME,
             "counts": _COUNTS,
         }
 
@@ -133,8 +139,9 @@ class FitExplorer(Explorer):
         truth = fit_data.model_of(values["beta"], int(values["d"])).activation
         u = np.linspace(-_BOUND, _BOUND, _GRID)
         inside = np.linspace(fit.lower, fit.upper, _GRID)
-        scores, noise = fit_data.first_outputs(int(values["d"]))
-        knots = np.linspace(fit.lower, fit.upper, cells + 1)
+        scores, noise = drawn_outputs(int(values["d"]))
+        step = -(-cells // _MOST_ENDS)
+        knots = np.linspace(fit.lower, fit.upper, cells + 1)[::step]
         best = int(np.argmin(fit.errors))
         series: Series = {
             "fit.truth": {"x": u, "y": truth(u)},
@@ -149,6 +156,7 @@ class FitExplorer(Explorer):
         }
         facts = {
             "cells": cells,
+            "some": fill(_SOME, {"step": step}) if step > 1 else "",
             "count": _COUNTS[str(len(fit.cells))],
             "error": fit.errors[cell],
             "oracle": fit.oracle_errors[cell],
@@ -167,19 +175,25 @@ class FitExplorer(Explorer):
             report(replicate / _REPLICATES)
             X, Y = model.sample(int(values["samples"]), 2, rng)
             Y = Y + values["noise"] * rng.standard_normal(Y.shape)
-            cells, error = self._new_fit(X, Y, model, values["cells"], rng)
+            cells, error = new_fit(X, Y, model, values["cells"], rng)
             yield {"error.simulated": {"x": [cells], "y": [error]}}
 
-    @staticmethod
-    def _new_fit(X: Any, Y: Any, model: AttentionModel, cells: Any, rng: Any) -> tuple[int, float]:
-        """Return K and the error of a fit made as the stored ones are."""
-        matrix, chosen = fit_data.fit_matrix(X, Y, model, rng)
-        cells = chosen if cells == _CHOSEN else cells
-        fit = OracleRegressor(matrix, fit_data.DEGREE, cells).fit(X, Y)
-        return cells, float(interaction_error(fit, model, n_pairs=50_000, rng=rng).value)
+
+def new_fit(X: Any, Y: Any, model: AttentionModel, cells: Any, rng: Any) -> tuple[int, float]:
+    """Return K and the error of a fit made as the stored ones are."""
+    matrix, chosen = fit_data.fit_matrix(X, Y, model, rng)
+    cells = chosen if cells == _CHOSEN else cells
+    fit = OracleRegressor(matrix, fit_data.DEGREE, cells).fit(X, Y)
+    return cells, float(interaction_error(fit, model, n_pairs=50_000, rng=rng).value)
 
 
-def _terms(beta: float) -> list[list[float]]:
+def drawn_outputs(d: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return scores and standard noise of the outputs drawn, to four decimals: finer than a screen."""
+    scores, noise = fit_data.first_outputs(d)
+    return np.round(scores, 4), np.round(noise, 4)
+
+
+def cosines(beta: float) -> list[list[float]]:
     """Return angular frequency, height and phase of each cosine of the truth, by a Fourier transform."""
     truth: Any = fit_data.model_of(beta, 1).activation
     n = 8192  # more than twice the highest frequency: the transform is exact

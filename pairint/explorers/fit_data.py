@@ -40,6 +40,9 @@ __all__ = [
     "STEPS",
     "Fit",
     "compute_fit",
+    "decode",
+    "draws",
+    "encode",
     "first_outputs",
     "fit_matrix",
     "load_fits",
@@ -105,7 +108,7 @@ def model_of(beta: float, d: int) -> AttentionModel:
 
 
 @functools.cache
-def _draws(d: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def draws(d: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the tokens and the standard noise of the largest sample."""
     rng = np.random.default_rng([17, d])
     most = int(max(AXES["samples"]))
@@ -115,7 +118,7 @@ def _draws(d: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def first_outputs(d: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return scores and standard noise of the first outputs of the data."""
-    tokens, noise = _draws(d)
+    tokens, noise = draws(d)
     scores = model_of(1.0, d).scores(tokens[:_SHOWN])
     off_diagonal = ~np.eye(_N_TOKENS, dtype=bool)
     return scores[:, off_diagonal].ravel(), noise[:_SHOWN].ravel()
@@ -124,7 +127,7 @@ def first_outputs(d: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def compute_fit(beta: float, d: int, noise: float, samples: int) -> Fit:
     """Fit one cell."""
     model = model_of(beta, d)
-    tokens, standard = _draws(d)
+    tokens, standard = draws(d)
     X = tokens[:samples]
     Y = model.forward(X) + noise * standard[:samples]
     matrix, chosen = fit_matrix(X, Y, model, 1)
@@ -154,7 +157,8 @@ def fit_matrix(X: Any, Y: Any, model: AttentionModel, random_state: Any) -> tupl
     return auto.matrix_ * np.sign(np.sum(auto.matrix_ * model.matrix)), auto.n_intervals_
 
 
-def _encode(fit: Fit) -> dict[str, Any]:
+def encode(fit: Fit) -> dict[str, Any]:
+    """Return a fit as it is stored: JSON."""
     values = np.concatenate(fit.coefficients)
     unit = float(f"{np.abs(values).max() / STEPS:.4g}") or 1.0
     steps = np.clip(np.round(values / unit), -STEPS, STEPS).astype("<i2") + STEPS
@@ -170,7 +174,8 @@ def _encode(fit: Fit) -> dict[str, Any]:
     }
 
 
-def _decode(record: dict[str, Any]) -> Fit:
+def decode(record: dict[str, Any]) -> Fit:
+    """Return the fit that is stored so."""
     low, high = np.frombuffer(base64.b64decode(record["steps"]), np.uint8).reshape(2, -1).astype(int)
     values = (low + 256 * high - STEPS) * record["unit"]
     cells = _with_chosen(record["chosen"])
@@ -189,7 +194,7 @@ def stored_records() -> list[dict[str, Any]]:
 def load_fits() -> dict[tuple[float, ...], Fit]:
     """Return the stored fits by (beta, d, noise, samples)."""
     keys = itertools.product(*AXES.values())
-    return {key: _decode(record) for key, record in zip(keys, stored_records(), strict=True)}
+    return {key: decode(record) for key, record in zip(keys, stored_records(), strict=True)}
 
 
 def main() -> None:
@@ -197,7 +202,7 @@ def main() -> None:
     from tqdm import tqdm
 
     cells = list(itertools.product(*AXES.values()))
-    records = [_encode(compute_fit(*cell)) for cell in tqdm(cells)]
+    records = [encode(compute_fit(*cell)) for cell in tqdm(cells)]
     text = ",\n".join(json.dumps(record, separators=(",", ":")) for record in records)
     _FILE.write_text(f'{{"fits":[\n{text}\n]}}\n', encoding="utf-8")
 

@@ -1,7 +1,7 @@
 // Lower-bound explorer: bumps, Assouad and Fano, as pairint.theory.lower for a score of uniform law.
 import { bestIntervals, terms } from "./formulas/budget.js";
 import { normalCdf } from "./formulas/normal.js";
-import { linspace, logspace } from "./kit/numbers.js";
+import { fill, linspace, logspace } from "./kit/numbers.js";
 
 const drawn = [];
 
@@ -105,11 +105,14 @@ export function compute(p, data) {
   series["samples.here"] = { x: [p.samples], y: [assouad(bestCount, p.samples)] };
 
   const verdict = p.bumps >= 8 ? fano(p.bumps, p.samples) : null;
+  const proved = guessing(kl) >= data.improbable ? "" : "no ";
   let words = data.verdicts.few;
   if (verdict) words = verdict.value > 0 ? data.verdicts.works : data.verdicts.fails;
   return {
     series,
     facts: {
+      guess: fill(data.words[`${proved}guess`], { error: guessing(kl) }),
+      assouad: fill(data.words[`${proved}assouad`], { bound: assouad(p.bumps, p.samples) }),
       partners: p.tokens - 1,
       kl,
       error: guessing(kl),

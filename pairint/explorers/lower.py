@@ -11,19 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairint.explorers.kit.explorer import Explorer, Numbers, Simulation
-from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, line, points
+from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, fill, line, points
 from pairint.model.noise import GaussianNoise
 from pairint.model.tokens import Sphere
 from pairint.theory.games import guessing_game
 from pairint.theory.lower import BumpFamily, LowerBound, bump_profile, guessing_error_bound, lower_bound
 from pairint.theory.setting import Setting
 
-__all__ = ["LowerBoundExplorer"]
+__all__ = ["DENSITY", "INTERVAL", "LowerBoundExplorer", "drawn_noise", "drawn_scores"]
 
 #: Tokens on the sphere of R^3 and A = I / sqrt 3: the score is uniform on [-sqrt 3, sqrt 3] (Archimedes).
 _SCORE_BOUND = math.sqrt(3.0)
-_DENSITY = 1 / (2 * _SCORE_BOUND)
-_INTERVAL = (0.0, _SCORE_BOUND)
+DENSITY = 1 / (2 * _SCORE_BOUND)
+INTERVAL = (0.0, _SCORE_BOUND)
 _GRID = 601
 _SAMPLES = (1e2, 1e8, 61)
 _COUNTS = np.unique(np.round(np.geomspace(1, 1e7, 100))).astype(int)
@@ -36,6 +36,14 @@ _MOST_TOKENS = 64
 #: Outputs drawn from each of the two hypotheses: as many as the fewest samples to choose.
 _OUTPUTS, _SEED = 100, 12_345
 _MOST_PAIRS, _GAMES = 30_000, 200
+#: A wrong guess as improbable as this is not worth a bound.
+_IMPROBABLE = 1e-12
+_WORDS = {
+    "guess": "the best guess is wrong with probability at least {error}",
+    "no guess": "they can be told apart, for all that is proved",
+    "assouad": "no estimator has a worst error below {bound}",
+    "no assouad": "this K proves nothing about the worst error of an estimator",
+}
 _VERDICTS = {
     "few": "Fano needs at least 8 bumps",
     "works": "Fano: too many hypotheses for so little divergence, every estimator errs",
@@ -56,10 +64,10 @@ class LowerBoundExplorer(Explorer):
     name = "lower"
     title = "What no estimator can do"
     summary = (
-        "Two hypotheses that differ in one of K = {bumps} bumps are {separation} apart in squared L²(ρ) "
-        "norm. From M = {samples} samples the divergence between them is {kl}, and the best guess is wrong "
-        "with probability at least {error}. Assouad: no estimator has a worst error below {bound}; with "
-        "K = {best_bumps} bumps, below {best}. {fano}. The bound falls like M to the power −{exponent}."
+        "Two hypotheses that differ in one bump, with K = {bumps} in all, are {separation} apart in squared "
+        "L²(ρ) norm. From M = {samples} samples the divergence between them is {kl}: {guess}. Assouad: "
+        "{assouad}; with K = {best_bumps} none has one below {best}. {fano}. "
+        "The bound falls like M to the power −{exponent}."
     )
     simulation = Simulation(
         "Play the guessing game",
@@ -165,16 +173,18 @@ class LowerBoundExplorer(Explorer):
             "shift": _SHIFT,
             "word": _WORD.tolist(),
             "draws": {"outputs": _OUTPUTS, "partners": _MOST_TOKENS - 1, "seed": _SEED},
-            "noise": _noise().tolist(),
+            "noise": drawn_noise().tolist(),
             "profiles": profiles,
             "verdicts": _VERDICTS,
+            "words": _WORDS,
+            "improbable": _IMPROBABLE,
         }
 
     def compute(self, values: Mapping[str, Any]) -> Numbers:
         n_samples, n_tokens, n_bumps = (values[k] for k in ("samples", "tokens", "bumps"))
         odd = values["argument"] == "odd"
         grid = np.geomspace(*_SAMPLES)
-        energies = np.array([_DENSITY * self._family(values, int(k)).squared_norm for k in _COUNTS])
+        energies = np.array([DENSITY * self._family(values, int(k)).squared_norm for k in _COUNTS])
         # Divergence between two hypotheses at squared distance 1 (gaussian_kl, with Jensen or for odd bumps).
         rate = n_tokens / (2 * values["noise"] ** 2) / (n_tokens - 1 if odd else 1)
 
@@ -182,14 +192,14 @@ class LowerBoundExplorer(Explorer):
         word = _WORD[:n_bumps]
         flipped = np.where(np.arange(n_bumps) == n_bumps // 2, 1 - word, word)
         u = np.linspace(-_SCORE_BOUND if odd else 0.0, _SCORE_BOUND, _GRID)
-        separation = _DENSITY * chosen.squared_norm
+        separation = DENSITY * chosen.squared_norm
         kl = separation * rate * n_samples
         error = float(guessing_error_bound(kl))
         series: Series = {
             "guess.curve": {"x": grid, "y": guessing_error_bound(separation * rate * grid)},
             "guess.here": {"x": [n_samples], "y": [error]},
         }
-        both = zip(("one", "two"), (word, flipped), _scores(), _noise(), strict=True)
+        both = zip(("one", "two"), (word, flipped), drawn_scores(), drawn_noise(), strict=True)
         for key, bits, scores, noise in both:
             phi, scores = chosen.activation(bits), scores[:, : n_tokens - 1]
             outputs = phi(scores).mean(axis=1) + values["noise"] * noise
@@ -218,7 +228,10 @@ class LowerBoundExplorer(Explorer):
         series["samples.here"] = {"x": [n_samples], "y": [by_count[best]]}
 
         verdict = self._bound(values, n_bumps, "fano") if n_bumps >= 8 else None
+        proved = "" if error >= _IMPROBABLE else "no "
         facts = {
+            "guess": fill(_WORDS[f"{proved}guess"], {"error": error}),
+            "assouad": fill(_WORDS[f"{proved}assouad"], {"bound": here}),
             "partners": n_tokens - 1,
             "kl": kl,
             "error": error,
@@ -270,7 +283,7 @@ class LowerBoundExplorer(Explorer):
             beta=values["beta"],
             holder_constant=values["holder"],
             n_bumps=n_bumps,
-            interval=_INTERVAL,
+            interval=INTERVAL,
             odd=values["argument"] == "odd",
         )
 
@@ -279,6 +292,8 @@ class LowerBoundExplorer(Explorer):
             beta=values["beta"],
             n_tokens=values["tokens"],
             noise_std=values["noise"],
+            d=1,
+            rank=1,
             holder_constant=values["holder"],
             score_bound=_SCORE_BOUND,
         )
@@ -287,8 +302,8 @@ class LowerBoundExplorer(Explorer):
         return lower_bound(
             values["samples"],
             self._setting(values),
-            interval=_INTERVAL,
-            density=(_DENSITY, _DENSITY),
+            interval=INTERVAL,
+            density=(DENSITY, DENSITY),
             symmetric=values["argument"] == "odd",
             method=method,
             n_bumps=n_bumps,
@@ -296,7 +311,7 @@ class LowerBoundExplorer(Explorer):
 
 
 @functools.cache
-def _scores() -> NDArray[np.float64]:
+def drawn_scores() -> NDArray[np.float64]:
     """Return the scores of the drawn outputs with all partners, shape ``(2, _OUTPUTS, _MOST_TOKENS - 1)``.
 
     Given one token, its scores are independent and uniform. They come from the generator of Lehmer, Park and
@@ -310,6 +325,6 @@ def _scores() -> NDArray[np.float64]:
 
 
 @functools.cache
-def _noise() -> NDArray[np.float64]:
+def drawn_noise() -> NDArray[np.float64]:
     """Return standard normal noise of the drawn outputs, shape ``(2, _OUTPUTS)``."""
     return np.round(np.random.default_rng(8).standard_normal((2, _OUTPUTS)), 3)

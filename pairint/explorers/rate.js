@@ -1,6 +1,6 @@
 // Rate explorer: the formulas of pairint.theory.rates, tested against it.
 import { bestIntervals, terms } from "./formulas/budget.js";
-import { logspace } from "./kit/numbers.js";
+import { fill, logspace } from "./kit/numbers.js";
 
 // The smallest integer where a test that stays true from somewhere on holds.
 function firstTrue(start, test) {
@@ -53,7 +53,11 @@ export function compute(p, data) {
   series["intervals.theory"] = { at: Math.max(1, theory) };
   series["intervals.best"] = { x: [intervals], y: [here.total] };
 
-  const share = (part) => (100 * part) / here.total;
+  const share = (part) => {
+    const percent = (100 * part) / here.total;
+    if (percent < 0.1) return data.words.little;
+    return percent > 99.9 ? data.words.most : percent;
+  };
   return {
     series,
     facts: {
@@ -62,6 +66,7 @@ export function compute(p, data) {
       bias_share: share(here.bias),
       variance_share: share(here.variance),
       parametric_share: share(here.parametric),
+      fall: fill(data.words[2 * here.parametric > here.total ? "matrix" : "activation"], { exponent }),
       needed,
       exponent,
       condition,

@@ -11,7 +11,7 @@ import numpy as np
 from pairint.estimation import InteractionRegressor, OracleRegressor
 from pairint.estimation.error import interaction_error
 from pairint.explorers.kit.explorer import Explorer, Numbers, Simulation
-from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, line, points, rule
+from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, fill, line, points, rule
 from pairint.explorers.measured import measured_lines
 from pairint.model.activations import RoughActivation
 from pairint.model.attention import AttentionModel
@@ -30,6 +30,13 @@ _INTERVALS = (1.0, 3000.0)
 _N_INTERVALS = 81
 #: The line of the theorem's slope is drawn this far above the errors it is compared with.
 _SHIFT = 10.0
+_WORDS = {
+    "little": "<\u00a00.1",
+    "most": ">\u00a099.9",
+    "matrix": "Most of it is the price of the matrix, which falls like 1/M; the other terms fall like M to "
+    "the power −{exponent}, and rule in the end",
+    "activation": "Most of it is the price of the activation, which falls like M to the power −{exponent}",
+}
 _TERMS = ("bias", "variance", "parametric", "total")
 
 
@@ -71,8 +78,8 @@ class RateExplorer(Explorer):
         "At M = {samples} samples the error budget is {total}, with K = {intervals} intervals: "
         "{bias_share} % bias, {variance_share} % variance of the activation, "
         "{parametric_share} % of the matrix. "
-        "An error of {error} needs M = {needed} samples. The error falls like M to the power −{exponent}; "
-        "the condition rd ≤ (M / log M)^(1/(2β+1)) holds from M = {condition} on."
+        "An error of {error} needs M = {needed} samples. {fall}; the"
+        " condition rd ≤ (M / log M)^(1/(2β+1)) holds from M = {condition} on."
     )
     simulation = Simulation(
         "Simulate",
@@ -150,6 +157,7 @@ class RateExplorer(Explorer):
         return {
             "measured": {measured.key: measured.points for measured in measured_lines()},
             "score_bound": _SCORE_BOUND,
+            "words": _WORDS,
             "shift": _SHIFT,
             "samples": [*_SAMPLES, _N_SAMPLES],
             "intervals": [*_INTERVALS, _N_INTERVALS],
@@ -198,9 +206,12 @@ class RateExplorer(Explorer):
         facts = {
             "total": here.total,
             "intervals": intervals,
-            "bias_share": 100 * here.bias / here.total,
-            "variance_share": 100 * here.variance / here.total,
-            "parametric_share": 100 * here.parametric / here.total,
+            "bias_share": _percent(here.bias / here.total),
+            "variance_share": _percent(here.variance / here.total),
+            "parametric_share": _percent(here.parametric / here.total),
+            "fall": fill(
+                _WORDS["matrix" if 2 * here.parametric > here.total else "activation"], {"exponent": exponent}
+            ),
             "needed": needed,
             "exponent": exponent,
             "condition": condition,
@@ -233,3 +244,9 @@ class RateExplorer(Explorer):
                 report((replicate + 0.3 * (key == "simulated")) / _REPLICATES)
                 error = interaction_error(fit.fit(X, Y), model, rng=rng).value
                 yield {f"samples.{key}": {"x": [n_samples], "y": [error]}}
+
+
+def _percent(share: float) -> float | str:
+    """Return a share in percent; of what is hardly anything, or nearly all, only that."""
+    percent = 100 * share
+    return _WORDS["little"] if percent < 0.1 else _WORDS["most"] if percent > 99.9 else percent

@@ -55,7 +55,7 @@ def test_output_and_exit_status(benchmark, monkeypatch, tmp_path, capsys):
 
     monkeypatch.setattr(playwright, "sync_playwright", Anything)
     monkeypatch.setattr(benchmark.pairint.explorers, "__all__", ["RateExplorer"])
-    monkeypatch.setattr("pairint.explorers.kit.explorer.Explorer._picture", lambda self: "data:,")
+    monkeypatch.setattr("pairint.explorers.kit.explorer.Explorer.picture", lambda self: "data:,")
     times = {"work": np.full(20, 1.0), "shown": np.full(20, 30.0)}
     monkeypatch.setattr(benchmark, "measure", lambda page, selector, n_moves: times)
     output = tmp_path / "new" / "explorers.json"

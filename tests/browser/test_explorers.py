@@ -593,3 +593,109 @@ def test_measured_points_set_the_sliders(tmp_path, visit, skip_or_fail):
     y, low, high = (pairint.explorers.kit.panels.short(line[c][0]) for c in ("y", "low", "high"))
     assert f"{y} ({low} to {high})" in seen.page.locator("table td").all_inner_texts()
     seen.assert_quiet()
+
+
+BEYOND = """selector => [...document.querySelector(selector).shadowRoot.querySelectorAll(".chart")]
+    .map(chart => [...chart.querySelectorAll("path.beyond")]
+        .map(path => (path.getAttribute("d").match(/M/g) ?? []).length))"""
+
+
+@pytest.mark.parametrize(
+    ("figure", "expected"),
+    [
+        # At N = 8 functions 1 to 3 of the eight points are invisible: zero, on logarithmic axes.
+        (
+            pairint.explorers.CoercivityExplorer(law="points", tokens=8, function=1),
+            [[], [1], [3, 1]],
+        ),
+        # The bound of the chosen K is ten decades below the best one.
+        (pairint.explorers.LowerBoundExplorer(bumps=64, beta=5.0, holder=0.05), [[], [], [], [1], []]),
+        # No error of 10⁻⁸ within the samples shown.
+        (pairint.explorers.RateExplorer(d=1000, rank=100, error=1e-8), [[1], []]),
+        (pairint.explorers.RateExplorer(), [[], []]),
+    ],
+    ids=["invisible", "bumps", "needed", "none"],
+)
+def test_a_point_beyond_its_axis_is_drawn_at_the_edge(figure, expected, tmp_path, visit):
+    seen = visit(figure.save(tmp_path / "figure.html").as_uri())
+    ready(seen.page, figure)
+    assert seen.page.evaluate(BEYOND, selector(figure)) == expected
+    # Symbols and arrowheads lie within the axes: no number in a path is missing or out of sight.
+    boxes = seen.page.evaluate(
+        """selector => [...document.querySelector(selector).shadowRoot.querySelectorAll(".beyond")].map(p => {
+            const clip = p.closest("svg").querySelector("clipPath rect");
+            const [a, b] = [p.getBBox(), clip.getBBox()];
+            return [a.x - b.x, a.y - b.y, b.x + b.width - a.x - a.width, b.y + b.height - a.y - a.height];
+        })""",
+        selector(figure),
+    )
+    assert all(margin >= 0 for box in boxes for margin in box)
+    seen.assert_quiet()
+
+
+def test_ticks_of_tiny_values_are_short(tmp_path, visit):
+    figure = pairint.explorers.LowerBoundExplorer(bumps=64, beta=5.0, holder=0.05)
+    seen = visit(figure.save(tmp_path / "figure.html").as_uri())
+    ready(seen.page, figure)
+    texts = seen.page.locator(".chart").first.locator("svg text[text-anchor=end]").all_text_contents()
+    assert len(texts) >= 3
+    assert max(map(len, texts)) <= 8, texts
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_what_is_read_hides_no_curve(width, tmp_path, visit):
+    """The values stand below the axis and inside the chart's width; a line shows where they are read."""
+    figure = pairint.explorers.RateExplorer()
+    seen = visit(figure.save(tmp_path / "figure.html").as_uri(), viewport={"width": width, "height": 900})
+    page = seen.page
+    ready(page, figure)
+    chart = page.locator(".chart").first
+    box = chart.bounding_box()
+    pointer = box["x"] + 0.6 * box["width"]
+    page.mouse.move(pointer, box["y"] + 100)
+    tip, guide = chart.locator(".tip").bounding_box(), chart.locator(".guide").bounding_box()
+    axes = chart.locator("clipPath rect").evaluate("r => +r.getAttribute('y') + +r.getAttribute('height')")
+    assert tip["y"] >= box["y"] + axes + 24  # below the numbers of the axis
+    assert tip["x"] >= box["x"] - 0.5
+    assert tip["x"] + tip["width"] <= box["x"] + box["width"] + 0.5
+    assert abs(guide["x"] - pointer) <= 12
+    assert guide["height"] > 150
+    page.get_by_role("button", name="Reset").click()
+    frames(page, 3)
+    assert not chart.locator(".guide").is_visible()
+
+
+@pytest.mark.parametrize("size", [(390, 844), (1280, 900)], ids=["phone", "desktop"])
+def test_controls_and_what_they_move_are_seen_together(explorer, address, visit, size):
+    """Wherever a chart is in the window, the first control is too, and takes less than half of it."""
+    width, height = size
+    seen = visit(address, viewport={"width": width, "height": height})
+    page = seen.page
+    ready(page, explorer)
+    for index in range(len(explorer.panels)):
+        page.locator(".chart").nth(index).evaluate(
+            "e => scrollTo(0, scrollY + e.getBoundingClientRect().top)"
+        )
+        frames(page)
+        chart = page.locator(".chart").nth(index).bounding_box()
+        controls = page.locator(".controls").bounding_box()
+        assert controls["y"] + controls["height"] <= height + 1
+        assert controls["height"] <= 0.45 * height
+        assert min(chart["y"] + chart["height"], controls["y"]) - chart["y"] >= 100, index
+    seen.assert_quiet()
+
+
+def test_a_drawing_is_named_in_a_few_words(explorer, address, visit):
+    """A screen reader hears the sentence once, not before each panel."""
+    seen = visit(address)
+    ready(seen.page, explorer)
+    labels = seen.page.locator(".chart svg").evaluate_all("all => all.map(e => e.getAttribute('aria-label'))")
+    assert len(set(labels)) == len(explorer.panels)
+    for label, panel in zip(labels, explorer.panels, strict=True):
+        assert panel_title(explorer, panel) in label
+        assert len(label) < 160
+        assert explorer.sentence() not in label
+
+
+def panel_title(explorer: Any, panel: Any) -> str:
+    return pairint.explorers.kit.panels.fill(panel.title, explorer.numbers().facts)

@@ -87,7 +87,7 @@ def test_html_is_whole_and_needs_nothing_else(explorer, html):
 @pytest.mark.slow
 def test_html_is_the_same_each_time():
     figure = pairint.explorers.RateExplorer()
-    assert figure._picture() == figure._picture()
+    assert figure.picture() == figure.picture()
     assert figure.spec() == pairint.explorers.RateExplorer().spec()
 
 
@@ -143,13 +143,21 @@ def test_each_figure_stands_among_all_and_in_a_chapter(cls):
 @pytest.fixture
 def no_picture(monkeypatch):
     """Pictures take most of the time; not every test looks at them."""
-    monkeypatch.setattr(pairint.explorers.kit.explorer.Explorer, "_picture", lambda self: "data:,")
+    monkeypatch.setattr(pairint.explorers.kit.explorer.Explorer, "picture", lambda self: "data:,")
 
 
 def test_identifiers_in_a_page_are_different(no_picture):
     cls = pairint.explorers.RateExplorer
     ids = [re.search(r'id="([^"]+)"', cls().to_html())[1] for _ in range(2)]
     assert ids[0] != ids[1]
+
+
+@pytest.mark.parametrize(
+    "element_id", ['x" onmouseover="alert(1)', "", "a b", "7", "a?b", "a#b", "<b>", "a\n"]
+)
+def test_an_identifier_that_a_page_or_a_link_cannot_hold_is_refused(element_id, no_picture):
+    with pytest.raises(ValueError, match="element_id must be a letter"):
+        pairint.explorers.RateExplorer().to_html(element_id)
 
 
 @pytest.mark.slow

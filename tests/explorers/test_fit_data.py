@@ -8,7 +8,7 @@ import pytest
 from pairint.estimation import InteractionRegressor
 from pairint.estimation.error import interaction_error
 from pairint.explorers import fit_data
-from pairint.explorers.fit import FitExplorer, _terms
+from pairint.explorers.fit import FitExplorer, cosines, new_fit
 
 
 @pytest.mark.slow
@@ -37,7 +37,7 @@ def test_storage_keeps_eleven_bits():
     coefficients = [rng.standard_normal(k + fit_data.DEGREE) for k in cells]
     fit = fit_data.Fit(-1.5, 2.5, coefficients, (0.1,) * 6, (0.2,) * 6, 7)
     assert fit.cells == cells
-    again = fit_data._decode(fit_data._encode(fit))
+    again = fit_data.decode(fit_data.encode(fit))
     unit = max(np.abs(c).max() for c in coefficients) / fit_data.STEPS
     for before, after in zip(coefficients, again.coefficients, strict=True):
         assert np.abs(before - after).max() <= 0.51 * unit
@@ -46,7 +46,7 @@ def test_storage_keeps_eleven_bits():
 
 def test_drawn_outputs_are_the_first_of_the_data():
     scores, noise = fit_data.first_outputs(5)
-    tokens, standard = fit_data._draws(5)
+    tokens, standard = fit_data.draws(5)
     model = fit_data.model_of(2.0, 5)
     n = len(scores) // 2
     np.testing.assert_allclose(model.activation(scores), model.forward(tokens[:n]).ravel())
@@ -56,7 +56,7 @@ def test_drawn_outputs_are_the_first_of_the_data():
 @pytest.mark.parametrize("beta", fit_data.AXES["beta"])
 def test_cosines_of_the_truth(beta):
     u = np.linspace(-3, 3, 57)
-    total = sum(height * np.cos(frequency * u + phase) for frequency, height, phase in _terms(beta))
+    total = sum(height * np.cos(frequency * u + phase) for frequency, height, phase in cosines(beta))
     np.testing.assert_allclose(total, fit_data.model_of(beta, 1).activation(u), atol=1e-12)
 
 
@@ -81,8 +81,8 @@ def test_the_chosen_number_of_cells_can_be_shown():
 
 def test_the_chosen_fit_is_the_regressors_own():
     model = fit_data.model_of(1.0, 5)
-    X = fit_data._draws(5)[0][:500]
-    Y = model.forward(X) + 0.8 * fit_data._draws(5)[1][:500]
+    X = fit_data.draws(5)[0][:500]
+    Y = model.forward(X) + 0.8 * fit_data.draws(5)[1][:500]
     auto = InteractionRegressor(1, fit_data.DEGREE, random_state=1).fit(X, Y)
     pairs = np.random.default_rng([3, auto.n_intervals_])
     error = interaction_error(auto, model, n_pairs=50_000, rng=pairs).value
@@ -96,9 +96,9 @@ def test_simulation_fits_as_the_stored_fits_were_made(cells):
     """On the stored data the simulation's fit has the stored error, not that of another estimator."""
     setting = {"beta": 1.0, "d": 5, "noise": 0.8, "samples": 500}
     model = fit_data.model_of(1.0, 5)
-    X = fit_data._draws(5)[0][:500]
-    Y = model.forward(X) + 0.8 * fit_data._draws(5)[1][:500]
-    shown, error = FitExplorer._new_fit(X, Y, model, cells, np.random.default_rng(0))
+    X = fit_data.draws(5)[0][:500]
+    Y = model.forward(X) + 0.8 * fit_data.draws(5)[1][:500]
+    shown, error = new_fit(X, Y, model, cells, np.random.default_rng(0))
     facts = FitExplorer(**setting, cells=cells).numbers().facts
     assert shown == facts["cells"]
     assert error == pytest.approx(facts["error"], rel=0.05)

@@ -8,20 +8,25 @@ from scipy import integrate, stats
 
 from pairint.aim.channels import HardmaxChannel
 from pairint.aim.state_evolution import state_evolution
-from pairint.explorers import AIMExplorer, CoercivityExplorer, LowerBoundExplorer, RateExplorer
-from pairint.explorers import lower as lower_module
+from pairint.explorers import (
+    AIMExplorer,
+    CoercivityExplorer,
+    FitExplorer,
+    LowerBoundExplorer,
+    RateExplorer,
+)
 from pairint.explorers import measured as measured_module
-from pairint.explorers.coercivity import _NAMES, _law
-from pairint.explorers.lower import _DENSITY, _INTERVAL
+from pairint.explorers.coercivity import LAWS, law_of
+from pairint.explorers.lower import DENSITY, INTERVAL, drawn_noise, drawn_scores
 from pairint.model.attention import pair_scores
 from pairint.theory import Setting, lower_bound
 from pairint.theory.coercivity import product_moments
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("law", _NAMES)
+@pytest.mark.parametrize("law", LAWS)
 def test_functions_are_orthonormal_and_ordered(law):
-    law = _law(law)
+    law = law_of(law)
     rng = np.random.default_rng(4)
     n_tokens = min(law.most_tokens, 8)
     scores = pair_scores(law.tokens.sample(20_000, n_tokens, rng), law.matrix)
@@ -36,7 +41,7 @@ def test_functions_are_orthonormal_and_ordered(law):
 
 
 def test_cube_agrees_with_quadrature():
-    law = _law("cube")
+    law = law_of("cube")
     knots = np.linspace(law.space.lower, law.space.upper, law.space.n_intervals + 1)
     for k in (0, 6, len(law.cross) - 1):
         moments = product_moments(law.function(k), 3.0, 3, knots)
@@ -45,7 +50,7 @@ def test_cube_agrees_with_quadrature():
 
 
 def test_a_constant_is_fully_visible():
-    for law in _NAMES:
+    for law in LAWS:
         facts = CoercivityExplorer(law=law, function=11).numbers().facts
         assert facts["ratio"] == pytest.approx(1, abs=1e-6), law
 
@@ -67,7 +72,7 @@ def test_all_points_in_random_order_hide_a_function():
 )
 def test_lower_bound_is_the_packages(argument, beta, bumps):
     numbers = LowerBoundExplorer(argument=argument, beta=beta, bumps=bumps, tokens=5).numbers()
-    arguments = {"interval": _INTERVAL, "density": (_DENSITY, _DENSITY), "symmetric": argument == "odd"}
+    arguments = {"interval": INTERVAL, "density": (DENSITY, DENSITY), "symmetric": argument == "odd"}
     setting = Setting(beta=beta, n_tokens=5, noise_std=0.1, holder_constant=1.0)
     bound = lower_bound(10_000, setting, method="assouad", n_bumps=bumps, **arguments)
     assert numbers.facts["bound"] == pytest.approx(bound.value, rel=1e-9)
@@ -83,7 +88,7 @@ def test_lower_bound_is_below_the_budget():
 def test_drawn_outputs_come_from_the_two_hypotheses():
     figure = LowerBoundExplorer(noise=0.01, tokens=2, bumps=3, holder=20.0)
     series = figure.numbers().series
-    for key, noise in zip(("one", "two"), lower_module._noise(), strict=True):
+    for key, noise in zip(("one", "two"), drawn_noise(), strict=True):
         curve, outputs = series[f"hypotheses.{key}"], series[f"data.{key}"]
         expected = np.interp(outputs["x"], curve["x"], curve["y"])
         np.testing.assert_allclose(outputs["y"] - 0.01 * noise, expected, atol=1e-3)
@@ -93,11 +98,11 @@ def test_drawn_outputs_come_from_the_two_hypotheses():
 
 
 def test_drawn_scores_are_uniform_and_independent():
-    scores = lower_module._scores()
+    scores = drawn_scores()
     assert stats.kstest(scores.ravel(), stats.uniform(-np.sqrt(3), 2 * np.sqrt(3)).cdf).pvalue > 0.01
     correlation = np.corrcoef(scores.reshape(-1, scores.shape[-1]), rowvar=False) - np.eye(scores.shape[-1])
     assert np.abs(correlation).max() < 0.35  # 4.9 standard errors
-    assert lower_module._noise().std() == pytest.approx(1, abs=0.15)
+    assert drawn_noise().std() == pytest.approx(1, abs=0.15)
 
 
 def test_error_vanishes_at_the_threshold():
@@ -106,6 +111,62 @@ def test_error_vanishes_at_the_threshold():
     assert AIMExplorer(alpha=exact * 1.01).numbers().facts["mmse"] == 0
     assert 0 < AIMExplorer(alpha=exact * 0.99).numbers().facts["mmse"] < 0.03
     assert "never" in AIMExplorer(channel="hardmax").sentence()
+
+
+def test_after_exact_recovery_every_panel_shows_something():
+    """Zero is on the axis of the error; a copy without noise is the matrix, and nothing is left to do."""
+    figure = AIMExplorer(rho=0.5, alpha=1.0)
+    series = figure.numbers().series
+    assert series["error.here"]["y"] == [0]
+    axis = figure.panels[0].y
+    assert axis.scale == "linear"
+    assert axis.range[0] < 0
+    assert series["spectrum.noisy"] == series["spectrum.clean"]
+    edge = (1 + np.sqrt(0.5)) ** 2 / np.sqrt(0.5)
+    for key in ("identity", "first"):
+        assert series[f"denoiser.{key}"]["x"] == series[f"denoiser.{key}"]["y"] == pytest.approx([0, edge])
+    # A matrix of full rank has no zeros.
+    low = AIMExplorer(rho=4.0, alpha=20.0).numbers().series["denoiser.first"]["x"][0]
+    assert low == pytest.approx(0.5)
+
+
+def test_sentence_says_how_the_error_that_is_shown_falls():
+    """Where the matrix costs most the curve falls like 1/M, whatever the exponent of the theorem."""
+    for values, power in (({"d": 1000, "rank": 100}, 1.0), ({"d": 1}, 0.8)):
+        figure = RateExplorer(**values)
+        total = figure.numbers().series["samples.total"]
+        x, y = np.asarray(total["x"]), np.asarray(total["y"])
+        near = (x > 3e3) & (x < 3e4)  # around the chosen M = 10,000
+        slope = -np.polyfit(np.log(x[near]), np.log(y[near]), 1)[0]
+        assert (slope > 0.9) == (power == 1.0)  # of the two powers the nearer
+        said = "price of the matrix, which falls like 1/M" in figure.sentence()
+        assert said == (power == 1.0)
+    sentence = RateExplorer(d=1000, rank=100).sentence()
+    assert ">\u00a099.9\u202f% of the matrix" in sentence
+    assert "<\u00a00.1\u202f% bias" in sentence
+
+
+def test_sentence_claims_no_bound_of_nothing():
+    figure = LowerBoundExplorer(bumps=1, samples=10**8, holder=20.0)
+    assert figure.numbers().facts["error"] == 0
+    sentence = figure.sentence()
+    assert "can be told apart" in sentence
+    assert "K proves nothing" in sentence
+    assert "at least 0" not in sentence
+    assert "below 0" not in sentence
+    assert "1 bumps" not in sentence
+    assert "wrong with probability at least" in LowerBoundExplorer().sentence()
+
+
+def test_ends_of_many_cells_make_no_bar():
+    values = {"beta": 1.0, "noise": 0.05, "samples": 10_000, "d": 1}
+    many = FitExplorer(cells="chosen", **values).numbers()
+    assert many.facts["cells"] > 48
+    ends = many.series["scores.knots"]["x"]
+    assert len(ends) <= 49
+    assert f"one in {round((many.facts['cells'] + 1) / len(ends))} is drawn" in many.facts["some"]
+    few = FitExplorer(cells=48, **values).numbers()
+    assert (len(few.series["scores.knots"]["x"]), few.facts["some"]) == (49, "")
 
 
 def test_weak_recovery_is_claimed_for_narrow_layers_only():

@@ -174,13 +174,23 @@ class Explorer(ABC):
         Parameters
         ----------
         element_id : str, optional
-            Identifier of the element; by default ``pairint-rate``, ``pairint-rate-2``, ... in order.
+            Identifier of the element, and of links to a view of it: a letter followed by letters, digits and
+            ``_ . : -``. By default ``pairint-rate``, ``pairint-rate-2``, ... in order.
+
+        Raises
+        ------
+        ValueError
+            If it holds anything else.
         """
         if element_id is None:
             count = next(_COUNTS.setdefault(self.name, itertools.count(1)))
             element_id = f"pairint-{self.name}" + (f"-{count}" if count > 1 else "")
+        elif not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.:-]*", element_id):
+            raise ValueError(
+                f"element_id must be a letter followed by letters, digits and _ . : -, got {element_id!r}"
+            )
         alt = f"{self.title}. {self.sentence()}"
-        return bundle.page_fragment(self.module, self.spec(), element_id, self._picture(), alt)
+        return bundle.page_fragment(self.module, self.spec(), element_id, self.picture(), alt)
 
     def save(self, path: str | Path) -> Path:
         """Write the figure as a page of its own, which works from disk."""
@@ -202,7 +212,8 @@ class Explorer(ABC):
         """File name of the figure's ES module."""
         return f"{self.name}.js"
 
-    def _picture(self) -> str:
+    def picture(self) -> str:
+        """Return the figure for paper as the address of an SVG: a ``data:`` URL."""
         buffer = io.StringIO()
         with figure_style():
             self.figure().savefig(buffer, format="svg", metadata={"Date": None})

@@ -71,9 +71,10 @@ class LiveExplorer(anywidget.AnyWidget):
         self._thread: threading.Thread | None = None
         spec = explorer.spec()
         super().__init__(_esm=bundle.widget_module(explorer.module), spec=spec, values=dict(spec["values"]))
-        self.on_msg(self._receive)
+        self.on_msg(self.receive)
 
-    def _receive(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
+    def receive(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
+        """Do what the page asks: simulate, cancel or clear."""
         kind = content.get("type")
         if kind == "simulate":
             self.start(content["values"])

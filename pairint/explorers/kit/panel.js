@@ -36,14 +36,15 @@ export function wrap(text, size, width, weight) {
 
 export const round = (v) => Math.round(v * 100) / 100;
 
-function pathOf(xs, ys, sx, sy) {
+// What a logarithmic axis cannot show, zero, lies on the floor.
+function pathOf(xs, ys, sx, sy, floor) {
   let path = "";
   let pen = "M";
   for (let i = 0; i < xs.length; i += 1) {
     const px = sx(xs[i]);
     const py = sy(ys[i]);
-    if (Number.isFinite(px) && Number.isFinite(py)) {
-      path += `${pen}${round(px)} ${round(Math.max(-1e4, Math.min(1e4, py)))}`;
+    if (Number.isFinite(px) && !Number.isNaN(py)) {
+      path += `${pen}${round(px)} ${round(py === Infinity ? floor : Math.max(-1e4, Math.min(1e4, py)))}`;
       pen = "L";
     } else pen = "M";
   }
@@ -52,11 +53,24 @@ function pathOf(xs, ys, sx, sy) {
 
 function symbolPath(symbol, x, y, r) {
   const [a, b] = [round(x), round(y)];
+  if (symbol === "tick") return `M${a} ${b}v${-3 * r}`;
   if (symbol === "square") return `M${a - r} ${b - r}h${2 * r}v${2 * r}h${-2 * r}z`;
   if (symbol === "diamond") return `M${a} ${b - 1.4 * r}l${1.4 * r} ${1.4 * r}l${-1.4 * r} ${1.4 * r}l${-1.4 * r} ${-1.4 * r}z`;
   if (symbol === "triangle") return `M${a} ${b - 1.3 * r}l${1.2 * r} ${2.2 * r}h${-2.4 * r}z`;
   if (symbol === "cross") return `M${a - r} ${b - r}l${2 * r} ${2 * r}M${a - r} ${b + r}l${2 * r} ${-2 * r}`;
   return `M${a - r} ${b}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0z`;
+}
+
+// A point beyond an axis (zero on a logarithmic one, say) stands at the edge, with an arrowhead that points to it.
+function atEdge(px, py, box) {
+  const x = Math.min(Math.max(px, box.left), box.right);
+  const y = Math.min(Math.max(py, box.top), box.bottom);
+  const [dx, dy] = [Math.abs(px - x) > 1 ? Math.sign(px - x) : 0, Math.abs(py - y) > 1 ? Math.sign(py - y) : 0];
+  if (!dx && !dy) return { x: px, y: py, arrow: "" };
+  const [tx, ty] = [x - 2 * dx, y - 2 * dy];
+  const [bx, by] = [tx - 5 * dx, ty - 5 * dy];
+  const corners = [bx - 4 * dy, by - 4 * dx, tx, ty, bx + 4 * dy, by + 4 * dx].map(round);
+  return { x: x - 13 * dx, y: y - 13 * dy, arrow: `M${corners.slice(0, 2).join(" ")}L${corners.slice(2).join(" ")}` };
 }
 
 function drawMark(mark, data, sx, sy, box, colors) {
@@ -69,31 +83,30 @@ function drawMark(mark, data, sx, sy, box, colors) {
     return `<path d="${d}" fill="none" ${stroke}/>`;
   }
   if (mark.kind === "line") {
-    return `<path d="${pathOf(data.x, data.y, sx, sy)}" fill="none" ${stroke} stroke-linejoin="round"/>`;
+    return `<path d="${pathOf(data.x, data.y, sx, sy, box.bottom)}" fill="none" ${stroke} stroke-linejoin="round"/>`;
   }
   if (mark.kind === "area") {
     const n = data.x.length;
     const floor = data.low ?? new Array(n).fill(0);
     const back = [...data.x].reverse();
-    const path = pathOf([...data.x, ...back], [...data.y, ...[...floor].reverse()], sx, (v) => {
-      const p = sy(v); // on a log axis the floor 0 is the bottom of the box
-      return Number.isFinite(p) ? p : box.bottom;
-    });
-    const rim = pathOf(data.x, data.y, sx, sy);
+    const path = pathOf([...data.x, ...back], [...data.y, ...[...floor].reverse()], sx, sy, box.bottom);
+    const rim = pathOf(data.x, data.y, sx, sy, box.bottom);
     return `<path d="${path}Z" fill="${color}" fill-opacity="${mark.opacity}" stroke="none"/><path d="${rim}" fill="none" stroke="${colors.rim}" stroke-width="1.3"/>`;
   }
-  let [symbols, bars] = ["", ""]; // points, with error bars where given: one path each, whatever their number
+  let [symbols, bars, arrows] = ["", "", ""]; // points, with error bars where given: one path each, whatever their number
   for (let i = 0; i < data.x.length; i += 1) {
     const [px, py] = [sx(data.x[i]), sy(data.y[i])];
-    if (!Number.isFinite(px) || !Number.isFinite(py)) continue;
-    symbols += symbolPath(mark.symbol, px, py, mark.width);
+    if (Number.isNaN(px) || Number.isNaN(py)) continue;
+    const { x, y, arrow } = atEdge(px, py, box);
+    symbols += symbolPath(mark.symbol, x, y, mark.width);
+    arrows += arrow;
     if (data.low) {
       const low = sy(data.low[i]);
       bars += `M${round(px)} ${round(sy(data.high[i]))}V${round(Number.isFinite(low) ? low : box.bottom)}`;
     }
   }
   const filled = mark.symbol === "cross" ? "none" : color;
-  return `${bars && `<path d="${bars}" stroke="${color}" stroke-width="1.5"/>`}<path d="${symbols}" fill="${filled}" fill-opacity="${mark.opacity}" stroke="${color}" stroke-width="1.2"/>`;
+  return `${bars && `<path d="${bars}" stroke="${color}" stroke-width="1.5"/>`}${arrows && `<path class="beyond" d="${arrows}" fill="none" stroke="${color}" stroke-width="2"/>`}<path d="${symbols}" fill="${filled}" fill-opacity="${mark.opacity}" stroke="${color}" stroke-width="1.2"/>`;
 }
 
 function drawKey(mark, x, y, colors) {

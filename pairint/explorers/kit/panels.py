@@ -19,6 +19,8 @@ from pairint.figures.style import COLORS, INK, figure_style
 from pairint.validation import check_choice, check_integer, check_real
 
 __all__ = [
+    "RIM",
+    "ROLES",
     "Axis",
     "Mark",
     "Panel",
@@ -38,11 +40,11 @@ Series = dict[str, dict[str, Any]]
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DASHES = {"solid": "-", "dash": (0, (5, 3)), "dot": (0, (1.2, 2.2)), "dashdot": (0, (5, 2, 1.2, 2))}
-_SYMBOLS = {"circle": "o", "square": "s", "diamond": "D", "triangle": "^", "cross": "x"}
-_ROLES = {name: COLORS[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky")}
+_SYMBOLS = {"circle": "o", "square": "s", "diamond": "D", "triangle": "^", "cross": "x", "tick": 2}
+ROLES = {name: COLORS[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky")}
 #: The palette's orange has too little contrast on white for a line; the rim is the outline of an area.
-_ROLES |= {"ink": INK, "muted": "#57606a", "orange": "#B37600"}
-_RIM = "#2B83B8"
+ROLES |= {"ink": INK, "muted": "#57606a", "orange": "#B37600"}
+RIM = "#2B83B8"
 
 
 @dataclass(frozen=True)
@@ -253,6 +255,9 @@ def draw(
             ):
                 if description.scale == "log":
                     _log_ticks(axis, limits)
+            for mark in panel.marks:
+                if mark.kind == "points" and (data := series.get(f"{panel.key}.{mark.key}")):
+                    _draw_beyond(axes, mark, data)
             if axes.get_legend_handles_labels()[0]:
                 below = offset_copy(axes.transAxes, figure, 0, -36, units="points")
                 axes.legend(
@@ -271,8 +276,24 @@ def _log_ticks(axis: Any, limits: tuple[float, float]) -> None:
     axis.set_minor_locator(NullLocator())
 
 
+def _draw_beyond(axes: Any, mark: Mark, data: Mapping[str, Any]) -> None:
+    """Draw the points beyond an axis at its edge, with an arrowhead, as the page does.
+
+    Such are zeros on a logarithmic axis, and what lies outside a given range.
+    """
+    limits = np.array([axes.get_xlim(), axes.get_ylim()])
+    place = np.array([data["x"], data["y"]], dtype=float)
+    inside = np.clip(place, limits[:, :1], limits[:, 1:])
+    for (x, y), (dx, dy) in zip(inside.T, np.sign(place - inside).T, strict=True):
+        if dx or dy:
+            style = {"color": ROLES[mark.color], "linestyle": "", "clip_on": False, "label": "_", "zorder": 3}
+            axes.plot(x, y, marker=_SYMBOLS[mark.symbol], markersize=1.6 * mark.width, **style)
+            turned = math.degrees(math.atan2(dy, dx)) - 90
+            axes.plot(x, y, marker=(3, 0, turned), markersize=7, fillstyle="none", **style)
+
+
 def _draw_mark(axes: Any, mark: Mark, data: Mapping[str, Any], label: str) -> None:
-    color = _ROLES[mark.color]
+    color = ROLES[mark.color]
     label = label or "_"
     if mark.kind == "rule":
         across = axes.axvline if mark.axis == "x" else axes.axhline
@@ -285,7 +306,7 @@ def _draw_mark(axes: Any, mark: Mark, data: Mapping[str, Any], label: str) -> No
         axes.plot(x, y, color=color, linestyle=_DASHES[mark.dash], linewidth=mark.width, label=label)
     elif mark.kind == "area":
         axes.fill_between(x, data.get("low", 0.0), y, color=color, alpha=mark.opacity, label=label, lw=0)
-        axes.plot(x, y, color=_RIM, linewidth=1.0, label="_")
+        axes.plot(x, y, color=RIM, linewidth=1.0, label="_")
     else:
         style = {"marker": _SYMBOLS[mark.symbol], "color": color, "alpha": mark.opacity, "linestyle": ""}
         if "low" in data:

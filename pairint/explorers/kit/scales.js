@@ -20,8 +20,9 @@ export function linearTicks([low, high], count) {
   const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   const ticks = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k += 1) {
-    const label = (k * step).toFixed(decimals);
-    ticks.push({ at: k * step, label: (Number(label) === 0 ? (0).toFixed(decimals) : label).replace("-", "−") });
+    // As many decimals as the step has; of very small steps as a power of ten.
+    const label = decimals > 4 || k === 0 ? short(Number((k * step).toPrecision(12))) : (k * step).toFixed(decimals);
+    ticks.push({ at: k * step, label: label.replace("-", "−") });
   }
   return ticks;
 }

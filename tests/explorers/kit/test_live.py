@@ -52,7 +52,7 @@ def slow():
 
 
 def press(widget: LiveExplorer, kind: str, **content: object) -> None:
-    widget._receive(widget, {"type": kind, **content}, [])
+    widget.receive(widget, {"type": kind, **content}, [])
 
 
 def test_simulate_to_the_end(slow):

@@ -110,7 +110,7 @@ def palettes() -> dict[str, dict[str, str]]:
     for scheme in ("light", "dark"):
         block = re.search(rf"^  {scheme}: {{(.*?)}}", script, re.MULTILINE | re.DOTALL)[1]
         found[scheme] = dict(re.findall(r'(\w+): "(#\w{6})"', block))
-    found["paper"] = panels_module._ROLES | {"rim": panels_module._RIM, "ground": "#ffffff"}
+    found["paper"] = panels_module.ROLES | {"rim": panels_module.RIM, "ground": "#ffffff"}
     return found
 
 
@@ -135,5 +135,16 @@ def test_areas_have_an_outline():
     panel = Panel("a", "A", Axis("x"), Axis("y"), (area("s", "surface"),))
     figure = draw([panel], {"a.s": {"x": [1, 2, 3], "y": [1, 3, 1]}}, {}, "T")
     (outline,) = figure.axes[0].lines
-    assert outline.get_color() == panels_module._RIM
+    assert outline.get_color() == panels_module.RIM
     assert list(outline.get_ydata()) == [1, 3, 1]
+
+
+def test_a_point_beyond_the_axis_stands_at_its_edge():
+    """On paper as in the page: zero on a logarithmic axis, or what lies outside the range, is not lost."""
+    panel = Panel("a", "A", Axis("x", "log", (1, 10)), Axis("y", "log", (0.1, 1)), (points("p", "points"),))
+    figure = draw([panel], {"a.p": {"x": [2, 3, 100], "y": [0.5, 0.0, 0.2]}}, {}, "T")
+    _, *edges = figure.axes[0].lines
+    places = [(*line.get_xdata(), *line.get_ydata()) for line in edges]
+    assert places == [(3, 0.1)] * 2 + [(10, 0.2)] * 2
+    assert figure.axes[0].get_xlim() == (1, 10)
+    assert figure.axes[0].get_ylim() == (0.1, 1)
