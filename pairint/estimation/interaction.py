@@ -50,7 +50,7 @@ _SAME_VALLEY = 0.02
 #: From how many starts the lowest valley must be reached: normally, and if its residuals look like signal.
 _REACHED, _REACHED_SUSPECT = 2, 4
 #: Restarts for each random start, if the starts disagree.
-_N_RESTARTS = 5
+N_RESTARTS = 5
 #: A restart through higher rank: norm of the random push (the matrix has norm one), added rank, steps.
 _PUSH, _ADDED_RANK, _LIFTED_STEPS = 0.5, 2, 10
 #: Rounds of choosing K.
@@ -208,7 +208,7 @@ class InteractionRegressor(PairwiseRegressor):
             search = _Search(problem, n_intervals, max_iter, tol)
             sample = search.subsample(_N_START)
             starts = starting_factors(sample.X, sample.Y, rank, self.start, n_starts, rng)
-            n_restarts = _N_RESTARTS * n_starts if self.start == "auto" and d > 1 else 0
+            n_restarts = N_RESTARTS * n_starts if self.start == "auto" and d > 1 else 0
             valley = search.coarse(starts, n_restarts, rng)
             stages, selection = search.refine(valley.state)
         self._store(problem, back, [valley.state, *stages], selection)

@@ -70,7 +70,7 @@ def test_a_disagreement_that_nothing_settles_is_said(monkeypatch):
         assert len(fit.start_risks_) > 3
         # Who wants no random start is not told that there were too few.
         assert len(InteractionRegressor(n_starts=0, **settings).fit(X, Y).start_risks_) == 2
-    monkeypatch.setattr(interaction, "_N_RESTARTS", 0)
+    monkeypatch.setattr(interaction, "N_RESTARTS", 0)
     with pytest.warns(ConvergenceWarning, match=r"only one of 3 starts .*; raise n_starts \(now 1\)"):
         fit = InteractionRegressor(n_starts=1, **settings).fit(X, Y)
     assert fit.converged_
