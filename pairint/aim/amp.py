@@ -12,7 +12,7 @@ From the estimate :math:`\hat S` and its error C, one iteration
    truth plus symmetric Gaussian noise of variance :math:`\Delta`;
 4. denoises the eigenvalues of R (:class:`~pairint.aim.spectrum.NoisySpectrum`), with error C.
 
-Five refinements make it converge, and lose nothing, at moderate d; all vanish as d grows.
+Six refinements make it converge, and lose nothing, at moderate d; all vanish as d grows.
 
 - C is the noise times the divergence of the denoiser at the eigenvalues at hand, of which
   :math:`E(\Delta)` is the limit (Stein's identity). It matters for narrow layers, whose few large
@@ -30,6 +30,11 @@ Five refinements make it converge, and lose nothing, at moderate d; all vanish a
   drift for hundreds of steps. Its law does not depend on the data: a Wishart matrix has a trace independent
   of S / Tr S, hence the posterior mean has exactly the trace of the prior mean, :math:`\sqrt\rho\,d`, which
   each step restores.
+- Hardmax labels can refuse C: where they contradict their predictions far more than it allows (a
+  likelihood-ratio test), V is the most likely one. In a narrow layer the indices are no Gaussian sums, and
+  the first steps end further from the truth than C says. Believed, such a C would feed on itself: scores of
+  contradicted labels are of order 1/V, the information of order :math:`1/V^2`, and the next C of order
+  :math:`V^2`, until the iteration stands still, far from the truth and sure of itself.
 """
 
 from __future__ import annotations
@@ -37,10 +42,11 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.optimize import brentq
 
 from pairint.aim.channels import Channel, make_channel
 from pairint.aim.indices import IndexCovariance, adjoint, indices
@@ -164,13 +170,14 @@ def amp(
     if truth is not None:
         history |= {"overlap": [], "error": []}
     state = _start(samples, prior)
+    score = _score(samples, state, prior.variance)
     converged, reason = False, f"not converged after {max_iter} iterations"
 
     for _ in range(max_iter):
-        score = _score(samples, state)
         delta = 1 / (samples.alpha * score.information) if score.information > 0 else math.inf
         if not 1e-14 < delta < 1e8:
-            converged = delta <= 1e-14  # recovered to machine precision
+            # Recovered to machine precision, or what cannot be.
+            converged = delta <= 1e-14 and samples.channel.recovers_exactly
             reason = "the iteration diverged"
             break
         moved = state.S + (2 * delta / samples.d) * adjoint(samples.X, score.weighted)
@@ -178,9 +185,12 @@ def amp(
         change = weight.record(estimate - state.S)
         gamma = weight.value
         state = _damped(samples, state, estimate, response, score.reaction, gamma, onsager)
+        score = _score(samples, state, prior.variance)
+        believed = score.error == state.error
+        state = replace(state, error=score.error)
         for name, value in _measured(state, delta, gamma**2 * change, truth):
             history[name].append(value)
-        if change < tol * max(state.error, 1e-3):  # below 1e-3, zero error is close enough
+        if believed and change < tol * max(state.error, 1e-3):  # below 1e-3, zero error is close enough
             converged = True
             break
         weight.adapt()
@@ -274,13 +284,19 @@ class _Score(NamedTuple):
     reaction: Any
     #: Their mean square: the information in a label.
     information: float
+    #: The error of the prediction at which the labels were scored.
+    error: float
 
 
-def _score(samples: _Samples, state: _State) -> _Score:
-    """Score the labels at the predicted indices."""
-    channel, covariance = samples.channel, samples.covariance
+def _score(samples: _Samples, state: _State, limit: float) -> _Score:
+    """Score the labels at the predicted indices, whose error is at most ``limit``."""
+    channel, covariance, error = samples.channel, samples.covariance, state.error
     if covariance is None:
-        g = channel.g_out(samples.observed, state.omega, state.error)
+        g = channel.g_out(samples.observed, state.omega, error)
+        if channel.scale_free:
+            error = _credible_error(samples, state, g, limit)
+            if error > state.error:
+                g = channel.g_out(samples.observed, state.omega, error)
         weighted, reaction = g * samples.half, 2 * samples.half * g
         count = samples.n * 1.0
     else:
@@ -295,7 +311,43 @@ def _score(samples: _Samples, state: _State) -> _Score:
         weighted /= ratio
         reaction /= ratio
         information /= ratio**2
-    return _Score(weighted, reaction, information)
+    return _Score(weighted, reaction, information, error)
+
+
+#: Half the likelihood ratio at which labels refuse an error: six standard errors, 1e-9 of the right ones.
+_REFUSED = 18.0
+
+
+def _credible_error(samples: _Samples, state: _State, g: Any, limit: float) -> float:
+    r"""Return the error of the state, or the most likely one if the labels refuse it as too small.
+
+    Labels without a scale have a probability that depends on :math:`\omega/\sqrt V` only. So the scores know
+    how it varies with V, :math:`\partial\log P/\partial\log V = -\tfrac12\sum_{a\le b} \omega_{ab} g_{ab}`.
+    It is integrated from the error at hand, octave by octave, to the maximum of the likelihood.
+    """
+
+    def slopes(error: float, g: Any = None) -> Any:
+        if g is None:
+            g = samples.channel.g_out(samples.observed, state.omega, error)
+        return -0.5 * (samples.half * g * state.omega).sum(axis=(1, 2))
+
+    at_hand = slopes(state.error, g)
+    slope = float(at_hand.sum())
+    if slope <= 0 or slope**2 <= float((at_hand**2).sum()):  # within a standard error: spare the rest
+        return state.error
+    gain, low, high = 0.0, state.error, state.error
+    while slope > 0 and high < limit:
+        low, high, before = high, min(2 * high, limit), slope
+        slope = float(slopes(high).sum())
+        step = math.log(high / low)
+        gain += 0.5 * step * (before + slope if slope > 0 else before**2 / (before - slope))
+    if gain < _REFUSED:
+        return state.error
+    if slope > 0:
+        return limit
+    return math.exp(
+        brentq(lambda x: float(slopes(math.exp(x)).sum()), math.log(low), math.log(high), xtol=1e-3)
+    )
 
 
 def _denoise(moved: Any, prior: Prior, delta: float, samples: _Samples) -> tuple[Any, float]:

@@ -7,9 +7,14 @@ import fake_cupy
 import numpy as np
 import pytest
 from device_cases import AMP_CASES
+from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 
+from pairint.aim.amp import _Samples as Samples
+from pairint.aim.amp import _score as score
+from pairint.aim.amp import _State as State
 from pairint.aim.amp import amp
+from pairint.aim.channels import HardmaxChannel
 from pairint.aim.spectrum import NoisySpectrum
 from pairint.aim.state_evolution import exact_recovery_threshold, state_evolution, state_evolution_iterates
 from pairint.aim.teacher import AIMTeacher
@@ -125,6 +130,46 @@ def test_scale_of_hardmax_is_that_of_the_prior():
     X, y = teacher.sample(200, 1)
     teacher.S = 3 * teacher.S
     np.testing.assert_array_equal(teacher.labels(X), y)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_narrow_layer_is_not_surer_than_it_may_be(seed):
+    """Where few large eigenvalues make the first steps worse than expected, nothing must stop there."""
+    teacher = AIMTeacher(24, 0.1, 2, "hardmax", rng=np.random.default_rng([1, seed]))
+    X, y = teacher.sample(8 * 24**2, np.random.default_rng([2, seed]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # slow is allowed, false is not
+        result = amp(X, y, teacher.rho, "hardmax")
+    # Labels do not tell the scale of the matrix: the distance to the nearest multiple of the truth.
+    angle = np.sum(result.S * teacher.S) ** 2 / (np.sum(result.S**2) * np.sum(teacher.S**2))
+    error = (1 - angle) * np.sum(result.S**2) / teacher.d
+    # A sum of squares over the parameters of a matrix of this rank, but for its scale.
+    count = teacher.width * teacher.d - teacher.width * (teacher.width - 1) // 2 - 1
+    assert error < stats.chi2.ppf(1 - 1e-6, count) / count * result.mmse
+
+
+@pytest.mark.parametrize(
+    ("n_tokens", "factor"), [(2, 1e-8), (2, 1e-2), (2, 1.0), (2, 4.0), (3, 1e-2), (3, 1.0)]
+)
+def test_labels_refuse_an_error_that_is_too_small(n_tokens, factor):
+    """Gaussian indices about their predictions, scored as if their variance were another."""
+    rng, n, true = np.random.default_rng(n_tokens), 500, 0.04
+    channel = HardmaxChannel(n_tokens)
+
+    def gaussian(variance):
+        z = rng.standard_normal((n, n_tokens, n_tokens))
+        return math.sqrt(variance / 2) * (z + z.transpose(0, 2, 1))
+
+    omega = gaussian(1.0)
+    observed = channel.observe(channel.output(omega + gaussian(true)))
+    samples = Samples(np.zeros((n, n_tokens, 2)), observed, channel, None)
+    error = score(samples, State(np.zeros((2, 2)), factor * true, omega, 0.0), 1.0).error
+    if factor >= 1:  # a large one is not refused: the next step corrects it
+        assert error == factor * true
+        return
+    slopes = 0.5 * (samples.half * channel.g_out(observed, omega, true) * omega).sum(axis=(1, 2))
+    spread = 1 / math.sqrt(float((slopes**2).sum()))  # of the most likely log V (Cramér, Rao)
+    assert math.log(error / true) == pytest.approx(0, abs=5 * spread + 1e-3)
 
 
 def test_single_precision_agrees():
