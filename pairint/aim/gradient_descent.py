@@ -31,8 +31,9 @@ from typing import Any
 import numpy as np
 
 from pairint.aim.channels import Channel, LinearChannel, SoftmaxChannel, make_channel
+from pairint.aim.indices import check_tokens
 from pairint.backend import array_namespace, is_cupy, to_device, to_host
-from pairint.validation import check_array, check_choice, check_integer, check_real, check_rng
+from pairint.validation import check_array, check_integer, check_real, check_rng
 
 __all__ = ["GradientDescentResult", "gradient_descent", "loss_and_gradient"]
 
@@ -261,9 +262,7 @@ def _prepare(X: Any, y: Any, channel: Any, dtype: Any) -> Any:
 
     The samples are the last axis of the targets: sums over the few tokens then run over whole vectors.
     """
-    X = check_array("X", X, (None, None, None))
-    if dtype is not None:
-        X = X.astype(check_choice("dtype", dtype, ("float32", "float64")), copy=False)
+    X = check_tokens(X, dtype)
     xp = array_namespace(X, y)
     n, n_tokens, d = X.shape
     if n < 1 or d < 1:
