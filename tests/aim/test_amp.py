@@ -15,11 +15,25 @@ from pairint.aim.amp import _score as score
 from pairint.aim.amp import _State as State
 from pairint.aim.amp import amp
 from pairint.aim.channels import HardmaxChannel
+from pairint.aim.gradient_descent import gradient_descent
+from pairint.aim.priors import Prior
 from pairint.aim.spectrum import NoisySpectrum
 from pairint.aim.state_evolution import exact_recovery_threshold, state_evolution, state_evolution_iterates
 from pairint.aim.teacher import AIMTeacher
 
 D = 100
+
+
+class Shrinking(Prior):
+    """A denoiser of slope 0.3, whatever the noise."""
+
+    mean, second_moment = 0.0, 1.0
+
+    def error(self, delta):
+        return 0.5
+
+    def denoise(self, eigenvalues, delta):
+        return 0.3 * eigenvalues + 0.1
 
 
 def run(channel, alpha, rho=0.5, seed=0, d=D, n_tokens=2, **options):
@@ -177,6 +191,30 @@ def test_single_precision_agrees():
     single, _ = run("softmax", 0.1, d=50, dtype="float32")
     assert single.S.dtype == np.float32
     np.testing.assert_allclose(single.S, double.S, atol=2e-2)
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.float16, *([np.longdouble] if np.dtype(np.longdouble).itemsize > 8 else [])]
+)
+def test_other_precisions_are_refused(dtype):
+    teacher = AIMTeacher(6, 0.5, rng=0)
+    X, y = teacher.sample(20, 1)
+    for learn in (lambda X: amp(X, y, 0.5), lambda X: gradient_descent(X, y, 3, rng=0)):
+        with pytest.raises(ValueError, match="X must be in single or double precision, got float"):
+            learn(X.astype(dtype))
+    result = amp(X.astype(dtype), y, 0.5, dtype="float64", max_iter=500)
+    assert result.S.dtype == np.float64
+
+
+def test_response_counts_each_direction_of_a_symmetric_matrix_once():
+    """A linear denoiser has the same slope in d (d + 1) / 2 directions; the response is over d^2 / 2."""
+    d = 8
+    teacher = AIMTeacher(d, 0.5, channel="linear", rng=0)
+    X, y = teacher.sample(30, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        result = amp(X, y, Shrinking(), "linear", damping=1.0, max_iter=1)
+    assert result.mmse == pytest.approx(result.history["delta"][0] * 0.3 * (1 + 1 / d), rel=1e-9)
 
 
 def test_it_says_when_it_has_not_converged():
