@@ -12,7 +12,7 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from pairint.aim.channels import Channel, index_variances, information_at
 from pairint.aim.priors import Prior, denoised, error_left, make_prior
@@ -74,7 +74,7 @@ def check_channel(
     name, t = type(channel).__name__, channel.n_tokens
     sigma2 = index_variances(t)
     upper = np.triu(np.ones((t, t)))
-    limit = float(stats.t.isf(false_alarm / (4 * len(_TAUS)), n - 1))
+    limit = -float(stdtrit(n - 1, false_alarm / (4 * len(_TAUS))))
 
     def symmetric() -> np.ndarray:
         z = np.triu(rng.standard_normal((n, t, t)) * np.sqrt(sigma2))
@@ -169,7 +169,7 @@ def check_prior(
     small, large = (np.array([_measured(prior, size, rng) for _ in range(n)]) for size in (d, 2 * d))
     sampled = 2 * large.mean(axis=0) - small.mean(axis=0)
     errors = np.sqrt((4 * large.var(axis=0, ddof=1) + small.var(axis=0, ddof=1)) / n)
-    limit = float(stats.t.isf(false_alarm / (2 * len(claims)), n - 1))
+    limit = -float(stdtrit(n - 1, false_alarm / (2 * len(claims))))
     rows: list[dict[str, Any]] = []
     for ((quantity, delta), claimed), mean, error in zip(claims.items(), sampled, errors, strict=True):
         if not abs(mean - claimed) <= limit * error + 1e-9:

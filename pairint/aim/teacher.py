@@ -110,10 +110,9 @@ class AIMTeacher:
         generator = check_rng(rng)
         seed: Any = generator.bit_generator.seed_seq
         if generator is not rng and _same_stream(seed, self._seed):
-            # The second child stream: students of gradient descent begin in the first.
-            child = np.random.SeedSequence(
-                seed.entropy, spawn_key=(*seed.spawn_key, 1), pool_size=seed.pool_size
-            )
+            # A stream of its own, by name: no number that a spawned child could have.
+            key = (*seed.spawn_key, *b"tokens")
+            child = np.random.SeedSequence(seed.entropy, spawn_key=key, pool_size=seed.pool_size)
             generator = np.random.default_rng(child)
         X = generator.standard_normal((n, self.n_tokens, self.d))
         return X, self.labels(X)
@@ -142,7 +141,7 @@ def matrix_error(truth: Any, estimate: Any) -> float:
     ValueError
         If the two are no square matrices of one size.
     """
-    shapes = np.shape(truth), np.shape(estimate)
+    shapes: Any = tuple(getattr(matrix, "shape", ()) for matrix in (truth, estimate))
     if len(shapes[0]) != 2 or shapes[0][0] != shapes[0][1] or shapes[0] != shapes[1]:
         raise ValueError(
             f"truth and estimate must be square matrices of one size, got shapes {shapes[0]} and {shapes[1]}"
