@@ -2,6 +2,7 @@
 
 from pairint.aim.amp import AMPResult, amp
 from pairint.aim.channels import Channel, HardmaxChannel, LinearChannel, SoftmaxChannel, make_channel
+from pairint.aim.checks import check_channel, check_prior
 from pairint.aim.gradient_descent import GradientDescentResult, gradient_descent
 from pairint.aim.priors import Prior, WishartPrior
 from pairint.aim.spectrum import NoisySpectrum
@@ -28,6 +29,8 @@ __all__ = [
     "StateEvolution",
     "WishartPrior",
     "amp",
+    "check_channel",
+    "check_prior",
     "exact_recovery_threshold",
     "gradient_descent",
     "large_alpha_error",

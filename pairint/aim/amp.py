@@ -1,18 +1,21 @@
 r"""Approximate message passing for attention-indexed models (the paper's Algorithm 1).
 
-From the estimate :math:`\hat S` and its error C, one iteration
+It is the loop of :func:`~pairint.aim.state_evolution.state_evolution_iterates`, which follows the error
+alone, run on data. The state is an estimate :math:`\hat S`, its error C and the indices that it predicts. One
+iteration
 
-1. predicts the indices, :math:`\omega = h(\hat S) - \sigma^2 C\,g`, the last term (Onsager) removing the part
-   of the prediction that comes from having used the same samples before;
-2. scores the labels, :math:`g = g_{out}(y, \omega, V)`, whose size gives the noise of the next step,
-   :math:`\Delta = 1/\big(2\alpha\,\langle\sum_{a<b} g_{ab}^2 + 2\sum_a g_{aa}^2\rangle\big)`;
-3. moves the estimate,
+1. *scores* the labels, :math:`g = g_{out}(y, \omega, V)`, whose size is the information in a label,
+   :math:`K = 2\,\langle\sum_{a<b} g_{ab}^2 + 2\sum_a g_{aa}^2\rangle`, and gives the noise
+   :math:`\Delta = 1/(\alpha K)`;
+2. *moves* the estimate,
    :math:`R = \hat S + \tfrac{2\Delta}{d}\,\tfrac1{\sqrt d}\sum_\mu\big(X_\mu^\top G_\mu X_\mu
    - I\operatorname{Tr}G_\mu\big)`, where :math:`G_{aa} = g_{aa}` and :math:`G_{ab} = g_{ab}/2`; then R is the
    truth plus symmetric Gaussian noise of variance :math:`\Delta`;
-4. denoises the eigenvalues of R (:class:`~pairint.aim.spectrum.NoisySpectrum`), with error C.
+3. *denoises* the eigenvalues of R (:class:`~pairint.aim.spectrum.NoisySpectrum`), with error C;
+4. *predicts* the indices, :math:`\omega = h(\hat S) - \sigma^2 C\,g`, the last term (Onsager) removing the
+   part of the prediction that comes from having used the same samples before.
 
-Five refinements make it converge, and lose nothing, at moderate d; all vanish as d grows.
+Six refinements make it converge, and lose nothing, at moderate d; all vanish as d grows.
 
 - C is the noise times the divergence of the denoiser at the eigenvalues at hand, of which
   :math:`E(\Delta)` is the limit (Stein's identity). It matters for narrow layers, whose few large
@@ -27,9 +30,14 @@ Five refinements make it converge, and lose nothing, at moderate d; all vanish a
   average of two corrected predictions is a corrected prediction: the Onsager term of each step keeps the
   score it belongs to. Hardmax is damped only once it circles.
 - Hardmax labels do not change when S is multiplied by a positive number, so the scale of :math:`\hat S` would
-  drift for hundreds of steps. Its law does not depend on the data: a Wishart matrix has a trace independent
-  of S / Tr S, hence the posterior mean has exactly the trace of the prior mean, :math:`\sqrt\rho\,d`, which
-  each step restores.
+  drift for hundreds of steps. It is known without them: Tr S / d tends to the mean of the prior, and each
+  step restores that trace. For a Wishart matrix this is exact at any d: its trace is independent of S / Tr S,
+  and the posterior mean has the trace of the prior mean, :math:`\sqrt\rho\,d`.
+- Hardmax labels can refuse C: where they contradict their predictions far more than it allows (a
+  likelihood-ratio test), V is the most likely one. In a narrow layer the indices are no Gaussian sums, and
+  the first steps end further from the truth than C says. Believed, such a C would feed on itself: scores of
+  contradicted labels are of order 1/V, the information of order :math:`1/V^2`, and the next C of order
+  :math:`V^2`, until the iteration stands still, far from the truth and sure of itself.
 """
 
 from __future__ import annotations
@@ -37,17 +45,18 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.optimize import brentq
 
-from pairint.aim.channels import Channel, make_channel
-from pairint.aim.indices import IndexCovariance, adjoint, indices
-from pairint.aim.priors import Prior, make_prior
+from pairint.aim.channels import Channel, information_at, make_channel
+from pairint.aim.indices import IndexCovariance, adjoint, check_tokens, indices
+from pairint.aim.priors import Prior, denoised, make_prior
 from pairint.aim.teacher import matrix_error
 from pairint.backend import array_namespace, to_device, to_host
-from pairint.validation import check_choice, check_floats, check_integer, check_real
+from pairint.validation import check_floats, check_integer, check_real
 
 __all__ = ["AMPResult", "Damping", "amp"]
 
@@ -151,9 +160,9 @@ def amp(
     An iteration costs two products of a (n T, d) matrix by a (d, d) one, and an eigendecomposition;
     the memory beyond the inputs is O(n T^2 + d^2).
     """
-    if not isinstance(rho, Prior):
-        check_real("rho", rho, 0, exclusive_minimum=True)
     prior = make_prior(rho)
+    if not math.isfinite(prior.mean):  # the limit of wide layers, in which S is its mean and infinite
+        raise ValueError(f"rho must be finite, got {rho!r}: message passing needs a matrix with a mean")
     max_iter = check_integer("max_iter", max_iter, 1)
     tol = check_real("tol", tol, 0, exclusive_minimum=True)
     samples = _check_samples(X, y, channel, token_covariance, dtype)
@@ -164,23 +173,27 @@ def amp(
     if truth is not None:
         history |= {"overlap": [], "error": []}
     state = _start(samples, prior)
+    score = _score(samples, state, prior.variance)
     converged, reason = False, f"not converged after {max_iter} iterations"
 
     for _ in range(max_iter):
-        score = _score(samples, state)
         delta = 1 / (samples.alpha * score.information) if score.information > 0 else math.inf
         if not 1e-14 < delta < 1e8:
-            converged = delta <= 1e-14  # recovered to machine precision
+            # Recovered to machine precision, or what cannot be.
+            converged = delta <= 1e-14 and samples.channel.recovers_exactly
             reason = "the iteration diverged"
             break
-        moved = state.S + (2 * delta / samples.d) * adjoint(samples.X, score.weighted)
-        estimate, response = _denoise(moved, prior, delta, samples)
+        moved = _move(samples, state, score, delta)
+        estimate, response = _denoise(samples, prior, moved, delta)
         change = weight.record(estimate - state.S)
         gamma = weight.value
-        state = _damped(samples, state, estimate, response, score.reaction, gamma, onsager)
+        state = _predict(samples, state, score, estimate, response, gamma, onsager)
+        score = _score(samples, state, prior.variance)
+        believed = score.error == state.error
+        state = replace(state, error=score.error)
         for name, value in _measured(state, delta, gamma**2 * change, truth):
             history[name].append(value)
-        if change < tol * max(state.error, 1e-3):  # below 1e-3, zero error is close enough
+        if believed and change < tol * max(state.error, 1e-3):  # below 1e-3, zero error is close enough
             converged = True
             break
         weight.adapt()
@@ -231,9 +244,7 @@ class _Samples:
 def _check_samples(
     X: Any, y: Any, channel: str | Channel, token_covariance: bool, dtype: str | None
 ) -> _Samples:
-    X = check_floats("X", X, (None, None, None))
-    if dtype is not None:
-        X = X.astype(check_choice("dtype", dtype, ("float32", "float64")), copy=False)
+    X = check_tokens(X, dtype)
     array_namespace(X, y)  # refuses a mixture
     n, n_tokens, d = X.shape
     if n < 1 or d < 2:
@@ -244,7 +255,8 @@ def _check_samples(
     observed = channel.observe(y)
     if len(observed) != n:
         raise ValueError(f"y has {len(observed)} samples, X has {n}")
-    given = token_covariance and channel.recovers_exactly and 2 * n_tokens <= d
+    linear = type(channel).g_out_given is not Channel.g_out_given
+    given = token_covariance and linear and 2 * n_tokens <= d
     return _Samples(X, observed.astype(X.dtype, copy=False), channel, IndexCovariance(X) if given else None)
 
 
@@ -274,13 +286,19 @@ class _Score(NamedTuple):
     reaction: Any
     #: Their mean square: the information in a label.
     information: float
+    #: The error of the prediction at which the labels were scored.
+    error: float
 
 
-def _score(samples: _Samples, state: _State) -> _Score:
-    """Score the labels at the predicted indices."""
-    channel, covariance = samples.channel, samples.covariance
+def _score(samples: _Samples, state: _State, limit: float) -> _Score:
+    """Score the labels at the predicted indices, whose error is at most ``limit``."""
+    channel, covariance, error = samples.channel, samples.covariance, state.error
     if covariance is None:
-        g = channel.g_out(samples.observed, state.omega, state.error)
+        g = _g_out(samples, state.omega, error)
+        if channel.scale_free:
+            error = _credible_error(samples, state, g, limit)
+            if error > state.error:
+                g = _g_out(samples, state.omega, error)
         weighted, reaction = g * samples.half, 2 * samples.half * g
         count = samples.n * 1.0
     else:
@@ -290,39 +308,95 @@ def _score(samples: _Samples, state: _State) -> _Score:
     information = 2 * float((weighted * reaction).sum()) / count
     if channel.recovers_exactly and information > 0:
         # g is the residual over V: take V from the measured size of the residuals.
-        expected = float(channel.kappa(0.0)) / (count / samples.n)
+        expected = information_at(channel, 0.0) / (count / samples.n)
         ratio = state.error * information / expected
         weighted /= ratio
         reaction /= ratio
         information /= ratio**2
-    return _Score(weighted, reaction, information)
+    return _Score(weighted, reaction, information, error)
 
 
-def _denoise(moved: Any, prior: Prior, delta: float, samples: _Samples) -> tuple[Any, float]:
+def _g_out(samples: _Samples, omega: Any, error: float) -> Any:
+    """Return the channel's scores, of the shape that they must have."""
+    g = samples.channel.g_out(samples.observed, omega, error)
+    name = f"{type(samples.channel).__name__}.g_out"
+    if getattr(g, "shape", None) != omega.shape:
+        raise ValueError(
+            f"{name} must return an array of shape {omega.shape}, that of omega; got {getattr(g, 'shape', g)}"
+        )
+    if bool((g != g).any()) and bool((omega == omega).all()):
+        raise ValueError(
+            f"{name} must return numbers, got NaN for finite predictions, at variance {error:.3g}"
+        )
+    return g
+
+
+#: Half the likelihood ratio at which labels refuse an error: six standard errors, 1e-9 of the right ones.
+_REFUSED = 18.0
+
+
+def _credible_error(samples: _Samples, state: _State, g: Any, limit: float) -> float:
+    r"""Return the error of the state, or the most likely one if the labels refuse it as too small.
+
+    Labels without a scale have a probability that depends on :math:`\omega/\sqrt V` only. So the scores know
+    how it varies with V, :math:`\partial\log P/\partial\log V = -\tfrac12\sum_{a\le b} \omega_{ab} g_{ab}`.
+    It is integrated from the error at hand, octave by octave, to the maximum of the likelihood.
+    """
+
+    def slopes(error: float, g: Any = None) -> Any:
+        if g is None:
+            g = _g_out(samples, state.omega, error)
+        return -0.5 * (samples.half * g * state.omega).sum(axis=(1, 2))
+
+    at_hand = slopes(state.error, g)
+    slope = float(at_hand.sum())
+    if slope <= 0 or slope**2 <= float((at_hand**2).sum()):  # within a standard error: spare the rest
+        return state.error
+    gain, low, high = 0.0, state.error, state.error
+    while slope > 0 and high < limit:
+        low, high, before = high, min(2 * high, limit), slope
+        slope = float(slopes(high).sum())
+        step = math.log(high / low)
+        gain += 0.5 * step * (before + slope if slope > 0 else before**2 / (before - slope))
+    if gain < _REFUSED:
+        return state.error
+    if slope > 0:
+        return limit
+    return math.exp(
+        brentq(lambda x: float(slopes(math.exp(x)).sum()), math.log(low), math.log(high), xtol=1e-3)
+    )
+
+
+def _move(samples: _Samples, state: _State, score: _Score, delta: float) -> Any:
+    """Return the estimate, moved to where the labels pull it: the truth plus noise of variance delta."""
+    return state.S + (2 * delta / samples.d) * adjoint(samples.X, score.weighted)
+
+
+def _denoise(samples: _Samples, prior: Prior, moved: Any, delta: float) -> tuple[Any, float]:
     """Denoise the eigenvalues; return the estimate and its response, delta times the divergence."""
     X = samples.X
     eigenvalues, vectors = array_namespace(X).linalg.eigh(moved)
-    denoised = to_device(prior.denoise(to_host(eigenvalues).astype(np.float64), delta), X)
+    values = to_device(denoised(prior, to_host(eigenvalues).astype(np.float64), delta), X)
     if samples.channel.scale_free and prior.mean > 0:
-        denoised *= prior.mean * samples.d / denoised.sum()
-    estimate = (vectors * denoised.astype(X.dtype)) @ vectors.T
-    return estimate, delta * _divergence(to_host(eigenvalues), to_host(denoised))
+        values *= prior.mean * samples.d / values.sum()
+    estimate = (vectors * values.astype(X.dtype)) @ vectors.T
+    return estimate, delta * _divergence(to_host(eigenvalues), to_host(values))
 
 
-def _damped(
+def _predict(
     samples: _Samples,
     state: _State,
+    score: _Score,
     estimate: Any,
     response: float,
-    reaction: Any,
     gamma: float,
     onsager: bool,
 ) -> _State:
-    """Move to the average of the state and the estimate, of weight gamma, and predict the indices there."""
+    """Predict the indices at the average of the state and the estimate, of weight gamma."""
     S = state.S + gamma * (estimate - state.S)
     error = gamma * response + (1 - gamma) * state.error
     # By linearity, h(S) is already the average of h(estimate) and of the last one.
-    echo = gamma * response * reaction + (1 - gamma) * state.echo
+    echo = gamma * response * score.reaction + (1 - gamma) * state.echo
     omega = indices(samples.X, S)
     if onsager:
         omega -= echo

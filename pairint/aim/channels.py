@@ -44,6 +44,7 @@ __all__ = [
     "PublishedHardmaxChannel",
     "SoftmaxChannel",
     "index_variances",
+    "information_at",
     "make_channel",
 ]
 
@@ -61,7 +62,9 @@ class Channel(ABC):
     Book: :doc:`/book/aim_own`.
 
     A subclass defines :meth:`output`, which draws labels, :meth:`kappa`, what they tell (state evolution),
-    and :meth:`g_out`, how they are read (message passing). It may check labels in :meth:`observe`.
+    and :meth:`g_out`, how they are read (message passing). It may check labels in :meth:`observe`, and where
+    they are linear in the indices give :meth:`g_out_given`. :func:`check_channel` tells whether the methods
+    belong together.
 
     Parameters
     ----------
@@ -71,9 +74,12 @@ class Channel(ABC):
 
     #: Name under which :func:`make_channel` builds the channel.
     name: str = ""
-    #: Whether zero error is reached with finitely many samples per parameter.
+    #: Whether a label determines some combinations of the indices and tells nothing of the others, as linear
+    #: and softmax labels do: then kappa is constant, g_out inversely proportional to V, and zero error is
+    #: reached with finitely many samples per parameter.
     recovers_exactly: bool = False
-    #: Whether labels stay the same when S is multiplied by a positive number.
+    #: Whether labels stay the same when S is multiplied by a positive number: then message passing takes the
+    #: trace of S from the prior.
     scale_free: bool = False
 
     def __init__(self, n_tokens: int = 2) -> None:
@@ -139,9 +145,10 @@ class Channel(ABC):
         Raises
         ------
         TypeError
-            For labels that are not linear in the indices.
+            For labels that are not linear in the indices, or of a class that does not define it; message
+            passing then uses :meth:`g_out`.
         """
-        raise TypeError(f"{type(self).__name__}: its labels are not linear in the indices; use g_out")
+        raise TypeError(f"{type(self).__name__} does not define g_out_given; use g_out")
 
     def _check_labels(self, y: Any) -> Any:
         t = self.n_tokens
@@ -160,6 +167,36 @@ class Channel(ABC):
                 f"{what} of sample {worst} differs from its transpose by {gap:.3g}"
             )
         return 0.5 * (h + transposed)
+
+
+def information_at(channel: Channel, tau: float) -> float:
+    r"""Return :math:`\kappa(\tau)` of a channel as a checked number.
+
+    Raises
+    ------
+    ValueError
+        If the channel's ``kappa`` returns anything but a finite number >= 0, or, where it
+        ``recovers_exactly``, one that depends on tau.
+    """
+    value = _one_kappa(channel, tau)
+    if channel.recovers_exactly:
+        first = _one_kappa(channel, 0.0)
+        if not math.isclose(value, first, rel_tol=1e-6):  # a quadrature's errors are allowed
+            raise ValueError(
+                f"{type(channel).__name__}.kappa must be constant where recovers_exactly is True, got "
+                f"{first:.6g} at tau = 0 and {value:.6g} at tau = {tau:.6g}"
+            )
+    return value
+
+
+def _one_kappa(channel: Channel, tau: float) -> float:
+    found = np.asarray(channel.kappa(tau))
+    if found.ndim or found.dtype.kind not in "fiu" or not math.isfinite(found) or found < 0:
+        raise ValueError(
+            f"{type(channel).__name__}.kappa must return a finite number >= 0 for a number tau, got "
+            f"{found!r} at tau = {tau:.6g}"
+        )
+    return float(found)
 
 
 def _tolerance(y: Any) -> float:

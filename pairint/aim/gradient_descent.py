@@ -31,8 +31,9 @@ from typing import Any
 import numpy as np
 
 from pairint.aim.channels import Channel, LinearChannel, SoftmaxChannel, make_channel
+from pairint.aim.indices import check_tokens
 from pairint.backend import array_namespace, is_cupy, to_device, to_host
-from pairint.validation import check_choice, check_floats, check_integer, check_real, check_rng
+from pairint.validation import check_floats, check_integer, check_real, check_rng
 
 __all__ = ["GradientDescentResult", "gradient_descent", "loss_and_gradient"]
 
@@ -173,61 +174,92 @@ def gradient_descent(
 
     # From a stream of its own: a seed that has also served the teacher would hand its weights to the student.
     draws = check_rng(rng).spawn(1)[0].standard_normal((n_runs, d, width))
-    weights = to_device(draws, X).astype(X.dtype, copy=False)
-    mean, square = xp.zeros_like(weights), xp.zeros_like(weights)
-    # Runs that have converged are taken out; these are the others, and `final` collects the former.
-    final = xp.empty_like(weights)
-    active = np.arange(n_runs)
+    runs = _Runs.start(to_device(draws, X).astype(X.dtype, copy=False))
     losses = np.empty((max_iter, n_runs))
     errors = np.empty((max_iter, n_runs + 1))
-    matrices: Any = None if truth is None else _matrices(weights)
+    matrices: Any = None if truth is None else _matrices(runs.weights)
 
     for step in range(max_iter):
-        loss, gradient = _loss_and_gradient(weights, X, targets, beta)
+        loss, gradient = _loss_and_gradient(runs.weights, X, targets, beta)
         if step:
             losses[step] = losses[step - 1]
-        losses[step, active] = to_host(loss) / baseline
+        losses[step, runs.active] = to_host(loss) / baseline
         if not np.isfinite(losses[step]).all():
             message = f"gradient descent diverged after {step} steps; learning_rate is {learning_rate}"
             raise FloatingPointError(message)
         if truth is not None:
-            matrices[to_device(active, X)] = _matrices(weights)
+            matrices[to_device(runs.active, X)] = _matrices(runs.weights)
             off = xp.concatenate([matrices, matrices.mean(axis=0)[None]]) - truth
             errors[step] = to_host((off**2).sum(axis=(1, 2))) / d
-        moving = losses[step, active] > tol
-        if not moving.all():
-            final[to_device(active[~moving], X)] = weights[to_device(np.flatnonzero(~moving), X)]
-            keep = to_device(np.flatnonzero(moving), X)
-            weights, mean, square, gradient = weights[keep], mean[keep], square[keep], gradient[keep]
-            active = active[moving]
-        if not len(active) or step + 1 == max_iter:
+        gradient = runs.retire(losses[step, runs.active] <= tol, gradient)
+        if not len(runs.active) or step + 1 == max_iter:
             break  # the last loss is that of the weights returned
-        mean += (1 - _BETA_1) * (gradient - mean)
-        gradient *= gradient
-        square += (1 - _BETA_2) * (gradient - square)
-        first, second = 1 - _BETA_1 ** (step + 1), 1 - _BETA_2 ** (step + 1)
-        weights -= (learning_rate / first) * mean / (xp.sqrt(square / second) + _EPSILON)
+        runs.move(gradient, step, learning_rate)
 
-    final[to_device(active, X)] = weights
     n_iter = step + 1
     history = {"loss": losses[:n_iter].copy()}
     if truth is not None:
         history |= {"error": errors[:n_iter, :-1].copy(), "average_error": errors[:n_iter, -1].copy()}
     run_converged = np.ones(n_runs, dtype=bool)
-    run_converged[active] = False
-    if len(active):
+    run_converged[runs.active] = False
+    if len(runs.active):
         from sklearn.exceptions import ConvergenceWarning
 
         warnings.warn(
-            f"gradient descent: {len(active)} of {n_runs} runs have not converged after {n_iter} iterations; "
-            f"the largest relative loss is {losses[step].max():.3g}, tol is {tol:.3g}",
+            f"gradient descent: {len(runs.active)} of {n_runs} runs have not converged after {n_iter} "
+            f"iterations; the largest relative loss is {losses[step].max():.3g}, tol is {tol:.3g}",
             ConvergenceWarning,
             stacklevel=2,
         )
-    runs = _matrices(final)
+    final = runs.all_weights()
+    S = _matrices(final)
     return GradientDescentResult(
-        runs.mean(axis=0), runs, final, history, not len(active), run_converged, n_iter
+        S.mean(axis=0), S, final, history, not len(runs.active), run_converged, n_iter
     )
+
+
+@dataclass
+class _Runs:
+    """Students on their way by Adam: those that still move, and where the others have come to rest."""
+
+    #: Numbers, weights (k, d, r) and moments of the gradients of the runs that move.
+    active: np.ndarray
+    weights: Any
+    mean: Any
+    square: Any
+    #: The weights of the runs at rest, in the places of their numbers.
+    final: Any
+
+    @classmethod
+    def start(cls, weights: Any) -> _Runs:
+        xp = array_namespace(weights)
+        moments = xp.zeros_like(weights), xp.zeros_like(weights)
+        return cls(np.arange(len(weights)), weights, *moments, xp.empty_like(weights))
+
+    def retire(self, done: np.ndarray, gradient: Any) -> Any:
+        """Lay the runs that are done to rest; return the gradient of the others."""
+        if not done.any():
+            return gradient
+        like = self.weights
+        self.final[to_device(self.active[done], like)] = self.weights[to_device(np.flatnonzero(done), like)]
+        keep = to_device(np.flatnonzero(~done), like)
+        self.weights, self.mean, self.square = self.weights[keep], self.mean[keep], self.square[keep]
+        self.active = self.active[~done]
+        return gradient[keep]
+
+    def move(self, gradient: Any, step: int, learning_rate: float) -> None:
+        """Take a step, the first being number 0; the gradient is used up."""
+        self.mean += (1 - _BETA_1) * (gradient - self.mean)
+        gradient *= gradient
+        self.square += (1 - _BETA_2) * (gradient - self.square)
+        first, second = 1 - _BETA_1 ** (step + 1), 1 - _BETA_2 ** (step + 1)
+        root = array_namespace(gradient).sqrt(self.square / second)
+        self.weights -= (learning_rate / first) * self.mean / (root + _EPSILON)
+
+    def all_weights(self) -> Any:
+        """Return the weights of all runs, wherever they are."""
+        self.final[to_device(self.active, self.weights)] = self.weights
+        return self.final
 
 
 def loss_and_gradient(W: Any, X: Any, y: Any, channel: str | Channel = "softmax") -> tuple[Any, Any]:
@@ -261,9 +293,7 @@ def _prepare(X: Any, y: Any, channel: Any, dtype: Any) -> Any:
 
     The samples are the last axis of the targets: sums over the few tokens then run over whole vectors.
     """
-    X = check_floats("X", X, (None, None, None))
-    if dtype is not None:
-        X = X.astype(check_choice("dtype", dtype, ("float32", "float64")), copy=False)
+    X = check_tokens(X, dtype)
     xp = array_namespace(X, y)
     n, n_tokens, d = X.shape
     if n < 1 or d < 1:

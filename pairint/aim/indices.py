@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from pairint.backend import array_namespace, is_cupy
+from pairint.validation import check_choice, check_floats
 
-__all__ = ["IndexCovariance", "adjoint", "indices"]
+__all__ = ["IndexCovariance", "adjoint", "check_tokens", "indices"]
 
 # Entries of X per block: a megabyte on a processor, a sixteenth of a gigabyte on a GPU.
 _BLOCK, _GPU_BLOCK = 2**17, 2**23
@@ -23,6 +24,24 @@ def _blocks(X: Any) -> Any:
     size = max(1, (_GPU_BLOCK if is_cupy(X) else _BLOCK) // (t * d))
     for start in range(0, n, size):
         yield slice(start, min(n, start + size))
+
+
+def check_tokens(X: Any, dtype: str | None = None) -> Any:
+    """Return tokens (n, T, d) in single or double precision: that asked for, or their own.
+
+    Raises
+    ------
+    ValueError
+        If they have another shape or precision.
+    """
+    X = check_floats("X", X, (None, None, None))
+    if dtype is not None:
+        return X.astype(check_choice("dtype", dtype, ("float32", "float64")), copy=False)
+    if X.dtype not in (np.float32, np.float64):
+        raise ValueError(
+            f"X must be in single or double precision, got {X.dtype}; pass dtype='float32' or 'float64'"
+        )
+    return X
 
 
 def indices(X: Any, matrix: Any) -> Any:

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairint.aim.spectrum import NoisySpectrum, parameter_count
-from pairint.validation import check_real
+from pairint.validation import check_floats, check_real
 
-__all__ = ["Prior", "WishartPrior", "make_prior"]
+__all__ = ["Prior", "WishartPrior", "denoised", "error_left", "make_prior"]
 
 
 class Prior(ABC):
@@ -27,7 +27,7 @@ class Prior(ABC):
     Book: :doc:`/book/aim_own`.
 
     Subclasses set ``mean`` and ``second_moment``, and define :meth:`error` and :meth:`denoise`; with
-    :meth:`draw` they make teachers.
+    :meth:`draw` they make teachers, and :func:`check_prior` can tell whether all this belongs together.
 
     Attributes
     ----------
@@ -91,12 +91,33 @@ class WishartPrior(Prior):
         return 1.0
 
     def error(self, delta: float) -> float:
-        return delta / (1 + delta) if self.rho == math.inf else _spectrum(self.rho, delta).mmse
+        if self._is_gaussian(delta):
+            return delta / (1 + delta)
+        return delta * self.parameters if self._is_resolved(delta) else _spectrum(self.rho, delta).mmse
 
     def dimension(self, delta: float) -> float:
-        if self.rho == math.inf:
+        if self._is_gaussian(delta):
             return 1 / (1 + delta)
-        return _spectrum(self.rho, delta).information_dimension
+        return (
+            self.parameters if self._is_resolved(delta) else _spectrum(self.rho, delta).information_dimension
+        )
+
+    def _is_gaussian(self, delta: float) -> bool:
+        r"""Say whether only the first two moments count; else they do up to :math:`O(1/(\rho\Delta^2))`."""
+        return self.rho == math.inf or delta > 1e15
+
+    def _is_resolved(self, delta: float) -> bool:
+        r"""Say whether the noise is too weak to be felt.
+
+        It hides at most a share :math:`\rho\Delta/(2(1-\rho)^2)` of the parameters (observed), here 1e-13;
+        and its own bulk is too narrow to be integrated well.
+        """
+        return self.rho < 1 and self.rho * delta < 2e-13 * (1 - self.rho) ** 2
+
+    def draw(self, d: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        width = max(1, round(check_real("rho", self.rho) * d))
+        W = rng.standard_normal((d, width))
+        return W @ W.T / math.sqrt(width * d)
 
     def denoise(self, eigenvalues: NDArray[np.float64], delta: float) -> NDArray[np.float64]:
         return _spectrum(self.rho, delta).denoise(eigenvalues)
@@ -106,6 +127,36 @@ class WishartPrior(Prior):
 def _spectrum(rho: float, delta: float) -> NoisySpectrum:
     """Return the law of a noisy layer; error and dimension at one noise are asked for in turn."""
     return NoisySpectrum(rho, delta)
+
+
+def error_left(prior: Prior, delta: float) -> float:
+    """Return ``prior.error(delta)`` as a checked number.
+
+    Raises
+    ------
+    ValueError
+        If it is not a finite number > 0.
+    """
+    found = np.asarray(prior.error(delta))
+    if found.ndim or found.dtype.kind not in "fiu" or not math.isfinite(found) or found <= 0:
+        raise ValueError(
+            f"{type(prior).__name__}.error must return a finite number > 0 for a noise delta > 0, got "
+            f"{found!r} at delta = {delta:.6g}"
+        )
+    return float(found)
+
+
+def denoised(prior: Prior, eigenvalues: NDArray[np.float64], delta: float) -> NDArray[np.float64]:
+    """Return ``prior.denoise(eigenvalues, delta)`` as a checked array.
+
+    Raises
+    ------
+    ValueError
+        If it is not an array of finite numbers, one for each eigenvalue.
+    """
+    return check_floats(
+        f"what {type(prior).__name__}.denoise returns", prior.denoise(eigenvalues, delta), eigenvalues.shape
+    )
 
 
 def make_prior(prior: Any) -> Prior:

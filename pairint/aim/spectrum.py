@@ -138,7 +138,14 @@ class NoisySpectrum:
     The optimal estimator keeps the eigenvectors of :math:`R` and maps its eigenvalues by :meth:`denoise`
     (Bun, Allez, Bouchaud and Potters, IEEE Trans. Inf. Theory 62, 2016). Its error is
     :math:`\Delta - \tfrac{4\pi^2}{3}\Delta^2\int\mu^3` (Maillard, Krzakala, Mézard and Zdeborová, 2022).
-    Integrals use the tanh-sinh rule in :math:`\log f`, with a relative error near 1e-13.
+    Integrals use the tanh-sinh rule in :math:`\log f`. They have a relative error near 1e-13 for ``rho`` from
+    0.01 to 1000 and ``delta`` from 1e-6 to 1e6. It grows as bulks become narrow, to 1e-8 for ``rho = 0.5``
+    and ``delta = 1e-18``; a law whose total mass is off by 1e-6 is refused.
+
+    Raises
+    ------
+    ValueError
+        If ``rho`` or ``delta`` is not positive; and, when it is used, if the law cannot be resolved.
     """
 
     def __init__(self, rho: float, delta: float) -> None:
@@ -177,9 +184,11 @@ class NoisySpectrum:
         c = math.sqrt(self._a * b)  # the polynomial in v, divided by b
         roots = _quartic_roots(c * c, -2 * c, 1 - self.rho - c * c, 2 * c, -1.0)
         real = [v.real for v in roots if abs(v.imag) < 1e-9 * abs(v)]
-        edges = sorted(f for f in (b * (v * v - 1) for v in real) if f > 0)
+        edges = sorted(f for f in (self._value(v) for v in real) if f > 0)
         if len(edges) == 3:  # a double root: the bulks just touch
             edges = [edges[0], edges[2]]
+        if len(edges) not in (2, 4):
+            raise self._beyond()
         bulks = list(zip(edges[::2], edges[1::2], strict=True))
         if len(bulks) == 1:
             # One bulk about to split has a pair of branch points near the axis: cut the integral there.
@@ -189,6 +198,22 @@ class NoisySpectrum:
                 if abs(v.imag) >= 1e-9 * abs(v) and lo < cut < hi:
                     return [(lo, cut), (cut, hi)], bulks
         return bulks, bulks
+
+    def _beyond(self) -> ValueError:
+        return ValueError(
+            f"rho and delta must be less extreme, got rho = {self.rho:g} and delta = {self.delta:g}: in "
+            "double precision the bulks of this law are too narrow to be integrated"
+        )
+
+    def _value(self, v: float) -> float:
+        r"""Return :math:`f = b(v^2 - 1)` of a root; by the equation also :math:`b\rho v^2/(cv - 1)^2`.
+
+        The first form cancels where the noise is strong and :math:`v` near :math:`\pm1`, the second where
+        it is weak.
+        """
+        c = math.sqrt(self._a * self._b)
+        first, second = abs(v * v - 1), abs(c * v - 1) / max(c * abs(v), 1.0)
+        return self._b * (v * v - 1 if first > min(second, 1e-3) else self.rho * (v / (c * v - 1)) ** 2)
 
     @functools.cached_property
     def _nodes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -201,6 +226,8 @@ class NoisySpectrum:
             values.append(f)
             densities.append(self._density_at(f))
             probabilities.append(densities[-1] * self._slope(f) * f * span * weights)
+        if not abs(sum(float(p.sum()) for p in probabilities) - 1) < 1e-6:
+            raise self._beyond()
         return np.concatenate(values), np.concatenate(densities), np.concatenate(probabilities)
 
     def _density_at(self, f: Any) -> Any:

@@ -14,6 +14,10 @@ information of a label (:mod:`pairint.aim.channels`). Writing :math:`\Delta = 1/
 
 whose right side falls as :math:`\Delta` grows (observed, not proved): a single
 bracketed root, and no iteration that might stall.
+
+:func:`state_evolution_iterates` iterates them all the same. It is the loop of message passing
+(:mod:`pairint.aim.amp`) with an error in the place of matrices: it *scores* the labels and *denoises*, steps
+of the same names there; what is *moved* and *predicted* is Gaussian, and its variance is all that counts.
 """
 
 from __future__ import annotations
@@ -26,9 +30,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq
 
-from pairint.aim.channels import Channel, make_channel
+from pairint.aim.channels import Channel, information_at, make_channel
 from pairint.aim.hardmax import hardmax_tail_constant
-from pairint.aim.priors import Prior, WishartPrior, make_prior
+from pairint.aim.priors import Prior, WishartPrior, error_left, make_prior
 from pairint.aim.spectrum import parameter_count
 from pairint.validation import check_floats, check_integer, check_real
 
@@ -75,6 +79,14 @@ class StateEvolution:
     mmse_error: np.ndarray | float = 0.0
 
 
+def _positive(name: str, values: Any) -> Any:
+    """Return an array of numbers > 0."""
+    values = check_floats(name, values)
+    if values.size and float(values.min()) <= 0:
+        raise ValueError(f"{name} must be > 0, got {float(values.min())}")
+    return values
+
+
 def _check_prior(rho: Any, channel: Channel) -> Prior:
     """Return the prior; an infinite width ratio is allowed where exact recovery is possible."""
     if isinstance(rho, numbers.Real) and rho == math.inf and not channel.recovers_exactly:
@@ -84,8 +96,10 @@ def _check_prior(rho: Any, channel: Channel) -> Prior:
 
 def _log_alpha(prior: Prior, channel: Channel, delta: float) -> tuple[float, float]:
     """Return the error at an equivalent noise, and the logarithm of the sample ratio that leads to it."""
-    error = prior.error(delta)
-    information = float(channel.kappa((prior.second_moment - error) / error))
+    error = error_left(prior, delta)
+    information = information_at(channel, (prior.second_moment - error) / error)
+    if information == 0:
+        return error, math.inf  # no number of such labels is enough
     return error, math.log(prior.dimension(delta) / information)
 
 
@@ -96,8 +110,9 @@ def alpha_of_noise(
     delta = check_real("delta", delta, 0, exclusive_minimum=True)
     channel = make_channel(channel, n_tokens)
     prior = _check_prior(rho, channel)
-    error = prior.error(delta)
-    return float(prior.dimension(delta) / channel.kappa((prior.second_moment - error) / error))
+    error = error_left(prior, delta)
+    information = information_at(channel, (prior.second_moment - error) / error)
+    return prior.dimension(delta) / information if information > 0 else math.inf
 
 
 def state_evolution(
@@ -133,9 +148,7 @@ def state_evolution(
     0.3921960173
     """
     channel = make_channel(channel, n_tokens)
-    alphas = check_floats("alpha", alpha)
-    if alphas.size and float(alphas.min()) <= 0:
-        raise ValueError(f"alpha must be > 0, got {float(alphas.min())}")
+    alphas = _positive("alpha", alpha)
     if isinstance(rho, list | tuple) or (isinstance(rho, np.ndarray) and rho.ndim > 0):
         rho = check_floats("rho", rho, finite=False)
         try:
@@ -184,7 +197,13 @@ def _solve_noise(alpha: float, prior: Prior, channel: Channel) -> float:
 
     known = (prior.second_moment - prior.variance) / prior.variance
     unknown = 0.0 if math.isinf(known) else known
-    start = math.log(prior.variance) - math.log(alpha * channel.kappa(unknown))  # exact for little data
+    first = information_at(channel, unknown)
+    if first == 0:
+        raise ValueError(
+            f"{type(channel).__name__}.kappa must be > 0 where state evolution starts, got 0 at tau = "
+            f"{unknown:.6g}: its labels teach nothing to those who know nothing"
+        )
+    start = math.log(prior.variance) - math.log(alpha) - math.log(first)  # exact for little data
     low = high = start
     step = 0.5
     while excess(low) < 0:
@@ -221,9 +240,20 @@ def state_evolution_iterates(
     prior = make_prior(rho)
     errors = [prior.variance]
     for _ in range(check_integer("n_iter", n_iter, 0)):
-        v = errors[-1]
-        errors.append(prior.error(v / (alpha * float(channel.kappa((prior.second_moment - v) / v)))))
+        information = _score(channel, prior, errors[-1])
+        delta = 1 / (alpha * information) if information > 0 else math.inf
+        errors.append(_denoise(prior, delta))
     return np.array(errors)
+
+
+def _score(channel: Channel, prior: Prior, error: float) -> float:
+    """Return the information K in a label, the indices being predicted with this error."""
+    return information_at(channel, (prior.second_moment - error) / error) / error
+
+
+def _denoise(prior: Prior, delta: float) -> float:
+    """Return the error of the estimate from a copy with noise of variance delta."""
+    return error_left(prior, delta) if delta < math.inf else prior.variance
 
 
 # Thresholds and limits -----------------------------------------------------------------------------
@@ -242,7 +272,7 @@ def exact_recovery_threshold(
     channel = make_channel(channel, n_tokens)
     if not channel.recovers_exactly:
         return math.inf
-    return make_prior(rho).parameters / float(channel.kappa(0.0))
+    return make_prior(rho).parameters / information_at(channel, 0.0)
 
 
 def weak_recovery_threshold(channel: str | Channel = "softmax", n_tokens: int = 2) -> float:
@@ -285,9 +315,7 @@ def small_width_limit(alpha_bar: Any, channel: str | Channel = "softmax", n_toke
     float or array of the shape of ``alpha_bar``
     """
     channel = make_channel(channel, n_tokens)
-    values = check_floats("alpha_bar", alpha_bar)
-    if values.size and float(values.min()) <= 0:
-        raise ValueError(f"alpha_bar must be > 0, got {float(values.min())}")
+    values = _positive("alpha_bar", alpha_bar)
     if channel.recovers_exactly:
         t = np.clip(2 - float(channel.kappa(0.0)) * values, 0, 1)
     else:
@@ -317,6 +345,6 @@ def large_alpha_error(alpha: Any, rho: float, n_tokens: int = 2) -> Any:
     :func:`~pairint.aim.spectrum.parameter_count`. The decay :math:`\alpha^{-2}` is that of classification
     without noise (asymptotic; checked against :func:`state_evolution` in the tests).
     """
-    alphas = check_floats("alpha", alpha)
+    alphas = _positive("alpha", alpha)
     rho = check_real("rho", rho, 0, exclusive_minimum=True)
     return ((1 + rho) * (parameter_count(rho) / (hardmax_tail_constant(n_tokens) * alphas)) ** 2)[()]

@@ -18,7 +18,7 @@ import numpy as np
 
 from pairint.aim.channels import Channel, make_channel
 from pairint.aim.indices import indices
-from pairint.aim.priors import Prior, make_prior
+from pairint.aim.priors import Prior, WishartPrior, make_prior
 from pairint.validation import check_choice, check_floats, check_integer, check_real, check_rng
 
 __all__ = ["NORMALISATIONS", "AIMTeacher", "convert_error", "convert_matrix", "matrix_error"]
@@ -44,7 +44,7 @@ class AIMTeacher:
     d : int
         Embedding dimension.
     rho : float or Prior
-        Width ratio; the width is ``round(rho d)``, at least 1. Or the law of the matrix, which then draws it.
+        Width ratio; the width is ``round(rho d)``, at least 1. Or the law of the matrix, which draws it.
     n_tokens : int
         Tokens per sample, T >= 2.
     channel : {"softmax", "hardmax", "linear"} or Channel
@@ -78,6 +78,8 @@ class AIMTeacher:
         self.rho: Any
         self.width: Any
         self.W: Any
+        if isinstance(rho, WishartPrior):
+            rho = rho.rho
         if isinstance(rho, Prior):
             self.width, self.W, self.rho = None, None, make_prior(rho)
             self.S = check_floats("the matrix that the prior draws", rho.draw(self.d, rng), (self.d, self.d))
@@ -108,10 +110,9 @@ class AIMTeacher:
         generator = check_rng(rng)
         seed: Any = generator.bit_generator.seed_seq
         if generator is not rng and _same_stream(seed, self._seed):
-            # The second child stream: students of gradient descent begin in the first.
-            child = np.random.SeedSequence(
-                seed.entropy, spawn_key=(*seed.spawn_key, 1), pool_size=seed.pool_size
-            )
+            # A stream of its own, by name: no number that a spawned child could have.
+            key = (*seed.spawn_key, *b"tokens")
+            child = np.random.SeedSequence(seed.entropy, spawn_key=key, pool_size=seed.pool_size)
             generator = np.random.default_rng(child)
         X = generator.standard_normal((n, self.n_tokens, self.d))
         return X, self.labels(X)
@@ -122,7 +123,7 @@ class AIMTeacher:
         return self.channel.output(indices(X, self.S))
 
     def error(self, estimate: np.ndarray) -> float:
-        r"""Return the error :math:`\lVert S - \hat S\rVert_F^2/d` of an estimate of ``S``."""
+        r"""Return the error :math:`\lVert S - \hat S\rVert_F^2/d` of an estimate of ``S``, shape (d, d)."""
         return matrix_error(self.S, estimate)
 
 
@@ -133,7 +134,18 @@ def _same_stream(first: Any, second: Any) -> bool:
 
 
 def matrix_error(truth: Any, estimate: Any) -> float:
-    r"""Return :math:`\lVert S - \hat S\rVert_F^2/d` of an estimate (two (d, d) arrays of one library)."""
+    r"""Return :math:`\lVert S - \hat S\rVert_F^2/d` of an estimate (two (d, d) arrays of one library).
+
+    Raises
+    ------
+    ValueError
+        If the two are no square matrices of one size.
+    """
+    shapes: Any = tuple(getattr(matrix, "shape", ()) for matrix in (truth, estimate))
+    if len(shapes[0]) != 2 or shapes[0][0] != shapes[0][1] or shapes[0] != shapes[1]:
+        raise ValueError(
+            f"truth and estimate must be square matrices of one size, got shapes {shapes[0]} and {shapes[1]}"
+        )
     return float(((truth - estimate) ** 2).sum()) / truth.shape[0]
 
 

@@ -7,14 +7,33 @@ import fake_cupy
 import numpy as np
 import pytest
 from device_cases import AMP_CASES
+from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 
+from pairint.aim.amp import _Samples as Samples
+from pairint.aim.amp import _score as score
+from pairint.aim.amp import _State as State
 from pairint.aim.amp import amp
+from pairint.aim.channels import HardmaxChannel
+from pairint.aim.gradient_descent import gradient_descent
+from pairint.aim.priors import Prior
 from pairint.aim.spectrum import NoisySpectrum
 from pairint.aim.state_evolution import exact_recovery_threshold, state_evolution, state_evolution_iterates
 from pairint.aim.teacher import AIMTeacher
 
 D = 100
+
+
+class Shrinking(Prior):
+    """A denoiser of slope 0.3, whatever the noise."""
+
+    mean, second_moment = 0.0, 1.0
+
+    def error(self, delta):
+        return 0.5
+
+    def denoise(self, eigenvalues, delta):
+        return 0.3 * eigenvalues + 0.1
 
 
 def run(channel, alpha, rho=0.5, seed=0, d=D, n_tokens=2, **options):
@@ -127,11 +146,75 @@ def test_scale_of_hardmax_is_that_of_the_prior():
     np.testing.assert_array_equal(teacher.labels(X), y)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_narrow_layer_is_not_surer_than_it_may_be(seed):
+    """Where few large eigenvalues make the first steps worse than expected, nothing must stop there."""
+    teacher = AIMTeacher(24, 0.1, 2, "hardmax", rng=np.random.default_rng([1, seed]))
+    X, y = teacher.sample(8 * 24**2, np.random.default_rng([2, seed]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # slow is allowed, false is not
+        result = amp(X, y, teacher.rho, "hardmax")
+    # Labels do not tell the scale of the matrix: the distance to the nearest multiple of the truth.
+    angle = np.sum(result.S * teacher.S) ** 2 / (np.sum(result.S**2) * np.sum(teacher.S**2))
+    error = (1 - angle) * np.sum(result.S**2) / teacher.d
+    # A sum of squares over the parameters of a matrix of this rank, but for its scale.
+    count = teacher.width * teacher.d - teacher.width * (teacher.width - 1) // 2 - 1
+    assert error < stats.chi2.ppf(1 - 1e-6, count) / count * result.mmse
+
+
+@pytest.mark.parametrize(
+    ("n_tokens", "factor"), [(2, 1e-8), (2, 1e-2), (2, 1.0), (2, 4.0), (3, 1e-2), (3, 1.0)]
+)
+def test_labels_refuse_an_error_that_is_too_small(n_tokens, factor):
+    """Gaussian indices about their predictions, scored as if their variance were another."""
+    rng, n, true = np.random.default_rng(n_tokens), 500, 0.04
+    channel = HardmaxChannel(n_tokens)
+
+    def gaussian(variance):
+        z = rng.standard_normal((n, n_tokens, n_tokens))
+        return math.sqrt(variance / 2) * (z + z.transpose(0, 2, 1))
+
+    omega = gaussian(1.0)
+    observed = channel.observe(channel.output(omega + gaussian(true)))
+    samples = Samples(np.zeros((n, n_tokens, 2)), observed, channel, None)
+    error = score(samples, State(np.zeros((2, 2)), factor * true, omega, 0.0), 1.0).error
+    if factor >= 1:  # a large one is not refused: the next step corrects it
+        assert error == factor * true
+        return
+    slopes = 0.5 * (samples.half * channel.g_out(observed, omega, true) * omega).sum(axis=(1, 2))
+    spread = 1 / math.sqrt(float((slopes**2).sum()))  # of the most likely log V (Cramér, Rao)
+    assert math.log(error / true) == pytest.approx(0, abs=5 * spread + 1e-3)
+
+
 def test_single_precision_agrees():
     double, _ = run("softmax", 0.1, d=50)
     single, _ = run("softmax", 0.1, d=50, dtype="float32")
     assert single.S.dtype == np.float32
     np.testing.assert_allclose(single.S, double.S, atol=2e-2)
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.float16, *([np.longdouble] if np.dtype(np.longdouble).itemsize > 8 else [])]
+)
+def test_other_precisions_are_refused(dtype):
+    teacher = AIMTeacher(6, 0.5, rng=0)
+    X, y = teacher.sample(20, 1)
+    for learn in (lambda X: amp(X, y, 0.5), lambda X: gradient_descent(X, y, 3, rng=0)):
+        with pytest.raises(ValueError, match="X must be in single or double precision, got float"):
+            learn(X.astype(dtype))
+    result = amp(X.astype(dtype), y, 0.5, dtype="float64", max_iter=500)
+    assert result.S.dtype == np.float64
+
+
+def test_response_counts_each_direction_of_a_symmetric_matrix_once():
+    """A linear denoiser has the same slope in d (d + 1) / 2 directions; the response is over d^2 / 2."""
+    d = 8
+    teacher = AIMTeacher(d, 0.5, channel="linear", rng=0)
+    X, y = teacher.sample(30, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        result = amp(X, y, Shrinking(), "linear", damping=1.0, max_iter=1)
+    assert result.mmse == pytest.approx(result.history["delta"][0] * 0.3 * (1 + 1 / d), rel=1e-9)
 
 
 def test_it_says_when_it_has_not_converged():

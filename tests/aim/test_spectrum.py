@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pairint.aim.spectrum import NoisySpectrum, wishart_density
+from pairint.aim.priors import WishartPrior
+from pairint.aim.spectrum import NoisySpectrum, limiting_moments, parameter_count, wishart_density
 from pairint.aim.teacher import AIMTeacher
 
 
@@ -88,3 +89,32 @@ def test_denoiser_increases_and_shrinks():
 def test_bad_input_is_named(rho, delta, match):
     with pytest.raises(ValueError, match=match):
         NoisySpectrum(rho, delta)
+
+
+@pytest.mark.parametrize("rho", [1e-4, 0.5, 1.0, 10.0, 1e3])
+@pytest.mark.parametrize("delta", [1e6, 1e9, 1e13])
+def test_strong_noise_leaves_the_first_two_moments(rho, delta):
+    """The best estimator is linear then, with error delta/(1 + delta), up to a share 1/(rho delta^2)."""
+    spectrum = NoisySpectrum(rho, delta)
+    # The ends of the bulk in f differ by a share 4/sqrt(rho delta): so much is lost of the digits.
+    rounding = 1e2 * np.finfo(float).eps * max(1.0, np.sqrt(rho * delta))
+    assert spectrum.moment(0) == pytest.approx(1, abs=rounding)
+    assert spectrum.moment(2) == pytest.approx(limiting_moments(rho, delta, 2)[2], rel=rounding)
+    assert spectrum.mmse == pytest.approx(delta / (1 + delta), rel=2 / (rho * delta**2) + rounding / delta)
+
+
+@pytest.mark.parametrize("rho", [1e-8, 1e-4, 0.5, 0.99])
+def test_a_prior_knows_its_limits(rho):
+    """Where the law is too narrow to be integrated, noise counts for nothing, or for everything."""
+    prior = WishartPrior(rho)
+    for delta in (1e-40, 1e-30):
+        assert prior.dimension(delta) == parameter_count(rho)
+        assert prior.error(delta) == delta * parameter_count(rho)
+    for delta in (1e20, 1e300):
+        assert prior.error(delta) == 1 and prior.dimension(delta) == pytest.approx(1 / delta)
+
+
+@pytest.mark.parametrize(("rho", "delta"), [(0.5, 1e-40), (1e-9, 1e-20), (1e6, 1e30)])
+def test_a_law_that_cannot_be_integrated_is_refused(rho, delta):
+    with pytest.raises(ValueError, match=r"rho and delta must be less extreme, got rho = .* and delta = "):
+        _ = NoisySpectrum(rho, delta).mmse

@@ -176,3 +176,21 @@ def test_density_in_place_of_the_derivative_decays_too_slowly():
 def test_bad_input_is_named(call, match):
     with pytest.raises((ValueError, TypeError), match=match):
         call()
+
+
+@pytest.mark.parametrize("channel", ["softmax", "hardmax"])
+@pytest.mark.parametrize("alpha", [1e-300, 1e-25])
+def test_hardly_any_data_teach_hardly_anything(channel, alpha):
+    """The precision is alpha times the information of a label to those who know the mean of the layer."""
+    found = state_evolution(alpha, 0.5, channel)
+    assert found.mmse == 1 and found.q == 0.5
+    assert found.q_hat == pytest.approx(alpha * float(make_channel(channel).kappa(0.5)), rel=1e-9)
+
+
+@pytest.mark.parametrize("alpha", [-3.0, 0.0, [1.0, -1.0]])
+def test_no_samples_have_no_asymptotic_error(alpha):
+    for ask in (large_alpha_error, state_evolution):
+        with pytest.raises(ValueError, match="alpha must be > 0"):
+            ask(alpha, 0.5)
+    with pytest.raises(ValueError, match="alpha_bar must be > 0"):
+        small_width_limit(alpha)
