@@ -269,8 +269,8 @@ def test_directions_without_tokens_are_dropped():
 def test_tokens_on_a_line_leave_no_matrix_to_learn(direction, start):
     """The outer system is zero to rounding: no step is taken, and the fit is that of one dimension.
 
-    A random matrix (start "auto") need not be along the line, and may scale the scores against the knots: that
-    is to explain the outputs as well, but for as many noise variances as the spline has parameters.
+    A random matrix (start "auto") need not be along the line, and may scale the scores against the knots:
+    that is to explain the outputs as well, but for as many noise variances as the spline has parameters.
     """
     _, X, Y = make(d=1, n_samples=400)
     flat = X * np.array(direction)
