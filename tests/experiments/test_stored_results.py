@@ -132,9 +132,9 @@ def compare(new, old, how, where):
     """Assert that a cell computed again is the stored one, as nearly as its experiment declares.
 
     From the same start gradient descent gives the same to 1e-3, and a bias of two thousandths is seen, while
-    replicates vary by 2 to 9 %. A loss that meets its tolerance but for rounding may meet it a step earlier or
-    later: a count may differ by one. At the last step allowed ``converged`` would then differ, and a right value
-    be refused (a step changes the loss by a percent, rounding by 1e-5: once in a thousand cells).
+    replicates vary by 2 to 9 %. A loss that meets its tolerance but for rounding may meet it a step earlier
+    or later: a count may differ by one. At the last step allowed ``converged`` would then differ, and a right
+    value be refused (a step changes the loss by a percent, rounding by 1e-5: once in a thousand cells).
     """
     assert len(old) == len(new), where
     for column in old.columns:
