@@ -126,7 +126,7 @@ class TestNegativeControl:
         X, Y = data[0][:500], data[1][:500]
         shuffled = np.random.default_rng(0).permutation(Y.ravel()).reshape(Y.shape)
         fit = quick(epochs=1).fit(X, shuffled)
-        # Chi-squared with 18 parameters over 1500 outputs, and three deviations; nothing beyond them elsewhere.
+        # Chi-squared with 18 parameters over 1500 outputs, and three of its deviations.
         assert fit.score(X, shuffled) < (18 + 3 * np.sqrt(2 * 18)) / Y.size
         assert fit.score(*model.sample(1000, 3, 6)) < 0.05
 
