@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["REPRODUCIBLE", "Experiment", "checked_cells", "reproducibility"]
 
 #: What another way of rounding may change. "to the digit": nothing. "to 1e-6": the digits beyond the sixth,
-#: for computations in double precision that forget where they started (least squares, fixed points). "in
-#: distribution": the value, within the spread of its replicates, for long iterations in single precision.
-REPRODUCIBLE = ("to the digit", "to 1e-6", "in distribution")
+#: for computations in double precision that forget where they started (least squares, fixed points).
+#: "to 1e-3": those beyond the third, for a thousand iterations in single precision from a given start.
+REPRODUCIBLE = ("to the digit", "to 1e-6", "to 1e-3")
 
 
 @dataclass(frozen=True)

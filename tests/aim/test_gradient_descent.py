@@ -7,6 +7,7 @@ import warnings
 import fake_cupy
 import numpy as np
 import pytest
+import rounding
 from sklearn.exceptions import ConvergenceWarning
 
 from pairint.aim.channels import SoftmaxChannel, make_channel
@@ -26,6 +27,24 @@ def quiet(*arguments, **options):
         return gradient_descent(*arguments, **options)
 
 
+def rounding_errors(W, X, y, beta=1.0):
+    """Return bounds of how far two computations of the loss, and of the gradient's entries, are apart.
+
+    Every term by its absolute value. A residual moves by at most twice ``beta`` times its indices (the map of
+    softmax; plain differences for linear labels), its gradient ``G`` by four times ``beta`` times that.
+    """
+    (n, t, d), width = X.shape, W.shape[1]
+    scale = 1 / (d * math.sqrt(width))
+    pulled = np.abs(X) @ np.abs(W)
+    size = scale * (pulled @ pulled.swapaxes(1, 2) + (W**2).sum())
+    delta = 2 * beta * 2 * rounding.gamma(2 * d + 2 * width + 10) * size
+    residual = np.maximum(1.0, size) + np.abs(y)
+    total = 2 * rounding.gamma(n * t * t + 4) * (residual**2).sum() + 2 * (residual * delta).sum()
+    G = 8 * beta / d * (delta * np.maximum(1.0, beta) + 2 * rounding.gamma(n * t + d + 20) * residual)
+    gradient = scale * ((np.abs(X).swapaxes(1, 2) @ (G @ pulled)).sum(axis=0) + G.sum() * np.abs(W))
+    return total / d, gradient
+
+
 # The loss and its gradient
 
 
@@ -36,7 +55,9 @@ def test_loss_is_its_formula(channel, n_tokens, width):
     _, X, y = problem(6, 0.3, n_tokens, channel)
     W = np.random.default_rng(1).standard_normal((6, width))
     p = make_channel(channel, n_tokens).output(indices(X, W @ W.T / math.sqrt(6 * width)))
-    assert loss_and_gradient(W, X, y, channel)[0] == pytest.approx(((p - y) ** 2).sum() / 6, rel=1e-12)
+    bound, _ = rounding_errors(W, X, y)
+    expected = ((p - y) ** 2).sum() / 6
+    assert abs(loss_and_gradient(W, X, y, channel)[0] - expected) <= bound < 1e-9 * expected
 
 
 @pytest.mark.parametrize("width", [3, 9], ids=["narrow", "wide"])
@@ -49,22 +70,35 @@ def test_gradient_is_that_of_finite_differences(channel, n_tokens, width):
     _, X, y = problem(6, 0.3, n_tokens, model)
     W = np.random.default_rng(1).standard_normal((6, width))
     _, gradient = loss_and_gradient(W, X, y, model)
-    step = 1e-5
-    numerical = np.empty_like(W)
-    for entry in np.ndindex(W.shape):
-        shift = np.zeros_like(W)
-        shift[entry] = step
-        above, below = (loss_and_gradient(W + sign * shift, X, y, model)[0] for sign in (1, -1))
-        numerical[entry] = (above - below) / (2 * step)
-    assert np.abs(numerical - gradient).max() < 1e-6 * np.abs(gradient).max()
+    step = 3e-5
+
+    def differences(step):
+        result = np.empty_like(W)
+        for entry in np.ndindex(W.shape):
+            shift = np.zeros_like(W)
+            shift[entry] = step
+            above, below = (loss_and_gradient(W + sign * shift, X, y, model)[0] for sign in (1, -1))
+            result[entry] = (above - below) / (2 * step)
+        return result
+
+    numerical, coarser = differences(step), differences(2 * step)
+    beta = getattr(model, "inverse_temperature", 1.0)
+    rounded = rounding_errors(W, X, y, beta)[0] / step
+    # The error of a central difference is c step^2: twice the step shows 3c step^2 (and its own rounding).
+    bound = np.abs(coarser - numerical).max() + 2 * rounded
+    assert np.abs(numerical - gradient).max() <= bound < 1e-4 * np.abs(gradient).max()
 
 
 @pytest.mark.parametrize("channel", ["softmax", "linear"])
 def test_the_teacher_is_a_stationary_point_of_zero_loss(channel):
     teacher, X, y = problem(channel=channel)
     loss, gradient = loss_and_gradient(teacher.W, X, y, channel)
-    assert loss < 1e-26
-    assert np.abs(gradient).max() < 1e-12
+    # Residuals that are rounding: the labels were computed from S, in another order.
+    size = (np.abs(X) @ np.abs(teacher.W)) @ (np.abs(X) @ np.abs(teacher.W)).swapaxes(1, 2)
+    size = (size + (teacher.W**2).sum()) / (20 * math.sqrt(teacher.width))
+    residual = 4 * rounding.gamma(2 * 20 + 2 * teacher.width + 10) * size
+    assert loss <= (residual**2).sum() / 20 < 1e-20
+    assert np.all(np.abs(gradient) <= rounding_errors(teacher.W, X, y)[1])
 
 
 def test_students_are_evaluated_together_or_one_by_one():
@@ -73,8 +107,9 @@ def test_students_are_evaluated_together_or_one_by_one():
     losses, gradients = loss_and_gradient(W, X, y)
     for k in range(3):
         loss, gradient = loss_and_gradient(W[k], X, y)
-        assert losses[k] == pytest.approx(loss, rel=1e-13)
-        np.testing.assert_allclose(gradients[k], gradient, rtol=1e-12, atol=1e-15)
+        bounds = rounding_errors(W[k], X, y)
+        assert abs(losses[k] - loss) <= bounds[0]
+        assert np.all(np.abs(gradients[k] - gradient) <= bounds[1])
 
 
 @pytest.mark.parametrize("width", [4, 20], ids=["narrow", "wide"])
@@ -84,17 +119,19 @@ def test_blocks_do_not_matter(monkeypatch, width):
     whole = loss_and_gradient(W, X, y)
     for entries in (1, 7 * 3 * 40):  # one sample at a time; blocks that do not divide the samples
         monkeypatch.setattr(sys.modules[gradient_descent.__module__], "_BLOCK", entries)
-        for ours, expected in zip(loss_and_gradient(W, X, y), whole, strict=True):
-            np.testing.assert_allclose(ours, expected, rtol=1e-12, atol=1e-14)
+        losses, gradients = loss_and_gradient(W, X, y)
+        for k in range(2):
+            bounds = rounding_errors(W[k], X, y)
+            assert abs(losses[k] - whole[0][k]) <= bounds[0]
+            assert np.all(np.abs(gradients[k] - whole[1][k]) <= bounds[1])
 
 
 def test_order_of_samples_does_not_matter():
     _, X, y = problem(10)
     W = np.random.default_rng(1).standard_normal((10, 5))
     order = np.random.default_rng(2).permutation(len(X))
-    np.testing.assert_allclose(
-        loss_and_gradient(W, X[order], y[order])[1], loss_and_gradient(W, X, y)[1], rtol=1e-11, atol=1e-15
-    )
+    difference = loss_and_gradient(W, X[order], y[order])[1] - loss_and_gradient(W, X, y)[1]
+    assert np.all(np.abs(difference) <= rounding_errors(W, X, y)[1])
 
 
 # Training
@@ -121,7 +158,8 @@ def test_the_average_beats_each_run_below_the_threshold():
         single = result.history["error"][-1]
         average = result.history["average_error"][-1]
         assert average < single.min()
-        assert average < 0.75 * single.mean()
+        # Draws of a posterior: 1 + 1/8 Bayes errors against 2 (Nishimori). Halfway to no gain at all.
+        assert average < (9 / 16 + 1) / 2 * single.mean()
         # single = average of infinitely many + spread; average of k = that + spread / k: exact in the mean
         assert single.mean() == pytest.approx(average + (1 - 1 / 8) * result.spread, rel=1e-9)
 
@@ -132,7 +170,7 @@ def test_shuffled_labels_teach_nothing():
     with pytest.warns(ConvergenceWarning, match="2 of 2 runs have not converged"):
         result = gradient_descent(X, shuffled, teacher.width, n_runs=2, truth=teacher.S, max_iter=300, rng=0)
     assert not result.converged
-    assert result.history["average_error"][-1] > 0.9
+    assert result.history["average_error"][-1] > 1 - 0.1  # the error of no data is 1
 
 
 def test_history_is_that_of_what_is_returned():

@@ -129,6 +129,15 @@ def test_noise_determines_the_samples_and_back(rho, channel):
         assert 1 / state_evolution(alpha, rho, channel).q_hat == pytest.approx(delta, rel=1e-6)
 
 
+@pytest.mark.parametrize(("rho", "parameters"), [(0.3, 0.51), (1.0, 1.0), (2.0, 1.0)])
+@pytest.mark.parametrize(("channel", "t", "equations"), [("softmax", 3, 10), ("linear", 3, 12)])
+def test_the_error_vanishes_where_equations_are_parameters(rho, parameters, channel, t, equations):
+    threshold = exact_recovery_threshold(rho, channel, t)
+    assert threshold == pytest.approx(parameters / equations, rel=1e-14)
+    for factor in (1 - 1e-4, 1 + 1e-12):
+        assert (state_evolution(factor * threshold, rho, channel, t).mmse > 0) == (factor < 1)
+
+
 def test_thresholds_are_limits():
     for rho, channel, t in ((0.4, "softmax", 2), (2.0, "linear", 3)):
         limit = alpha_of_noise(1e-9, rho, channel, t)

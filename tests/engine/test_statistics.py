@@ -65,6 +65,18 @@ class TestSlope:
         widths = [np.subtract(*fit_slope(X, noisy(rng, n)).interval[::-1]) for n in (25, 400)]
         assert widths[0] / widths[1] == pytest.approx(4, rel=0.35)
 
+    def test_the_interval_is_students_where_the_bootstrap_is_normal(self):
+        """Twelve values with the kurtosis of a normal law; without the factor sqrt(12/11) 4.3 % narrower.
+
+        The quantiles of 60,000 resamples, at a tail of 0.011, move the half-width by 0.5 %: four of that.
+        """
+        half = np.array([1.8, 0.9, 0.7, 0.4, 0.3, 0.1])
+        values = np.concatenate([half, -half])
+        y = np.exp(np.stack([np.zeros(12), values]))
+        slope = fit_slope([1.0, np.e], y, statistic="geometric mean", n_resamples=60_000)
+        _, low, high = mean_interval(values)
+        assert slope.high - slope.low == pytest.approx(high - low, rel=0.02)
+
     def test_one_replicate_says_nothing_of_the_spread(self):
         slope = fit_slope(X, X[:, None] ** -1.0)
         assert slope.interval == (-np.inf, np.inf)

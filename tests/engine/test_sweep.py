@@ -41,6 +41,12 @@ def log(tmp_path):
     return folder
 
 
+def test_costly_cells_start_first(log):
+    sweep.execute(demo(log), overrides={"n_samples": [10, 40, 20], "replicates": 1})
+    (file,) = log.glob("*.log")
+    assert file.read_text().split() == ["40", "0", "20", "0", "10", "0"]
+
+
 class TestSettings:
     @pytest.mark.parametrize(
         ("overrides", "key", "value"),

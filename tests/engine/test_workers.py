@@ -51,6 +51,19 @@ def stored(folder):
     return list((folder / "demo" / "cells").glob("*.json"))
 
 
+def test_costly_cells_start_first(log):
+    """On one worker with one thread the order of starts is that of the lines written."""
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=":0", silence_logs=50
+    ) as single:
+        sizes = list(range(10, 22))
+        sweep.execute(
+            demo(log), scheduler=single.scheduler_address, overrides={"n_samples": sizes, "replicates": 1}
+        )
+    (file,) = log.glob("*.log")
+    assert [int(line.split()[0]) for line in file.read_text().splitlines()] == sizes[::-1]
+
+
 def test_the_same_results_from_other_processes(cluster, log, tmp_path, reference):
     outcome = sweep.execute(demo(log), scheduler=cluster.scheduler_address, out=tmp_path)
     same(outcome.table(), reference)

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+import rounding
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
@@ -40,23 +41,50 @@ def least_error(sigma, n_parameters, n_samples, n_tokens):
     return sigma**2 * n_parameters * (n_tokens - 1) / (n_samples * n_tokens)
 
 
+def matrix_parameters(fit):
+    return fit.rank * (2 * fit.n_features_in_ - fit.rank) - 1
+
+
+def achievable(fit, model, X, Y):
+    """Three times what the oracle has with these cells, and the matrix's parameters in addition.
+
+    The error over its mean is about chi-squared over its degrees of freedom: with eight, 3 is exceeded once
+    in 400 data sets, with twenty once in 100,000.
+    """
+    oracle = OracleRegressor(model.matrix, fit.degree, fit.n_intervals_).fit(X, Y)
+    return 3 * (error(oracle, model) + least_error(0.1, matrix_parameters(fit), *Y.shape))
+
+
+def stopping_error(fit, Y, tol=1e-10):
+    """RMS distance of two fits, each at most ``tol`` noise variances above the minimum of the objective.
+
+    Near it the objective grows by the sum of squared changes of the predictions. The iteration stops at 1e-14
+    of the sum of the squared outputs in any case.
+    """
+    return 2 * math.sqrt(max(tol * fit.noise_std_**2 / Y.size, 1e-14 * np.mean(Y**2)))
+
+
+def rms(difference):
+    return math.sqrt(np.mean(difference**2))
+
+
 # ------------------------------------------------------------------------------------------ recovery
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["coordinate", "gaussian"])
 def test_reference_point(kind):
-    """d = 30, r = 2, N = 3, sigma = 0.1, M = 10,000: about the least error possible, from cold."""
-    errors = []
+    """d = 30, r = 2, N = 3, sigma = 0.1, M = 10,000: about the least error possible, from cold.
+
+    Over some 130 parameters chi-squared varies by an eighth: half and twice its mean are four of them away.
+    """
     for seed in (0, 1):
         truth = spline_activation(3, seed, bound=3 * math.sqrt(2))
         model, X, Y = make(truth, 30, 2, 10_000, kind=kind, seed=seed)
         fit = InteractionRegressor(rank=2, degree=3, random_state=seed).fit(X, Y)
         assert fit.converged_
-        errors.append(error(fit, model))
-    assert max(errors) < 2e-4
-    assert np.mean(errors) < 1.15e-4
-    assert min(errors) > 0.5 * least_error(0.1, 2 * (60 - 2) + 8, 10_000, 3)  # not from the truth itself
+        least = least_error(0.1, matrix_parameters(fit) + fit.n_intervals_ + 3, 10_000, 3)
+        assert 0.5 * least < error(fit, model) < 2 * least  # below: started from the truth itself
 
 
 @pytest.mark.slow
@@ -83,22 +111,31 @@ def test_recovers_the_interaction(settings):
     # The noise is estimated within its own error.
     freedom = Y.size - parameters
     assert abs(fit.noise_std_ / 0.1 - 1) < 4.5 / math.sqrt(2 * freedom)
-    assert fit.risk_ == pytest.approx(np.mean((Y - fit.predict(X)) ** 2), rel=1e-6)
-    # The matrix up to scale and sign.
+    # The risk is a difference of sums of squares: an error of the normal equations relative to the outputs.
+    rounding_error = 4 * rounding.gamma(Y.size) * np.mean(Y**2)
+    assert fit.risk_ == pytest.approx(np.mean((Y - fit.predict(X)) ** 2), rel=1e-8, abs=rounding_error)
+    # The matrix up to scale and sign: its part off the truth has the variance of its parameters.
     cosine = (fit.matrix_ * model.matrix).sum() / np.linalg.norm(model.matrix)
     assert abs(cosine) > 0.99
 
 
 @pytest.mark.parametrize(
-    ("activation", "tolerance"),
-    [(lambda u: 1 + 2 * u, 1e-12), (np.tanh, 1e-7), (lambda u: np.cos(u / 2), 4e-6)],
+    "activation",
+    [lambda u: 1 + 2 * u, np.tanh, lambda u: np.cos(u / 2)],
     ids=["line", "tanh", "cosine"],
 )
-def test_without_noise_the_truth_comes_back(activation, tolerance):
+def test_without_noise_the_truth_comes_back(activation):
+    """As nearly as splines on these cells can: what they miss acts as noise on 11 parameters more than 23."""
     model, X, Y = make(activation, rank=2, n_samples=400, sigma=0.0)
-    fit = InteractionRegressor(2, 3, 20, random_state=0).fit(X, Y)
-    assert error(fit, model) < tolerance
-    assert fit.noise_std_ < 1e-3
+    fit, oracle = (
+        InteractionRegressor(2, 3, 20, random_state=0).fit(X, Y),
+        OracleRegressor(model.matrix, 3, 20),
+    )
+    oracle.fit(X, Y)
+    # The iteration stops at 1e-14 of the squared outputs; a pair counts twice what a mean of two does.
+    floor = 4e-14 * np.mean(Y**2)
+    assert error(fit, model) < (23 + 11) / 23 * error(oracle, model) + floor
+    assert fit.risk_ < 1.1 * oracle.risk_ + floor
 
 
 @pytest.mark.slow
@@ -107,7 +144,7 @@ def test_even_activation_needs_the_quadratic_start():
     settings = {"n_intervals": 12, "max_iter": 12, "random_state": 0}
     for start in ("quadratic", "auto"):
         fit = InteractionRegressor(2, start=start, **settings).fit(X, Y)
-        assert fit.converged_ and error(fit, model) < 2e-3
+        assert fit.converged_ and error(fit, model) < achievable(fit, model, X, Y)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         fit = InteractionRegressor(2, start="linear", **settings).fit(X, Y)
@@ -119,34 +156,36 @@ def test_odd_activation_needs_the_linear_start():
     model, X, Y = make(np.tanh, d=12, rank=2, n_samples=1500)
     for start in ("linear", "auto"):
         fit = InteractionRegressor(2, n_intervals=8, start=start, random_state=0).fit(X, Y)
-        assert error(fit, model) < 1e-3
+        assert error(fit, model) < achievable(fit, model, X, Y)
 
 
 def test_random_starts_alone_can_do():
     model, X, Y = make(d=3, n_samples=600)
     fit = InteractionRegressor(1, start="random", n_starts=4, random_state=1).fit(X, Y)
-    assert error(fit, model) < 1e-3
+    assert error(fit, model) < achievable(fit, model, X, Y)
 
 
 @pytest.mark.slow
 def test_error_is_not_much_above_the_oracles():
     model, X, Y = make(d=5, n_samples=3000)
-    fit, oracle = InteractionRegressor(1, random_state=0).fit(X, Y), OracleRegressor(model.matrix).fit(X, Y)
-    expected = error(oracle, model) + least_error(0.1, 9, 3000, 3)
-    assert error(fit, model) < 2 * expected
+    fit = InteractionRegressor(1, random_state=0).fit(X, Y)
+    assert error(fit, model) < 2 / 3 * achievable(fit, model, X, Y)  # some 20 parameters: three deviations
 
 
 @pytest.mark.parametrize("degree", [1, 2, 8])
 def test_degrees(degree):
     model, X, Y = make(d=3)
-    assert error(InteractionRegressor(1, degree, random_state=0).fit(X, Y), model) < 2e-3
+    fit = InteractionRegressor(1, degree, random_state=0).fit(X, Y)
+    assert error(fit, model) < achievable(fit, model, X, Y)
 
 
 def test_nothing_but_noise():
     model, X, Y = make(lambda u: 0 * u, n_samples=600)
     fit = InteractionRegressor(1, random_state=0).fit(X, Y)
     assert error(fit, model) < 3 * least_error(0.1, 8 + fit.n_intervals_ + 3, 600, 3)
-    assert fit.score(X, Y) < 0.1
+    # R^2 is about chi-squared over the outputs: its mean, and three of its deviations.
+    freedom = 8 + fit.n_intervals_ + 3
+    assert fit.score(X, Y) < (freedom + 3 * math.sqrt(2 * freedom)) / Y.size
 
 
 # --------------------------------------------------------------------------- conventions, symmetries
@@ -171,43 +210,45 @@ def test_coordinates_do_not_matter():
     rotation = np.linalg.qr(rng.standard_normal((4, 4)))[0]
     shear = rotation @ np.diag([0.5, 1.0, 2.0, 5.0])
     settings = {"n_intervals": 10, "n_starts": 0, "tol": 1e-10}
-    expected = InteractionRegressor(2, **settings).fit(X, Y).predict(X)
-    # The knots span the scores at the start of the last stage. Another start moves them a little: a hundredth
-    # of the statistical error here. A change of scale moves nothing.
-    changes = ((1e-3 * np.eye(4), 1e-9), (1e4 * np.eye(4), 1e-9), (rotation, 3e-4), (shear, 3e-4))
+    reference = InteractionRegressor(2, **settings).fit(X, Y)
+    exact, statistical = stopping_error(reference, Y), 0.1 * math.sqrt((11 + 13) / Y.size)
+    # The knots span the scores at the start of the last stage. Another start moves them a little: that is to
+    # cost a small part of the statistical error. A change of scale moves nothing.
+    changes = ((1e-3 * np.eye(4), exact), (1e4 * np.eye(4), exact), (rotation, 0.1 * statistical),
+               (shear, 0.1 * statistical))  # fmt: skip
     for change, tolerance in changes:
         fit = InteractionRegressor(2, **settings).fit(X @ change, Y)
-        np.testing.assert_allclose(fit.predict(X @ change), expected, atol=tolerance)
+        assert rms(fit.predict(X @ change) - reference.predict(X)) < tolerance
 
 
 @pytest.mark.parametrize(("x_unit", "y_unit"), [(1e60, 1.0), (1.0, 1e60), (1e-60, 1e-60)])
 def test_extreme_units_give_the_same_fit(x_unit, y_unit):
     _, X, Y = make(d=3, n_samples=300)
     X, Y = X / np.abs(X).max(), Y / np.abs(Y).max()
-    settings = {"n_intervals": 8, "random_state": 0}
-    expected = InteractionRegressor(1, **settings).fit(X, Y).predict(X)
+    settings = {"n_intervals": 8, "random_state": 0, "tol": 1e-10}
+    expected = InteractionRegressor(1, **settings).fit(X, Y)
     fit = InteractionRegressor(1, **settings).fit(x_unit * X, y_unit * Y)
-    np.testing.assert_allclose(fit.predict(x_unit * X) / y_unit, expected, atol=1e-6)
+    assert rms(fit.predict(x_unit * X) / y_unit - expected.predict(X)) < stopping_error(expected, Y)
 
 
 def test_units_of_the_outputs_do_not_matter():
     _, X, Y = make(d=3, n_samples=500)
-    settings = {"n_intervals": 10, "random_state": 0}
+    settings = {"n_intervals": 10, "random_state": 0, "tol": 1e-10}
     expected = InteractionRegressor(1, **settings).fit(X, Y)
     for factor in (-1.0, 1e-6, 1e6):
         fit = InteractionRegressor(1, **settings).fit(X, factor * Y)
-        np.testing.assert_allclose(fit.predict(X) / factor, expected.predict(X), atol=1e-6)
-        assert fit.noise_std_ == pytest.approx(abs(factor) * expected.noise_std_, rel=1e-6)
+        assert rms(fit.predict(X) / factor - expected.predict(X)) < stopping_error(expected, Y)
+        assert fit.noise_std_ == pytest.approx(abs(factor) * expected.noise_std_, rel=1e-9)
 
 
 def test_order_of_tokens_and_samples_does_not_matter():
     _, X, Y = make(d=3, n_samples=500)
-    settings = {"n_intervals": 10, "n_starts": 0}
-    expected = InteractionRegressor(1, **settings).fit(X, Y).predict(X)
+    settings = {"n_intervals": 10, "n_starts": 0, "tol": 1e-10}
+    expected = InteractionRegressor(1, **settings).fit(X, Y)
     samples = np.random.default_rng(0).permutation(500)
     for X2, Y2 in ((X[samples], Y[samples]), (X[:, [2, 0, 1]], Y[:, [2, 0, 1]])):
         fit = InteractionRegressor(1, **settings).fit(X2, Y2)
-        np.testing.assert_allclose(fit.predict(X), expected, atol=1e-6)
+        assert rms(fit.predict(X) - expected.predict(X)) < stopping_error(expected, Y)
 
 
 def test_directions_without_tokens_are_dropped():
@@ -215,22 +256,43 @@ def test_directions_without_tokens_are_dropped():
     flat = np.concatenate([X, 0 * X[..., :1], X[..., :1]], axis=-1)  # three dimensions among five
     settings = {"n_intervals": 10, "n_starts": 0, "tol": 1e-10}
     fit = InteractionRegressor(1, **settings).fit(flat, Y)
-    assert np.isfinite(fit.matrix_).all()
     expected = InteractionRegressor(1, **settings).fit(X, Y).predict(X)
-    np.testing.assert_allclose(fit.predict(flat), expected, atol=4e-3)  # a tenth of the statistical error
+    # The knots moved (as above): a part of the statistical error.
+    assert rms(fit.predict(flat) - expected) < 0.3 * 0.1 * math.sqrt((4 + 13) / Y.size)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_matrix_says_nothing_of_directions_without_tokens(seed):
+    """Three dimensions laid among five: what is zero to rounding in the second moment has either sign."""
+    _, X, Y = make(d=3, n_samples=200)
+    embedding = np.random.default_rng(seed).standard_normal((3, 5))
+    fit = InteractionRegressor(1, n_intervals=4, start="linear").fit(X @ embedding, Y)
+    unseen = np.linalg.svd(embedding)[2][3:].T
+    # Eigenvectors turn by the backward error of their decomposition (ten d^2 roundings) over the gap to zero.
+    rows = (X @ embedding).reshape(-1, 5)
+    values = np.linalg.eigvalsh(rows.T @ rows)
+    accuracy = rounding.gamma(10 * 5**2 + len(rows)) * values[-1] / values[2]
+    for matrix in (fit.matrix_, fit.matrix_.T):
+        assert np.abs(matrix @ unseen).max() <= 4 * accuracy < 1e-9
 
 
 @pytest.mark.parametrize("start", ["auto", "linear", "quadratic"])
 @pytest.mark.parametrize("direction", [(1.0, 1.0), (2.0, 0.0, -1.0, 0.5)])
 def test_tokens_on_a_line_leave_no_matrix_to_learn(direction, start):
-    """The outer system is zero to rounding: no step is taken, and the fit is that of one dimension."""
+    """The outer system is zero to rounding: no step is taken, and the fit is that of one dimension.
+
+    A random matrix (start "auto") need not be along the line, and may scale the scores against the knots:
+    that is to explain the outputs as well, but for as many noise variances as the spline has parameters.
+    """
     _, X, Y = make(d=1, n_samples=400)
     flat = X * np.array(direction)
     expected = InteractionRegressor(1, n_intervals=8).fit(X, Y)
     fit = InteractionRegressor(1, n_intervals=8, start=start, random_state=0).fit(flat, Y)
-    assert fit.converged_ and fit.n_iter_ == 0
-    difference = np.sqrt(np.mean((fit.predict(flat) - expected.predict(X)) ** 2))
-    assert difference < 1e-3 * 0.1 * math.sqrt(11 / Y.size)  # a thousandth of the statistical error
+    if start == "auto":
+        assert fit.risk_ < expected.risk_ + 11 * 0.1**2 / Y.size
+    else:
+        assert fit.converged_ and fit.n_iter_ == 0
+        assert rms(fit.predict(flat) - expected.predict(X)) < stopping_error(expected, Y)
 
 
 def test_another_number_of_tokens_to_predict():
@@ -238,7 +300,7 @@ def test_another_number_of_tokens_to_predict():
     fit = InteractionRegressor(1, random_state=0).fit(X, Y)
     for n_tokens in (2, 7):
         other = model.tokens.sample(200, n_tokens, 9)
-        assert np.mean((fit.predict(other) - model.forward(other)) ** 2) < 1e-3
+        assert np.mean((fit.predict(other) - model.forward(other)) ** 2) < achievable(fit, model, X, Y)
     pair = model.tokens.sample(5, 2, 9)
     np.testing.assert_allclose(fit.predict(pair)[:, 0], fit.interaction(pair[:, 0], pair[:, 1]), atol=1e-12)
 
@@ -246,19 +308,19 @@ def test_another_number_of_tokens_to_predict():
 # -------------------------------------------------------------------------------------------- tails
 
 
-@pytest.mark.parametrize("scale", [30.0, 1e4])
+@pytest.mark.parametrize("scale", [30.0, 100.0])
 def test_one_heavy_token_does_not_spoil_the_fit(scale):
     model, X, _ = make(d=3)
     X[0, 0] *= scale
     Y = model.forward(X) + 0.1 * np.random.default_rng(0).standard_normal(X.shape[:2])
     fit = InteractionRegressor(1, random_state=0).fit(X, Y)
-    assert error(fit, model) < 1e-3
+    assert error(fit, model) < achievable(fit, model, X, Y)
 
 
 def test_more_cells_than_the_tails_can_fill():
     model, X, Y = make(d=3, n_samples=400, tokens=Sphere)
     fit = InteractionRegressor(1, n_intervals=150, random_state=0).fit(X, Y)
-    assert error(fit, model) < 0.02
+    assert error(fit, model) < achievable(fit, model, X, Y)
 
 
 # ---------------------------------------------------------------------------------- scikit-learn's way
@@ -300,7 +362,7 @@ def test_seeds_are_reproducible():
 def test_cross_validation_and_grid_search():
     _, X, Y = make(d=2, n_samples=240)
     scores = cross_val_score(InteractionRegressor(n_intervals=6, n_starts=0), X, Y, cv=3)
-    assert scores.shape == (3,) and scores.min() > 0.8
+    assert scores.shape == (3,) and scores.min() > 0  # better than the mean
     search = GridSearchCV(
         InteractionRegressor(n_starts=0), {"n_intervals": [1, 8]}, cv=KFold(3, shuffle=True, random_state=0)
     ).fit(X, Y)
@@ -335,8 +397,18 @@ def test_history():
     assert {"stage", "iteration", "n_intervals", "risk", "damping"} <= set(fit.history_[0])
     stages = [entry["stage"] for entry in fit.history_]
     assert stages == sorted(stages) and fit.history_[-1]["n_intervals"] == fit.n_intervals_ == 12
-    assert fit.history_[-1]["risk"] == pytest.approx(fit.risk_, rel=1e-9)
+    assert fit.history_[-1]["risk"] == fit.risk_  # the same state
     assert fit.selection_ is None
+
+
+def test_noise_is_corrected_for_the_matrix():
+    """d = 30, r = 2: 115 parameters among 900 outputs would lower the estimate by seven percent."""
+    _, X, Y = make(lambda u: 1 + 2 * u, d=30, rank=2, n_samples=300)
+    fit = InteractionRegressor(2, n_intervals=4, start="linear").fit(X, Y)
+    freedom = Y.size - matrix_parameters(fit) - fit.dof_
+    assert fit.noise_std_ == pytest.approx(math.sqrt(fit.risk_ * Y.size / freedom), rel=1e-12)
+    # Within 2.7 of its standard deviations, left once in 150 data sets; without the correction three off.
+    assert abs(fit.noise_std_ / 0.1 - 1) < 2.7 / math.sqrt(2 * freedom)
 
 
 def test_choice_of_k():

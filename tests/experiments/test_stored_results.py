@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from engine_demo import demo
-from scipy import stats
 
 from pairint import experiments
 from pairint.engine import provenance, sweep
@@ -23,8 +22,8 @@ from pairint.experiments.tables import results_folder, store_folder, stored_name
 NAMES = list(registry.MODULES)
 #: Draws the cells that are computed again: a number, or "random" for others in each run.
 SEED = "PAIRINT_TEST_SEED"
-#: How often a right value is refused, "in distribution".
-FALSE_ALARM = 1e-6
+#: How far a value may be off, by declared class.
+TOLERANCE = {"to the digit": 0.0, "to 1e-6": 1e-6, "to 1e-3": 1e-3}
 #: Seconds of recorded computing time for the handful beyond one cell of each line.
 BUDGET = 3.0
 #: What varies along a line of a figure.
@@ -126,11 +125,17 @@ class TestStored:
             how = "to the digit" if there == [here] else reproducibility(experiment, cells[key])
             old = stored[stored["cell"] == key].reset_index(drop=True)
             new = again[again["cell"] == key].reset_index(drop=True)
-            compare(new, old, stored, how, json.dumps({"experiment": name, "cell": cells[key], SEED: seed}))
+            compare(new, old, how, json.dumps({"experiment": name, "cell": cells[key], SEED: seed}))
 
 
-def compare(new, old, stored, how, where):
-    """Assert that a cell computed again is the stored one, as nearly as its experiment declares."""
+def compare(new, old, how, where):
+    """Assert that a cell computed again is the stored one, as nearly as its experiment declares.
+
+    From the same start gradient descent gives the same to 1e-3, and a bias of two thousandths is seen, while
+    replicates vary by 2 to 9 %. A loss that meets its tolerance but for rounding may meet it a step earlier
+    or later: a count may differ by one. At the last step allowed ``converged`` would then differ, and a right
+    value be refused (a step changes the loss by a percent, rounding by 1e-5: once in a thousand cells).
+    """
     assert len(old) == len(new), where
     for column in old.columns:
         if column == "seconds" or column.endswith("_seconds"):
@@ -140,52 +145,54 @@ def compare(new, old, stored, how, where):
             assert column not in new or new[column].isna().all(), message
         elif not pd.api.types.is_numeric_dtype(old[column]):
             assert new[column].astype(str).tolist() == old[column].astype(str).tolist(), message
-        elif how == "in distribution":
-            pairs = zip(new[column].astype(float), old[column].astype(float), strict=True)
-            for position, (value, before) in enumerate(pairs):
-                if value == pytest.approx(before, rel=1e-6):
-                    continue
-                low, high = prediction_interval(replicates(stored, old, position)[column].astype(float))
-                assert low <= value <= high, message
         else:
-            tolerance = {"to the digit": 0.0, "to 1e-6": 1e-6}[how]
+            counts = how == "to 1e-3" and pd.api.types.is_integer_dtype(old[column])
             np.testing.assert_allclose(
-                new[column].astype(float), old[column].astype(float), rtol=tolerance, err_msg=message
+                new[column].astype(float),
+                old[column].astype(float),
+                rtol=0.0 if counts else TOLERANCE[how],
+                atol=1.0 if counts else 0.0,
+                err_msg=message,
             )
 
 
-def replicates(stored, old, position):
-    """Return the stored rows at the point of a cell, of all replicates, at one position of the cell."""
-    key = old["cell"].iloc[position]
-    ids = stored["cell"].to_numpy()
-    first = {cell: np.flatnonzero(ids == cell)[0] for cell in dict.fromkeys(ids)}
-    parameters = [c for c in ("channel", "n_tokens", "rho", "alpha", "d", "method") if c in stored]
-    rows = stored.iloc[[start + position for cell, start in first.items() if start + position < len(ids)]]
-    mine = stored.iloc[first[key] + position]
-    return rows[(rows[parameters] == mine[parameters]).all(axis=1)]
-
-
-def prediction_interval(values):
-    """Return where one more normal draw lies, but for FALSE_ALARM; equal values allow no other."""
-    n, mean, spread = len(values), values.mean(), values.std(ddof=1)
-    half = stats.t.ppf(1 - FALSE_ALARM / 2, n - 1) * spread * np.sqrt(1 + 1 / n)
-    return mean - half, mean + half
-
-
-def test_in_distribution_refuses_another_point():
-    """The comparison by replicates is not so wide that a value of another alpha or estimator would pass."""
+def descents():
     stored = load_results("aim_tokens")
-    descent = stored[stored["method"] == "gd"]
-    mine = descent[descent["n_tokens"] == descent["n_tokens"].iloc[0]]
-    old, other = (
-        stored[stored["cell"] == mine["cell"].iloc[place]].reset_index(drop=True) for place in (0, -1)
-    )
-    assert old["alpha"].iloc[0] != other["alpha"].iloc[0]
-    assert len(replicates(stored, old, 0)) >= 16
-    compare(old, old, stored, "in distribution", "itself")
-    for wrong in (other["error"].to_numpy(), old["error"].to_numpy()[::-1]):
+    return stored[stored["method"] == "gd"]
+
+
+def cell_of(table, name):
+    return table[table["cell"] == name].reset_index(drop=True)
+
+
+@pytest.mark.parametrize("factor", [1.002, 0.998])
+def test_a_bias_of_two_thousandths_is_refused_at_every_point(factor):
+    for name in descents().drop_duplicates(["n_tokens", "alpha"])["cell"]:
+        old = cell_of(descents(), name)
+        compare(old, old, "to 1e-3", "itself")
+        compare(old.assign(error=old["error"] * (1 + (factor - 1) / 4)), old, "to 1e-3", "rounding")
         with pytest.raises(AssertionError, match="error of elsewhere"):
-            compare(old.assign(error=wrong), old, stored, "in distribution", "elsewhere")
+            compare(old.assign(error=old["error"] * factor), old, "to 1e-3", "elsewhere")
+
+
+def test_another_replicate_or_point_is_refused():
+    """Replicates vary by a few percent at a point, and agree to 1e-3 in a few pairs of a hundred."""
+    first = descents()[(descents()["n_tokens"] == 6) & (descents()["estimator"] == "gd")]["cell"].tolist()
+    old = cell_of(descents(), first[0])
+    for name in first[1:]:
+        wrong = cell_of(descents(), name)
+        wrong = old.assign(error=wrong["error"], overlap=wrong["overlap"])
+        with pytest.raises(AssertionError, match="of elsewhere"):
+            compare(wrong, old, "to 1e-3", "elsewhere")
+
+
+def test_a_count_may_differ_by_one_step_and_no_more():
+    (name,) = descents().query("n_tokens == 6 and converged and replicate == 0")["cell"].unique()[:1]
+    old = cell_of(descents(), name)
+    compare(old.assign(n_iter=old["n_iter"] + 1), old, "to 1e-3", "a step")
+    for column, value in (("n_iter", old["n_iter"] + 2), ("converged", False)):
+        with pytest.raises(AssertionError, match=f"{column} of steps"):
+            compare(old.assign(**{column: value}), old, "to 1e-3", "steps")
 
 
 def test_where_tables_are(tmp_path, monkeypatch):

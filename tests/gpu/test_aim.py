@@ -23,6 +23,10 @@ def _few_iterations():
         yield
 
 
+#: Units of double over single precision, and what other library functions and orders of sums may add.
+DOUBLE, OTHER = 2.0**-29, 16.0
+
+
 def problem(channel, n_tokens, alpha, d=40):
     teacher = AIMTeacher(d, 0.5, n_tokens, channel, rng=1)
     return teacher, *teacher.sample(round(alpha * d**2), 2)
@@ -36,12 +40,15 @@ def test_amp(cupy, channel, n_tokens, alpha):
     device = [cupy.asarray(a) for a in (X, y, teacher.S)]
     result = amp(*device[:2], teacher.rho, channel, truth=device[2], **options)
     assert is_cupy(result.S) and result.n_iter == expected.n_iter
-    np.testing.assert_allclose(to_host(result.S), expected.S, atol=1e-6)
-    for name, values in expected.history.items():
+    # What rounding of a known size does is measured on the host, by single precision. Special functions are
+    # good to some hundred units in the last place.
+    rounded = np.abs(amp(X, y, teacher.rho, channel, dtype="float32", **options).S - expected.S).max()
+    np.testing.assert_allclose(to_host(result.S), expected.S, atol=100 * OTHER * DOUBLE * rounded)
+    for name, values in expected.history.items():  # as the experiments declare for double precision
         np.testing.assert_allclose(result.history[name], values, rtol=1e-6)
     single = amp(*device[:2], teacher.rho, channel, dtype="float32", **options)
     assert single.S.dtype == np.float32
-    np.testing.assert_allclose(to_host(single.S), expected.S, atol=2e-2)
+    np.testing.assert_allclose(to_host(single.S), expected.S, atol=OTHER * rounded)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +61,9 @@ def test_gradient_descent(cupy, channel, n_tokens, alpha):
     device = [cupy.asarray(a) for a in (X, y, teacher.S)]
     result = gradient_descent(*device[:2], teacher.width, channel, truth=device[2], **options)
     assert is_cupy(result.S)
-    np.testing.assert_allclose(to_host(result.runs), expected.runs, atol=1e-6)
+    single = gradient_descent(X, y, teacher.width, channel, dtype="float32", **options)
+    rounded = np.abs(single.runs - expected.runs).max()
+    np.testing.assert_allclose(to_host(result.runs), expected.runs, atol=OTHER * DOUBLE * rounded)
     for name, values in expected.history.items():
         np.testing.assert_allclose(result.history[name], values, rtol=1e-6)
 
