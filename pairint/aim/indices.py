@@ -27,20 +27,10 @@ def _blocks(X: Any) -> Any:
 
 
 def check_tokens(X: Any, dtype: str | None = None) -> Any:
-    """Return tokens (n, T, d) in single or double precision: that asked for, or their own.
-
-    Raises
-    ------
-    ValueError
-        If they have another shape or precision.
-    """
+    """Return tokens (n, T, d) in the precision asked for, or their own; others become double."""
     X = check_floats("X", X, (None, None, None))
     if dtype is not None:
         return X.astype(check_choice("dtype", dtype, ("float32", "float64")), copy=False)
-    if X.dtype not in (np.float32, np.float64):
-        raise ValueError(
-            f"X must be in single or double precision, got {X.dtype}; pass dtype='float32' or 'float64'"
-        )
     return X
 
 

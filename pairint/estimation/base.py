@@ -31,7 +31,7 @@ __all__ = [
 
 #: Width of the outer system from which its products are worth several threads. On two busy cores two threads
 #: took twenty times as long as one for 120 columns, three times for 512, and about as long for 1024 and more.
-_WIDE = 1024
+WIDE = 1024
 
 #: An activation that knows ``scaled`` and ``mirrored``: a spline or a network.
 _Scalable = TypeVar("_Scalable", bound=Any)
@@ -142,7 +142,7 @@ def fit_threads(width: int) -> AbstractContextManager[None]:
 
     Their length is the number of outputs and does not count: the products are summed over chunks of it.
     """
-    return one_blas_thread() if width < _WIDE else nullcontext()
+    return one_blas_thread() if width < WIDE else nullcontext()
 
 
 def check_enough_data(n_rows: int, n_parameters: int, n_samples: int) -> None:

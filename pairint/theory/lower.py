@@ -44,7 +44,7 @@ __all__ = [
 
 
 #: Where the search for the number of bumps ends: their energies fill the memory.
-_MOST_BUMPS = 2**18
+MOST_BUMPS = 2**18
 
 
 @dataclass(frozen=True, eq=False)
@@ -378,7 +378,7 @@ def lower_bound(
         if n_bumps is None:
             bounds.append(_best_number(evaluate, minimum))
         elif n_bumps >= minimum or method == name:
-            bounds.append(evaluate(check_integer("n_bumps", n_bumps, minimum, max(minimum, _MOST_BUMPS))))
+            bounds.append(evaluate(check_integer("n_bumps", n_bumps, minimum, max(minimum, MOST_BUMPS))))
     if not bounds:
         raise ValueError(f"n_bumps must be >= {fewest}, got {n_bumps}")
     return max(bounds, key=lambda bound: bound.value)
@@ -450,7 +450,7 @@ class _Problem:
 
 def _best_number(evaluate: Callable[[int], LowerBound], minimum: int) -> LowerBound:
     """Return the bound with the best number of bumps, at least ``minimum``."""
-    best, at_limit = best_integer(lambda k: -evaluate(max(k, minimum)).value, 2**14, _MOST_BUMPS)
+    best, at_limit = best_integer(lambda k: -evaluate(max(k, minimum)).value, 2**14, MOST_BUMPS)
     return replace(evaluate(max(best, minimum)), at_limit=at_limit)
 
 

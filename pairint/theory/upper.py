@@ -46,7 +46,7 @@ ZERO_MEAN, ZERO_MEAN_CONNECTED = 2.0, 2.5
 Coupling = float | Callable[[float], float] | None
 
 #: Where the searches for K end: beyond what a float tells apart, and where Gram matrices fill the memory.
-_MOST_INTERVALS, _MOST_HALVES = 2**52, 2**14
+MOST_INTERVALS, MOST_HALVES = 2**52, 2**14
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def upper_bound(
     def best(cut: float, mass: float) -> UpperBound:
         if n_intervals is not None:
             return at(check_integer("n_intervals", n_intervals, 1), cut, mass)
-        k, at_limit = best_integer(lambda k: at(k, cut, mass).value, 2**20, _MOST_INTERVALS)
+        k, at_limit = best_integer(lambda k: at(k, cut, mass).value, 2**20, MOST_INTERVALS)
         return replace(at(k, cut, mass), at_limit=at_limit)
 
     bound = best(score_bound, 0.0)
@@ -505,11 +505,11 @@ def oracle_upper_bound(
         )
 
     if n_intervals is not None:
-        n_intervals = check_integer("n_intervals", n_intervals, 2, 2 * _MOST_HALVES)
+        n_intervals = check_integer("n_intervals", n_intervals, 2, 2 * MOST_HALVES)
         if n_intervals % 2:
             raise ValueError(f"n_intervals must be even, got {n_intervals}")
         return at(n_intervals // 2)
-    best, at_limit = best_integer(lambda half: at(half).value, 512, _MOST_HALVES)
+    best, at_limit = best_integer(lambda half: at(half).value, 512, MOST_HALVES)
     return replace(at(best), at_limit=at_limit)
 
 

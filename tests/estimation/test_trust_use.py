@@ -148,7 +148,7 @@ def test_a_fit_of_small_matrices_takes_one_thread(name, allowed, monkeypatch):
     assert seen and all(set(counts) == {1} for counts in seen)
     assert blas_threads() == allowed
     # Large ones may use the cores.
-    monkeypatch.setattr(base, "_WIDE", 1)
+    monkeypatch.setattr(base, "WIDE", 1)
     seen.clear()
     fit.fit(X, Y)
     assert seen and all(counts == allowed for counts in seen)

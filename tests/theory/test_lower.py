@@ -182,7 +182,7 @@ def test_the_search_for_bumps_goes_on_where_it_pays(monkeypatch):
     assert free.family.n_bumps > 2**14 and free.value > short.value and not free.at_limit
     # Here the bound underflows to zero up to 2^14 bumps.
     assert lower(10**12, *case[1:], **options).value > 0
-    monkeypatch.setattr(lo, "_MOST_BUMPS", 2**14)
+    monkeypatch.setattr(lo, "MOST_BUMPS", 2**14)
     bound = lower(*case, **options)
     assert (bound.family.n_bumps, bound.at_limit, bound.value) == (2**14, True, short.value)
 

@@ -516,8 +516,8 @@ def test_the_search_for_k_goes_on_where_it_pays():
 
 def test_a_search_that_ends_at_its_limit_says_so(monkeypatch):
     case = ORACLE | {"beta": 0.5, "n_samples": 10**9, "odd": True}
-    monkeypatch.setattr(up, "_MOST_HALVES", 512)
-    monkeypatch.setattr(up, "_MOST_INTERVALS", 2**20)
+    monkeypatch.setattr(up, "MOST_HALVES", 512)
+    monkeypatch.setattr(up, "MOST_INTERVALS", 2**20)
     bound = oracle_upper_bound(**case)
     assert (bound.n_intervals, bound.at_limit) == (1024, True)
     assert not oracle_upper_bound(**case, n_intervals=1024).at_limit  # asked for, not searched
