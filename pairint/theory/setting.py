@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import numbers
 from dataclasses import dataclass
 
 from pairint.theory.integers import first_true
@@ -88,7 +89,7 @@ class Setting:
             checked["rank"] = check_integer("rank", self.rank, 1, self.d)
         if self.score_bound is not None:
             checked["score_bound"] = check_real("score_bound", self.score_bound, 0, exclusive_minimum=True)
-        if not (isinstance(self.sup_bound, float) and self.sup_bound == math.inf):
+        if not (isinstance(self.sup_bound, numbers.Real) and self.sup_bound == math.inf):
             checked["sup_bound"] = check_real("sup_bound", self.sup_bound, 0, exclusive_minimum=True)
         for name, value in checked.items():
             object.__setattr__(self, name, value)

@@ -147,6 +147,7 @@ def test_scale_of_hardmax_is_that_of_the_prior():
 
 
 @pytest.mark.parametrize("seed", range(5))
+@pytest.mark.slow
 def test_a_narrow_layer_is_not_surer_than_it_may_be(seed):
     """Where few large eigenvalues make the first steps worse than expected, nothing must stop there."""
     teacher = AIMTeacher(24, 0.1, 2, "hardmax", rng=np.random.default_rng([1, seed]))

@@ -174,6 +174,7 @@ class Observed(Channel):
         return np.full(np.shape(tau), 6.0)[()]
 
 
+@pytest.mark.slow
 def test_three_methods_are_enough_where_labels_determine_indices():
     """A channel of one's own is read by g_out; the package's own, told to, in the same way."""
     teacher = AIMTeacher(20, 0.5, channel=Observed(), rng=0)
@@ -201,6 +202,7 @@ class TestChecks:
         rows = check_prior(prior, 20, 30, rng=1)
         assert {row["quantity"] for row in rows} == {"Tr S / d", "Tr S^2 / d", "error", "Tr S' (S - S') / d"}
 
+    @pytest.mark.slow
     def test_false_alarms_are_as_frequent_as_stated(self):
         """At a rate of one half, right classes are refused about every second time or less often."""
         refused = 0

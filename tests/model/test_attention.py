@@ -87,6 +87,7 @@ class Known(PairwiseRegressor):
     def fit(self, X, Y):
         X, Y = self._check_data(X, Y)
         self.matrix_, self.activation_ = self.model.matrix, self.model.activation
+        self.n_features_in_ = X.shape[2]
         return self
 
 

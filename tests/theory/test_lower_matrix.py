@@ -140,6 +140,7 @@ def least_squares_errors(d, n_tokens, n_samples, noise, repetitions):
     return float(np.mean(errors)), float(np.std(errors) / math.sqrt(repetitions))
 
 
+@pytest.mark.slow
 def test_least_squares_is_not_beaten_and_nearly_attains_it():
     """Full rank: least squares pays sigma^2 d^2 (N-1)/(MN); three times the bound is refuted by it."""
     d, n_tokens, n_samples = 3, 4, 20_000

@@ -220,6 +220,7 @@ def test_zero_mean_on_each_cell_costs_at_most_the_stated_growth(power):
 
 
 @pytest.mark.parametrize("n_intervals", [4, 16, 64])
+@pytest.mark.slow
 def test_conditional_mean_of_an_error_without_mean_on_the_cells(n_intervals):
     """E m^2 <= ||e||^2 E min(1, hV/2)^2 on the cube, exactly; and an error with a mean breaks it."""
     knots = np.linspace(-3, 3, n_intervals + 1)
