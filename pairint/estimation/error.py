@@ -17,6 +17,8 @@ from pairint.validation import check_choice, check_integer, check_rng
 __all__ = ["InteractionError", "interaction_error"]
 
 _CHUNK = 50_000
+#: At ten million pairs a second, minutes; more is a typing error.
+MOST_PAIRS = 10**9
 
 
 class InteractionError(NamedTuple):
@@ -82,7 +84,7 @@ def interaction_error(
         raise ValueError(f"fit must have the dimension of model, d = {model.d}; got d = {dimension}")
     if method == "quadrature":
         return InteractionError(_quadrature(fit, model), 0.0)
-    n_pairs = check_integer("n_pairs", n_pairs, 2)
+    n_pairs = check_integer("n_pairs", n_pairs, 2, MOST_PAIRS)
     rng = check_rng(rng)
     total, squares = 0.0, 0.0
     for start in range(0, n_pairs, _CHUNK):

@@ -51,6 +51,8 @@ _SAME_VALLEY = 0.02
 _REACHED, _REACHED_SUSPECT = 2, 4
 #: Restarts for each random start, if the starts disagree.
 N_RESTARTS = 5
+#: More starts than anybody waits for.
+MOST_STARTS = 10_000
 #: A restart through higher rank: norm of the random push (the matrix has norm one), added rank, steps.
 _PUSH, _ADDED_RANK, _LIFTED_STEPS = 0.5, 2, 10
 #: Rounds of choosing K.
@@ -195,7 +197,7 @@ class InteractionRegressor(PairwiseRegressor):
             self.degree, self.n_intervals, self.penalty, least_degree=1
         )
         check_choice("start", self.start, STARTS)
-        n_starts = check_integer("n_starts", self.n_starts, 0)
+        n_starts = check_integer("n_starts", self.n_starts, 0, MOST_STARTS)
         max_iter = check_integer("max_iter", self.max_iter, 1)
         tol = check_real("tol", self.tol, 0.0, exclusive_minimum=True)
         rng = check_rng(self.random_state, "random_state")

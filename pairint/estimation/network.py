@@ -51,6 +51,9 @@ _FIRST_FACTOR, _LAST_FACTOR = 4, 10
 #: Points at which the MLP is fitted to the spline: half equally spaced, half at quantiles of the scores.
 _N_POINTS = 256
 
+#: Rounds, epochs and steps of the perceptron: more is a typing error, and would never end.
+MOST_STEPS = 10**6
+
 
 class NetworkRegressor(PairwiseRegressor):
     r"""The paper's pipeline for :math:`g(x, y) = \varphi(x^\top A y)`: spline, network, Adam, in turn.
@@ -194,11 +197,11 @@ class NetworkRegressor(PairwiseRegressor):
         )
         hidden = _check_hidden(self.hidden)
         check_choice("start", self.start, STARTS)
-        max_rounds = check_integer("max_rounds", self.max_rounds, 1)
-        check_integer("epochs", self.epochs, 1)
+        max_rounds = check_integer("max_rounds", self.max_rounds, 1, MOST_STEPS)
+        check_integer("epochs", self.epochs, 1, MOST_STEPS)
         check_integer("batch_size", self.batch_size, 1)
         check_real("learning_rate", self.learning_rate, 0.0, exclusive_minimum=True)
-        network_steps = check_integer("network_steps", self.network_steps, 1)
+        network_steps = check_integer("network_steps", self.network_steps, 1, MOST_STEPS)
         check_real("tol", self.tol, 0.0)
         check_choice("final", self.final, ("spline", "network"))
         check_choice("dtype", self.dtype, ("float32", "float64"))

@@ -24,7 +24,7 @@ from scipy import sparse
 from pairint.estimation.inner import NormalEquations, solve_inner
 from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem, score_range
 from pairint.model.splines import SplineSpace
-from pairint.validation import check_floats, check_real
+from pairint.validation import check_floats, check_instance
 
 __all__ = [
     "IntervalChoice",
@@ -118,11 +118,14 @@ def choose_intervals(
     there are at least fifty outputs a coefficient or the first bounds hold, and up to 2880 cells.
     :class:`IntervalChoice` says if the search ended at such a bound.
     """
+    check_instance("problem", problem, LeastSquaresProblem)
     left = check_floats("left", left, (problem.d, None), largest=LARGEST_NUMBER)
     right = check_floats("right", right, tuple(left.shape), largest=LARGEST_NUMBER)
-    lower, upper = score_range(problem.X, left, right) if interval is None else interval
-    lower = check_real("lower", lower)
-    upper = check_real("upper", upper, lower, exclusive_minimum=True)
+    if interval is None:
+        interval = score_range(problem.X, left, right)
+    lower, upper = map(float, check_floats("interval", interval, (2,)))
+    if not lower < upper:
+        raise ValueError(f"interval must have its first end below the second, got ({lower}, {upper})")
     # At least ten outputs a coefficient, and never finer than the roughest truth (beta = 1/2) deserves.
     largest = min(problem.n_rows / 10, 2 * math.sqrt(problem.n_rows))
     most = max(largest, problem.n_rows / _EXTENDED_OUTPUTS)

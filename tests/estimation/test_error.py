@@ -160,7 +160,11 @@ FIT = OracleRegressor(MODEL.matrix, 1, 2).fit(*MODEL.sample(20, 3, 0))
     ("call", "error", "message"),
     [
         (lambda: interaction_error(MODEL, MODEL, method="exact"), ValueError, "method must be one of"),
-        (lambda: interaction_error(MODEL, MODEL, n_pairs=1), ValueError, "n_pairs must be >= 2, got 1"),
+        (
+            lambda: interaction_error(MODEL, MODEL, n_pairs=1),
+            ValueError,
+            "n_pairs must be >= 2 and <= 1000000000, got 1",
+        ),
         (lambda: interaction_error(MODEL, MODEL, rng="a"), TypeError, "rng must be"),
         (lambda: interaction_error(PLANE, PLANE, method="quadrature"), ValueError, "d = 1 .* got d = 2"),
         (lambda: interaction_error(SPHERE, SPHERE, method="quadrature"), ValueError, "needs .* and Sphere"),

@@ -449,7 +449,7 @@ def spoilt(value, which):
         ({"penalty": -0.1}, ValueError, r"penalty must be >= 0\.0, got -0\.1"),
         ({"penalty": math.nan}, ValueError, "penalty must be finite, got nan"),
         ({"start": "spectral"}, ValueError, "start must be one of 'auto', 'linear', .* got 'spectral'"),
-        ({"n_starts": -1}, ValueError, "n_starts must be >= 0, got -1"),
+        ({"n_starts": -1}, ValueError, "n_starts must be >= 0 and <= 10000, got -1"),
         ({"max_iter": 0}, ValueError, "max_iter must be >= 1, got 0"),
         ({"tol": 0.0}, ValueError, r"tol must be > 0\.0, got 0\.0"),
         ({"random_state": "seed"}, TypeError, "random_state must be .* got 'seed'"),
