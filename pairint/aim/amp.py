@@ -56,7 +56,7 @@ from pairint.aim.indices import IndexCovariance, adjoint, check_tokens, indices
 from pairint.aim.priors import Prior, denoised, make_prior
 from pairint.aim.teacher import matrix_error
 from pairint.backend import array_namespace, to_device, to_host
-from pairint.validation import check_floats, check_integer, check_real
+from pairint.validation import check_flag, check_floats, check_integer, check_real
 
 __all__ = ["AMPResult", "Damping", "amp"]
 
@@ -165,6 +165,8 @@ def amp(
         raise ValueError(f"rho must be finite, got {rho!r}: message passing needs a matrix with a mean")
     max_iter = check_integer("max_iter", max_iter, 1)
     tol = check_real("tol", tol, 0, exclusive_minimum=True)
+    onsager = check_flag("onsager", onsager)
+    token_covariance = check_flag("token_covariance", token_covariance)
     samples = _check_samples(X, y, channel, token_covariance, dtype)
     if truth is not None:
         truth = check_floats("truth", truth, (samples.d, samples.d)).astype(samples.X.dtype, copy=False)
@@ -439,7 +441,7 @@ class Damping:
     @classmethod
     def of(cls, damping: float | str, channel: Channel) -> Damping:
         """Return the damping of :func:`amp`: a fixed weight, or the channel's own start for ``"auto"``."""
-        if damping != "auto":
+        if not (isinstance(damping, str) and damping == "auto"):
             return cls(check_real("damping", damping, 0, 1, exclusive_minimum=True))
         return cls(0.5, 0.1, True) if channel.recovers_exactly else cls(1.0, 0.02)
 

@@ -31,10 +31,16 @@ from pairint.aim.bivariate import (
     bivariate_log_density,
     bivariate_scores,
 )
-from pairint.aim.hardmax import MAX_TOKENS, hardmax_information, hardmax_likelihood, possible_label
+from pairint.aim.hardmax import (
+    MAX_TOKENS,
+    MOST_TOKENS,
+    hardmax_information,
+    hardmax_likelihood,
+    possible_label,
+)
 from pairint.aim.indices import IndexCovariance
 from pairint.backend import array_namespace, to_host
-from pairint.validation import check_choice, check_floats, check_integer, check_real
+from pairint.validation import check_choice, check_flag, check_floats, check_integer, check_real, shortened
 
 __all__ = [
     "CHANNELS",
@@ -43,6 +49,7 @@ __all__ = [
     "LinearChannel",
     "PublishedHardmaxChannel",
     "SoftmaxChannel",
+    "check_tau",
     "index_variances",
     "information_at",
     "make_channel",
@@ -54,6 +61,16 @@ def index_variances(n_tokens: int, like: Any = None) -> Any:
     xp = array_namespace(like)
     dtype = np.float64 if like is None else like.dtype
     return xp.ones((n_tokens, n_tokens), dtype=dtype) + xp.eye(n_tokens, dtype=dtype)
+
+
+def check_tau(tau: Any) -> Any:
+    """Return signal-to-noise ratios ``tau >= 0``, infinite ones too, as a float or an array."""
+    if isinstance(tau, float) and tau >= 0:  # what state evolution asks for, thousands of times
+        return tau
+    values = check_floats("tau", tau, finite=False)
+    if not bool((values >= 0).all()):
+        raise ValueError(f"tau must be >= 0, got {shortened(tau)}")
+    return values
 
 
 class Channel(ABC):
@@ -69,7 +86,7 @@ class Channel(ABC):
     Parameters
     ----------
     n_tokens : int
-        Number of tokens T, at least 2.
+        Number of tokens T, at least 2 and at most ``10**15``.
     """
 
     #: Name under which :func:`make_channel` builds the channel.
@@ -83,7 +100,7 @@ class Channel(ABC):
     scale_free: bool = False
 
     def __init__(self, n_tokens: int = 2) -> None:
-        self.n_tokens = check_integer("n_tokens", n_tokens, 2)
+        self.n_tokens = check_integer("n_tokens", n_tokens, 2, MOST_TOKENS)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(n_tokens={self.n_tokens})"
@@ -94,7 +111,7 @@ class Channel(ABC):
 
     def kappa_error(self, tau: Any) -> Any:
         r"""Return the estimated error of :meth:`kappa`: zero where it is exact."""
-        return np.zeros(np.shape(tau))[()]
+        return np.zeros(np.shape(check_tau(tau)))[()]
 
     @abstractmethod
     def output(self, h: Any) -> Any:
@@ -149,6 +166,10 @@ class Channel(ABC):
             passing then uses :meth:`g_out`.
         """
         raise TypeError(f"{type(self).__name__} does not define g_out_given; use g_out")
+
+    def _check_indices(self, h: Any) -> Any:
+        t = self.n_tokens
+        return check_floats("h", h, (None, t, t))
 
     def _check_labels(self, y: Any) -> Any:
         t = self.n_tokens
@@ -214,10 +235,10 @@ class LinearChannel(Channel):
     recovers_exactly = True
 
     def kappa(self, tau: Any) -> Any:
-        return np.full(np.shape(tau), float(self.n_tokens * (self.n_tokens + 1)))[()]
+        return np.full(np.shape(check_tau(tau)), float(self.n_tokens * (self.n_tokens + 1)))[()]
 
     def output(self, h: Any) -> Any:
-        return array_namespace(h).array(h, copy=True)
+        return array_namespace(h).array(self._check_indices(h), copy=True)
 
     def observe(self, y: Any) -> Any:
         y = self._check_labels(y)
@@ -257,13 +278,14 @@ class SoftmaxChannel(Channel):
         self.inverse_temperature = check_real(
             "inverse_temperature", inverse_temperature, 0, exclusive_minimum=True
         )
-        self.log_labels = bool(log_labels)
+        self.log_labels = check_flag("log_labels", log_labels)
 
     def kappa(self, tau: Any) -> Any:
-        return np.full(np.shape(tau), float(self.n_tokens * (self.n_tokens + 1) - 2))[()]
+        return np.full(np.shape(check_tau(tau)), float(self.n_tokens * (self.n_tokens + 1) - 2))[()]
 
     def output(self, h: Any) -> Any:
         xp = array_namespace(h)
+        h = self._check_indices(h)
         scaled = self.inverse_temperature * h
         shifted = scaled - scaled.max(axis=-1, keepdims=True)
         log_y = shifted - xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
@@ -329,11 +351,13 @@ class HardmaxChannel(Channel):
     scale_free = True
 
     def kappa(self, tau: Any) -> Any:
+        tau = check_tau(tau)
         if self.n_tokens == 2:
             return _two_token_kappa(type(self))(tau)
         return self._information().kappa(tau)
 
     def kappa_error(self, tau: Any) -> Any:
+        tau = check_tau(tau)
         return super().kappa_error(tau) if self.n_tokens == 2 else self._information().kappa_error(tau)
 
     def _information(self) -> Any:
@@ -346,6 +370,7 @@ class HardmaxChannel(Channel):
 
     def output(self, h: Any) -> Any:
         xp = array_namespace(h)
+        h = self._check_indices(h)
         return xp.eye(self.n_tokens, dtype=h.dtype)[h.argmax(axis=-1)]
 
     def observe(self, y: Any) -> Any:

@@ -16,7 +16,7 @@ from scipy.special import stdtrit
 
 from pairint.aim.channels import Channel, index_variances, information_at
 from pairint.aim.priors import Prior, denoised, error_left, make_prior
-from pairint.validation import check_integer, check_real, check_rng
+from pairint.validation import check_instance, check_integer, check_real, check_rng, check_size
 
 __all__ = ["check_channel", "check_prior"]
 
@@ -66,9 +66,9 @@ def check_channel(
         If the methods contradict each other, labels of a ``scale_free`` channel change with the scale, or a
         method returns what it must not.
     """
-    if not isinstance(channel, Channel):
-        raise TypeError(f"channel must be a Channel, got {channel!r}")
+    check_instance("channel", channel, Channel)  # type: ignore[type-abstract]
     n = check_integer("n_samples", n_samples, 100)
+    check_size("n_samples", n, channel.n_tokens, channel.n_tokens)
     false_alarm = check_real("false_alarm", false_alarm, 0, 1, exclusive_minimum=True, exclusive_maximum=True)
     rng = check_rng(rng)
     name, t = type(channel).__name__, channel.n_tokens
@@ -135,7 +135,7 @@ def check_prior(
     d : int
         The smaller dimension, >= 10.
     n_draws : int
-        At each dimension, >= 10.
+        At each dimension, 10 to a million.
     rng : Generator, SeedSequence, int or None
     false_alarm : float
         Probability of refusing a right prior, in (0, 1).
@@ -153,10 +153,10 @@ def check_prior(
     ValueError
         If the methods contradict each other, or one returns what it must not.
     """
-    if not isinstance(prior, Prior):
-        raise TypeError(f"prior must be a Prior, got {prior!r}")
+    check_instance("prior", prior, Prior)  # type: ignore[type-abstract]
     prior = make_prior(prior)
-    d, n = check_integer("d", d, 10), check_integer("n_draws", n_draws, 10)
+    d, n = check_integer("d", d, 10), check_integer("n_draws", n_draws, 10, 10**6)
+    check_size("d", 2 * d, 2 * d)
     false_alarm = check_real("false_alarm", false_alarm, 0, 1, exclusive_minimum=True, exclusive_maximum=True)
     rng = check_rng(rng)
     claims: dict[tuple[str, float], float] = {

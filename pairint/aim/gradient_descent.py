@@ -33,7 +33,7 @@ import numpy as np
 from pairint.aim.channels import Channel, LinearChannel, SoftmaxChannel, make_channel
 from pairint.aim.indices import check_tokens
 from pairint.backend import array_namespace, is_cupy, to_device, to_host
-from pairint.validation import check_floats, check_integer, check_real, check_rng
+from pairint.validation import check_floats, check_integer, check_real, check_rng, check_size
 
 __all__ = ["GradientDescentResult", "gradient_descent", "loss_and_gradient"]
 
@@ -166,6 +166,8 @@ def gradient_descent(
     X, targets, beta, guess = _prepare(X, y, channel, dtype)
     xp = array_namespace(X)
     d = X.shape[2]
+    check_size("n_runs and width", n_runs, d, max(width, d))
+    check_size("max_iter and n_runs", max_iter, n_runs + 1)
     if truth is not None:
         truth = check_floats("truth", truth, (d, d)).astype(X.dtype, copy=False)
     baseline = float(((targets - guess) ** 2).sum()) / d

@@ -47,6 +47,7 @@ from pairint.validation import check_floats, check_integer, check_real
 
 __all__ = [
     "MAX_TOKENS",
+    "MOST_TOKENS",
     "HardmaxInformation",
     "hardmax_information",
     "hardmax_labels",
@@ -57,6 +58,8 @@ __all__ = [
 
 #: Largest number of tokens: the recursion has 2^T steps, and labels are sorted by T! renamings.
 MAX_TOKENS = 5
+#: No channel has more: formulas in powers of T are computed in double precision, and with 64-bit exponents.
+MOST_TOKENS = 10**15
 
 _BLOCK = 2**14  # grid points per array
 
@@ -372,7 +375,7 @@ def hardmax_tail_constant(n_tokens: int) -> float:
        + (T-1)\sqrt{3}\int\varphi(x)\,\tfrac{1}{\sqrt2}\varphi(\tfrac{x}{\sqrt2})\,\Phi^{T-2}\,dx\Big],
        \quad J = \int \frac{\varphi^2}{\Phi} .
     """
-    t = check_integer("n_tokens", n_tokens, 2)
+    t = check_integer("n_tokens", n_tokens, 2, MOST_TOKENS)
     x = np.linspace(-12, 12, 4801)
     dx = x[1] - x[0]
     ndtr, log_ndtr = normal_functions(x)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import numbers
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairint.aim.spectrum import NoisySpectrum, parameter_count
-from pairint.validation import check_floats, check_real
+from pairint.validation import check_floats, check_integer, check_real, check_rng, check_size
 
 __all__ = ["Prior", "WishartPrior", "denoised", "error_left", "make_prior"]
 
@@ -78,7 +79,7 @@ class WishartPrior(Prior):
     """
 
     def __init__(self, rho: float) -> None:
-        self.rho = math.inf if rho == math.inf else check_real("rho", rho, 0, exclusive_minimum=True)
+        self.rho = _positive_or_infinite("rho", rho)
         self.mean = math.sqrt(self.rho)
         self.second_moment = 1 + self.rho
         self.parameters = 1.0 if self.rho == math.inf else parameter_count(self.rho)
@@ -91,11 +92,15 @@ class WishartPrior(Prior):
         return 1.0
 
     def error(self, delta: float) -> float:
+        delta = _positive_or_infinite("delta", delta)
+        if delta == math.inf:
+            return self.variance
         if self._is_gaussian(delta):
             return delta / (1 + delta)
         return delta * self.parameters if self._is_resolved(delta) else _spectrum(self.rho, delta).mmse
 
     def dimension(self, delta: float) -> float:
+        delta = _positive_or_infinite("delta", delta)
         if self._is_gaussian(delta):
             return 1 / (1 + delta)
         return (
@@ -115,12 +120,24 @@ class WishartPrior(Prior):
         return self.rho < 1 and self.rho * delta < 2e-13 * (1 - self.rho) ** 2
 
     def draw(self, d: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        width = max(1, round(check_real("rho", self.rho) * d))
-        W = rng.standard_normal((d, width))
+        d, rho = check_integer("d", d, 1), check_real("rho", self.rho)
+        check_size("d and rho", d, d * math.ceil(rho))
+        width = max(1, round(rho * d))
+        W = check_rng(rng).standard_normal((d, width))
         return W @ W.T / math.sqrt(width * d)
 
     def denoise(self, eigenvalues: NDArray[np.float64], delta: float) -> NDArray[np.float64]:
-        return _spectrum(self.rho, delta).denoise(eigenvalues)
+        delta = check_real("delta", delta, 0, exclusive_minimum=True)
+        return _spectrum(self.rho, delta).denoise(check_floats("eigenvalues", eigenvalues))
+
+
+def _positive_or_infinite(name: str, value: Any) -> float:
+    """Return a number > 0, which may be infinite."""
+    if isinstance(value, float) and value > 0:  # a noise in state evolution, thousands of times
+        return float(value)
+    if isinstance(value, numbers.Real) and value == math.inf:
+        return math.inf
+    return check_real(name, value, 0, exclusive_minimum=True)
 
 
 @functools.lru_cache(maxsize=8)
@@ -168,7 +185,8 @@ def make_prior(prior: Any) -> Prior:
         If it is neither a :class:`Prior` nor a number > 0, or if the prior lacks a moment.
     """
     if not isinstance(prior, Prior):
-        return WishartPrior(prior.item() if isinstance(prior, np.ndarray) and prior.ndim == 0 else prior)
+        scalar = isinstance(prior, np.ndarray) and prior.ndim == 0
+        return WishartPrior(float(check_floats("rho", prior, finite=False)) if scalar else prior)
     if isinstance(prior, WishartPrior):
         return prior
     name = type(prior).__name__

@@ -42,7 +42,7 @@ from typing import Any
 
 import numpy as np
 
-from pairint.aim.channels import Channel, HardmaxChannel, index_variances, make_channel
+from pairint.aim.channels import Channel, HardmaxChannel, check_tau, index_variances, make_channel
 from pairint.aim.hardmax import MAX_TOKENS
 from pairint.aim.spectrum import NoisySpectrum
 from pairint.aim.state_evolution import StateEvolution, state_evolution
@@ -160,11 +160,11 @@ class SampledHardmaxChannel(HardmaxChannel):
         return f"{type(self).__name__}(n_tokens={self.n_tokens}, n_samples={self.n_samples})"
 
     def kappa(self, tau: Any) -> Any:
-        u = 1 / np.sqrt(1 + np.asarray(tau, dtype=np.float64))
+        u = 1 / np.sqrt(1 + np.asarray(check_tau(tau), dtype=np.float64))
         return (u * self._curve(u))[()]
 
     def kappa_error(self, tau: Any) -> Any:
-        u = 1 / np.sqrt(1 + np.asarray(tau, dtype=np.float64))
+        u = 1 / np.sqrt(1 + np.asarray(check_tau(tau), dtype=np.float64))
         return (u * np.interp(u, self._nodes, self._errors))[()]
 
 

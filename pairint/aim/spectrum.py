@@ -239,9 +239,13 @@ class NoisySpectrum:
 
     def moment(self, order: int) -> float:
         """Return the moment of the law by quadrature (compare :func:`limiting_moments`)."""
-        order = check_integer("order", order, 0)
+        order = check_integer("order", order, 0, 2**53)
         f, _, weights = self._nodes
-        return float(np.dot(weights, self._x(f) ** order))
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = float(np.dot(weights, self._x(f) ** order))
+        if not math.isfinite(value):
+            raise ValueError(f"order must be smaller, got {order}: double precision does not hold the moment")
+        return value
 
     @functools.cached_property
     def q(self) -> float:

@@ -23,7 +23,6 @@ of the same names there; what is *moved* and *predicted* is Gaussian, and its va
 from __future__ import annotations
 
 import math
-import numbers
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,9 +88,10 @@ def _positive(name: str, values: Any) -> Any:
 
 def _check_prior(rho: Any, channel: Channel) -> Prior:
     """Return the prior; an infinite width ratio is allowed where exact recovery is possible."""
-    if isinstance(rho, numbers.Real) and rho == math.inf and not channel.recovers_exactly:
-        check_real("rho", rho, 0, exclusive_minimum=True)  # says that it must be finite
-    return make_prior(rho)
+    prior = make_prior(rho)
+    if isinstance(prior, WishartPrior) and not channel.recovers_exactly:
+        check_real("rho", prior.rho)  # says that it must be finite
+    return prior
 
 
 def _log_alpha(prior: Prior, channel: Channel, delta: float) -> tuple[float, float]:
@@ -269,10 +269,10 @@ def exact_recovery_threshold(
     :math:`\alpha_c = (2\rho - \rho^2)/\kappa` for :math:`\rho \le 1` and :math:`1/\kappa` above, with
     :math:`\kappa = T^2 + T - 2` (softmax) or :math:`T^2 + T` (linear); infinite for hardmax.
     """
-    channel = make_channel(channel, n_tokens)
+    channel, prior = make_channel(channel, n_tokens), make_prior(rho)
     if not channel.recovers_exactly:
         return math.inf
-    return make_prior(rho).parameters / information_at(channel, 0.0)
+    return prior.parameters / information_at(channel, 0.0)
 
 
 def weak_recovery_threshold(channel: str | Channel = "softmax", n_tokens: int = 2) -> float:

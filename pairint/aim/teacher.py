@@ -19,7 +19,7 @@ import numpy as np
 from pairint.aim.channels import Channel, make_channel
 from pairint.aim.indices import indices
 from pairint.aim.priors import Prior, WishartPrior, make_prior
-from pairint.validation import check_choice, check_floats, check_integer, check_real, check_rng
+from pairint.validation import check_choice, check_floats, check_integer, check_real, check_rng, check_size
 
 __all__ = ["NORMALISATIONS", "AIMTeacher", "convert_error", "convert_matrix", "matrix_error"]
 
@@ -71,6 +71,7 @@ class AIMTeacher:
         rng: np.random.Generator | np.random.SeedSequence | int | None = None,
     ) -> None:
         self.d = check_integer("d", d, 1)
+        check_size("d", self.d, self.d)
         self.channel = make_channel(channel, n_tokens)
         self.n_tokens = self.channel.n_tokens
         rng = check_rng(rng)
@@ -84,7 +85,9 @@ class AIMTeacher:
             self.width, self.W, self.rho = None, None, make_prior(rho)
             self.S = check_floats("the matrix that the prior draws", rho.draw(self.d, rng), (self.d, self.d))
             return
-        self.width = max(1, round(check_real("rho", rho, 0, exclusive_minimum=True) * self.d))
+        rho = check_real("rho", rho, 0, exclusive_minimum=True)
+        check_size("d and rho", self.d, self.d * math.ceil(rho))
+        self.width = max(1, round(rho * self.d))
         self.rho = self.width / self.d
         self.W = rng.standard_normal((self.d, self.width))
         self.S = convert_matrix(self.W @ self.W.T, self.d, self.width, "gram", "aim")
@@ -107,6 +110,7 @@ class AIMTeacher:
         y : ndarray (n, T, T)
         """
         n = check_integer("n_samples", n_samples, 1)
+        check_size("n_samples", n, self.n_tokens, max(self.n_tokens, self.d))
         generator = check_rng(rng)
         seed: Any = generator.bit_generator.seed_seq
         if generator is not rng and _same_stream(seed, self._seed):
@@ -124,7 +128,7 @@ class AIMTeacher:
 
     def error(self, estimate: np.ndarray) -> float:
         r"""Return the error :math:`\lVert S - \hat S\rVert_F^2/d` of an estimate of ``S``, shape (d, d)."""
-        return matrix_error(self.S, estimate)
+        return matrix_error(self.S, check_floats("estimate", estimate, (self.d, self.d)))
 
 
 def _same_stream(first: Any, second: Any) -> bool:

@@ -1,5 +1,7 @@
 """The limiting spectrum against one large matrix, and an independent solution of the cubic."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -112,6 +114,7 @@ def test_a_prior_knows_its_limits(rho):
         assert prior.error(delta) == delta * parameter_count(rho)
     for delta in (1e20, 1e300):
         assert prior.error(delta) == 1 and prior.dimension(delta) == pytest.approx(1 / delta)
+    assert prior.error(math.inf) == 1 and prior.dimension(math.inf) == 0
 
 
 @pytest.mark.parametrize(("rho", "delta"), [(0.5, 1e-40), (1e-9, 1e-20), (1e6, 1e30)])

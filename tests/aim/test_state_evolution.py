@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pairint.aim.channels import HardmaxChannel, PublishedHardmaxChannel, make_channel
+from pairint.aim.priors import WishartPrior
 from pairint.aim.state_evolution import (
     alpha_of_noise,
     exact_recovery_threshold,
@@ -180,6 +181,12 @@ def test_density_in_place_of_the_derivative_decays_too_slowly():
         (lambda: alpha_of_noise(0.0, 0.5), "delta"),
         (lambda: small_width_limit([0.0]), "alpha_bar"),
         (lambda: exact_recovery_threshold(-1.0), "rho"),
+        (lambda: exact_recovery_threshold("0.5", "hardmax"), "rho must be a real number"),
+        (lambda: state_evolution(0.1, np.array(math.inf), "hardmax"), "rho must be finite"),
+        (lambda: state_evolution(0.1, WishartPrior(math.inf), "hardmax"), "rho must be finite"),
+        (lambda: state_evolution(0.1, np.ma.masked_array(0.5, mask=True)), "rho must have no masked entry"),
+        (lambda: state_evolution(0.1, 0.5, "softmax", 10**200), "n_tokens must be >= 2 and <="),
+        (lambda: large_alpha_error(5.0, 0.5, 10**200), "n_tokens must be >= 2 and <="),
     ],
 )
 def test_bad_input_is_named(call, match):

@@ -82,10 +82,18 @@ class TestError:
     )
     def test_no_other_shape_is_broadcast(self, wrong):
         teacher = AIMTeacher(10, 0.5, rng=0)
-        with pytest.raises(ValueError, match=r"square matrices of one size, got shapes \(10, 10\) and"):
+        with pytest.raises(ValueError, match=r"estimate must have shape \(10, 10\), got"):
             teacher.error(wrong(teacher.S))
         with pytest.raises(ValueError, match="square matrices of one size"):
             matrix_error(wrong(teacher.S), teacher.S)
+
+    def test_what_is_missing_is_not_counted(self):
+        teacher = AIMTeacher(10, 0.5, rng=0)
+        masked = np.ma.masked_array(teacher.S, mask=np.eye(10, dtype=bool))
+        with pytest.raises(ValueError, match="estimate must have no masked entry, got 10"):
+            teacher.error(masked)
+        with pytest.raises(ValueError, match="estimate must be finite"):
+            teacher.error(np.where(np.eye(10), np.nan, teacher.S))
 
 
 class TestNormalisations:
