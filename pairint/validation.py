@@ -149,6 +149,25 @@ def check_floats(
         If the shape is wrong, or an entry is masked, not finite or too large.
     """
     xp = array_namespace(value)
+    array = _real_numbers(xp, name, value)
+    # Linear algebra knows single and double precision only.
+    if getattr(array.dtype, "kind", "f") != "f" or getattr(array.dtype, "itemsize", 8) not in (4, 8):
+        array = xp.asarray(array, dtype=xp.float64)
+    elif copy:  # NumPy 1 and CuPy 13 have no asarray(copy=...)
+        array = array.copy() if hasattr(array, "copy") else xp.asarray(array, copy=True)
+    _check_shape(name, tuple(array.shape), shape)
+    if finite and not bool(xp.all(xp.isfinite(array))):
+        count = int(xp.sum(xp.asarray(~xp.isfinite(array), dtype=xp.int64)))
+        raise ValueError(f"{name} must be finite, got {count} NaN or infinite entries")
+    if largest is not None and math.prod(array.shape):
+        size = float(xp.max(xp.abs(array)))
+        if size > largest:
+            raise ValueError(f"{name} must hold numbers of size at most {largest:g}, got {size:g}")
+    return array
+
+
+def _real_numbers(xp: Any, name: str, value: Any) -> Any:
+    """Return an array of real numbers, none of them masked, of any type."""
     if callable(getattr(value, "toarray", None)):  # NumPy would make one object of a sparse matrix
         raise TypeError(f"{name} must be a dense array, got a sparse one: pass {name}.toarray()")
     try:
@@ -166,26 +185,15 @@ def check_floats(
             f"{name} must have no masked entry, got {masked}: leave these samples out, or fill the entries "
             f"in with numpy.ma.filled"
         )
-    # Linear algebra knows single and double precision only.
-    if kind != "f" or getattr(array.dtype, "itemsize", 8) not in (4, 8):
-        array = xp.asarray(array, dtype=xp.float64)
-    elif copy:  # NumPy 1 and CuPy 13 have no asarray(copy=...)
-        array = array.copy() if hasattr(array, "copy") else xp.asarray(array, copy=True)
-    if shape is not None:
-        wanted = "(" + ", ".join("any" if s is None else str(s) for s in shape) + ")"
-        matches = array.ndim == len(shape) and all(
-            s is None or s == t for s, t in zip(shape, array.shape, strict=True)
-        )
-        if not matches:
-            raise ValueError(f"{name} must have shape {wanted}, got {tuple(array.shape)}")
-    if finite and not bool(xp.all(xp.isfinite(array))):
-        count = int(xp.sum(xp.asarray(~xp.isfinite(array), dtype=xp.int64)))
-        raise ValueError(f"{name} must be finite, got {count} NaN or infinite entries")
-    if largest is not None and math.prod(array.shape):
-        size = float(xp.max(xp.abs(array)))
-        if size > largest:
-            raise ValueError(f"{name} must hold numbers of size at most {largest:g}, got {size:g}")
     return array
+
+
+def _check_shape(name: str, shape: tuple[int, ...], wanted: Sequence[int | None] | None) -> None:
+    if wanted is None:
+        return
+    if len(shape) != len(wanted) or any(w not in (None, s) for w, s in zip(wanted, shape, strict=True)):
+        listed = "(" + ", ".join("any" if w is None else str(w) for w in wanted) + ")"
+        raise ValueError(f"{name} must have shape {listed}, got {shape}")
 
 
 def check_rng(rng: Any, name: str = "rng") -> np.random.Generator:
