@@ -14,6 +14,7 @@ from pairint.validation import check_floats, check_real
 CALLS = {f"{package}.{name}": call for package, table in TABLES.items() for name, call in table().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CALLS)
 def test_a_bad_value_is_refused_by_name_or_does_no_harm(name):
     call = CALLS[name]

@@ -138,7 +138,7 @@ def test_a_masked_array_with_nothing_masked_is_an_array():
         (np.array([1.0, None]), "x must hold real numbers, got dtype object with an entry None$"),
         (pd.DataFrame({"a": [1], "b": ["word"]}), "got dtype object with an entry 'word'$"),
         ([10**400], r"got dtype object: convert it .* as in ndarray\.astype\(float\)$"),
-        (scipy.sparse.identity(2, format="csr"), r"x must be a dense array, got a sparse one: pass x\.toarray"),
+        (scipy.sparse.identity(2, format="csr"), r"x must be a dense array, got a sparse one: pass x\.to"),
         (scipy.sparse.csr_matrix([[1.0]]), "x must be a dense array"),
         (np.array(["2020-01-01"], dtype="datetime64[D]"), r"got dtype datetime64\[D\]$"),
         (np.zeros(2, dtype=[("a", float)]), "got dtype .*'a'"),
