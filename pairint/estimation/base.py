@@ -29,8 +29,8 @@ __all__ = [
     "whiten",
 ]
 
-#: Width of the outer system from which its products are worth several threads. On two busy cores two threads
-#: took twenty times as long as one for 120 columns, three times for 512, and about as long for 1024 and more.
+#: Width of the outer system from which its products are worth several threads: those of narrower ones are so
+#: short that threads wait for each other longer than they compute, above all where other work holds the cores.
 WIDE = 1024
 
 #: An activation that knows ``scaled`` and ``mirrored``: a spline or a network.

@@ -7,11 +7,13 @@ it usually is, is not. :func:`range_factor` says by how much, for the proof of
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
-from pairint.validation import check_integer, check_real
+import numpy as np
 
-__all__ = ["exponential_rate", "range_factor"]
+from pairint.validation import check_integer
+
+__all__ = ["range_factor", "size_bias_rate"]
 
 
 def range_factor(n_tokens: int, *, centred: bool = False) -> float:
@@ -41,19 +43,17 @@ def range_factor(n_tokens: int, *, centred: bool = False) -> float:
     return min(float(partners), 3 + 6 * partners ** (-2 / 3) + 4 / partners)
 
 
-def exponential_rate(mu: float, *, envelope: float, n_tokens: int, centred: bool = False) -> float:
-    r"""Return c with :math:`E e^{-\mu v} \le e^{-c \|h\|^2}` for all h of modulus at most Delta.
+def size_bias_rate(mu: Any, ratio: float) -> Any:
+    r"""Return :math:`(1 - e^{-\mu w}) / w`, at most :math:`(1 - E e^{-\mu v}) / E v` if E v^2 <= w E v.
+
+    For v at most w it is the slope of the chord of the exponential. Source: the lemma on size bias in
+    :doc:`/book/upper_bound_learned`.
 
     Parameters
     ----------
-    mu : float
+    mu : float or ndarray
         > 0.
-    envelope : float
-        Delta > 0.
-    n_tokens, centred
-        As in :func:`range_factor`.
+    ratio : float
+        w > 0.
     """
-    mu = check_real("mu", mu, 0, exclusive_minimum=True)
-    envelope = check_real("envelope", envelope, 0, exclusive_minimum=True)
-    spread = range_factor(n_tokens, centred=centred) * envelope**2
-    return -math.expm1(-mu * spread / (n_tokens - 1)) / spread
+    return -np.expm1(-mu * ratio) / ratio

@@ -49,17 +49,14 @@ class MatrixLowerBound:
 def linear_range(setting: Setting) -> float:
     r"""Return B_lin such that :math:`x^\top J y` with modulus at most B_lin is in the class of the setting.
 
-    It is :math:`\varphi(u) = (B_lin / \bar a) u` of a score bounded by abar: B_lin is B, and for
+    It is :math:`\varphi(u) = (B_{lin} / \bar a) u` of a score bounded by abar: B_lin is B, and for
     :math:`\beta \le 1` at most :math:`L \bar a (2 \bar a)^{\beta - 1}`. For larger beta a linear function has
     Hölder constant 0.
     """
-    reach = setting.sup_bound
     if setting.beta > 1:
-        reach = setting.require_sup_bound("linear functions in a class with beta > 1")
-    else:
-        abar = setting.require_score_bound("linear_range")
-        reach = min(reach, setting.holder_constant * abar * (2 * abar) ** (setting.beta - 1))
-    return reach
+        return setting.require_sup_bound("linear functions in a class with beta > 1")
+    abar = setting.require_score_bound("linear_range")
+    return min(setting.sup_bound, setting.holder_constant * abar * (2 * abar) ** (setting.beta - 1))
 
 
 def matrix_lower_bound(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pairint.theory.approximation import lebesgue_constant, spline_degree, spline_error, taylor_error
 from pairint.theory.covering import log_cover_ball, log_cover_interactions, spline_dimension
 from pairint.theory.densities import check_density_values, check_mass
-from pairint.theory.fourth_moment import range_factor
+from pairint.theory.fourth_moment import range_factor, size_bias_rate
 from pairint.theory.integers import best_integer
 from pairint.theory.setting import Setting
 from pairint.validation import check_flag, check_instance, check_integer, check_real, shortened
@@ -296,7 +296,7 @@ def exponential_constants(temperature: float, envelope: float, setting: Setting)
     )
     squared = check_real("envelope", envelope, 0, exclusive_minimum=True) ** 2
     mu = temperature - 2 * temperature**2 * setting.noise_std**2 / setting.n_tokens
-    return mu, -math.expm1(-mu * squared) / squared
+    return mu, float(size_bias_rate(mu, squared))
 
 
 def truncation_price(n_samples: int, setting: Setting, *, envelope: float) -> float:
@@ -600,13 +600,7 @@ def _best_parameters(
     case: _Case, k: int, cut: float, *, coupling: float, growth: float = 1.0, mass: float = 0.0
 ) -> UpperBound:
     """Return the bound for one K, minimised over a grid of (epsilon, mu Delta^2): each point is valid."""
-    n_samples, setting, degree, coercivity, odd = (
-        case.n_samples,
-        case.setting,
-        case.degree,
-        case.coercivity,
-        case.odd,
-    )
+    n_samples, setting, degree, odd = case.n_samples, case.setting, case.degree, case.odd
     n_tokens, noise_std = setting.n_tokens, setting.noise_std
     score_bound = setting.require_score_bound("upper_bound")
     # Steeper splines of the cut score, on matrices as large as before.
@@ -616,11 +610,11 @@ def _best_parameters(
     )
     radius = setting.sup_bound + delta
     envelope = 2 * setting.sup_bound + delta
-    if coercivity is None:
+    if case.coercivity is None:
         scale, spread, in_pairs = n_tokens - 1.0, range_factor(n_tokens, centred=odd), 1.0
-        bias = scale * (1 + (n_tokens - 2) * coupling) / (n_tokens - 1)
+        bias = 1 + (n_tokens - 2) * coupling
     else:
-        scale = spread = bias = in_pairs = 1 / coercivity
+        scale = spread = bias = in_pairs = 1 / case.coercivity
     squared = envelope**2 * spread / scale
     # The best accuracy is of the order of the number of parameters over M, and over the partners.
     accuracy = (envelope * np.logspace(-4, 6, 101) / n_samples)[:, None]
@@ -633,7 +627,7 @@ def _best_parameters(
     # The smaller root of lambda - 2 lambda^2 sigma^2 / N = mu, in a form that is stable for small mu.
     root = np.sqrt(np.maximum(1 - 8 * noise_std**2 * mu / n_tokens, 0.0))
     temperature = 2 * mu / (1 + root)
-    c = -np.expm1(-mu * squared) / squared
+    c = size_bias_rate(mu, squared)
     spline, total = _log_covers(accuracy, setting, k, degree, radius, support_ratio, odd)
     remainder = scale * accuracy * (2 * noise_std + 2 * envelope + accuracy) * temperature / c
     remainder = remainder + in_pairs * (2 * envelope * accuracy + accuracy**2)
