@@ -29,8 +29,8 @@ __all__ = [
     "whiten",
 ]
 
-#: Width of the outer system from which its products are worth several threads: those of narrower ones are so
-#: short that threads wait for each other longer than they compute, above all where other work holds the cores.
+#: Width of the outer system from which its products are worth several threads: those of narrower ones are
+#: so short that threads wait for each other longer than they compute, above all on cores that others hold.
 WIDE = 1024
 
 #: An activation that knows ``scaled`` and ``mirrored``: a spline or a network.
