@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pairint.theory.rates import matrix_dimension
+from pairint.theory.rates import matrix_dimension, parameter_price
 from pairint.theory.setting import Setting
-from pairint.validation import check_instance, check_integer, check_real
+from pairint.validation import check_instance, check_real
 
 __all__ = ["MatrixLowerBound", "linear_range", "matrix_lower_bound"]
 
@@ -97,14 +97,12 @@ def matrix_lower_bound(
     -------
     MatrixLowerBound
     """
-    n_samples = check_integer("n_samples", n_samples, 1)
     check_instance("setting", setting, Setting)
-    noise_std, n_tokens = setting.require_noise(), setting.n_tokens
     d, rank = setting.require_matrix("matrix_lower_bound")
     # Rounding of a computed norm is forgiven.
     token_bound = check_real("token_bound", token_bound, math.sqrt(d) * (1 - 1e-12))
     reach = linear_range(setting)
-    information = n_samples * n_tokens / (noise_std**2 * (n_tokens - 1))
+    price = parameter_price(n_samples, n_tokens=setting.n_tokens, noise_std=setting.require_noise())
     numbers = matrix_dimension(d, rank)
     # Everything scales with a_0: share = t / a_0. The largest a_0 that the class allows is best.
     share = np.geomspace(1e-8, 1 / rank, 2000, endpoint=False)
@@ -118,11 +116,11 @@ def matrix_lower_bound(
         fourth = (d - rank) ** 2 * rank * share**2 / (1 - rank * share)
         size = np.minimum(size, coordinate_bound**2 * (rank + numbers * share + fourth))
     width = share * reach / size
-    value = np.where(tilt <= 1, numbers / ((1 + tilt**2) * information + (math.pi / width) ** 2), 0.0)
+    value = np.where(tilt <= 1, numbers / ((1 + tilt**2) / price + (math.pi / width) ** 2), 0.0)
     best = int(value.argmax())
     return MatrixLowerBound(
         value=float(value[best]),
-        parametric=numbers / information,
+        parametric=numbers * price,
         centre=float(width[best] / share[best]),
         width=float(width[best]),
         tilt=float(tilt[best]),
