@@ -114,6 +114,7 @@ def package():
     return {name.removesuffix(".__init__"): path.read_text("utf-8") for path, name in names.items()}
 
 
+@pytest.mark.slow
 def test_the_package_keeps_to_its_arrows():
     assert violations(package()) == []
 
@@ -176,6 +177,7 @@ def executes(source):
     return found
 
 
+@pytest.mark.slow
 def test_nothing_that_is_read_is_executed():
     """As SECURITY.md says of results folders and of settings."""
     assert {name: found for name, source in package().items() if (found := executes(source))} == {}

@@ -98,6 +98,7 @@ def test_what_is_taken_is_found(text, expected):
     assert taken(text, {"_hidden", "_esm"} - PROTOCOLS) == expected
 
 
+@pytest.mark.slow
 def test_tests_take_no_private_name():
     private = private_names()
     assert len(private) > 50

@@ -84,6 +84,7 @@ def test_trajectory_follows_the_iterates(channel, alpha, n_tokens, d, n_iter):
     np.testing.assert_allclose(errors, iterates, rtol=0.06)
 
 
+@pytest.mark.slow
 @TRAJECTORIES
 def test_trajectory_needs_the_onsager_term(channel, alpha, n_tokens, d, n_iter):
     errors, iterates = trajectory(channel, alpha, n_tokens, d, n_iter, onsager=False)
@@ -163,6 +164,7 @@ def test_a_narrow_layer_is_not_surer_than_it_may_be(seed):
     assert error < stats.chi2.ppf(1 - 1e-6, count) / count * result.mmse
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_tokens", "factor"), [(2, 1e-8), (2, 1e-2), (2, 1.0), (2, 4.0), (3, 1e-2), (3, 1.0)]
 )
@@ -299,6 +301,7 @@ def test_labels_of_no_symmetric_matrix_are_refused(channel):
         amp(X, y, teacher.rho, channel)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("channel", "n_tokens", "alpha"), AMP_CASES)
 def test_it_stays_on_the_device(monkeypatch, channel, n_tokens, alpha):
     d, options = 20, {"max_iter": 12, "tol": 1e-12}

@@ -67,6 +67,7 @@ def test_sampled_channel_gives_the_exact_curve():
     assert (np.abs(wrong) / channel.kappa_error(tau)).max() > 10
 
 
+@pytest.mark.slow
 def test_error_of_the_sampled_channel_is_the_spread_over_seeds():
     tau = np.array([0.0, 1.0, 30.0])
     channels = [SampledHardmaxChannel(2, 500, seed) for seed in range(40)]

@@ -42,6 +42,7 @@ def test_pages_are_listed_once():
     assert len(files) == len(set(files))
 
 
+@pytest.mark.slow
 def test_notebooks_are_in_step(capsys):
     assert notebooks.main(["--check"]) == 0, capsys.readouterr().out
 

@@ -42,6 +42,7 @@ class TestSlope:
         assert fit_slope(X, y) == fit_slope(X, y)
         assert fit_slope(X, y, rng=1).interval != fit_slope(X, y).interval
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("statistic", ["mean", "geometric mean"])
     def test_coverage(self, statistic):
         """About 95 % of the intervals hold the truth, also with dependence along the line.

@@ -172,6 +172,7 @@ def test_error_is_not_much_above_the_oracles():
     assert error(fit, model) < 2 / 3 * achievable(fit, model, X, Y)  # some 20 parameters: three deviations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("degree", [1, 2, 8])
 def test_degrees(degree):
     model, X, Y = make(d=3)
@@ -179,6 +180,7 @@ def test_degrees(degree):
     assert error(fit, model) < achievable(fit, model, X, Y)
 
 
+@pytest.mark.slow
 def test_nothing_but_noise():
     model, X, Y = make(lambda u: 0 * u, n_samples=600)
     fit = InteractionRegressor(1, random_state=0).fit(X, Y)
@@ -191,6 +193,7 @@ def test_nothing_but_noise():
 # --------------------------------------------------------------------------- conventions, symmetries
 
 
+@pytest.mark.slow
 def test_convention_of_scale_and_sign():
     for seed in range(3):
         _, X, Y = make(d=3, rank=2, n_samples=300, seed=seed)
@@ -203,6 +206,7 @@ def test_convention_of_scale_and_sign():
         np.testing.assert_allclose(fit.interaction(x, y), expected, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_coordinates_do_not_matter():
     """Rotated, scaled or sheared tokens: another matrix, the same g."""
     _, X, Y = make(d=4, rank=2, n_samples=500)
@@ -231,6 +235,7 @@ def test_extreme_units_give_the_same_fit(x_unit, y_unit):
     assert rms(fit.predict(x_unit * X) / y_unit - expected.predict(X)) < stopping_error(expected, Y)
 
 
+@pytest.mark.slow
 def test_units_of_the_outputs_do_not_matter():
     _, X, Y = make(d=3, n_samples=500)
     settings = {"n_intervals": 10, "random_state": 0, "tol": 1e-10}
@@ -241,6 +246,7 @@ def test_units_of_the_outputs_do_not_matter():
         assert fit.noise_std_ == pytest.approx(abs(factor) * expected.noise_std_, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_order_of_tokens_and_samples_does_not_matter():
     _, X, Y = make(d=3, n_samples=500)
     settings = {"n_intervals": 10, "n_starts": 0, "tol": 1e-10}
@@ -308,6 +314,7 @@ def test_another_number_of_tokens_to_predict():
 # -------------------------------------------------------------------------------------------- tails
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [30.0, 100.0])
 def test_one_heavy_token_does_not_spoil_the_fit(scale):
     model, X, _ = make(d=3)
@@ -359,6 +366,7 @@ def test_seeds_are_reproducible():
     np.testing.assert_array_equal(fits[0].activation_.coefficients, fits[1].activation_.coefficients)
 
 
+@pytest.mark.slow
 def test_cross_validation_and_grid_search():
     _, X, Y = make(d=2, n_samples=240)
     scores = cross_val_score(InteractionRegressor(n_intervals=6, n_starts=0), X, Y, cv=3)

@@ -127,6 +127,7 @@ def test_a_choice_at_the_limit_is_marked_and_warned_of():
     assert not few.selection_.at_limit
 
 
+@pytest.mark.slow
 def test_rougher_truths_and_more_data_get_more_cells():
     chosen = {}
     for beta in (1.0, 3.0):

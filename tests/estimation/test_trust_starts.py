@@ -33,6 +33,7 @@ def excess(fit, sigma, n_outputs):
     return (fit.noise_std_ / sigma - 1) * math.sqrt(2 * n_outputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [4, 29])
 def test_the_lowest_valley_is_found(seed):
     """The start that is lowest after two steps ends at several times the noise; others do not."""
@@ -58,6 +59,7 @@ def test_starts_that_agree_are_few():
     assert np.ptp(fit.start_risks_) <= share
 
 
+@pytest.mark.slow
 def test_a_disagreement_that_nothing_settles_is_said(monkeypatch):
     """An even activation in many dimensions: of three starts the quadratic one alone finds it."""
     matrix = interaction_matrix(20, 2, 0, kind="coordinate")

@@ -44,6 +44,7 @@ def test_a_fit_that_fails_stores_nothing(name):
     assert attributes(fit) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", ["interaction", "oracle", "network"])
 def test_a_refit_that_fails_leaves_the_last_fit(name, monkeypatch):
@@ -135,6 +136,7 @@ def allowed():
         yield counts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["interaction", "oracle"])
 def test_a_fit_of_small_matrices_takes_one_thread(name, allowed, monkeypatch):
     seen, solve = [], Problem.solve

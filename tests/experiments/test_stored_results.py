@@ -165,6 +165,7 @@ def cell_of(table, name):
     return table[table["cell"] == name].reset_index(drop=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [1.002, 0.998])
 def test_a_bias_of_two_thousandths_is_refused_at_every_point(factor):
     for name in descents().drop_duplicates(["n_tokens", "alpha"])["cell"]:
@@ -175,6 +176,7 @@ def test_a_bias_of_two_thousandths_is_refused_at_every_point(factor):
             compare(old.assign(error=old["error"] * factor), old, "to 1e-3", "elsewhere")
 
 
+@pytest.mark.slow
 def test_another_replicate_or_point_is_refused():
     """Replicates vary by a few percent at a point, and agree to 1e-3 in a few pairs of a hundred."""
     first = descents()[(descents()["n_tokens"] == 6) & (descents()["estimator"] == "gd")]["cell"].tolist()

@@ -46,6 +46,7 @@ def test_marks_of_a_panel_differ_by_more_than_colour(explorer):
         assert len(set(looks)) == len(looks), panel.key
 
 
+@pytest.mark.slow
 def test_every_parameter_matters_to_the_numbers(explorer):
     def summary(numbers: Numbers) -> str:
         return str({k: [np.asarray(c).tolist() for c in v.values()] for k, v in numbers.series.items()})

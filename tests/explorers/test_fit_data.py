@@ -102,6 +102,7 @@ def test_the_chosen_fit_is_the_regressors_own():
     assert error == pytest.approx(facts["error"], rel=0.03 + ERROR)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cells", [24, "chosen"])
 def test_simulation_fits_as_the_stored_fits_were_made(cells):
     """On the stored data the simulation's fit has the stored error, not that of another estimator."""

@@ -49,6 +49,7 @@ def test_cube_agrees_with_quadrature():
         assert moments.cross == pytest.approx(law.cross[k], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_constant_is_fully_visible():
     for law in LAWS:
         facts = CoercivityExplorer(law=law, function=11).numbers().facts
@@ -200,6 +201,7 @@ def test_hardmax_is_shown_for_up_to_five_tokens(n_tokens):
         assert relative.max() <= percent / 100 <= 1.5 * relative.max()
 
 
+@pytest.mark.slow
 def test_hardmax_of_more_tokens_says_what_is_shown():
     six = AIMExplorer(channel="hardmax", tokens=6).sentence()
     assert "T = 5, the most for which hardmax is analysed" in six

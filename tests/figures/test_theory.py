@@ -100,6 +100,7 @@ def test_found_quotients_are_allowed_and_nearly_reached():
     assert rows[1]["height / h^beta"] == pytest.approx(1 / 4)  # 1 - 4 t^2: slope at most 4
 
 
+@pytest.mark.slow
 def test_ingredients_of_fano_are_as_good_as_the_proof_asks():
     few, many = lower_bound.fano_rows((10, 10**5), lower_bound.SETTING)
     assert (few["M"], many["M"]) == (10, 10**5) and many["K"] > few["K"] >= 8

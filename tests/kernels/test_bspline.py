@@ -139,6 +139,7 @@ def test_local_coordinates():
     np.testing.assert_allclose(beyond, [-4, 0, 0, 0, 0, 0, 6])
 
 
+@pytest.mark.slow
 @given(
     st.floats(-1e6, 1e6),
     st.floats(1e-3, 1e6),

@@ -16,6 +16,7 @@ def holder_functions(draw):
     return ap.HolderSum(centres, weights, beta)
 
 
+@pytest.mark.slow
 @given(holder_functions(), st.integers(1, 12))
 @settings(max_examples=40, deadline=None)
 def test_taylor_constant_bounds_the_best_uniform_error(f, n_intervals):
@@ -114,6 +115,7 @@ def test_lebesgue_constants_against_known_values():
     assert ap.lebesgue_constant(3) == pytest.approx(5 / 3, rel=2e-3)
 
 
+@pytest.mark.slow
 def test_errors_are_ordered_and_decay_at_the_right_order():
     f = ap.HolderSum([-1.1, 0.13, 0.9], [1.0, -2.0, 1.5], 1.5)
     cells = np.array([4, 8, 16, 32, 64])

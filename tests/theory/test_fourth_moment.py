@@ -86,6 +86,7 @@ def one_token(values, chance, n_partners, mu):
     return deficit / (chance * values[0] ** 2 + (1 - chance) * values[1] ** 2)
 
 
+@pytest.mark.slow
 @given(
     n_tokens=st.integers(2, 200),
     first=st.floats(-1, 1),
@@ -113,6 +114,7 @@ def test_fourth_moment_of_a_random_sign_is_the_bound(n_partners):
     assert np.mean(average**4) == pytest.approx(factor / n_partners * np.mean(average**2), rel=1e-12)
 
 
+@pytest.mark.slow
 @given(
     n_partners=st.integers(1, 400),
     first=st.floats(-1, 1),

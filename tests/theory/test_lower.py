@@ -44,6 +44,7 @@ def holder_ratio(f, beta, low, high, rng, n_pairs=20_000):
     return np.max(np.abs(f.derivative(x, k) - f.derivative(y, k)) / np.abs(x - y) ** (beta - k))
 
 
+@pytest.mark.slow
 @given(
     beta=st.floats(0.2, 4.0),
     n_bumps=st.integers(1, 20),
@@ -175,6 +176,7 @@ def test_best_takes_the_better_method_and_the_best_number_of_bumps():
         assert other.value <= chosen.value * (1 + 1e-12)
 
 
+@pytest.mark.slow
 def test_the_search_for_bumps_goes_on_where_it_pays(monkeypatch):
     case = (10**10, 3, 0.5, 1.0, 0.5)
     options = dict(interval=(0.2, 2.4), density=(0.1, 0.2), method="assouad")

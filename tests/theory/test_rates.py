@@ -90,6 +90,7 @@ def test_best_total_decays_at_the_minimax_rate():
     assert slope == pytest.approx(-rates.minimax_exponent(2.0), abs=5e-3)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 500), st.floats(0.2, 4))
 def test_samples_for_rank_is_the_threshold(rank_times_d, beta):
     m = rates.samples_for_rank(rank_times_d, beta)

@@ -140,6 +140,7 @@ def tail(threshold):
     return bilinear_tail(threshold, coordinate_bound=math.sqrt(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [1, 5, 60])
 def test_tail_of_bilinear_forms(d):
     """Above what is measured on cubes, for dense matrices and for one entry; a tail twice as thin is not."""
@@ -173,6 +174,7 @@ def wide(d, **change):
     return case | {"rank": 1, "d": d, "score_bound": 3.0 * d} | change
 
 
+@pytest.mark.slow
 def test_dimension_does_not_enter_the_activation_if_the_scores_are_cut():
     """d = 30 and 300: the same price of the spline and of the bias; uncut, both grow like a power of d."""
     cut, whole = (
@@ -294,6 +296,7 @@ def test_the_factor_of_coercivity_is_on_the_bias_alone():
     assert factors["spline"]["coercivity"] == pytest.approx(1)
 
 
+@pytest.mark.slow
 @given(
     n_tokens=st.integers(1, 3),
     sigma=st.floats(0.2, 2.0),
@@ -464,6 +467,7 @@ def test_odd_functions_halve_the_space_and_drop_the_coupling():
     assert odd.variance * 4 == pytest.approx(general.variance)
 
 
+@pytest.mark.slow
 def test_odd_oracle_bound_holds_for_least_squares():
     """The estimator of the corollary, odd piecewise lines for uniform scores; and the bound is near it."""
     n_samples, n_tokens, n_intervals, reach = 2000, 3, 8, math.sqrt(3.0)  # score bound: |x . y| / sqrt 3
@@ -509,6 +513,7 @@ def test_odd_oracle_bound_does_not_grow_with_the_number_of_tokens():
     assert general[2] / general[0] > 30  # without symmetry the bias is paid N times
 
 
+@pytest.mark.slow
 def test_the_search_for_k_goes_on_where_it_pays():
     """For a rough activation and many samples the best K is beyond the first that are tried."""
     case = ORACLE | {"beta": 0.5, "n_samples": 10**9, "odd": True}

@@ -113,6 +113,7 @@ def test_a_row_of_amp(channel):
     assert row["error"] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_rows_of_gradient_descent():
     cell = CELL | {"method": "gd", "d": 12, "alpha": 0.08, "n_runs": 8}
     single, mean = aim_points.compute(cell)
@@ -220,6 +221,7 @@ def test_claims_of_gradient_descent():
     assert {claim.expected for claim in single} == {2.0} and {claim.expected for claim in mean} == {1.125}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_pictures(name):
     table = made_up(name)
