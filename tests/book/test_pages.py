@@ -56,6 +56,14 @@ def test_source_has_a_full_header_and_no_setup(path):
     assert not any("pip install" in source or "git clone" in source for source in code)
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_no_cell_is_folded_by_the_theme(path):
+    """A name of its own for the theme's switch hides the words on it: a cell is shown, or it is removed."""
+    cells = jupytext.read(path, fmt="md:myst").cells
+    tags = {tag for cell in cells for tag in cell.metadata.get("tags", [])}
+    assert not any(tag.startswith("hide-") for tag in tags)
+
+
 def test_pages_load_nothing_from_elsewhere():
     """A link may lead out; an image, a script, a style sheet or a frame may not come from outside."""
     loads = re.compile(
