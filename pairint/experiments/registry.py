@@ -26,6 +26,7 @@ MODULES: dict[str, str] = {
     "rough": "pairint.experiments.minimax.rough",
     "network": "pairint.experiments.minimax.network",
     "aim_hardmax": "pairint.experiments.aim.hardmax",
+    "one_line": "pairint.experiments.aim.one_line",
     "aim_softmax": "pairint.experiments.aim.softmax",
     "aim_tokens": "pairint.experiments.aim.tokens",
     "aim_linear": "pairint.experiments.aim.linear",
