@@ -200,6 +200,18 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--results", metavar="DIR", help="folder of cells for what has to be run")
     _add_jobs(report)
     report.set_defaults(action=_report)
+
+    published = commands.add_parser(
+        "published",
+        help="the authors' published data beside ours, series by series",
+        description="Compare the data that the authors of attention-indexed models published with what this "
+        "package computes. Clone their repository, whose address is printed without --from, and name the "
+        "clone; nothing of it is copied.",
+    )
+    published.add_argument("--from", dest="source", metavar="DIR", help="a clone of the authors' repository")
+    published.add_argument("--json", action="store_true", help="for programs, instead of a table")
+    published.add_argument("--out", metavar="FILE", help="write to a file")
+    published.set_defaults(action=_published)
     return parser
 
 
@@ -366,13 +378,29 @@ def _report(options: argparse.Namespace) -> int:
     lines = report.build(
         run_missing=not options.stored, out=options.results, jobs=options.jobs, progress=True
     )
-    text = report.to_json(lines) if options.json else report.to_markdown(lines)
-    if options.out:
-        write_atomic(Path(options.out), text.rstrip() + "\n")
-        _say(f"report: {options.out}")
+    _deliver(report.to_json(lines) if options.json else report.to_markdown(lines), options.out, "report")
+    return FAILED if any(line.problem for line in lines) else OK
+
+
+def _deliver(text: str, path: str | None, what: str) -> None:
+    """Write a text to a file, or print it."""
+    if path:
+        write_atomic(Path(path), text.rstrip() + "\n")
+        _say(f"{what}: {path}")
     else:
         _give(text)
-    return FAILED if any(line.problem for line in lines) else OK
+
+
+def _published(options: argparse.Namespace) -> int:
+    from pairint.experiments.aim import published
+
+    stored = published.load_comparison()
+    found = stored if options.source is None else published.compare(options.source)
+    if options.source is not None and found["files"] != stored["files"]:
+        _warn(f"these are not the files of commit {published.COMMIT}, whose comparison the book shows")
+    text = published.to_json(found) if options.json else published.to_text(found)
+    _deliver(text, options.out, "comparison")
+    return OK
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ __all__ = [
     "read_series",
     "recovered_runs",
     "to_json",
+    "to_text",
 ]
 
 REPOSITORY = "https://github.com/FabrizioBoncoraglio/BO_ExtensiveRankAttention"
@@ -193,7 +194,8 @@ def compare(path: Path | str) -> dict[str, Any]:
         one, and where it is; ``"near_recovery"``: the largest error that is left between 0.9 of the threshold
         and the threshold, where ours falls to zero; ``"readings"``: single numbers of the figures;
         ``"hardmax_dots"``: message passing at rho = 0.5, at the samples of our own runs; ``"descent"``:
-        gradient descent over the Bayes-optimal error, at the samples of our own runs.
+        gradient descent over the Bayes-optimal error, at the samples of our own runs, and how much of each
+        depends on how one interpolates between the published points.
     """
     found = read_series(path)
     return {
@@ -282,7 +284,11 @@ def _near_recovery(series: Series) -> dict[str, Any]:
     threshold = exact_recovery_threshold(series.rho, "softmax", series.n_tokens)
     near = (series.alpha >= 0.9 * threshold) & (series.alpha <= threshold)
     gap = np.abs(series.error - _curve(series, "softmax"))[near]
-    return {"rho": series.rho, "points": int(near.sum()), "largest_difference": _rounded(float(gap.max()))}
+    return {
+        "rho": series.rho,
+        "points": int(near.sum()),
+        "largest_difference": _rounded(float(gap.max(initial=0.0))),
+    }
 
 
 def _readings(found: list[Series]) -> dict[str, float]:
@@ -323,29 +329,36 @@ _FRACTIONS = (0.27, 0.55, 0.8)
 
 
 def _descent(found: list[Series]) -> list[dict[str, Any]]:
-    from pairint.aim.state_evolution import exact_recovery_threshold, state_evolution
+    from pairint.aim.state_evolution import exact_recovery_threshold
 
     result = []
     for mean in (s for s in found if s.kind == "GD_averaged"):
         single = next(s for s in found if s.kind == "GD_single" and s.n_tokens == mean.n_tokens)
         for fraction in _FRACTIONS:
             alpha = fraction * exact_recovery_threshold(mean.rho, "softmax", mean.n_tokens)
-            finite = alpha / (1 + 1 / _dimension(mean))
-            bayes = float(state_evolution(finite, mean.rho, "softmax", mean.n_tokens).mmse)
-            one, many = float(single.at(alpha)), float(mean.at(alpha))
-            result.append(
-                {
-                    "n_tokens": mean.n_tokens,
-                    "rho": mean.rho,
-                    "d": mean.d,
-                    "n_runs": mean.n_runs,
-                    "fraction": fraction,
-                    "one_run": _rounded(one / bayes),
-                    "mean_of_runs": _rounded(many / bayes),
-                    "infinitely_many": _rounded(recovered_runs(one, many, mean.n_runs) / bayes),
-                }
-            )
+            one, many = _over_bayes(single, alpha), _over_bayes(mean, alpha)
+            left = recovered_runs(one, many, mean.n_runs)
+            record = {"n_tokens": mean.n_tokens, "rho": mean.rho, "d": mean.d, "n_runs": mean.n_runs}
+            record["fraction"] = fraction
+            for name, ratio in (("one_run", one), ("mean_of_runs", many), ("infinitely_many", left)):
+                record[name] = _rounded(float(ratio[0]))
+                record[f"{name}_between"] = _rounded(float(abs(ratio[1] - ratio[0])), 2)
+            result.append(record)
     return result
+
+
+def _over_bayes(series: Series, alpha: float) -> NDArray[np.float64]:
+    """Return the error over the Bayes-optimal one at finite d, between the published points.
+
+    By a monotone cubic, and by a straight line: what the two differ by is what the points leave open.
+    """
+    from scipy.interpolate import PchipInterpolator
+
+    bayes = _curve(series, "softmax", 1 / (1 + 1 / _dimension(series)))
+    below = bayes > 0
+    where, ratio = np.log(series.alpha[below]), np.log(series.error[below] / bayes[below])
+    at = np.log(alpha)
+    return np.exp([float(PchipInterpolator(where, ratio)(at)), float(np.interp(at, where, ratio))])
 
 
 def _rounded(value: float, digits: int = 4) -> float:
@@ -365,6 +378,16 @@ def to_json(comparison: dict[str, Any]) -> str:
 
     parts = (f" {json.dumps(name)}: {lines(value)}" for name, value in comparison.items())
     return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def to_text(comparison: dict[str, Any]) -> str:
+    """Return where a comparison comes from, and its series as a table to print."""
+    source = comparison["source"]
+    return (
+        f"{source['repository']}, commit {source['commit'] or 'unknown'}\n"
+        "Relative differences, published over ours less one.\n\n"
+        + comparison_table(comparison).to_string(index=False, na_rep="")
+    )
 
 
 def load_comparison() -> dict[str, Any]:

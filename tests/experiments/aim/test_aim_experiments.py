@@ -213,12 +213,26 @@ def test_claims_of_thresholds():
 
 
 def test_claims_of_gradient_descent():
+    """Made-up runs are posterior samples: one has twice the Bayes-optimal error, infinitely many have it."""
     claims = {claim.name: claim for claim in experiments.get("aim_tokens").claims(made_up("aim_tokens"))}
     single = [claim for name, claim in claims.items() if name.startswith("one run of gradient descent")]
-    mean = [claim for name, claim in claims.items() if name.startswith("mean of 8 runs")]
-    assert len(single) == len(mean) == 2
-    assert all(claim.theory_verdict in ("agrees", "close") for claim in single + mean)
-    assert {claim.expected for claim in single} == {2.0} and {claim.expected for claim in mean} == {1.125}
+    many = [claim for name, claim in claims.items() if name.startswith("infinitely many runs")]
+    assert len(single) == len(many) == 2
+    assert all(claim.theory_verdict in ("agrees", "close") for claim in single + many)
+    assert {claim.expected for claim in single} == {2.0} and {claim.expected for claim in many} == {1.0}
+    assert {claim.published for claim in single + many} == {None}  # no published runs at these samples
+    worse = made_up("aim_tokens")
+    worse.loc[worse["estimator"] == "averaged gd", "error"] *= 1.15
+    many = [c for c in experiments.get("aim_tokens").claims(worse) if c.name.startswith("infinitely many")]
+    assert {claim.theory_verdict for claim in many} == {"differs"}
+
+
+def test_published_runs_are_found_at_their_samples():
+    table = made_up("aim_tokens")
+    alphas = aim_points.fractions_of_threshold("softmax", 2, 0.5, [0.3, 0.6, 0.27, 0.55])
+    table = table.assign(alpha=table["alpha"].replace(dict(zip(alphas[:2], alphas[2:], strict=True))))
+    claims = [c for c in experiments.get("aim_tokens").claims(table) if c.name.startswith("infinitely")]
+    assert [claim.published for claim in claims] == [1.059, 1.114]
 
 
 @pytest.mark.slow
