@@ -1,5 +1,7 @@
 """Every picture is complete: titles, axes, legends, finite curves; and shown once in a notebook."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,12 +11,21 @@ from pairint.figures import (
     aim_algorithms,
     aim_hardmax,
     aim_model,
+    aim_published,
     aim_small_width,
     aim_spectrum,
     aim_state_evolution,
 )
 
-MODULES = (aim_algorithms, aim_hardmax, aim_model, aim_small_width, aim_spectrum, aim_state_evolution)
+MODULES = (
+    aim_algorithms,
+    aim_hardmax,
+    aim_model,
+    aim_published,
+    aim_small_width,
+    aim_spectrum,
+    aim_state_evolution,
+)
 
 Q = np.array([0.2, 0.4])
 
@@ -43,6 +54,12 @@ DRAWN = {
     ),
     "descent": lambda: aim_algorithms.descent_figure({"one run": [(0.1, 0.8, 0.1), (0.15, 0.3, 0.1)]}),
     "averaging": lambda: aim_algorithms.averaging_figure({0.1: np.ones((2, 3))}, {0.1: 0.4}),
+    "differences": lambda: aim_published.differences_figure(
+        pd.DataFrame({"kind": ["SE_softmax", "GD_single"], "reference": ["softmax"] * 2, "median": Q})
+    ),
+    "points": lambda: aim_published.points_figure(
+        [SimpleNamespace(file="a", alpha=Q, error=Q)], {"ours": (Q, Q)}
+    ),
     "landscape": lambda: aim_small_width.landscape_figure([10, 100], 2, {"a": [1e3, 1e6]}),
 }
 

@@ -64,6 +64,9 @@ ALPHA = r"samples $\alpha = n/d^2$"
 #: Above this error AMP is held to the state evolution within :data:`TOLERANCE`, below it within error bars.
 VISIBLE = 0.05
 TOLERANCE = 0.03
+#: Single points are equivalent to the prediction if their whole interval is this near: sixteen teachers leave
+#: intervals of up to 7 % to either side, and at finite d the errors are 1 to 3 % above the limit.
+EQUIVALENT = 0.1
 _MAX_ITER = 600
 # Below this width ratio a layer has few large eigenvalues, and needs a larger d for the same accuracy.
 _NARROW = 0.15
@@ -291,8 +294,9 @@ def bayes_claims(table: DataFrame, by: str, names: str, source: str) -> list[Cla
     """Compare AMP with the state evolution at ``alpha / (1 + 1/d)``.
 
     Where the predicted error is above 0.05: one claim for each value of ``by``, the mean ratio of all its
-    runs; and one for single points, the share of those whose 95 % interval meets 1 +- 0.03. One for the
-    smaller errors of all: the share of points whose 95 % interval holds the prediction.
+    runs; and one for single points, the share of those whose whole 95 % interval lies in 1 +- 0.1, so that a
+    wide interval does not pass. One for the smaller errors of all: the share of points whose 95 % interval
+    holds the prediction.
     """
     from pairint.engine.statistics import mean_interval
 
@@ -318,13 +322,13 @@ def bayes_claims(table: DataFrame, by: str, names: str, source: str) -> list[Cla
         large = points["bayes_finite"] > VISIBLE
         if large.any():
             low, high = points["low"] / predicted, points["high"] / predicted
-            close = ((low <= 1 + TOLERANCE) & (high >= 1 - TOLERANCE))[large]
+            close = ((low >= 1 - EQUIVALENT) & (high <= 1 + EQUIVALENT))[large]
             ratio = (points["mean"] / predicted)[large]
             worst = points.loc[(ratio - 1).abs().idxmax()]
             claims.append(
                 Claim(
-                    name=f"errors above {VISIBLE:g}: share of {large.sum()} points whose interval meets "
-                    f"1 +- {TOLERANCE:g} (farthest: {ratio[worst.name]:.3f} at rho = {worst['rho']:g}, "
+                    name=f"errors above {VISIBLE:g}: share of {large.sum()} points whose interval lies in "
+                    f"1 +- {EQUIVALENT:g} (farthest: {ratio[worst.name]:.3f} at rho = {worst['rho']:g}, "
                     f"T = {worst['n_tokens']:g}, alpha = {worst['alpha']:.3g})",
                     source=source,
                     ours=float(close.mean()),

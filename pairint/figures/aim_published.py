@@ -1,0 +1,83 @@
+"""Pictures for the page on the published data: how far each published series lies from ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pairint.figures.style import ALPHA_LABEL, COLORS, INK, picture, subplots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+__all__ = ["differences_figure", "points_figure"]
+
+#: Name of a kind of series, and its references with their colours.
+_KINDS = {
+    "SE_softmax": "softmax curves",
+    "SE_hardmax": "hardmax curves",
+    "SE_hardmax_rescaled": "hardmax curves, narrow layers",
+    "AMP_softmax": "softmax, message passing",
+    "AMP_hardmax": "hardmax, message passing",
+    "GD_averaged": "gradient descent, mean of 32",
+    "GD_single": "gradient descent, one run",
+}
+_LOOKS = {
+    "softmax": (COLORS["blue"], "o", "our curve"),
+    "softmax at finite d": (COLORS["blue"], "o", None),
+    "derivative": (COLORS["blue"], "o", None),
+    "density": (COLORS["vermillion"], "s", "our curve, density in the score"),
+    "published curve": (COLORS["black"], "^", "the published curve"),
+}
+
+
+@picture
+def differences_figure(table: DataFrame) -> Figure:
+    """Draw the median relative difference of each series from each of its references.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The series of a comparison, with columns ``kind``, ``reference`` and ``median``.
+    """
+    figure, axes = subplots(1, 4.2)
+    for row, kind in enumerate(_KINDS):
+        for reference, part in table[table["kind"] == kind].groupby("reference"):
+            color, marker, label = _LOOKS[reference]
+            heights = row + np.linspace(-0.18, 0.18, len(part))
+            axes.plot(part["median"], heights, marker, color=color, markersize=5, alpha=0.85, label=label)
+    axes.set_yticks(range(len(_KINDS)), list(_KINDS.values()))
+    axes.invert_yaxis()
+    axes.axvline(0.05, color=INK, linestyle=":", linewidth=1)
+    axes.annotate(
+        "five percent", (0.05, 0), xytext=(4, -2), textcoords="offset points", color=INK, fontsize="small"
+    )
+    axes.set(xscale="log", xlabel="median of |published / ours $-$ 1| over a series", ylabel="series")
+    axes.set_title("Every published series beside ours")
+    axes.legend(fontsize="small", title="compared with", loc="upper right")
+    return figure
+
+
+@picture
+def points_figure(series: Iterable[Any], curves: dict[str, tuple[Any, Any]]) -> Figure:
+    """Draw published series as dots over curves of ours, on logarithmic axes.
+
+    Parameters
+    ----------
+    series : iterable
+        Published series, each with ``file``, ``alpha`` and ``error``.
+    curves : dict of str to (alpha, error)
+        Ours, by label.
+    """
+    figure, axes = subplots(1, 4.6)
+    for number, (label, (alpha, error)) in enumerate(curves.items()):
+        axes.plot(alpha, error, color=list(COLORS.values())[number], label=label)
+    for number, one in enumerate(series):
+        axes.plot(one.alpha, one.error, ".", color=INK, alpha=0.5 + 0.5 / (1 + number), label=one.file)
+    axes.set(xscale="log", yscale="log", xlabel=ALPHA_LABEL, ylabel="error $\\|S - \\hat S\\|_F^2/d$")
+    axes.set_title("Published points over our curves")
+    axes.legend(fontsize="small")
+    return figure
