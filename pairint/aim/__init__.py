@@ -3,12 +3,14 @@
 from pairint.aim.amp import AMPResult, amp
 from pairint.aim.channels import Channel, HardmaxChannel, LinearChannel, SoftmaxChannel, make_channel
 from pairint.aim.checks import check_channel, check_prior
+from pairint.aim.fixed_points import FixedPoint, HardPhaseWarning
 from pairint.aim.gradient_descent import GradientDescentResult, gradient_descent
 from pairint.aim.priors import Prior, WishartPrior
 from pairint.aim.spectrum import NoisySpectrum
 from pairint.aim.state_evolution import (
     StateEvolution,
     exact_recovery_threshold,
+    fixed_points,
     large_alpha_error,
     small_width_limit,
     state_evolution,
@@ -20,7 +22,9 @@ __all__ = [
     "AIMTeacher",
     "AMPResult",
     "Channel",
+    "FixedPoint",
     "GradientDescentResult",
+    "HardPhaseWarning",
     "HardmaxChannel",
     "LinearChannel",
     "NoisySpectrum",
@@ -32,6 +36,7 @@ __all__ = [
     "check_channel",
     "check_prior",
     "exact_recovery_threshold",
+    "fixed_points",
     "gradient_descent",
     "large_alpha_error",
     "make_channel",

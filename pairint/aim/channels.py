@@ -95,6 +95,9 @@ class Channel(ABC):
     #: and softmax labels do: then kappa is constant, g_out inversely proportional to V, and zero error is
     #: reached with finitely many samples per parameter.
     recovers_exactly: bool = False
+    #: Whether state evolution with a Wishart prior is known to have one fixed point for each number of
+    #: samples; where not, it looks for others.
+    one_fixed_point: bool = False
     #: Whether labels stay the same when S is multiplied by a positive number: then message passing takes the
     #: trace of S from the prior.
     scale_free: bool = False
@@ -233,6 +236,7 @@ class LinearChannel(Channel):
 
     name = "linear"
     recovers_exactly = True
+    one_fixed_point = True  # observed, as for hardmax
 
     def kappa(self, tau: Any) -> Any:
         return np.full(np.shape(check_tau(tau)), float(self.n_tokens * (self.n_tokens + 1)))[()]
@@ -272,6 +276,7 @@ class SoftmaxChannel(Channel):
 
     name = "softmax"
     recovers_exactly = True
+    one_fixed_point = True  # observed, as for hardmax
 
     def __init__(self, n_tokens: int = 2, inverse_temperature: float = 1.0, log_labels: bool = False) -> None:
         super().__init__(n_tokens)
@@ -348,6 +353,7 @@ class HardmaxChannel(Channel):
     """
 
     name = "hardmax"
+    one_fixed_point = True
     scale_free = True
 
     def kappa(self, tau: Any) -> Any:

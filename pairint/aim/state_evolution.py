@@ -12,8 +12,10 @@ information of a label (:mod:`pairint.aim.channels`). Writing :math:`\Delta = 1/
 
 .. math:: \alpha = \frac{F(\Delta)}{\kappa\big((Q_0 - E(\Delta))/E(\Delta)\big)},
 
-whose right side falls as :math:`\Delta` grows (observed, not proved): a single
-bracketed root, and no iteration that might stall.
+whose right side falls as :math:`\Delta` grows for the channels and the prior of the book (observed, not
+proved): a single bracketed root, and no iteration that might stall. For other channels and priors it may
+turn back; then there are several fixed points, and :mod:`pairint.aim.fixed_points` tells which is the
+Bayes-optimal error.
 
 :func:`state_evolution_iterates` iterates them all the same. It is the loop of message passing
 (:mod:`pairint.aim.amp`) with an error in the place of matrices: it *scores* the labels and *denoises*, steps
@@ -23,6 +25,7 @@ of the same names there; what is *moved* and *predicted* is Gaussian, and its va
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +33,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from pairint.aim.channels import Channel, information_at, make_channel
+from pairint.aim.fixed_points import Curve, FixedPoint, HardPhaseWarning
 from pairint.aim.hardmax import hardmax_tail_constant
 from pairint.aim.priors import Prior, WishartPrior, error_left, make_prior
 from pairint.aim.spectrum import parameter_count
@@ -39,6 +43,7 @@ __all__ = [
     "StateEvolution",
     "alpha_of_noise",
     "exact_recovery_threshold",
+    "fixed_points",
     "large_alpha_error",
     "small_width_limit",
     "small_width_samples",
@@ -68,6 +73,8 @@ class StateEvolution:
         Estimated error of ``mmse`` that stems from the channel: zero where its information is exact, else
         the relative error of :math:`\kappa` times :math:`|d\,\mathrm{mmse}/d\log\alpha|` (first order: a
         larger :math:`\kappa` acts as a larger :math:`\alpha`).
+    algorithmic : array or float
+        Where an iteration that starts from nothing stops: ``mmse``, or more in a hard phase.
     """
 
     alpha: np.ndarray | float
@@ -76,6 +83,7 @@ class StateEvolution:
     q: np.ndarray | float
     q_hat: np.ndarray | float
     mmse_error: np.ndarray | float = 0.0
+    algorithmic: np.ndarray | float = math.nan
 
 
 def _positive(name: str, values: Any) -> Any:
@@ -142,6 +150,13 @@ def state_evolution(
         interpolated (``"hardmax"``), a standard error where it is sampled
         (:class:`~pairint.aim.sampling.SampledHardmaxChannel`).
 
+    Warns
+    -----
+    HardPhaseWarning
+        If there are several fixed points for some ``alpha``. ``mmse`` is that of the smallest mutual
+        information, ``algorithmic`` the largest; :func:`fixed_points` returns all. They are looked for where
+        a channel or a prior of one's own is given, once a call: pass all ``alpha`` at once.
+
     Examples
     --------
     >>> round(float(state_evolution(0.1, 0.5).mmse), 10)
@@ -161,18 +176,84 @@ def state_evolution(
         prior = _check_prior(rho, channel)
         priors = [prior] * alphas.size
         rho = prior.rho if isinstance(prior, WishartPrior) else prior
-    deltas = np.array(
-        [_solve_noise(float(a), p, channel) for a, p in zip(alphas.ravel(), priors, strict=True)]
-    )
+    best, reached_by = _noises(alphas, priors, channel)
+    deltas = np.array(best)
+    hard = alphas.ravel()[deltas != reached_by]
+    if hard.size:
+        warnings.warn(
+            f"several fixed points at {hard.size} of {alphas.size} values of alpha, from {hard.min():.4g} to "
+            f"{hard.max():.4g}: mmse is the Bayes-optimal error, algorithmic is what message passing reaches",
+            HardPhaseWarning,
+            stacklevel=2,
+        )
     solutions = list(zip(priors, deltas.tolist(), strict=True))
     mmse = np.array([p.error(x) if x > 0 else 0.0 for p, x in solutions]).reshape(alphas.shape)
+    reached = np.array([p.error(x) if x > 0 else 0.0 for p, x in zip(priors, reached_by, strict=True)])
     with np.errstate(divide="ignore"):
         q_hat = (1 / deltas).reshape(alphas.shape)
     q = np.array([p.second_moment for p in priors]).reshape(alphas.shape) - mmse
     inexact = [_channel_error(p, channel, x, e) for (p, x), e in zip(solutions, mmse.flat, strict=True)]
     return StateEvolution(
-        alphas[()], rho, mmse[()], q[()], q_hat[()], np.array(inexact).reshape(alphas.shape)[()]
+        alphas[()],
+        rho,
+        mmse[()],
+        q[()],
+        q_hat[()],
+        np.array(inexact).reshape(alphas.shape)[()],
+        reached.reshape(alphas.shape)[()],
     )
+
+
+def _curve(prior: Prior, channel: Channel) -> Curve:
+    return Curve(lambda delta: _log_alpha(prior, channel, delta), prior.variance, prior.second_moment)
+
+
+def _noises(alphas: np.ndarray, priors: list[Prior], channel: Channel) -> tuple[list[float], list[float]]:
+    """Return the noises of the Bayes-optimal fixed points, and of those that are reached from nothing."""
+    curves: dict[int, Curve] = {}
+    best, reached = [], []
+    for alpha, prior in zip(alphas.ravel().tolist(), priors, strict=True):
+        if not (channel.one_fixed_point and isinstance(prior, WishartPrior)):
+            if id(prior) not in curves:
+                curves[id(prior)] = _curve(prior, channel)
+            if curves[id(prior)].turns_back:
+                stable = [point for point in curves[id(prior)].fixed_points(alpha) if point.stable]
+                if stable:
+                    best.append(min(stable, key=lambda point: point.potential).delta)
+                    reached.append(stable[0].delta)
+                    continue
+        best.append(_solve_noise(alpha, prior, channel))
+        reached.append(best[-1])
+    return best, reached
+
+
+def fixed_points(
+    alpha: Any, rho: float | Prior, channel: str | Channel = "softmax", n_tokens: int = 2
+) -> list[FixedPoint]:
+    r"""Return all fixed points of the state evolution.
+
+    Book: :doc:`/book/aim_own`.
+
+    The Bayes-optimal error is the one of smallest ``potential``; an iteration that starts from nothing, and
+    message passing with it, stops at the first that is ``stable``.
+
+    Parameters
+    ----------
+    alpha : float or array
+        :math:`n/d^2 > 0`.
+    rho, channel, n_tokens
+        As in :func:`state_evolution`; one ``rho``, finite.
+
+    Returns
+    -------
+    list of FixedPoint
+        For each ``alpha`` in turn, from the largest error to the smallest: those with an equivalent noise
+        between ``1e-12`` and ``1e6`` times the variance of the prior, and zero error where it is one.
+    """
+    alphas = _positive("alpha", alpha).ravel()
+    channel = make_channel(channel, n_tokens)
+    curve = _curve(_check_prior(rho, channel), channel)
+    return [point for value in alphas.tolist() for point in curve.fixed_points(value)]
 
 
 def _channel_error(prior: Prior, channel: Channel, delta: float, mmse: float) -> float:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "averaging_figure",
     "descent_figure",
+    "hard_phase_figure",
     "own_figure",
     "training_figure",
     "trajectory_figure",
@@ -157,6 +158,31 @@ def averaging_figure(errors: Mapping[float, np.ndarray], bayes: Mapping[float, f
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.set_xticks([], minor=True)
     axes.legend(fontsize=8.5)
+    return figure
+
+
+@picture
+def hard_phase_figure(
+    alphas: np.ndarray, branches: Mapping[str, tuple[np.ndarray, np.ndarray]], best: np.ndarray
+) -> Figure:
+    """Draw all fixed points of a state evolution, and the Bayes-optimal error among them.
+
+    Parameters
+    ----------
+    alphas : ndarray
+    branches : mapping
+        Sample ratios and errors of the fixed points, by what they are.
+    best : ndarray
+        The Bayes-optimal error at ``alphas``.
+    """
+    figure, axes = subplots(1)
+    axes.plot(alphas, best, color=COLORS["blue"], linewidth=3, alpha=0.5, label="Bayes-optimal")
+    for (name, (where, errors)), color, marker in zip(
+        branches.items(), (COLORS["vermillion"], INK), ("o", "x"), strict=False
+    ):
+        axes.plot(where, errors, marker, color=color, markersize=3.5, label=name)
+    axes.set(title="A hard phase", xlabel=ALPHA_LABEL, ylabel=ERROR_LABEL)
+    axes.legend()
     return figure
 
 

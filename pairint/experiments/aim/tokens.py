@@ -125,7 +125,7 @@ def _descent_claims(table: DataFrame, source: str) -> Iterator[Claim]:
             continue
         many = recovered_runs(one["error"], mean["error"], int(one["n_runs"].iloc[0]))
         fraction = alpha / exact_recovery_threshold(rho, "softmax", n_tokens)
-        theirs = next((p for p in published if _same_point(p, n_tokens, rho, fraction)), {})
+        theirs: dict[str, Any] = next((p for p in published if _same_point(p, n_tokens, rho, fraction)), {})
         for name, ratio, key, expected in (
             ("one run of gradient descent", one["error"] / bayes, "one_run", 2.0),
             ("infinitely many runs", many / bayes, "infinitely_many", 1.0),
