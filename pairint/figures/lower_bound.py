@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 
 from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
 from pairint.model import GaussianNoise, UniformCube, UniformNoise, interaction_matrix
+from pairint.theory.bumps import BumpActivation, BumpFamily
 from pairint.theory.codes import varshamov_gilbert_code
 from pairint.theory.coercivity import product_density, product_moments
 from pairint.theory.games import guessing_game, score_reduction
-from pairint.theory.lower import BumpActivation, BumpFamily, gaussian_kl, lower_bound
+from pairint.theory.lower import gaussian_kl, lower_bound
 from pairint.theory.lower_matrix import matrix_lower_bound
 from pairint.theory.rates import holder_degree
 from pairint.theory.setting import Setting

@@ -9,6 +9,7 @@ from scipy import integrate, stats
 
 from pairint.model import Sphere, TruncatedGaussian, UniformCube, interaction_matrix
 from pairint.theory import lower as lo
+from pairint.theory.bumps import BumpFamily
 from pairint.theory.codes import varshamov_gilbert_code
 from pairint.theory.coercivity import product_density, product_moments
 from pairint.theory.rates import holder_degree, minimax_exponent
@@ -56,7 +57,7 @@ def holder_ratio(f, beta, low, high, rng, n_pairs=20_000):
 @settings(max_examples=60)
 def test_hypotheses_are_in_the_class(beta, n_bumps, odd, zero_mean, seed, holder_constant):
     rng = np.random.default_rng(seed)
-    family = lo.BumpFamily(
+    family = BumpFamily(
         beta=beta,
         holder_constant=holder_constant,
         n_bumps=n_bumps,
@@ -70,14 +71,14 @@ def test_hypotheses_are_in_the_class(beta, n_bumps, odd, zero_mean, seed, holder
 
 @pytest.mark.parametrize("beta", [1.0, 2.0, 3.0])
 def test_the_class_is_used_up(beta):
-    family = lo.BumpFamily(beta=beta, holder_constant=1.0, n_bumps=4, interval=(0.0, 2.0))
+    family = BumpFamily(beta=beta, holder_constant=1.0, n_bumps=4, interval=(0.0, 2.0))
     ratio = holder_ratio(family.activation(np.ones(4)), beta, 0.0, 2.0, np.random.default_rng(0), 200_000)
     assert 0.95 < ratio <= 1 + 1e-9
 
 
 @pytest.mark.parametrize(("odd", "zero_mean"), [(False, False), (True, False), (False, True)])
 def test_profile_integrals(odd, zero_mean):
-    family = lo.BumpFamily(
+    family = BumpFamily(
         beta=1.7, holder_constant=2.0, n_bumps=3, interval=(0.3, 2.1), odd=odd, zero_mean=zero_mean
     )
     bump = family.activation([0, 1, 0])
@@ -402,6 +403,6 @@ def test_guessing_error_bound_rejects_what_is_no_divergence(kl):
 
 
 def test_energies_reject_a_density_that_is_negative_somewhere():
-    family = lo.BumpFamily(beta=1.0, holder_constant=1.0, n_bumps=4, interval=(0.2, 2.4))
+    family = BumpFamily(beta=1.0, holder_constant=1.0, n_bumps=4, interval=(0.2, 2.4))
     with pytest.raises(ValueError, match="density must be finite and >= 0"):
         family.energies(lambda u: np.where(u > 1.9, -0.1, 0.2))

@@ -11,7 +11,8 @@ import pytest
 
 import pairint.theory
 from pairint.theory import Setting, lower_bound, minimax_exponent, oracle_upper_bound, upper, upper_bound
-from pairint.theory.lower import BumpFamily, gaussian_kl
+from pairint.theory.bumps import BumpFamily
+from pairint.theory.lower import gaussian_kl
 from pairint.theory.lower_matrix import linear_range, matrix_lower_bound
 
 GOOD = dict(
