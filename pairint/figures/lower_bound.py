@@ -52,8 +52,8 @@ def hypotheses_figure(
     rng = np.random.default_rng(seed)
     u = np.linspace(0, 3, 1200)
     for panel, m in zip(panels, n_samples, strict=True):
-        bound = lower_bound(m, setting, interval=(0.0, 2.7), density=_density)
-        family = bound.family
+        bound = lower_bound(m, setting, interval=(0.0, 2.7), density=_density, method="assouad")
+        family: Any = bound.family
         step = 1.4 * family.amplitude * family.profile.sup
         for shift, color in enumerate(CYCLE[:4]):
             word = rng.integers(0, 2, family.n_bumps)
@@ -98,7 +98,8 @@ def fano_rows(
     rows = []
     for m in n_samples:
         bound = lower_bound(m, setting, interval=interval, density=_density, method="fano")
-        family, code = bound.family, varshamov_gilbert_code(bound.family.n_bumps)
+        family: Any = bound.family
+        code = varshamov_gilbert_code(family.n_bumps)
         first, second = code.words(2).astype(float)
         difference, centre = (
             product_moments(family.activation(word), 3.0, setting.n_tokens, family.knots, order=8)

@@ -1,12 +1,13 @@
 r"""The hypotheses of the lower bounds: sums of bumps that all lie in one Hölder class.
 
-Two shapes. The *smooth* bump, a polynomial, makes the shortest proof. The *tallest* one is what the Hölder
+Two shapes. The *smooth* bump, a polynomial, makes the shortest proof. The *tall* one is what the Hölder
 condition leaves when neighbours may have opposite signs; its sums have coefficients in [-1, 1].
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -110,9 +111,9 @@ def bump_profile(beta: float, zero_mean: bool = False, odd: bool = False) -> Pro
 def tall_profile(beta: float, zero_mean: bool = False) -> Profile:
     r"""Return the tall profile for smoothness beta: the k-fold integral of tents of alternating sign.
 
-    With :math:`\alpha = \beta - k`, the k-th derivative is :math:`\pm 2^{\alpha-1} \mathrm{dist}(t, Z)^\alpha`,
-    with a change of sign at each point of a finite set Z that contains both ends. However the signs of its
-    pieces are chosen, and with any coefficients in [-1, 1], such a function is Hölder of exponent alpha with
+    With :math:`\alpha = \beta - k`, the k-th derivative is
+    :math:`\pm 2^{\alpha-1} \mathrm{dist}(t, Z)^\alpha`, with a change of sign at each point of
+    a finite set Z that contains both ends. However the signs of its pieces are chosen, and with any coefficients in [-1, 1], such a function is Hölder of exponent alpha with
     constant 1. The points between the ends make its first k moments vanish (k + 1 for a bump of mean zero),
     so that the bump ends as smoothly as the class asks. For integer beta it is the perfect spline, whose
     derivative of order beta is :math:`\pm 1` and changes sign at Chebyshev's points.
@@ -153,7 +154,7 @@ def tall_profile(beta: float, zero_mean: bool = False) -> Profile:
         return np.asarray(side[piece] ** j * value)
 
     reached = np.zeros(k + 2)
-    for i, (start, end) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
+    for i, (start, end) in enumerate(itertools.pairwise(ends)):
         for j in range(1, k + 2):
             constants[i, j] = side[i] ** j * (reached[j] - integral(start, i, j))
         reached = np.array([integral(end, i, j) for j in range(k + 2)])

@@ -84,8 +84,8 @@ def guessing_error_bound(kl: Any) -> Any:
 def sign_risk(information: Any) -> Any:
     r"""Return the Bayes risk of a sign, seen through Gaussian noise: exact.
 
-    Let w be 1 or -1 with equal chances and let :math:`w \sqrt I + Z` be observed. The best estimate of w errs in
-    mean square by
+    Let w be 1 or -1 with equal chances and let :math:`w \sqrt I + Z` be observed. The best estimate of w has
+    mean squared error
 
     .. math::
 
@@ -100,7 +100,7 @@ def sign_risk(information: Any) -> Any:
         I >= 0. Computed to 1e-10, absolutely.
     """
     information = _check_information(information)
-    # The trapezoidal rule: the integrand is analytic up to |Im s| = 1, so the error is of order e^(-2 pi / step).
+    # The trapezoidal rule: the integrand is analytic up to |Im s| = 1, its error of order e^(-2 pi / step).
     step = 0.25
     s = step * np.arange(1, 65)
     weight = step / np.cosh(math.pi * s / 2)
@@ -212,15 +212,15 @@ def lower_bound(
 
     Four methods; by default the largest bound counts, and the result says whose it is.
 
-    "assouad": :math:`\tfrac12 \sum_k e_k \Phi(-\sqrt{KL_k/2})`. "fano", with a code of :math:`2^{K/8}` words at
-    distance K/8: :math:`\tfrac{K}{32} e_{min} (1 - (KL_0 + \log 2) / (K \log 2 / 8))`.
+    "assouad": :math:`\tfrac12 \sum_k e_k \Phi(-\sqrt{KL_k/2})`. "fano", with a code of :math:`2^{K/8}` words
+    at distance K/8: :math:`\tfrac{K}{32} e_{min} (1 - (KL_0 + \log 2) / (K \log 2 / 8))`.
 
     "bayes": taller bumps with weights in [-1, 1] and a prior, :math:`\sum_k e_k R(2 KL_k)` with R from
     :func:`weight_risk`.
 
-    "spline", for integer beta >= 2: the derivative of order beta is L times a weight in [-1, 1] on each of K cells.
-    Such functions overlap. Let :math:`\lambda_k` be the eigenvalues of their Gram matrix: by van Trees'
-    inequality for vectors, the bound is :math:`\sum_k \lambda_k / (n \lambda_k + \pi^2)`, where
+    "spline", for integer beta >= 2: the derivative of order beta is L times a weight in [-1, 1] on each of
+    K cells. Such functions overlap. Let :math:`\lambda_k` be the eigenvalues of their Gram matrix: by
+    van Trees' inequality for vectors, the bound is :math:`\sum_k \lambda_k / (n \lambda_k + \pi^2)`, where
     :math:`n \lambda` is twice the divergence of a difference of squared norm lambda. It needs the law of the
     whole score: ``interval`` must cover all scores up to the ``score_bound`` of the setting.
 
@@ -250,13 +250,14 @@ def lower_bound(
         the divergence for a shift by v is then at most ``curvature v^2 / 2``. ``noise_std`` is then not used.
     method : {"best", "assouad", "fano", "bayes", "spline"}
     n_bumps : int, optional
-        K, bumps or cells; by default chosen to maximise the bound, up to the limit that ``at_limit`` of the result is about.
+        K, bumps or cells; by default chosen to maximise the bound, up to the limit that ``at_limit`` of the
+        result is about.
 
     Raises
     ------
     ValueError
-        Also if bumps this wide are higher than ``sup_bound``, for Fano with fewer than 8 bumps, for "bayes" with
-        beta above 10, for "spline" without its hypotheses, or if ``density`` is not one.
+        Also if bumps this wide are higher than ``sup_bound``, for Fano with fewer than 8 bumps, for "bayes"
+        with beta above 10, for "spline" without its hypotheses, or if ``density`` is not one.
     """
     check_choice("method", method, ("best", *_METHODS))
     n_bumps = None if n_bumps is None else check_integer("n_bumps", n_bumps)
@@ -369,8 +370,8 @@ class _Problem:
     def shared(self, family: BumpFamily) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return lower bounds of the energies of single bumps, and bounds of the divergences they make.
 
-        A variation is shared by the bumps: their divergences are bounded on average, which is enough for equal
-        energies, as risks are convex in the divergence.
+        A variation is shared by the bumps: their divergences are bounded on average, which is enough for
+        equal energies, as risks are convex in the divergence.
         """
         low, high = self.energies(family)
         if self.variation is not None:
@@ -400,9 +401,8 @@ class _Problem:
             interval=self.interval,
             odd=self.symmetric,
         )
-        known = callable(self.density)
         gram = family.gram(self.density if callable(self.density) else None)
-        low, high = (1.0, 1.0) if known else self.density
+        low, high = (1.0, 1.0) if callable(self.density) else self.density
         information = 2 * self.divergence(None, high, 0.0)
         own = np.diag(gram)
         eigenvalues = np.linalg.eigvalsh(gram)
