@@ -115,9 +115,9 @@ def tall_profile(beta: float, zero_mean: bool = False) -> Profile:
     :math:`\pm 2^{\alpha-1} \mathrm{dist}(t, Z)^\alpha`, with a change of sign at each point of a finite set Z
     that contains both ends. However the signs of its pieces are chosen, and with any coefficients in [-1, 1],
     such a function is Hölder of exponent alpha with constant 1. The points between the ends make its first k
-    moments vanish (k + 1 for a bump of mean zero),
-    so that the bump ends as smoothly as the class asks. For integer beta it is the perfect spline, whose
-    derivative of order beta is :math:`\pm 1` and changes sign at Chebyshev's points.
+    moments vanish (k + 1 for a bump of mean zero), so that the bump ends as smoothly as the class asks. For
+    integer beta it is the perfect spline, whose derivative of order beta is :math:`\pm 1` and changes sign at
+    Chebyshev's points.
 
     Parameters
     ----------

@@ -33,6 +33,7 @@ __all__ = [
     "gaussian_kl",
     "guessing_error_bound",
     "lower_bound",
+    "sign_bound",
     "sign_risk",
     "weight_risk",
 ]
@@ -133,9 +134,21 @@ def weight_risk(information: Any, *, gaussian: bool = True) -> Any:
     smooth = 1 / (information + math.pi**2)
     if not gaussian:
         return np.maximum(smooth, _affinity(2 * information))
+    return np.maximum(smooth, sign_bound(information))
+
+
+def sign_bound(information: Any) -> Any:
+    r"""Return :math:`\sup_{a \le 1} a^2 S(a^2 I)`, S being :func:`sign_risk`: two signs of the best height.
+
+    Parameters
+    ----------
+    information : float or array_like
+        I >= 0.
+    """
+    information = _check_information(information)
     used = np.minimum(information, _SIGN_INFORMATION)
-    # a^2 = used / information
-    return np.maximum(smooth, sign_risk(used) * used / np.maximum(information, 1e-300) + (information == 0))
+    height = np.divide(used, information, out=np.ones_like(used), where=information > 0)
+    return sign_risk(used) * height
 
 
 def _check_information(information: Any) -> NDArray[np.float64]:

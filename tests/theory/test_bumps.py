@@ -40,6 +40,7 @@ def largest_ratio(f, family, beta, rng):
     return np.max(np.abs(f.derivative(x, k) - f.derivative(y, k)) / np.abs(x - y) ** (beta - k))
 
 
+@pytest.mark.slow
 @given(
     beta=st.floats(0.2, 8.0),
     n_bumps=st.integers(1, 12),
