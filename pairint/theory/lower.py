@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from pairint.theory.bumps import MOST_SMOOTH, BumpFamily, SplineFamily, check_interval
-from pairint.theory.densities import check_density_values, check_mass
+from pairint.theory.densities import MASS_TOLERANCE, check_density_values, check_mass
 from pairint.theory.integers import best_integer
 from pairint.theory.setting import Setting
 from pairint.validation import (
@@ -235,7 +235,8 @@ def lower_bound(
     K cells. Such functions overlap. Let :math:`\lambda_k` be the eigenvalues of their Gram matrix: by
     van Trees' inequality for vectors, the bound is :math:`\sum_k \lambda_k / (n \lambda_k + \pi^2)`, where
     :math:`n \lambda` is twice the divergence of a difference of squared norm lambda. It needs the law of the
-    whole score: ``interval`` must cover all scores up to the ``score_bound`` of the setting.
+    whole score: ``interval`` must cover all scores up to the ``score_bound`` of the setting, and ``density``
+    have mass 1 there.
 
     For other noise (``curvature``), :math:`1/\sigma^2` becomes the curvature, and Assouad's sum is
     :math:`\tfrac14 \sum_k e_k \max\{1 - \sqrt{KL_k/2}, \tfrac12 e^{-KL_k}\}`, by the inequalities of Pinsker
@@ -279,11 +280,13 @@ def lower_bound(
     interval = check_interval(interval, symmetric)
     if symmetric and variation is not None:
         raise ValueError("variation must be None for symmetric tokens: the odd bumps need none")
+    density, mass = _check_density(density, interval, symmetric)
     problem = _Problem(
         n_samples=check_integer("n_samples", n_samples, 1),
         setting=setting,
         interval=interval,
-        density=_check_density(density, interval, symmetric),
+        density=density,
+        mass=mass,
         symmetric=symmetric,
         variation=None if variation is None else check_real("variation", variation, 0),
         gaussian=curvature is None,
@@ -295,7 +298,7 @@ def lower_bound(
             continue
         if obstacle := problem.obstacle(name):
             raise ValueError(obstacle)
-        minimum, first, most = problem.range(name)
+        minimum, first, most = problem.search(name)
         evaluate = getattr(problem, name)
         if n_bumps is None:
             bounds.append(_best_number(evaluate, minimum, first, most))
@@ -317,6 +320,7 @@ class _Problem:
     setting: Setting
     interval: tuple[float, float]
     density: Callable[[Any], Any] | tuple[float, float]
+    mass: float
     symmetric: bool
     variation: float | None
     gaussian: bool
@@ -346,13 +350,15 @@ class _Problem:
             return "variation must be None for method 'spline'"
         if score_bound is None:
             return "score_bound must be given for method 'spline': Setting(..., score_bound=...)"
+        if self.mass < 1 - MASS_TOLERANCE:
+            return f"density must have mass 1 for method 'spline', got at most {self.mass:.4g}"
         if self.interval[0] > (0 if self.symmetric else -score_bound) or self.interval[1] < score_bound:
             return (
                 f"interval must cover all scores up to {score_bound} for method 'spline', got {self.interval}"
             )
         return None
 
-    def range(self, method: str) -> tuple[int, int, int]:
+    def search(self, method: str) -> tuple[int, int, int]:
         """Return the smallest number of bumps, and where the search for the best begins and ends."""
         if method == "spline":
             return 1, 2**4, MOST_CELLS
@@ -456,7 +462,8 @@ def _affinity(kl: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _check_density(
     density: Any, interval: tuple[float, float], symmetric: bool
-) -> Callable[[Any], Any] | tuple[float, float]:
+) -> tuple[Callable[[Any], Any] | tuple[float, float], float]:
+    """Return the density and the largest mass that it may have on the interval and its mirror image."""
     low, high = interval
     copies = 2 if symmetric else 1  # the mirror image has the same mass
     if callable(density):
@@ -464,8 +471,9 @@ def _check_density(
         edges = np.linspace(low, high, 65)
         half = (edges[1] - edges[0]) / 2
         values = density((edges[:-1] + half)[:, None] + half * t)
-        check_mass(copies * half * float((check_density_values(values, (64, 20)) @ weight).sum()))
-        return density
+        mass = copies * half * float((check_density_values(values, (64, 20)) @ weight).sum())
+        check_mass(mass)
+        return density, mass
     try:
         smallest, largest = density
     except (TypeError, ValueError):
@@ -474,4 +482,4 @@ def _check_density(
     smallest = check_real("density[0]", smallest, 0, exclusive_minimum=True)
     largest = check_real("density[1]", largest, smallest)
     check_mass(copies * smallest * (high - low))
-    return smallest, largest
+    return (smallest, largest), copies * largest * (high - low)

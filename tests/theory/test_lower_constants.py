@@ -231,11 +231,14 @@ def test_measured_errors_averaged_over_the_prior(beta, method, d, n_tokens):
         ({"setting": setting(1.5, 3)}, "beta must be an integer in 2"),
         ({"setting": setting(1.0, 3)}, "beta must be an integer in 2"),
         ({"setting": setting(2.0, 3, score_bound=None)}, "score_bound must be given"),
-        ({"interval": (0.0, 2.9)}, "interval must cover all scores up to 3.0"),
-        ({"interval": (0.1, 3.0)}, "interval must cover"),
-        ({"symmetric": False, "interval": (0.0, 3.0)}, "interval must cover"),
+        ({"interval": (0.0, 2.99)}, "interval must cover all scores up to 3.0"),
+        ({"interval": (1e-6, 3.0)}, "interval must cover"),
+        ({"symmetric": False, "interval": (-2.99, 3.0)}, "interval must cover"),
         ({"symmetric": False, "variation": 1.0}, "variation must be None"),
         ({"n_bumps": 1000}, "n_bumps must be"),
+        # Scores that were cut: some of the law is outside, and speaks of the weights.
+        ({"interval": (0.0, 2.0), "setting": setting(2.0, 3, score_bound=2.0)}, "density must have mass 1"),
+        ({"density": (0.1, 0.15)}, "density must have mass 1 for method 'spline', got at most 0.9"),
     ],
 )
 def test_the_spline_method_names_the_hypothesis_that_is_not_met(change, message):
