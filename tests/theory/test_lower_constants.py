@@ -93,6 +93,12 @@ def test_van_trees_and_the_constant_of_its_prior():
             assert exact < 1 / (information + math.pi**2 / 2)
 
 
+def test_the_weight_risk_is_van_trees_for_much_information_and_for_other_noise():
+    assert weight_risk(50.0) == pytest.approx(1 / (50 + math.pi**2), rel=1e-14)
+    assert weight_risk(5.0, gaussian=False) == pytest.approx(1 / (5 + math.pi**2), rel=1e-14)
+    assert weight_risk(0.09, gaussian=False) == pytest.approx(0.7, rel=1e-14)
+
+
 def test_random_information_may_be_averaged():
     """Exact enumeration: tokens are signs, h odd; the information of a weight depends on them."""
     n_tokens, n_samples, sigma = 3, 2, 0.7
