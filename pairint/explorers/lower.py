@@ -14,8 +14,9 @@ from pairint.explorers.kit.explorer import Explorer, Numbers, Simulation
 from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, fill, line, points
 from pairint.model.noise import GaussianNoise
 from pairint.model.tokens import Sphere
+from pairint.theory.bumps import BumpFamily, bump_profile
 from pairint.theory.games import guessing_game
-from pairint.theory.lower import BumpFamily, LowerBound, bump_profile, guessing_error_bound, lower_bound
+from pairint.theory.lower import LowerBound, guessing_error_bound, lower_bound
 from pairint.theory.setting import Setting
 
 __all__ = ["DENSITY", "INTERVAL", "LowerBoundExplorer", "drawn_noise", "drawn_scores"]

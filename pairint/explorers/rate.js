@@ -20,6 +20,31 @@ function samplesForRank(rd, beta) {
   return holds(3) ? 2 : firstTrue(4, holds);
 }
 
+// The price of the matrix from below, as matrix_lower_bound for tokens uniform on the cube, without a bound B.
+function matrixFloor(p, bound) {
+  const r = p.rank;
+  const numbers = r * (2 * p.d - r);
+  const price = (m) => (p.noise ** 2 * (p.tokens - 1)) / (m * p.tokens);
+  if (p.beta > 1) return (m) => numbers * price(m);
+  const reach = p.holder * bound * (2 * bound) ** (p.beta - 1);
+  const entries = [];
+  for (let i = 0; i < 2000; i += 1) {
+    const share = 1e-8 * (1e8 / r) ** (i / 2000);
+    const tilt = (share * Math.sqrt(r * (p.d - r))) / (1 - r * share);
+    if (tilt > 1) continue;
+    const norm = Math.sqrt(1 + tilt ** 2) * (1 + r * share + share * Math.sqrt(r * (p.d - r)));
+    const sum = r + numbers * share + ((p.d - r) ** 2 * r * share ** 2) / (1 - r * share);
+    const width = (share * reach) / (3 * Math.min(p.d * norm, sum));
+    entries.push([1 + tilt ** 2, (Math.PI / width) ** 2]);
+  }
+  return (m) => {
+    const information = 1 / price(m);
+    let least = Infinity;
+    for (const [factor, prior] of entries) least = Math.min(least, factor * information + prior);
+    return numbers / least;
+  };
+}
+
 export function compute(p, data) {
   const bound = data.score_bound;
   const budget = (m) => terms(m, bestIntervals(m, p, bound), p, bound);
@@ -31,6 +56,8 @@ export function compute(p, data) {
   const best = grid.map((m) => budget(Math.round(m)));
   for (const key of keys) series[`samples.${key}`] = { x: grid, y: best.map((t) => t[key]) };
   const oracle = best.map((t) => t.bias + t.variance);
+  const floor = matrixFloor(p, bound);
+  series["samples.floor"] = { x: grid, y: grid.map((m) => floor(Math.round(m))) };
   const last = grid.length - 1;
   series["samples.oracle"] = { x: grid, y: oracle };
   series["samples.slope"] = { x: grid, y: grid.map((m) => data.shift * oracle[last] * (m / grid[last]) ** -exponent) };

@@ -18,7 +18,7 @@ from pairint.model.attention import AttentionModel
 from pairint.model.matrices import interaction_matrix
 from pairint.model.noise import GaussianNoise
 from pairint.model.tokens import UniformCube
-from pairint.theory import Setting, samples_for_rank
+from pairint.theory import Setting, matrix_lower_bound, samples_for_rank
 from pairint.theory.rates import holder_degree
 
 __all__ = ["RateExplorer"]
@@ -69,7 +69,8 @@ class RateExplorer(Explorer):
     Book: :doc:`/book/upper_bound`.
 
     The terms are those of :meth:`pairint.theory.Setting.budget` (heuristic: leading order, no logarithms),
-    with scores in [-3, 3] and at each M the best integer number of intervals.
+    with scores in [-3, 3] and at each M the best integer number of intervals. What the matrix costs from
+    below is :func:`pairint.theory.matrix_lower_bound` for tokens uniform on the cube: a theorem.
     """
 
     name = "rate"
@@ -106,6 +107,7 @@ class RateExplorer(Explorer):
                 line("bias", "bias", "blue", "dash"),
                 line("variance", "variance: activation", "green", "dashdot"),
                 line("parametric", "variance: matrix", "purple", "dot", 2.8),
+                line("floor", "no estimator below: price of the matrix (proved)", "purple", width=1.0),
                 line("total", "total", "vermillion", width=3.0),
                 line("oracle", "matrix known", "ink", width=1.4),
                 line("slope", "slope −2β/(2β+1) = −{exponent}, height arbitrary", "muted", "dash", 1.6),
@@ -181,6 +183,14 @@ class RateExplorer(Explorer):
         columns = {key: [getattr(t, key) for t in best] for key in _TERMS}
         oracle = [t.bias + t.variance for t in best]
         series: Series = {f"samples.{key}": {"x": grid, "y": column} for key, column in columns.items()}
+        law = UniformCube(values["d"])
+        floor = [
+            matrix_lower_bound(
+                round(m), setting, token_bound=law.radius, coordinate_bound=law.coordinate_bound
+            ).value
+            for m in grid
+        ]
+        series["samples.floor"] = {"x": grid, "y": floor}
         series["samples.oracle"] = {"x": grid, "y": oracle}
         series["samples.slope"] = {"x": grid, "y": _SHIFT * oracle[-1] * (grid / grid[-1]) ** -exponent}
         series["samples.condition"] = {"at": condition}

@@ -11,16 +11,18 @@ from matplotlib.figure import Figure
 
 from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
 from pairint.model import GaussianNoise, UniformCube, UniformNoise, interaction_matrix
+from pairint.theory.bumps import BumpActivation, BumpFamily
 from pairint.theory.codes import varshamov_gilbert_code
 from pairint.theory.coercivity import product_density, product_moments
 from pairint.theory.games import guessing_game, score_reduction
-from pairint.theory.lower import BumpActivation, BumpFamily, gaussian_kl, lower_bound
+from pairint.theory.lower import gaussian_kl, guessing_error_bound, lower_bound, sign_bound
 from pairint.theory.lower_matrix import matrix_lower_bound
 from pairint.theory.rates import holder_degree
 from pairint.theory.setting import Setting
 
 __all__ = [
     "code_figure",
+    "constants_figure",
     "elbow_figure",
     "fano_rows",
     "guessing_figure",
@@ -51,8 +53,8 @@ def hypotheses_figure(
     rng = np.random.default_rng(seed)
     u = np.linspace(0, 3, 1200)
     for panel, m in zip(panels, n_samples, strict=True):
-        bound = lower_bound(m, setting, interval=(0.0, 2.7), density=_density)
-        family = bound.family
+        bound = lower_bound(m, setting, interval=(0.0, 2.7), density=_density, method="assouad")
+        family: Any = bound.family
         step = 1.4 * family.amplitude * family.profile.sup
         for shift, color in enumerate(CYCLE[:4]):
             word = rng.integers(0, 2, family.n_bumps)
@@ -97,7 +99,8 @@ def fano_rows(
     rows = []
     for m in n_samples:
         bound = lower_bound(m, setting, interval=interval, density=_density, method="fano")
-        family, code = bound.family, varshamov_gilbert_code(bound.family.n_bumps)
+        family: Any = bound.family
+        code = varshamov_gilbert_code(family.n_bumps)
         first, second = code.words(2).astype(float)
         difference, centre = (
             product_moments(family.activation(word), 3.0, setting.n_tokens, family.knots, order=8)
@@ -240,6 +243,52 @@ def methods_figure(n_samples: int = 10**9, setting: Setting | None = None) -> Fi
         panel.set_yscale("log")
         panel.legend()
     left.set_ylim(1e-14, 1e-6)
+    return figure
+
+
+@picture
+def constants_figure(
+    n_samples: Sequence[int] = (10**2, 10**4, 10**6, 10**8), setting: Setting = SETTING
+) -> Figure:
+    """Draw the smooth and the tall bump, the risk of a weight, and what each method gains over Assouad's.
+
+    The score is that of one entry of the matrix on the cube; the bumps are those of smoothness 2.
+    """
+    figure, (left, middle, right) = subplots(3, 3.4, panel=3.4)
+    t = np.linspace(-0.5, 0.5, 401)
+    for shape, color, style in (("tall", CYCLE[0], "-"), ("smooth", CYCLE[1], "--")):
+        family = BumpFamily(
+            beta=2.0, holder_constant=1.0, n_bumps=1, interval=(0.0, 1.0), odd=True, shape=shape
+        )
+        left.plot(t, family.activation([1.0])(t + 0.5), color=color, ls=style, label=shape)
+    left.set(title="$\\beta = 2$: $|\\varphi''| \\leq 1$", xlabel="score / width", ylabel="bump")
+    information = np.geomspace(0.05, 100, 200)
+    curves = (
+        ("estimate by shrinking", CYCLE[5], ":", 1 / (1 + information)),
+        ("signs, of the best height", CYCLE[0], "-", sign_bound(information)),
+        ("van Trees", CYCLE[2], "-.", 1 / (information + np.pi**2)),
+        ("a bit, present or absent", CYCLE[1], "--", guessing_error_bound(information / 2) / 2),
+    )
+    for name, color, style, values in curves:
+        middle.loglog(information, values, color=color, ls=style, label=name)
+    middle.set(
+        title="What a weight costs",
+        xlabel="information",
+        ylabel="squared error",
+        ylim=(1e-3, 3),
+    )
+    setting = replace(setting, score_bound=3.0)
+    common: dict[str, Any] = dict(interval=(0.0, 3.0), density=_density, symmetric=True)
+    for method, color, marker in (("bayes", CYCLE[0], MARKERS[0]), ("spline", CYCLE[3], MARKERS[1])):
+        gains = [
+            lower_bound(m, setting, method=method, **common).value
+            / lower_bound(m, setting, method="assouad", **common).value
+            for m in n_samples
+        ]
+        right.semilogx(n_samples, gains, color=color, marker=marker, label=method)
+    right.set(title="Gain over Assouad", xlabel="samples $M$", ylabel="ratio of lower bounds", ylim=(0, None))
+    for panel in (left, middle, right):
+        panel.legend(fontsize=8.5)
     return figure
 
 

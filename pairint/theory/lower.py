@@ -1,219 +1,51 @@
 r"""Lower bounds with explicit constants: what no estimator can do.
 
-The hypotheses are sums of bumps. Whatever the estimator and whatever it knows of the matrix, one of
-them is estimated badly, because the data cannot tell neighbours apart. Constants are explicit:
+The hypotheses are sums of bumps, or splines. Whatever the estimator and whatever it knows of the matrix, one
+of them is estimated badly, because the data cannot tell neighbours apart. Constants are explicit:
 :func:`lower_bound` returns a number that holds for every M, N and every estimator.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 from scipy import special
 
-from pairint.theory.densities import check_density_values, check_mass
+from pairint.theory.bumps import MOST_SMOOTH, BumpFamily, SplineFamily, check_interval
+from pairint.theory.densities import MASS_TOLERANCE, check_density_values, check_mass
 from pairint.theory.integers import best_integer
-from pairint.theory.rates import holder_degree
 from pairint.theory.setting import Setting
 from pairint.validation import (
     check_choice,
     check_flag,
-    check_floats,
     check_instance,
     check_integer,
     check_real,
 )
 
 __all__ = [
-    "BumpActivation",
-    "BumpFamily",
     "LowerBound",
-    "Profile",
-    "bump_profile",
     "gaussian_kl",
     "guessing_error_bound",
     "lower_bound",
+    "sign_bound",
+    "sign_risk",
+    "weight_risk",
 ]
 
 
 #: Where the search for the number of bumps ends: their energies fill the memory.
 MOST_BUMPS = 2**18
-
-
-@dataclass(frozen=True, eq=False)
-class Profile:
-    r"""The bump before scaling: a polynomial on [-1/2, 1/2], zero outside, k times differentiable.
-
-    Attributes
-    ----------
-    polynomial : numpy.polynomial.Polynomial
-        :math:`(1 - 4t^2)^{k+1}`, times t if its mean must vanish.
-    holder_constant : float
-        Bound of the Hölder constant, of exponent beta - k, of the k-th derivative of sums of disjoint
-        copies with coefficients 0 or 1 (and of odd sums, see :class:`BumpFamily`).
-    squared_norm, sup, sup_primitive : float
-        Integral of the square; maximum of the modulus of the profile, and of its primitive.
-    """
-
-    polynomial: Polynomial
-    holder_constant: float
-    squared_norm: float
-    sup: float
-    sup_primitive: float
-
-
-@functools.lru_cache(maxsize=64)
-def bump_profile(beta: float, zero_mean: bool = False, odd: bool = False) -> Profile:
-    r"""Return the bump profile for smoothness beta and its constants.
-
-    The k-th derivative f of a sum of disjoint bumps is Lipschitz with constant
-    :math:`\Lambda = \sup|f'|` and its values span at most :math:`\Omega`; so its increments are at most
-    :math:`\min(\Lambda\delta, \Omega) \le \Lambda^{\alpha} \Omega^{1-\alpha} \delta^{\alpha}`, with
-    :math:`\alpha = \beta - k`.
-
-    Parameters
-    ----------
-    beta : float
-        Smoothness, > 0.
-    zero_mean : bool
-        Multiply by t, so that the integral vanishes.
-    odd : bool
-        Allow for copies with both signs.
-    """
-    k = holder_degree(beta)
-    polynomial = Polynomial([1.0, 0.0, -4.0]) ** (k + 1)
-    if zero_mean:
-        polynomial = polynomial * Polynomial([0.0, 1.0])
-    derivative = polynomial.deriv(k) if k else polynomial
-    low, high = _range(derivative)
-    slope = max(abs(v) for v in _range(derivative.deriv()))
-    span = 2 * max(high, -low) if odd else high - low
-    alpha = beta - k
-    square = (polynomial**2).integ()
-    primitive = polynomial.integ(lbnd=-0.5)
-    return Profile(
-        polynomial=polynomial,
-        holder_constant=slope**alpha * span ** (1 - alpha),
-        squared_norm=float(square(0.5) - square(-0.5)),
-        sup=max(abs(v) for v in _range(polynomial)),
-        sup_primitive=max(abs(v) for v in _range(primitive)),
-    )
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class BumpFamily:
-    r"""The hypotheses :math:`\varphi_w = \sum_k w_k b_k`, w a word of K bits.
-
-    The bumps have disjoint supports that fill the interval, width h and height of order :math:`L h^\beta`;
-    every sum of them is in the Hölder class C(beta, L).
-
-    Parameters
-    ----------
-    beta, holder_constant : float
-        Smoothness and Hölder radius L, > 0.
-    n_bumps : int
-        K >= 1.
-    interval : (float, float)
-        Where the bumps live.
-    odd : bool
-        Subtract from each bump its mirror image; the interval must then lie in [0, inf).
-    zero_mean : bool
-        Use bumps whose integral vanishes.
-    """
-
-    beta: float
-    holder_constant: float
-    n_bumps: int
-    interval: tuple[float, float]
-    odd: bool = False
-    zero_mean: bool = False
-
-    def __post_init__(self) -> None:
-        check_real("beta", self.beta, 0, exclusive_minimum=True)
-        check_real("holder_constant", self.holder_constant, 0, exclusive_minimum=True)
-        check_integer("n_bumps", self.n_bumps, 1)
-        object.__setattr__(self, "interval", _check_interval(self.interval, self.odd))
-
-    @property
-    def profile(self) -> Profile:
-        return bump_profile(float(self.beta), self.zero_mean, self.odd)
-
-    @property
-    def width(self) -> float:
-        """h."""
-        return (self.interval[1] - self.interval[0]) / self.n_bumps
-
-    @property
-    def amplitude(self) -> float:
-        r""":math:`a h^\beta`: the factor of the profile that makes its Hölder radius L."""
-        return self.holder_constant / self.profile.holder_constant * self.width**self.beta
-
-    @property
-    def squared_norm(self) -> float:
-        """Integral of the square of one (odd) bump."""
-        return (2 if self.odd else 1) * self.amplitude**2 * self.width * self.profile.squared_norm
-
-    def energies(self, density: Callable[[Any], Any], n_nodes: int = 20) -> NDArray[np.float64]:
-        """Return ``E b_k(U)^2`` for each (odd) bump; the density must be even if the family is odd."""
-        t, weight = np.polynomial.legendre.leggauss(n_nodes)
-        square = (2 if self.odd else 1) * (self.amplitude * self.profile.polynomial(t / 2)) ** 2
-        centres = self.interval[0] + self.width * (np.arange(self.n_bumps) + 0.5)
-        values = density(centres[:, None] + self.width * t / 2)
-        p = check_density_values(values, (self.n_bumps, n_nodes))
-        return self.width / 2 * p @ (weight * square)
-
-    @property
-    def knots(self) -> NDArray[np.float64]:
-        """Ends of the bumps, mirrored ones included: the functions are polynomials in between."""
-        ends = np.linspace(*self.interval, self.n_bumps + 1)
-        return np.union1d(-ends, ends) if self.odd else ends
-
-    def activation(self, word: Any) -> BumpActivation:
-        """Return the hypothesis of a word: K weights in [-1, 1] (in {0, 1} for a hypothesis of the proof)."""
-        return BumpActivation(self, check_floats("word", word, (self.n_bumps,)))
-
-
-@dataclass(frozen=True, eq=False)
-class BumpActivation:
-    """One hypothesis, callable like any activation."""
-
-    family: BumpFamily
-    word: NDArray[np.float64]
-
-    @property
-    def smoothness(self) -> float:
-        return self.family.beta
-
-    def __call__(self, u: Any) -> NDArray[np.float64]:
-        return self._sum(u, 0)
-
-    def derivative(self, u: Any, order: int = 1) -> NDArray[np.float64]:
-        """Return the derivative of the given order, at most the largest integer below beta."""
-        return self._sum(u, check_integer("order", order, 0, holder_degree(self.family.beta)))
-
-    def _sum(self, u: Any, order: int) -> NDArray[np.float64]:
-        u = np.asarray(u, dtype=float)
-        value = self._right(u, order)
-        if self.family.odd:
-            value = value - (-1) ** order * self._right(-u, order)
-        return value
-
-    def _right(self, u: NDArray[np.float64], order: int) -> NDArray[np.float64]:
-        family = self.family
-        position = (u - family.interval[0]) / family.width
-        cell = np.clip(np.floor(position).astype(int), 0, family.n_bumps - 1)
-        t = position - cell - 0.5
-        polynomial = family.profile.polynomial
-        shape = polynomial.deriv(order)(t) if order else polynomial(t)
-        scale = family.amplitude / family.width**order
-        return np.where(np.abs(t) <= 0.5, scale * self.word[cell] * shape, 0.0)
+#: The same for splines: their Gram matrix does.
+MOST_CELLS = 2**9
+_METHODS = ("assouad", "fano", "bayes", "spline")
+#: Information at which two signs, of any height, cost most in all; any number is allowed here.
+_SIGN_INFORMATION = 1.5
 
 
 def gaussian_kl(n_samples: int, setting: Setting, aggregated: float) -> float:
@@ -250,22 +82,99 @@ def guessing_error_bound(kl: Any) -> Any:
     return special.ndtr(-np.sqrt(kl / 2))
 
 
+def sign_risk(information: Any) -> Any:
+    r"""Return the Bayes risk of a sign, seen through Gaussian noise: exact.
+
+    Let w be 1 or -1 with equal chances and let :math:`w \sqrt I + Z` be observed. The best estimate of w has
+    mean squared error
+
+    .. math::
+
+        E \frac{e^{-I/2}}{\cosh(\sqrt I Z)}
+        = \int \frac{e^{-I (1 + s^2) / 2}}{2 \cosh(\pi s / 2)} ds ,
+
+    a mixture of exponentials: decreasing and convex in I.
+
+    Parameters
+    ----------
+    information : float or array_like
+        I >= 0. Computed to 1e-10, absolutely.
+    """
+    information = _check_information(information)
+    # The trapezoidal rule: the integrand is analytic up to |Im s| = 1, its error of order e^(-2 pi / step).
+    step = 0.25
+    s = step * np.arange(1, 65)
+    weight = step / np.cosh(math.pi * s / 2)
+    parts = np.array_split(information.ravel(), information.size // 2**14 + 1)
+    tail = np.concatenate([np.exp(-np.multiply.outer(part, (1 + s**2) / 2)) @ weight for part in parts])
+    return step / 2 * np.exp(-information / 2) + tail.reshape(information.shape)
+
+
+def weight_risk(information: Any, *, gaussian: bool = True) -> Any:
+    r"""Bound the worst risk of a weight in [-1, 1] from below, for any estimator.
+
+    Book: :doc:`/book/lower_bound_constants`.
+
+    The weight w enters the means of the data linearly. Two priors are tried, and the better counts:
+
+    * van Trees, for the density :math:`\cos^2(\pi w/2)`: :math:`1 / (I + \pi^2)`;
+    * two signs times a height a in (0, 1]: :math:`a^2` :func:`sign_risk` :math:`(a^2 I)`, for Gaussian noise;
+      for other noise :math:`\max\{1 - \sqrt I, e^{-2I}/2\}`.
+
+    All are convex in I: if the information depends on the tokens, its mean may be inserted.
+
+    Parameters
+    ----------
+    information : float or array_like
+        I >= 0, the Fisher information of w in the data, or an upper bound of its mean.
+    gaussian : bool
+        Whether the noise is Gaussian.
+    """
+    information = _check_information(information)
+    smooth = 1 / (information + math.pi**2)
+    if not gaussian:
+        return np.maximum(smooth, _affinity(2 * information))
+    return np.maximum(smooth, sign_bound(information))
+
+
+def sign_bound(information: Any) -> Any:
+    r"""Return :math:`\sup_{a \le 1} a^2 S(a^2 I)`, S being :func:`sign_risk`: two signs of the best height.
+
+    Parameters
+    ----------
+    information : float or array_like
+        I >= 0.
+    """
+    information = _check_information(information)
+    used = np.minimum(information, _SIGN_INFORMATION)
+    height = np.divide(used, information, out=np.ones_like(used), where=information > 0)
+    return sign_risk(used) * height
+
+
+def _check_information(information: Any) -> NDArray[np.float64]:
+    information = np.asarray(information, dtype=float)
+    if not np.all(information >= 0):
+        raise ValueError(f"information must be >= 0, got {information[~(information >= 0)].flat[0]}")
+    return information
+
+
 @dataclass(frozen=True)
 class LowerBound:
     """A proved lower bound of the minimax risk.
 
-    Book: :doc:`/book/lower_bound_bumps`.
+    Book: :doc:`/book/lower_bound_constants`.
 
     Attributes
     ----------
     value : float
         No estimator has a smaller worst mean squared error in L2(rho).
     method : str
-        "assouad" or "fano".
-    family : BumpFamily
+        "assouad", "fano", "bayes" or "spline".
+    family : BumpFamily or SplineFamily
         The hypotheses.
     separation : float
-        Squared distance of two neighbours (at least), or of two code words for Fano.
+        Squared distance of two neighbours (at least), or of two code words for Fano. Neighbours differ in one
+        bump that is there or not, or in the sign of one weight.
     kl : float
         Divergence between neighbours (at most; on average if bounded by a variation), or from the centre
         of the family for Fano.
@@ -276,7 +185,7 @@ class LowerBound:
 
     value: float
     method: str
-    family: BumpFamily
+    family: BumpFamily | SplineFamily
     separation: float
     kl: float
     at_limit: bool = False
@@ -299,7 +208,7 @@ def lower_bound(
 ) -> LowerBound:
     r"""Bound the minimax risk :math:`\inf_{\hat g} \sup_\varphi E\|\hat g - g_\varphi\|^2` from below.
 
-    Book: :doc:`/book/lower_bound_bumps`.
+    Book: :doc:`/book/lower_bound_constants`.
 
     The infimum is over all measurable functions of the data (even knowing the matrix), the supremum over
     phi in C(beta, L) with modulus at most B, the norm that of L2(rho). Let
@@ -314,8 +223,20 @@ def lower_bound(
       most V on the interval, with bumps of mean zero: the number of tokens disappears as long as
       :math:`N h^2` stays bounded.
 
-    Assouad: :math:`\tfrac12 \sum_k e_k \Phi(-\sqrt{KL_k/2})`. Fano, with a code of :math:`2^{K/8}` words at
-    distance K/8: :math:`\tfrac{K}{32} e_{min} (1 - (KL_0 + \log 2) / (K \log 2 / 8))`.
+    Four methods; by default the largest bound counts, and the result says whose it is.
+
+    "assouad": :math:`\tfrac12 \sum_k e_k \Phi(-\sqrt{KL_k/2})`. "fano", with a code of :math:`2^{K/8}` words
+    at distance K/8: :math:`\tfrac{K}{32} e_{min} (1 - (KL_0 + \log 2) / (K \log 2 / 8))`.
+
+    "bayes": taller bumps with weights in [-1, 1] and a prior, :math:`\sum_k e_k R(2 KL_k)` with R from
+    :func:`weight_risk`.
+
+    "spline", for integer beta >= 2: the derivative of order beta is L times a weight in [-1, 1] on each of
+    K cells. Such functions overlap. Let :math:`\lambda_k` be the eigenvalues of their Gram matrix: by
+    van Trees' inequality for vectors, the bound is :math:`\sum_k \lambda_k / (n \lambda_k + \pi^2)`, where
+    :math:`n \lambda` is twice the divergence of a difference of squared norm lambda. It needs the law of the
+    whole score: ``interval`` must cover all scores up to the ``score_bound`` of the setting, and ``density``
+    have mass 1 there.
 
     For other noise (``curvature``), :math:`1/\sigma^2` becomes the curvature, and Assouad's sum is
     :math:`\tfrac14 \sum_k e_k \max\{1 - \sqrt{KL_k/2}, \tfrac12 e^{-KL_k}\}`, by the inequalities of Pinsker
@@ -326,8 +247,8 @@ def lower_bound(
     n_samples : int
         M >= 1.
     setting : Setting
-        Of it ``beta``, ``holder_constant``, ``n_tokens``, ``sup_bound`` and ``noise_std`` > 0, and nothing
-        else. The noise is Gaussian unless ``curvature`` is given.
+        Of it ``beta``, ``holder_constant``, ``n_tokens``, ``sup_bound`` and ``noise_std`` > 0; for splines
+        ``score_bound`` too. The noise is Gaussian unless ``curvature`` is given.
     interval : (float, float)
         Part of the range of the score.
     density : callable or (float, float)
@@ -341,63 +262,71 @@ def lower_bound(
     curvature : float, optional
         Noise whose log-density has a second derivative at least ``-curvature``, instead of Gaussian:
         the divergence for a shift by v is then at most ``curvature v^2 / 2``. ``noise_std`` is then not used.
-    method : {"best", "assouad", "fano"}
+    method : {"best", "assouad", "fano", "bayes", "spline"}
     n_bumps : int, optional
-        K; by default chosen to maximise the bound, up to the limit that ``at_limit`` of the result is about.
+        K, bumps or cells; by default chosen to maximise the bound, up to the limit that ``at_limit`` of the
+        result is about.
 
     Raises
     ------
     ValueError
-        Also if bumps this wide are higher than ``sup_bound``, for Fano with fewer than 8 bumps, or if
-        ``density`` is not one.
+        Also if bumps this wide are higher than ``sup_bound``, for Fano with fewer than 8 bumps, for "bayes"
+        with beta above 10, for "spline" without its hypotheses, or if ``density`` is not one.
     """
-    check_choice("method", method, ("best", "assouad", "fano"))
+    check_choice("method", method, ("best", *_METHODS))
     n_bumps = None if n_bumps is None else check_integer("n_bumps", n_bumps)
     check_instance("setting", setting, Setting)
     symmetric = check_flag("symmetric", symmetric)
-    interval = _check_interval(interval, symmetric)
+    interval = check_interval(interval, symmetric)
     if symmetric and variation is not None:
         raise ValueError("variation must be None for symmetric tokens: the odd bumps need none")
+    density, mass = _check_density(density, interval, symmetric)
     problem = _Problem(
         n_samples=check_integer("n_samples", n_samples, 1),
         setting=setting,
         interval=interval,
-        density=_check_density(density, interval, symmetric),
+        density=density,
+        mass=mass,
         symmetric=symmetric,
         variation=None if variation is None else check_real("variation", variation, 0),
         gaussian=curvature is None,
         information=_information(setting, curvature),
     )
-    one = problem.family(1)
-    fewest = math.ceil((one.amplitude * one.profile.sup / setting.sup_bound) ** (1 / setting.beta) - 1e-9)
-    bounds = []
-    for name, evaluate, minimum in (("assouad", problem.assouad, 1), ("fano", problem.fano, 8)):
-        if method not in ("best", name):
+    bounds, fewest = [], []
+    for name in _METHODS if method == "best" else (method,):
+        if method == "best" and problem.obstacle(name):
             continue
-        minimum = max(minimum, fewest)
+        if obstacle := problem.obstacle(name):
+            raise ValueError(obstacle)
+        minimum, first, most = problem.search(name)
+        evaluate = getattr(problem, name)
         if n_bumps is None:
-            bounds.append(_best_number(evaluate, minimum))
-        elif n_bumps >= minimum or method == name:
-            bounds.append(evaluate(check_integer("n_bumps", n_bumps, minimum, max(minimum, MOST_BUMPS))))
+            bounds.append(_best_number(evaluate, minimum, first, most))
+        elif method == name:
+            bounds.append(evaluate(check_integer("n_bumps", n_bumps, minimum, max(minimum, most))))
+        elif minimum <= n_bumps <= most:
+            bounds.append(evaluate(n_bumps))
+        fewest.append(minimum)
     if not bounds:
-        raise ValueError(f"n_bumps must be >= {fewest}, got {n_bumps}")
+        raise ValueError(f"n_bumps must be in {min(fewest)} .. {MOST_BUMPS}, got {n_bumps}")
     return max(bounds, key=lambda bound: bound.value)
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """The checked arguments of :func:`lower_bound`, and the two methods."""
+    """The checked arguments of :func:`lower_bound`, and the methods."""
 
     n_samples: int
     setting: Setting
     interval: tuple[float, float]
     density: Callable[[Any], Any] | tuple[float, float]
+    mass: float
     symmetric: bool
     variation: float | None
     gaussian: bool
     information: float
 
-    def family(self, n_bumps: int) -> BumpFamily:
+    def family(self, n_bumps: int, shape: str = "smooth") -> BumpFamily:
         return BumpFamily(
             beta=self.setting.beta,
             holder_constant=self.setting.holder_constant,
@@ -405,7 +334,39 @@ class _Problem:
             interval=self.interval,
             odd=self.symmetric,
             zero_mean=self.variation is not None,
+            shape=shape,
         )
+
+    def obstacle(self, method: str) -> str | None:
+        """Return which hypothesis of a method is not met, if one is not."""
+        beta, score_bound = self.setting.beta, self.setting.score_bound
+        if method == "bayes" and beta > MOST_SMOOTH:
+            return f"beta must be at most {MOST_SMOOTH:g} for method 'bayes', got {beta}"
+        if method != "spline":
+            return None
+        if not (2 <= beta <= MOST_SMOOTH and beta == int(beta)):
+            return f"beta must be an integer in 2 .. {MOST_SMOOTH:g} for method 'spline', got {beta}"
+        if self.variation is not None:
+            return "variation must be None for method 'spline'"
+        if score_bound is None:
+            return "score_bound must be given for method 'spline': Setting(..., score_bound=...)"
+        if self.mass < 1 - MASS_TOLERANCE:
+            return f"density must have mass 1 for method 'spline', got at most {self.mass:.4g}"
+        if self.interval[0] > (0 if self.symmetric else -score_bound) or self.interval[1] < score_bound:
+            return (
+                f"interval must cover all scores up to {score_bound} for method 'spline', got {self.interval}"
+            )
+        return None
+
+    def search(self, method: str) -> tuple[int, int, int]:
+        """Return the smallest number of bumps, and where the search for the best begins and ends."""
+        if method == "spline":
+            return 1, 2**4, MOST_CELLS
+        one = self.family(1, "tall" if method == "bayes" else "smooth")
+        height = one.amplitude * one.profile.sup / self.setting.sup_bound
+        minimum = max(8 if method == "fano" else 1, math.ceil(height ** (1 / self.setting.beta) - 1e-9))
+        # Assouad's and Fano's bounds vanish for few bumps: a plateau must not stop the search.
+        return minimum, 2**4 if method == "bayes" else 2**14, MOST_BUMPS
 
     def energies(self, family: BumpFamily) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the lower and upper bounds of the squared norms of the bumps in L2(rho)."""
@@ -415,28 +376,61 @@ class _Problem:
         energies = family.energies(self.density)
         return energies, energies
 
-    def divergence(self, family: BumpFamily, squared_norm: Any, weight: float) -> Any:
+    def divergence(self, family: BumpFamily | None, squared_norm: Any, weight: float) -> Any:
         """Bound the divergence for a difference of this norm; ``weight`` scales its conditional mean."""
         partners = self.setting.n_tokens - 1
         if self.symmetric:
             squared_norm = squared_norm / partners
-        elif self.variation is not None:
+        elif self.variation is not None and family is not None:
             mean = family.amplitude * family.width * family.profile.sup_primitive * self.variation
             squared_norm = (squared_norm + (partners - 1) * (weight * mean) ** 2) / partners
         return self.n_samples * self.setting.n_tokens * self.information * squared_norm / 2
 
-    def assouad(self, n_bumps: int) -> LowerBound:
-        family = self.family(n_bumps)
+    def shared(self, family: BumpFamily) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return lower bounds of the energies of single bumps, and bounds of the divergences they make.
+
+        A variation is shared by the bumps: their divergences are bounded on average, which is enough for
+        equal energies, as risks are convex in the divergence.
+        """
         low, high = self.energies(family)
         if self.variation is not None:
-            # The variation is shared by the bumps: their divergences are bounded on average, which is
-            # enough for equal weights, as the affinity is convex in the divergence.
-            low = np.full(n_bumps, low.min())
-            high = np.full(n_bumps, high.mean())
-        kl = self.divergence(family, high, n_bumps**-0.5)
+            low = np.full(family.n_bumps, low.min())
+            high = np.full(family.n_bumps, high.mean())
+        return low, self.divergence(family, high, family.n_bumps**-0.5)
+
+    def assouad(self, n_bumps: int) -> LowerBound:
+        family = self.family(n_bumps)
+        low, kl = self.shared(family)
         affinity = 2 * guessing_error_bound(kl) if self.gaussian else _affinity(kl)
         value = float(np.sum(low * affinity)) / 4
         return LowerBound(value, "assouad", family, float(low.min()), float(np.max(kl)))
+
+    def bayes(self, n_bumps: int) -> LowerBound:
+        family = self.family(n_bumps, "tall")
+        low, kl = self.shared(family)
+        value = float(np.sum(low * weight_risk(2 * kl, gaussian=self.gaussian)))
+        return LowerBound(value, "bayes", family, 4 * float(low.min()), 4 * float(np.max(kl)))
+
+    def spline(self, n_bumps: int) -> LowerBound:
+        family = SplineFamily(
+            beta=int(self.setting.beta),
+            holder_constant=self.setting.holder_constant,
+            sup_bound=self.setting.sup_bound,
+            n_bumps=n_bumps,
+            interval=self.interval,
+            odd=self.symmetric,
+        )
+        gram = family.gram(self.density if callable(self.density) else None)
+        low, high = (1.0, 1.0) if callable(self.density) else self.density
+        information = 2 * self.divergence(None, high, 0.0)
+        own = np.diag(gram)
+        eigenvalues = np.linalg.eigvalsh(gram)
+        # The computed ones may be too large by their rounding error.
+        eigenvalues = np.maximum(eigenvalues - 4 * n_bumps * np.finfo(float).eps * own.sum(), 0.0)
+        value = float(np.sum(low * eigenvalues / (information * eigenvalues + math.pi**2)))
+        return LowerBound(
+            value, "spline", family, 4 * low * float(own.min()), 2 * information * float(own.max())
+        )
 
     def fano(self, n_bumps: int) -> LowerBound:
         family = self.family(n_bumps)
@@ -448,9 +442,9 @@ class _Problem:
         return LowerBound(separation / 4 * max(doubt, 0.0), "fano", family, separation, kl)
 
 
-def _best_number(evaluate: Callable[[int], LowerBound], minimum: int) -> LowerBound:
+def _best_number(evaluate: Callable[[int], LowerBound], minimum: int, first: int, most: int) -> LowerBound:
     """Return the bound with the best number of bumps, at least ``minimum``."""
-    best, at_limit = best_integer(lambda k: -evaluate(max(k, minimum)).value, 2**14, MOST_BUMPS)
+    best, at_limit = best_integer(lambda k: -evaluate(max(k, minimum)).value, first, most)
     return replace(evaluate(max(best, minimum)), at_limit=at_limit)
 
 
@@ -468,7 +462,8 @@ def _affinity(kl: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _check_density(
     density: Any, interval: tuple[float, float], symmetric: bool
-) -> Callable[[Any], Any] | tuple[float, float]:
+) -> tuple[Callable[[Any], Any] | tuple[float, float], float]:
+    """Return the density and the largest mass that it may have on the interval and its mirror image."""
     low, high = interval
     copies = 2 if symmetric else 1  # the mirror image has the same mass
     if callable(density):
@@ -476,8 +471,9 @@ def _check_density(
         edges = np.linspace(low, high, 65)
         half = (edges[1] - edges[0]) / 2
         values = density((edges[:-1] + half)[:, None] + half * t)
-        check_mass(copies * half * float((check_density_values(values, (64, 20)) @ weight).sum()))
-        return density
+        mass = copies * half * float((check_density_values(values, (64, 20)) @ weight).sum())
+        check_mass(mass)
+        return density, mass
     try:
         smallest, largest = density
     except (TypeError, ValueError):
@@ -486,24 +482,4 @@ def _check_density(
     smallest = check_real("density[0]", smallest, 0, exclusive_minimum=True)
     largest = check_real("density[1]", largest, smallest)
     check_mass(copies * smallest * (high - low))
-    return smallest, largest
-
-
-def _check_interval(interval: Any, odd: bool) -> tuple[float, float]:
-    try:
-        low, high = interval
-    except (TypeError, ValueError):
-        raise TypeError(f"interval must be a pair of real numbers, got {interval!r}") from None
-    low = check_real("interval[0]", low, 0 if odd else None)
-    high = check_real("interval[1]", high, low, exclusive_minimum=True)
-    return low, high
-
-
-def _range(polynomial: Polynomial) -> tuple[float, float]:
-    """Return the smallest and largest value on [-1/2, 1/2]."""
-    points = [-0.5, 0.5]
-    if polynomial.degree() > 1:
-        roots = polynomial.deriv().roots()
-        points += [float(r.real) for r in roots if abs(r.imag) < 1e-9 and abs(r.real) <= 0.5]
-    values = polynomial(np.array(points))
-    return float(values.min()), float(values.max())
+    return (smallest, largest), copies * largest * (high - low)

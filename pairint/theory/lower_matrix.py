@@ -31,7 +31,8 @@ class MatrixLowerBound:
     parametric : float
         ``sigma^2 r (2d - r) (N - 1) / (M N)``: the value for M large.
     centre, width : float
-        The hypotheses: a first block within ``width`` of ``centre`` times I, small blocks beside it.
+        The hypotheses: a first block within ``width`` of ``centre`` times I, small blocks beside it. Infinite
+        if the class allows linear functions of any slope.
     tilt : float
         zeta: how far the fourth block of the matrices bends, 0 for a plane.
     """
@@ -51,10 +52,10 @@ def linear_range(setting: Setting) -> float:
 
     It is :math:`\varphi(u) = (B_{lin} / \bar a) u` of a score bounded by abar: B_lin is B, and for
     :math:`\beta \le 1` at most :math:`L \bar a (2 \bar a)^{\beta - 1}`. For larger beta a linear function has
-    Hölder constant 0.
+    Hölder constant 0: without a bound B, any slope is allowed.
     """
     if setting.beta > 1:
-        return setting.require_sup_bound("linear functions in a class with beta > 1")
+        return setting.sup_bound
     abar = setting.require_score_bound("linear_range")
     return min(setting.sup_bound, setting.holder_constant * abar * (2 * abar) ** (setting.beta - 1))
 
@@ -77,16 +78,17 @@ def matrix_lower_bound(
         \frac{r (2d - r)}{(1 + \zeta^2) M N / (\sigma^2 (N-1)) + \pi^2 / t^2},
         \qquad \zeta = \frac{t \sqrt{r (d - r)}}{a_0 - rt} \le 1.
 
-    It is maximised over a grid of :math:`t / a_0`, each point of which is valid. For few samples, below the
-    size that the page states, the second term of the denominator rules and the bound is far below the price.
+    It is maximised over a grid of :math:`t / a_0`, each point of which is valid. If the class does not bound
+    linear functions, t may be as large as one likes, and the price of all numbers is the bound. For few
+    samples, below the size that the page states, the second term of the denominator rules and the bound is
+    far below the price.
 
     Parameters
     ----------
     n_samples : int
         M >= 1.
     setting : Setting
-        All of it counts; the noise must be positive, and the class must bound linear functions:
-        ``sup_bound`` finite, or beta at most 1.
+        All of it counts; the noise must be positive.
     token_bound : float
         R_out > 0, the largest norm of a token; at least ``sqrt(d)``, since the covariance is I.
     coordinate_bound : float, optional
@@ -104,6 +106,10 @@ def matrix_lower_bound(
     reach = linear_range(setting)
     price = parameter_price(n_samples, n_tokens=setting.n_tokens, noise_std=setting.require_noise())
     numbers = matrix_dimension(d, rank)
+    if coordinate_bound is not None:
+        coordinate_bound = check_real("coordinate_bound", coordinate_bound, 1 - 1e-12)
+    if reach == math.inf:
+        return MatrixLowerBound(numbers * price, numbers * price, math.inf, math.inf, 0.0)
     # Everything scales with a_0: share = t / a_0. The largest a_0 that the class allows is best.
     share = np.geomspace(1e-8, 1 / rank, 2000, endpoint=False)
     tilt = share * math.sqrt(rank * (d - rank)) / (1 - rank * share)
@@ -111,7 +117,6 @@ def matrix_lower_bound(
     norm = np.sqrt(1 + tilt**2) * (1 + rank * share + share * math.sqrt(rank * (d - rank)))
     size = token_bound**2 * norm
     if coordinate_bound is not None:
-        coordinate_bound = check_real("coordinate_bound", coordinate_bound, 1 - 1e-12)
         # |x' J y| <= q^2 sum |J_ab|; an entry of the fourth block is at most r t^2 / (a_0 - r t).
         fourth = (d - rank) ** 2 * rank * share**2 / (1 - rank * share)
         size = np.minimum(size, coordinate_bound**2 * (rank + numbers * share + fourth))

@@ -19,7 +19,7 @@ from pairint.explorers import measured as measured_module
 from pairint.explorers.coercivity import LAWS, law_of
 from pairint.explorers.lower import DENSITY, INTERVAL, drawn_noise, drawn_scores
 from pairint.model.attention import pair_scores
-from pairint.theory import Setting, lower_bound
+from pairint.theory import Setting, lower_bound, matrix_lower_bound
 from pairint.theory.coercivity import product_moments
 
 
@@ -84,6 +84,30 @@ def test_lower_bound_is_the_packages(argument, beta, bumps):
 def test_lower_bound_is_below_the_budget():
     series = LowerBoundExplorer().numbers().series
     assert np.all(series["samples.bound"]["y"] < np.asarray(series["samples.budget"]["y"]))
+
+
+@pytest.mark.parametrize(("beta", "d", "rank"), [(2.0, 30, 1), (0.8, 5, 2), (1.0, 1, 1)])
+def test_the_price_of_the_matrix_is_a_theorem_not_the_budget(beta, d, rank):
+    """The proved line is at most the budget's term; it is the term where slopes are free, and in the end."""
+    series = RateExplorer(beta=beta, d=d, rank=rank).numbers().series
+    samples, proved = np.round(series["samples.floor"]["x"]), np.asarray(series["samples.floor"]["y"])
+    numbers = rank * (2 * d - rank)
+    price = 0.1**2 * numbers * 2 / (3 * samples)
+    np.testing.assert_allclose(price, series["samples.parametric"]["y"], rtol=1e-12)
+    assert np.all(proved <= price * (1 + 1e-12))
+    assert proved[-1] > 0.99 * price[-1]
+    if beta > 1:
+        np.testing.assert_allclose(proved, price, rtol=1e-12)
+    else:
+        # Half of the price from M_0 on (corollary), with B_lin = L abar (2 abar)^(beta - 1).
+        least = 455 * 0.1**2 * min(9 * d**2 * rank * d, 9 * (rank * d) ** 2) / (3 * 6 ** (beta - 1)) ** 2
+        assert np.all(proved[samples >= least] >= price[samples >= least] / 2)
+        assert proved[0] < price[0]
+    setting = Setting(
+        beta=beta, n_tokens=3, noise_std=0.1, holder_constant=1.0, d=d, rank=rank, score_bound=3.0
+    )
+    size = {"token_bound": (3 * d) ** 0.5, "coordinate_bound": 3**0.5}
+    assert proved[40] == pytest.approx(matrix_lower_bound(int(samples[40]), setting, **size).value)
 
 
 def test_drawn_outputs_come_from_the_two_hypotheses():

@@ -43,6 +43,7 @@ DRAWN = {
     "learned tokens": upper_bound.learned_tokens_figure,
     "elbow": lambda: lower_bound.elbow_figure((3, 10)),
     "hypotheses": lambda: lower_bound.hypotheses_figure((1000,) * 2),
+    "constants": lambda: lower_bound.constants_figure((100, 10**5)),
     "code": lambda: lower_bound.code_figure(24),
     "guessing": lambda: lower_bound.guessing_figure(n_games=50),
     "reduction": lambda: lower_bound.reduction_figure(2000),

@@ -37,7 +37,7 @@ def check(row, known):
     """Assert that an error lies between the bounds; the upper one must rule out the estimator zero."""
     m, n = row["n_samples"], row["n_tokens"]
     setting = replace(SETTING, n_tokens=n)
-    lower = lower_bound(m, setting, interval=(0.0, 2.7), density=density, symmetric=True).value
+    lower = lower_bound(m, setting, interval=(0.0, 3.0), density=density, symmetric=True).value
     if known:
         upper = oracle_upper_bound(m, setting, density=density, odd=True).value
     else:

@@ -3,8 +3,9 @@ import pytest
 
 from pairint.model import GaussianNoise, RademacherNoise, UniformCube, UniformNoise, interaction_matrix
 from pairint.theory import games
+from pairint.theory.bumps import BumpFamily
 from pairint.theory.coercivity import product_density, product_moments
-from pairint.theory.lower import BumpFamily, gaussian_kl
+from pairint.theory.lower import gaussian_kl
 from pairint.theory.setting import Setting
 
 TOKENS = UniformCube(3)

@@ -173,11 +173,25 @@ def test_dimension_one_against_the_exact_bayes_risk():
         assert bound.value <= risk
 
 
+@pytest.mark.parametrize("n_samples", [1, 100, 10**6])
+def test_without_a_bound_the_price_is_due_from_the_first_sample_on(n_samples):
+    """The limit of the bounds for larger and larger B, from below."""
+    free = replace(SETTING, sup_bound=math.inf)
+    bound = matrix_lower_bound(n_samples, free, token_bound=3.0, coordinate_bound=3**0.5)
+    assert bound.value == bound.parametric == pytest.approx(0.25 * 16 * 2 / (n_samples * 3))
+    values = [
+        matrix_lower_bound(n_samples, replace(free, sup_bound=b), token_bound=3.0).value
+        for b in (1.0, 1e2, 1e4, 1e6, 1e8)
+    ]
+    assert np.all(np.diff(values) > 0)
+    # What is missing is of the order of the square of the tilt, at best 1e-5 here.
+    assert (1 - 1e-4) * bound.value < values[-1] < bound.value
+
+
 @pytest.mark.parametrize(
     ("change", "keywords", "message"),
     [
         ({"noise_std": 0.0}, {}, "noise_std"),
-        ({"sup_bound": math.inf}, {}, "sup_bound"),
         ({}, {"token_bound": 1.0}, "token_bound"),
         ({}, {"token_bound": math.nan}, "token_bound"),
     ],

@@ -11,7 +11,8 @@ import pytest
 
 import pairint.theory
 from pairint.theory import Setting, lower_bound, minimax_exponent, oracle_upper_bound, upper, upper_bound
-from pairint.theory.lower import BumpFamily, gaussian_kl
+from pairint.theory.bumps import BumpFamily
+from pairint.theory.lower import gaussian_kl
 from pairint.theory.lower_matrix import linear_range, matrix_lower_bound
 
 GOOD = dict(
@@ -113,8 +114,8 @@ NEEDS = {
     "require_noise": ("", lambda s: s.require_noise()),
     "require_sup_bound": ("sup_bound", lambda s: s.require_sup_bound("this")),
     "upper_bound": ("d rank score_bound sup_bound", lambda s: upper_bound(1000, s, n_intervals=4)),
-    "linear_range": ("sup_bound", linear_range),
-    "matrix_lower_bound": ("d rank sup_bound", lambda s: matrix_lower_bound(1000, s, token_bound=4.0)),
+    "linear_range": ("", linear_range),
+    "matrix_lower_bound": ("d rank", lambda s: matrix_lower_bound(1000, s, token_bound=4.0)),
     "exponential_constants": ("", lambda s: upper.exponential_constants(0.5, 2.0, s)),
     "losses": ("d rank", lambda s: upper.losses(BOUND, s)),
     "plain_upper_bound": ("d rank sup_bound", lambda s: upper.plain_upper_bound(BOUND, 1000, s)),
