@@ -33,6 +33,9 @@ __all__ = [
     "sobolev_weights",
 ]
 
+#: Coefficients of a filter, at most.
+_MOST = 10_000_000
+
 
 @dataclass(frozen=True)
 class PinskerFilter:
@@ -43,14 +46,14 @@ class PinskerFilter:
     Attributes
     ----------
     cut : float
-        :math:`\kappa`: the factors are :math:`c_k = (1 - \kappa a_k)_+`.
+        t: the factors are :math:`c_k = (1 - t a_k)_+`.
     factors : ndarray, shape (D,)
         The positive ones among them.
     variances : ndarray, shape (D,)
-        :math:`\epsilon^2 (1/(\kappa a_k) - 1)`, the squares of the least favourable coefficients; they
+        :math:`\epsilon^2 (1/(t a_k) - 1)`, the squares of the least favourable coefficients; they
         exhaust Q.
     bias : float
-        :math:`\kappa^2 Q`, the largest squared bias over the ellipsoid.
+        :math:`t^2 Q`, the largest squared bias over the ellipsoid.
     variance : float
         :math:`\epsilon^2 \sum c_k^2`.
     """
@@ -74,7 +77,7 @@ class PinskerFilter:
 
 @dataclass(frozen=True)
 class SobolevBounds:
-    """Proved bounds of the minimax risk at a finite number of samples.
+    r"""Proved bounds of the minimax risk at a finite number of samples.
 
     Book: :doc:`/book/exact_constant`.
 
@@ -91,7 +94,8 @@ class SobolevBounds:
     blocks : tuple of int
         Sizes of the blocks of the prior of the lower bound.
     threshold : float
-        eta_0: the estimator is zero unless the Gram matrix is at least 1 - eta_0. One if zero is best.
+        :math:`\lambda_0`: the estimator is zero unless all eigenvalues of the Gram matrix are at least this.
+        None if the estimator zero has the better bound.
     """
 
     lower: float
@@ -100,13 +104,18 @@ class SobolevBounds:
     linear: float
     n_coefficients: int
     blocks: tuple[int, ...]
-    threshold: float
+    threshold: float | None
+
+
+def _check_smoothness(beta: float) -> float:
+    """Return beta, checked: beyond 100 the weights leave the range of double precision."""
+    return check_real("beta", beta, 0, 100, exclusive_minimum=True)
 
 
 def sobolev_weights(n_coefficients: int, beta: float) -> np.ndarray:
     r"""Return :math:`a_k = ((2k-1) 2k)^{\beta/2}` for k = 1, ..., ``n_coefficients``."""
     n_coefficients = check_integer("n_coefficients", n_coefficients, 1)
-    beta = check_real("beta", beta, 0, exclusive_minimum=True)
+    beta = _check_smoothness(beta)
     degree = 2.0 * np.arange(1, n_coefficients + 1) - 1
     return np.asarray((degree * (degree + 1)) ** (beta / 2))
 
@@ -139,27 +148,38 @@ def odd_legendre(u: Any, n_coefficients: int) -> np.ndarray:
 def pinsker_filter(price: float, beta: float, energy: float) -> PinskerFilter:
     r"""Return the filter that is best in the worst case: coefficients observed with variance ``price``.
 
+    Book: :doc:`/book/exact_constant`.
+
     Parameters
     ----------
     price : float
         :math:`\epsilon^2 > 0`; here :math:`\sigma^2 (N-1) / (MN)`.
     beta : float
-        Smoothness > 0.
+        Smoothness, > 0 and at most 100.
     energy : float
         Q > 0: the weighted sum of the squared coefficients is at most Q.
 
     Notes
     -----
-    :math:`\kappa` solves :math:`\epsilon^2 \sum_k a_k (1 - \kappa a_k)_+ = \kappa Q`.
+    t solves :math:`\epsilon^2 \sum_k a_k (1 - t a_k)_+ = t Q`.
     Source: Pinsker (1980).
     """
     price = check_real("price", price, 0, exclusive_minimum=True)
     energy = check_real("energy", energy, 0, exclusive_minimum=True)
-    beta = check_real("beta", beta, 0, exclusive_minimum=True)
+    beta = _check_smoothness(beta)
+    # Asymptotically so many coefficients count; the exact number is smaller by a few at most.
+    scale = (
+        math.log((2 * beta + 1) * (1 + 1 / beta)) + math.log(energy) - math.log(price) - beta * math.log(4)
+    )
+    if scale > (2 * beta + 1) * math.log(_MOST):
+        raise ValueError(
+            f"energy / price must leave at most {_MOST:,} coefficients at beta = {beta:g}, "
+            f"got {energy:g} / {price:g}"
+        )
     count = 16
     while True:
         a = sobolev_weights(count, beta)
-        # If the first n count, 1/kappa = (Q / epsilon^2 + sum a^2) / sum a; they do while this exceeds a_n.
+        # If the first n count, 1/t = (Q / epsilon^2 + sum a^2) / sum a; they do while this exceeds a_n.
         inverse = (energy / price + np.cumsum(a**2)) / np.cumsum(a)
         counts = inverse > a
         if not counts[-1]:
@@ -180,17 +200,19 @@ def pinsker_filter(price: float, beta: float, energy: float) -> PinskerFilter:
 def pinsker_constant(beta: float) -> float:
     r"""Return Pinsker's constant P for this class.
 
+    Book: :doc:`/book/exact_constant`.
+
     The minimax risk is asymptotic to :math:`P Q^{1/(2\beta+1)} \epsilon^{4\beta/(2\beta+1)}`, with P =
     :math:`(2\beta+1)^{1/(2\beta+1)} (\beta / (2\beta+2))^{2\beta/(2\beta+1)}`.
     """
-    beta = check_real("beta", beta, 0, exclusive_minimum=True)
+    beta = _check_smoothness(beta)
     share = 1 / (2 * beta + 1)
     return float((2 * beta + 1) ** share * (beta / (2 * beta + 2)) ** (2 * beta * share))
 
 
 def projection_factor(beta: float) -> float:
     """Return how much worse the best cut-off series is than the best filter, in the limit; above one."""
-    beta = check_real("beta", beta, 0, exclusive_minimum=True)
+    beta = _check_smoothness(beta)
     share = 1 / (2 * beta + 1)
     # min over D of Q (2D)^(-2 beta) + epsilon^2 D, in units of Q^share epsilon^(2 - 2 share).
     return float((1 + 1 / (2 * beta)) * (2 * beta / 4**beta) ** share / pinsker_constant(beta))
@@ -200,7 +222,7 @@ def projection_factor(beta: float) -> float:
 def ball_information(n: int) -> float:
     r"""Return the Fisher information of a coordinate under the least informative prior on the unit ball.
 
-    It is :math:`4 j^2 / n` with j the first zero of the Bessel function of order n/2 - 1: the least integral
+    It is :math:`4 z^2 / n` with z the first zero of the Bessel function of order n/2 - 1: the least integral
     of :math:`4 |\nabla f|^2 / n` over densities :math:`f^2` on the ball of n dimensions. For n = 1 the prior
     is cos^2 on [-1, 1] and the value pi^2. Divided by n it tends to one: on a ball of many dimensions a prior
     can be as uninformative as a Gaussian of the same mean square.
@@ -244,23 +266,23 @@ def _lower(price: float, beta: float, energy: float, best: PinskerFilter) -> tup
 
 def _upper(
     n_samples: int, n_tokens: int, beta: float, energy: float, best: PinskerFilter
-) -> tuple[float, float]:
+) -> tuple[float, float | None]:
     """Return the best bound over a grid of thresholds, or that of the estimator zero."""
     size = best.size
     spread = (n_tokens - 1) * size * (2 * size + 1) / n_samples
-    grid = np.unique(np.append(np.geomspace(1e-4, 0.5, 120), np.linspace(0.5, 0.95, 46)))
-    failure = np.minimum(1.0, size * np.exp(-(grid + (1 - grid) * np.log1p(-grid)) / spread))
+    grid = np.unique(np.append(1 - np.geomspace(1e-4, 0.5, 120), np.linspace(0.05, 0.5, 46)))
+    failure = np.minimum(1.0, size * np.exp(-(1 - grid + grid * np.log(grid)) / spread))
     zero = energy / 2**beta
-    eta, allowed = grid[:, None], grid[None, :]
+    level, least = grid[:, None], grid[None, :]
     values = np.where(
-        eta <= allowed,
-        best.bias * (1 + math.sqrt(spread) / (1 - allowed)) ** 2
-        + best.variance * (1 / (1 - eta) + failure[:, None] / (1 - allowed))
+        level >= least,
+        best.bias * (1 + math.sqrt(spread) / least) ** 2
+        + best.variance * (1 / level + failure[:, None] / least)
         + zero * failure[None, :],
         np.inf,
     )
     i, j = np.unravel_index(int(values.argmin()), values.shape)
-    return (float(values[i, j]), float(grid[j])) if values[i, j] < zero else (zero, 1.0)
+    return (float(values[i, j]), float(grid[j])) if values[i, j] < zero else (zero, None)
 
 
 def sobolev_bounds(
@@ -271,19 +293,19 @@ def sobolev_bounds(
     Book: :doc:`/book/exact_constant`.
 
     For tokens uniform on the sphere of three dimensions, the score the cosine of their angle, Gaussian noise.
-    With :math:`\epsilon^2 = \sigma^2 (N-1)/(MN)` the lower bound is, for blocks b of n coefficients with
-    squared radii :math:`\rho_b^2` that sum to Q,
+    With :math:`\epsilon^2 = \sigma^2 (N-1)/(MN)` the lower bound is, for blocks b of :math:`n_b` coefficients
+    with energies :math:`q_b` that sum to Q,
 
-    .. math:: \sum_b \sum_{k \in b} \frac{1}{\epsilon^{-2} + a_k^2\, 4 j_b^2 / (n_b \rho_b^2)},
+    .. math:: \sum_b \sum_{k \in b} \frac{1}{\epsilon^{-2} + a_k^2\, 4 z_b^2 / (n_b q_b)},
 
-    and the upper bound, for :math:`0 < \eta \le \eta_0 < 1`, :math:`\delta^2 = (N-1) D (2D+1) / M` and
-    :math:`p(\eta) = D e^{-(\eta + (1-\eta) \log(1-\eta)) / \delta^2}`,
+    and the upper bound, for :math:`0 < \lambda_0 \le \lambda < 1`, :math:`\delta^2 = (N-1) D (2D+1) / M` and
+    :math:`p(\lambda) = D e^{-(1 - \lambda + \lambda \log \lambda) / \delta^2}`,
 
     .. math::
 
-        \kappa^2 Q \Big(1 + \frac{\delta}{1-\eta_0}\Big)^2
-        + \epsilon^2 \sum c_k^2 \Big(\frac{1}{1-\eta} + \frac{p(\eta)}{1-\eta_0}\Big)
-        + \frac{Q}{2^\beta} p(\eta_0).
+        t^2 Q \Big(1 + \frac{\delta}{\lambda_0}\Big)^2
+        + \epsilon^2 \sum c_k^2 \Big(\frac{1}{\lambda} + \frac{p(\lambda)}{\lambda_0}\Big)
+        + \frac{Q}{2^\beta} p(\lambda_0).
 
     Both are optimised over grids, each point of which is valid.
 
@@ -292,7 +314,7 @@ def sobolev_bounds(
     n_samples : int
         M >= 1.
     beta, energy : float
-        Smoothness and Q, both positive.
+        Smoothness, at most 100, and Q; both positive.
     n_tokens : int
         N >= 2.
     noise_std : float
@@ -358,7 +380,7 @@ def filtered_coefficients(gram: Any, moments: Any, factors: Any, threshold: floa
     factors : array, shape (D,)
         Those of :func:`pinsker_filter`; ones for a cut-off series.
     threshold : float
-        The least eigenvalue of ``gram`` must be at least this, :math:`1 - \eta_0`; in (0, 1).
+        :math:`\lambda_0`, in (0, 1): the least eigenvalue of ``gram`` must be at least this.
 
     Returns
     -------
