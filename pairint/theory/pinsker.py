@@ -93,7 +93,7 @@ class SobolevBounds:
         D of the estimator of the upper bound.
     blocks : tuple of int
         Sizes of the blocks of the prior of the lower bound.
-    threshold : float
+    threshold : float or None
         :math:`\lambda_0`: the estimator is zero unless all eigenvalues of the Gram matrix are at least this.
         None if the estimator zero has the better bound.
     """
@@ -247,7 +247,8 @@ def ball_information(n: int) -> float:
 
 def _lower(price: float, beta: float, energy: float, best: PinskerFilter) -> tuple[float, tuple[int, ...]]:
     """Return the best bound over a grid of priors: how many coefficients, in how many blocks."""
-    value, chosen = 0.0, (1,)
+    value = 0.0
+    chosen: tuple[int, ...] = ()
     for share in np.geomspace(0.3, 1.5, 24):
         size = max(1, round(share * best.size))
         a = sobolev_weights(size + 1, beta)
