@@ -1,5 +1,6 @@
 """The exact constant: the saddle point, the least informative prior, both bounds, and how they meet."""
 
+import itertools
 import math
 
 import numpy as np
@@ -141,7 +142,7 @@ def test_zeros_of_bessel_functions():
     for n in (2, 4, 10, 60):
         assert ball_information(n) == pytest.approx(4 * jn_zeros(n // 2 - 1, 1)[0] ** 2 / n)
     shares = [ball_information(n) / n for n in (1, 2, 3, 5, 10, 100, 10_000, 10**6)]
-    assert all(x > y > 1 for x, y in zip(shares, shares[1:], strict=False)) and shares[-1] < 1.001
+    assert all(x > y > 1 for x, y in itertools.pairwise(shares)) and shares[-1] < 1.001
 
 
 @pytest.mark.parametrize("n", [2, 3, 7])
@@ -250,7 +251,7 @@ def test_the_corridor_closes(beta):
     for n_samples in (10**6, 10**8, 10**10, 10**12, 10**15):
         bound = sobolev_bounds(n_samples, beta=beta, **COMMON)
         ratios.append(bound.upper / bound.lower)
-    assert all(x >= y > 1 for x, y in zip(ratios, ratios[1:], strict=False))
+    assert all(x >= y > 1 for x, y in itertools.pairwise(ratios))
     assert ratios[-1] < 1.15
     # Sums of D terms against integrals.
     assert bound.linear == pytest.approx(bound.limit, rel=1 / bound.n_coefficients)
@@ -303,7 +304,7 @@ def test_measured_errors_lie_between_the_bounds_and_on_the_constant(n_tokens):
 
 @pytest.mark.slow
 def test_what_the_tail_adds_is_bounded():
-    """E |v_e|^2 <= delta^2 ||e||^2, for tails of one coefficient and of many, and for averages over partners."""
+    """E |v_e|^2 <= delta^2 ||e||^2, for tails of one coefficient and of many."""
     rng = np.random.default_rng(0)
     size, n_samples = 5, 50
     for n_tokens in (2, 3, 6):
