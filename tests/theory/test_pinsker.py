@@ -318,8 +318,15 @@ def test_what_the_tail_adds_is_bounded():
             delta2 = (n_tokens - 1) * size * (2 * size + 1) / n_samples
             error = np.std(squares) / math.sqrt(len(squares))
             assert np.mean(squares) - 5 * error <= delta2 * (tail @ tail)
-        # With the mean of |F|^2 (N - 1), which is D, in place of its supremum D (2D + 1), it would be wrong.
-        assert np.mean(squares) - 5 * error > delta2 / (2 * size + 1) * (tail @ tail) or n_tokens > 2
+
+
+def test_the_supremum_of_the_basis_is_needed_there():
+    """N = 2, a tail that is large at the ends: the mean of |psi|^2 e^2 by quadrature, far above D ||e||^2."""
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    basis = odd_legendre(nodes, 15)
+    tail = np.sqrt(4 * np.arange(6, 16) - 1)
+    mean = np.sum(weights / 2 * np.sum(basis[:5] ** 2, axis=0) * (tail @ basis[5:]) ** 2)
+    assert 3 * 5 * (tail @ tail) < mean < 5 * 11 * (tail @ tail)
 
 
 def test_filtered_least_squares():
