@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import NullFormatter
 
 from pairint.engine.statistics import summarize
 from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["corridor_figure", "least_favourable_figure", "ratio_figure"]
 
 _RATIO = "error / risk of the best filter"
+
+
+def _plain_ticks(axis: Any, values: Sequence[float]) -> None:
+    """Write numbers, not powers of ten, at a logarithmic axis."""
+    axis.set_yticks(values, [f"{value:g}" for value in values])
+    axis.yaxis.set_minor_formatter(NullFormatter())
 
 
 @picture
@@ -62,8 +68,7 @@ def ratio_figure(table: DataFrame) -> Figure:
     factor = projection_factor(float(table["beta"].iloc[0]))
     right.axhline(factor, color=INK, lw=1, ls="--", label=f"{factor:.2f}, the cut-off series' limit")
     right.set(title="What misses it", yscale="log", ylim=(0.8, 25))
-    right.yaxis.set_major_formatter(ScalarFormatter())
-    right.yaxis.set_minor_formatter(NullFormatter())
+    _plain_ticks(right, (1, 2, 5, 10, 20))
     for axis in (left, right):
         axis.set(xscale="log", xlabel="samples $M$", ylabel=_RATIO)
         axis.legend(fontsize="small", loc="upper right")
@@ -95,8 +100,7 @@ def corridor_figure(
         xlabel="samples $M$",
         ylabel="bound / limit",
     )
-    axis.yaxis.set_major_formatter(ScalarFormatter())
-    axis.yaxis.set_minor_formatter(NullFormatter())
+    _plain_ticks(axis, (0.5, 1, 2, 5, 10, 20))
     axis.legend(fontsize="small", loc="upper right")
     return figure
 
