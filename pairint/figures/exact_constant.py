@@ -3,76 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from pairint.engine.statistics import summarize
-from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
-from pairint.theory.pinsker import odd_legendre, pinsker_filter, projection_factor, sobolev_bounds
+from pairint.figures.style import CYCLE, INK, picture, subplots
+from pairint.theory.pinsker import odd_legendre, pinsker_filter, sobolev_bounds
 from pairint.theory.rates import parameter_price
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
-__all__ = ["corridor_figure", "least_favourable_figure", "ratio_figure"]
-
-_RATIO = "error / risk of the best filter"
+__all__ = ["corridor_figure", "least_favourable_figure", "plain_ticks"]
 
 
-def _plain_ticks(axis: Any, values: Sequence[float]) -> None:
+def plain_ticks(axis: Any, values: Sequence[float]) -> None:
     """Write numbers, not powers of ten, at a logarithmic axis."""
     axis.set_yticks(values, [f"{value:g}" for value in values])
     axis.yaxis.set_minor_formatter(NullFormatter())
-
-
-@picture
-def ratio_figure(table: DataFrame) -> Figure:
-    """Draw the errors of a table of the experiment ``exact_constant`` over the risk of the best filter.
-
-    Left, ridge regression with the weights of the filter, for its least favourable truth; right, what misses
-    the constant. Bars are 95 % intervals of the mean over replicates.
-    """
-    figure, (left, right) = subplots(2, 3.9)
-    points = summarize(
-        table.assign(ratio=table["error"] / table["filter_risk"]),
-        ["estimator", "truth", "n_tokens", "n_samples"],
-        y="ratio",
-    )
-    tokens = sorted(points["n_tokens"].unique())
-
-    def draw(axis: Any, estimator: str, truth: str, label: str) -> None:
-        for i, n in enumerate(tokens):
-            line = points.query("estimator == @estimator and truth == @truth and n_tokens == @n")
-            line = line.sort_values("n_samples")
-            axis.errorbar(
-                line["n_samples"] * 1.12 ** (i - (len(tokens) - 1) / 2),
-                line["mean"],
-                yerr=[line["mean"] - line["low"], line["high"] - line["mean"]],
-                color=CYCLE[i % len(CYCLE)],
-                marker=MARKERS[i % len(MARKERS)],
-                ls="none" if axis is left else ":",
-                lw=1.2,
-                mfc="white" if truth == "first" else None,
-                label=label.format(n=n),
-            )
-
-    draw(left, "ridge", "spread", "$N = {n}$")
-    left.axhline(1, color=INK, lw=1, label="the exact constant")
-    left.set(title="On the constant", ylim=(0.8, 1.3))
-    draw(right, "projection", "edge", "cut-off series, $N = {n}$")
-    draw(right, "plain", "first", "no Gram matrix, $N = {n}$")
-    right.axhline(1, color=INK, lw=1)
-    factor = projection_factor(float(table["beta"].iloc[0]))
-    right.axhline(factor, color=INK, lw=1, ls="--", label=f"{factor:.2f}, the cut-off series' limit")
-    right.set(title="What misses it", yscale="log", ylim=(0.8, 25))
-    _plain_ticks(right, (1, 2, 5, 10, 20))
-    for axis in (left, right):
-        axis.set(xscale="log", xlabel="samples $M$", ylabel=_RATIO)
-        axis.legend(fontsize="small", loc="upper right")
-    return figure
 
 
 @picture
@@ -100,7 +47,7 @@ def corridor_figure(
         xlabel="samples $M$",
         ylabel="bound / limit",
     )
-    _plain_ticks(axis, (0.5, 1, 2, 5, 10, 20))
+    plain_ticks(axis, (0.5, 1, 2, 5, 10, 20))
     axis.legend(fontsize="small", loc="upper right")
     return figure
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from pictures import check_complete
 
-from pairint.experiments import load_results
 from pairint.figures import coercivity, exact_constant, lower_bound, upper_bound, upper_vs_lower
 from pairint.theory.approximation import HolderSum
 
@@ -43,7 +42,6 @@ DRAWN = {
     "oracle tokens": upper_bound.oracle_tokens_figure,
     "learned tokens": upper_bound.learned_tokens_figure,
     "elbow": lambda: lower_bound.elbow_figure((3, 10)),
-    "exact ratios": lambda: exact_constant.ratio_figure(load_results("exact_constant")),
     "corridor": exact_constant.corridor_figure,
     "least favourable": exact_constant.least_favourable_figure,
     "hypotheses": lambda: lower_bound.hypotheses_figure((1000,) * 2),

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-__all__ = ["DATA_KEYS", "EXPERIMENT", "cells", "compute"]
+__all__ = ["DATA_KEYS", "EXPERIMENT", "HELD", "cells", "compute", "gram_and_noise"]
 
 DATA_KEYS = ("beta", "energy", "noise_std", "n_tokens", "n_samples")
 
 #: Draws of the noise for the tokens of a cell. They are independent given the tokens; a cell counts once.
 _NOISES = 16
-#: Scores that are held at a time.
-_CHUNK = 60_000
+#: Scores that are held in memory at a time, about.
+HELD = 60_000
 
 
 def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
@@ -78,7 +78,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
         for name, place in places.items()
     }
     truths["spread"] = np.append(signs * np.sqrt(best.variances), 0.0)
-    gram, noise = _sums(cell, size + 1)
+    gram, noise = gram_and_noise(cell, size + 1)
     rows = []
     for truth, theta in truths.items():
         moments = (gram @ theta)[:, None] + noise
@@ -102,7 +102,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _sums(cell: dict[str, Any], n_coefficients: int) -> tuple[np.ndarray, np.ndarray]:
+def gram_and_noise(cell: dict[str, Any], n_coefficients: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the Gram matrix of the averaged basis, and its products with the noises, over all samples."""
     from pairint.model import Sphere
     from pairint.theory.pinsker import averaged_basis
@@ -113,7 +113,7 @@ def _sums(cell: dict[str, Any], n_coefficients: int) -> tuple[np.ndarray, np.nda
     gram, noise = np.zeros((n_coefficients, n_coefficients)), np.zeros((n_coefficients, _NOISES))
     left = n_samples
     while left:
-        now = min(left, _CHUNK // n_tokens**2 + 1)
+        now = min(left, HELD // n_tokens**2 + 1)
         X = law.sample(now, n_tokens, rng)
         cosines = np.clip(np.einsum("mia,mja->mij", X, X) / law.radius**2, -1.0, 1.0)
         features = averaged_basis(cosines, n_coefficients).reshape(n_coefficients, -1)
@@ -125,10 +125,60 @@ def _sums(cell: dict[str, Any], n_coefficients: int) -> tuple[np.ndarray, np.nda
 
 
 def plot(table: DataFrame) -> Figure:
-    """Draw the errors over the risk of the best filter against M: on the constant, and above it."""
-    from pairint.figures.exact_constant import ratio_figure
+    """Draw errors over the risk of the best filter against M; bars are 95 % intervals over replicates.
 
-    return ratio_figure(table)
+    Left, ridge regression with the weights of the filter, for its least favourable truth; right, what misses
+    the constant.
+    """
+    from pairint.figures.style import picture
+
+    return picture(_draw)(table)
+
+
+def _draw(table: DataFrame) -> Figure:
+    from pairint.engine.statistics import summarize
+    from pairint.figures.exact_constant import plain_ticks
+    from pairint.figures.style import CYCLE, INK, MARKERS, subplots
+    from pairint.theory.pinsker import projection_factor
+
+    figure, (left, right) = subplots(2, 3.9)
+    points = summarize(
+        table.assign(ratio=table["error"] / table["filter_risk"]),
+        ["estimator", "truth", "n_tokens", "n_samples"],
+        y="ratio",
+    )
+    tokens = sorted(points["n_tokens"].unique())
+
+    def draw(axis: Any, estimator: str, truth: str, label: str) -> None:
+        for i, n in enumerate(tokens):
+            line = points.query("estimator == @estimator and truth == @truth and n_tokens == @n")
+            line = line.sort_values("n_samples")
+            axis.errorbar(
+                line["n_samples"] * 1.12 ** (i - (len(tokens) - 1) / 2),
+                line["mean"],
+                yerr=[line["mean"] - line["low"], line["high"] - line["mean"]],
+                color=CYCLE[i % len(CYCLE)],
+                marker=MARKERS[i % len(MARKERS)],
+                ls="none" if axis is left else ":",
+                lw=1.2,
+                mfc="white" if truth == "first" else None,
+                label=label.format(n=n),
+            )
+
+    draw(left, "ridge", "spread", "$N = {n}$")
+    left.axhline(1, color=INK, lw=1, label="the exact constant")
+    left.set(title="On the constant", ylim=(0.8, 1.3))
+    draw(right, "projection", "edge", "cut-off series, $N = {n}$")
+    draw(right, "plain", "first", "no Gram matrix, $N = {n}$")
+    right.axhline(1, color=INK, lw=1)
+    factor = projection_factor(float(table["beta"].iloc[0]))
+    right.axhline(factor, color=INK, lw=1, ls="--", label=f"{factor:.2f}, the cut-off series' limit")
+    right.set(title="What misses it", yscale="log", ylim=(0.8, 25))
+    plain_ticks(right, (1, 2, 5, 10, 20))
+    for axis in (left, right):
+        axis.set(xscale="log", xlabel="samples $M$", ylabel="error / risk of the best filter")
+        axis.legend(fontsize="small", loc="upper right")
+    return figure
 
 
 def claims(table: DataFrame) -> list[Claim]:

@@ -35,7 +35,7 @@ def test_a_cell_is_a_function_of_its_data():
 
 def test_what_is_left_out_is_an_error(monkeypatch):
     """Without noise, and with the mean for the Gram matrix, errors are biases: t^2 Q, whatever the truth."""
-    monkeypatch.setattr(exact_constant, "_sums", lambda cell, n: (np.eye(n), np.zeros((n, 2))))
+    monkeypatch.setattr(exact_constant, "gram_and_noise", lambda cell, n: (np.eye(n), np.zeros((n, 2))))
     rows = compute(CELL)
     best = pinsker_filter(parameter_price(500, n_tokens=3, noise_std=0.5), 1.0, 1.0)
     found = {(row["estimator"], row["truth"]): row["error"] for row in rows}
@@ -53,14 +53,14 @@ def test_what_is_left_out_is_an_error(monkeypatch):
 
 def test_the_sums_have_the_means_of_the_theory(monkeypatch):
     """Chunks of many samples, the last of them smaller, and chunks of one."""
-    gram, noise = exact_constant._sums(CELL | {"n_samples": 20_000}, 4)
+    gram, noise = exact_constant.gram_and_noise(CELL | {"n_samples": 20_000}, 4)
     assert np.abs(gram - np.eye(4)).max() < 0.2  # ten standard errors and more: fourth moments below 20
     assert noise.shape == (4, 16)
     # E noise^2 = epsilon^2: 64 squares, of relative variance 2 each; five standard errors.
     price = parameter_price(20_000, n_tokens=3, noise_std=0.5)
     assert np.mean(noise**2) == pytest.approx(price, rel=5 * np.sqrt(2 / 64))
-    monkeypatch.setattr(exact_constant, "_CHUNK", 1)  # one sample at a time
-    small, _ = exact_constant._sums(CELL | {"n_samples": 7}, 2)
+    monkeypatch.setattr(exact_constant, "HELD", 1)  # one sample at a time
+    small, _ = exact_constant.gram_and_noise(CELL | {"n_samples": 7}, 2)
     assert np.linalg.matrix_rank(small) == 2
 
 
