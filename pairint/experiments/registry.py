@@ -25,6 +25,7 @@ MODULES: dict[str, str] = {
     "smoothness": "pairint.experiments.minimax.smoothness",
     "rough": "pairint.experiments.minimax.rough",
     "network": "pairint.experiments.minimax.network",
+    "exact_constant": "pairint.experiments.minimax.exact_constant",
     "aim_hardmax": "pairint.experiments.aim.hardmax",
     "one_line": "pairint.experiments.aim.one_line",
     "aim_softmax": "pairint.experiments.aim.softmax",

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from pictures import check_complete
 
-from pairint.figures import coercivity, lower_bound, upper_bound, upper_vs_lower
+from pairint.figures import coercivity, exact_constant, lower_bound, upper_bound, upper_vs_lower
 from pairint.theory.approximation import HolderSum
 
-MODULES = (coercivity, lower_bound, upper_bound, upper_vs_lower)
+MODULES = (coercivity, exact_constant, lower_bound, upper_bound, upper_vs_lower)
 TRUTH = HolderSum([-1.5, 0.2, 1.0], [1.0, -2.0, 1.0], 1.5)
 ROWS = [
     {
@@ -42,6 +42,8 @@ DRAWN = {
     "oracle tokens": upper_bound.oracle_tokens_figure,
     "learned tokens": upper_bound.learned_tokens_figure,
     "elbow": lambda: lower_bound.elbow_figure((3, 10)),
+    "corridor": exact_constant.corridor_figure,
+    "least favourable": exact_constant.least_favourable_figure,
     "hypotheses": lambda: lower_bound.hypotheses_figure((1000,) * 2),
     "constants": lambda: lower_bound.constants_figure((100, 10**5)),
     "code": lambda: lower_bound.code_figure(24),

@@ -161,6 +161,12 @@ def theory() -> dict[str, Call]:
         "minimax_exponent": Call(pt.minimax_exponent, {"beta": 2.0}),
         "optimal_intervals": Call(pt.optimal_intervals, {"n_samples": 1000, "beta": 2.0}),
         "oracle_upper_bound": Call(pt.oracle_upper_bound, {**bound, "density": density}),
+        "pinsker_constant": Call(pt.pinsker_constant, {"beta": 2.0}),
+        "pinsker_filter": Call(pt.pinsker_filter, {"price": 0.01, "beta": 2.0, "energy": 1.0}),
+        "sobolev_bounds": Call(
+            pt.sobolev_bounds,
+            {"n_samples": 1000, "beta": 2.0, "energy": 1.0, "n_tokens": 3, "noise_std": 0.5},
+        ),
         "samples_for_rank": Call(pt.samples_for_rank, {"rank_times_d": 4, "beta": 2.0}),
         "upper_bound": Call(pt.upper_bound, {**bound, "odd": True, "degree": 2, "n_intervals": 7}),
     }
@@ -264,7 +270,15 @@ RESULTS = {
     "aim": {"AMPResult", "GradientDescentResult", "StateEvolution"},
     # The network is in the table where PyTorch is.
     "estimation": {"InteractionError", "IntervalChoice", "NetworkRegressor"},
-    "theory": {"ErrorTerms", "LowerBound", "MatrixLowerBound", "OracleUpperBound", "UpperBound"},
+    "theory": {
+        "PinskerFilter",
+        "SobolevBounds",
+        "ErrorTerms",
+        "LowerBound",
+        "MatrixLowerBound",
+        "OracleUpperBound",
+        "UpperBound",
+    },
 }
 
 #: The packages whose public names answer to every bad value.
