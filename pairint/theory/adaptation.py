@@ -214,7 +214,7 @@ def oracle_inequality(
     )
 
 
-def log_weight(n_intervals: int, degree: int, rank: int) -> float:
+def log_weight(*, n_intervals: int, degree: int, rank: int) -> float:
     r"""Return :math:`x = \log(2\, K(K+1)\, s(s+1)\, r(r+1))`: the sum of :math:`e^{-x}` is at most 1.
 
     It runs over all K, s, r >= 1 and the two parities: :math:`1/(K(K+1))` sums to 1.
@@ -225,11 +225,11 @@ def log_weight(n_intervals: int, degree: int, rank: int) -> float:
 
 
 def penalty(
+    *,
     n_intervals: int,
     degree: int,
     rank: int,
     odd: bool,
-    *,
     n_samples: int,
     n_tokens: int,
     noise_std: float,
@@ -271,7 +271,7 @@ def penalty(
     cover = _log_cover(
         n_intervals, degree, rank, check_flag("odd", odd), n_samples * n_tokens, d, support_ratio
     )
-    return (cover + log_weight(n_intervals, degree, rank)) / (lam * n_samples)
+    return (cover + log_weight(n_intervals=n_intervals, degree=degree, rank=rank)) / (lam * n_samples)
 
 
 @dataclass(frozen=True)
@@ -338,7 +338,8 @@ def adaptive_upper_bound(
     .. math::
 
         \frac{\lambda}{c} \big[ (1 + (N-2) \tau)\, \delta^2
-        + (N-1)\, \epsilon (2 \sigma + 2 \Delta + \epsilon) \big] + \frac{(N-1) (\mathcal H + x)}{c M} + 2 \Delta \epsilon + \epsilon^2, \qquad
+        + (N-1)\, \epsilon (2 \sigma + 2 \Delta + \epsilon) \big]
+        + \frac{(N-1) (\mathcal H + x)}{c M} + 2 \Delta \epsilon + \epsilon^2, \qquad
         \delta = \min\Big( B, \frac{2 B \delta_K}{B + \delta_K} \Big),
 
     with :math:`\Delta = 2B`, and tau = 0 for odd functions and symmetric tokens, else 1. The bound is
@@ -378,7 +379,8 @@ def adaptive_upper_bound(
             degree=degree,
         )
         delta = min(sup_bound, 2 * delta * (sup_bound / (sup_bound + delta)))
-        cover, weight = _log_cover(k, degree, rank, odd, outputs, d, ratio), log_weight(k, degree, rank)
+        cover = _log_cover(k, degree, rank, odd, outputs, d, ratio)
+        weight = log_weight(n_intervals=k, degree=degree, rank=rank)
         bound = oracle_inequality(
             n_samples,
             setting,

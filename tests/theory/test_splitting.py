@@ -93,8 +93,8 @@ def test_the_rate_is_reached_without_a_logarithm(beta):
     """Bound times M^(2 beta/(2 beta+1)), the matrix left out, is constant; with a covering it grows.
 
     Uniform scores: the Christoffel number is proportional to K, and M is large against N kappa log M. Over
-    four decades the logarithm of M grows by a factor 1.5, to the power 2 beta/(2 beta + 1) at least 1.35; that
-    of a multiple of M by a little less.
+    four decades the logarithm of M grows by a factor 1.5, to the power 2 beta/(2 beta + 1) at least 1.35;
+    that of a multiple of M by a little less.
     """
     setting = replace(SETTING, beta=beta)
     scaled, covered = [], []
