@@ -31,11 +31,11 @@ MOST_HALVES = 2**13
 #: Accuracies of the scores of the net, in half-widths of a cell, while K is sought.
 COARSE = (1e-2, 1e-4, 1e-6)
 #: And for the best K. Each is valid.
-FINE = tuple(10.0 ** (-p / 2) for p in range(2, 25))
+FINE = tuple(10.0**-p for p in range(1, 11))
 #: Chances of the Gram matrix: the share of it that may be lost.
 LOST = np.linspace(0.02, 0.9, 45)
 #: Nodes of the quadrature on each of four panels of a cell.
-NODES = 24
+NODES = 16
 
 
 @dataclass(frozen=True)
@@ -164,13 +164,13 @@ def split_upper_bound(
         if n_intervals % 2:
             raise ValueError(f"n_intervals must be even, got {n_intervals}")
         return at(n_intervals // 2, FINE)
-    # A grid of four in an octave, up to two octaves beyond the best: the bound is flat around it.
+    # A grid of four in an octave, up to an octave beyond the best: the bound is flat around it.
     halves = sorted({round(2 ** (j / 4)) for j in range(4 * int(math.log2(MOST_HALVES)) + 1)})
     values: dict[int, float] = {}
     for half in halves:
         values[half] = at(half, COARSE).value
         best = min(values, key=lambda h: values[h])
-        if half > 4 * best + 16:
+        if half > 2 * best + 32:
             break
     return replace(at(best, FINE), at_limit=best == halves[-1])
 
