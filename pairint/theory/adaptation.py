@@ -188,15 +188,16 @@ def oracle_inequality(
     risk = check_real("risk", risk, 0)
     log_cover = check_real("log_cover", log_cover, 0)
     accuracy = check_real("accuracy", accuracy, 0)
-    law = {"n_tokens": n_tokens, "noise_std": noise_std}
-    lam, c, scale = temperature(**law, envelope=envelope, pairs=pairs, slack=slack)
+    lam, c, scale = temperature(
+        n_tokens=n_tokens, noise_std=noise_std, envelope=envelope, pairs=pairs, slack=slack
+    )
     factor, noise, chance = lam / c, noise_std, 0.0
     leading = factor
     if failure is not None:
         failure = check_real("failure", failure, 0, 1, exclusive_minimum=True, exclusive_maximum=True)
         best = envelope if best_envelope is None else best_envelope
         best = check_real("best_envelope", best, 0, exclusive_minimum=True)
-        p, q = upper_tail(failure / 3, n_samples, **law, envelope=best)
+        p, q = upper_tail(failure / 3, n_samples, n_tokens=n_tokens, noise_std=noise_std, envelope=best)
         t = math.log(3 / failure)
         leading = factor * p
         noise = noise_std * math.sqrt(2 * (math.log(2) + t / (n_samples * n_tokens)))
