@@ -1,5 +1,11 @@
 """The minimax theory as functions: the setting, coercivity, upper bound, lower bound, rates."""
 
+from pairint.theory.adaptation import (
+    AdaptiveUpperBound,
+    OracleInequality,
+    adaptive_upper_bound,
+    oracle_inequality,
+)
 from pairint.theory.coercivity import coercivity_constant
 from pairint.theory.lower import LowerBound, lower_bound
 from pairint.theory.lower_matrix import MatrixLowerBound, matrix_lower_bound
@@ -12,26 +18,33 @@ from pairint.theory.pinsker import (
 )
 from pairint.theory.rates import ErrorTerms, minimax_exponent, optimal_intervals, samples_for_rank
 from pairint.theory.setting import Setting
+from pairint.theory.splitting import SplitUpperBound, split_upper_bound
 from pairint.theory.upper import OracleUpperBound, UpperBound, oracle_upper_bound, upper_bound
 
 __all__ = [
+    "AdaptiveUpperBound",
     "ErrorTerms",
     "LowerBound",
     "MatrixLowerBound",
+    "OracleInequality",
     "OracleUpperBound",
     "PinskerFilter",
     "Setting",
     "SobolevBounds",
+    "SplitUpperBound",
     "UpperBound",
+    "adaptive_upper_bound",
     "coercivity_constant",
     "lower_bound",
     "matrix_lower_bound",
     "minimax_exponent",
     "optimal_intervals",
+    "oracle_inequality",
     "oracle_upper_bound",
     "pinsker_constant",
     "pinsker_filter",
     "samples_for_rank",
     "sobolev_bounds",
+    "split_upper_bound",
     "upper_bound",
 ]

@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 from pictures import check_complete
 
-from pairint.figures import coercivity, exact_constant, lower_bound, upper_bound, upper_vs_lower
+from pairint.figures import (
+    coercivity,
+    exact_constant,
+    learned_matrix,
+    lower_bound,
+    upper_bound,
+    upper_vs_lower,
+)
 from pairint.theory.approximation import HolderSum
 
-MODULES = (coercivity, exact_constant, lower_bound, upper_bound, upper_vs_lower)
+MODULES = (coercivity, exact_constant, learned_matrix, lower_bound, upper_bound, upper_vs_lower)
 TRUTH = HolderSum([-1.5, 0.2, 1.0], [1.0, -2.0, 1.0], 1.5)
 ROWS = [
     {
@@ -41,6 +48,8 @@ DRAWN = {
     "terms": upper_bound.upper_terms_figure,
     "oracle tokens": upper_bound.oracle_tokens_figure,
     "learned tokens": upper_bound.learned_tokens_figure,
+    "splitting": lambda: learned_matrix.splitting_figure((5, 7)),
+    "penalty": learned_matrix.penalty_figure,
     "elbow": lambda: lower_bound.elbow_figure((3, 10)),
     "corridor": exact_constant.corridor_figure,
     "least favourable": exact_constant.least_favourable_figure,

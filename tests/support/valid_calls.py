@@ -153,6 +153,7 @@ def theory() -> dict[str, Call]:
         "Setting.best_budget": Call(setting.best_budget, {"n_samples": 1000}),
         "Setting.optimal_intervals": Call(setting.optimal_intervals, {"n_samples": 1000}),
         "Setting.samples_for_error": Call(setting.samples_for_error, {"error": 0.01}),
+        "adaptive_upper_bound": Call(pt.adaptive_upper_bound, {**bound, "failure": 0.1}),
         "coercivity_constant": Call(pt.coercivity_constant, {"gram": gram}),
         "lower_bound": Call(pt.lower_bound, {**bound, "interval": (0.5, 2.5), "density": density}),
         "matrix_lower_bound": Call(
@@ -160,6 +161,10 @@ def theory() -> dict[str, Call]:
         ),
         "minimax_exponent": Call(pt.minimax_exponent, {"beta": 2.0}),
         "optimal_intervals": Call(pt.optimal_intervals, {"n_samples": 1000, "beta": 2.0}),
+        "oracle_inequality": Call(
+            pt.oracle_inequality,
+            {**bound, "risk": 0.1, "log_cover": 5.0, "envelope": 2.0, "failure": 0.1},
+        ),
         "oracle_upper_bound": Call(pt.oracle_upper_bound, {**bound, "density": density}),
         "pinsker_constant": Call(pt.pinsker_constant, {"beta": 2.0}),
         "pinsker_filter": Call(pt.pinsker_filter, {"price": 0.01, "beta": 2.0, "energy": 1.0}),
@@ -168,6 +173,7 @@ def theory() -> dict[str, Call]:
             {"n_samples": 1000, "beta": 2.0, "energy": 1.0, "n_tokens": 3, "noise_std": 0.5},
         ),
         "samples_for_rank": Call(pt.samples_for_rank, {"rank_times_d": 4, "beta": 2.0}),
+        "split_upper_bound": Call(pt.split_upper_bound, {**bound, "density": density, "n_intervals": 4}),
         "upper_bound": Call(pt.upper_bound, {**bound, "odd": True, "degree": 2, "n_intervals": 7}),
     }
 
@@ -273,10 +279,13 @@ RESULTS = {
     "theory": {
         "PinskerFilter",
         "SobolevBounds",
+        "AdaptiveUpperBound",
         "ErrorTerms",
         "LowerBound",
         "MatrixLowerBound",
+        "OracleInequality",
         "OracleUpperBound",
+        "SplitUpperBound",
         "UpperBound",
     },
 }

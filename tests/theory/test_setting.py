@@ -10,10 +10,21 @@ import numpy as np
 import pytest
 
 import pairint.theory
-from pairint.theory import Setting, lower_bound, minimax_exponent, oracle_upper_bound, upper, upper_bound
+from pairint.theory import (
+    Setting,
+    adaptive_upper_bound,
+    lower_bound,
+    minimax_exponent,
+    oracle_inequality,
+    oracle_upper_bound,
+    split_upper_bound,
+    upper,
+    upper_bound,
+)
 from pairint.theory.bumps import BumpFamily
 from pairint.theory.lower import gaussian_kl
 from pairint.theory.lower_matrix import linear_range, matrix_lower_bound
+from pairint.theory.splitting import modulus
 
 GOOD = dict(
     beta=2.0, n_tokens=3, noise_std=0.5, holder_constant=1.5, d=5, rank=2, score_bound=3.0, sup_bound=1.0
@@ -114,6 +125,13 @@ NEEDS = {
     "require_noise": ("", lambda s: s.require_noise()),
     "require_sup_bound": ("sup_bound", lambda s: s.require_sup_bound("this")),
     "upper_bound": ("d rank score_bound sup_bound", lambda s: upper_bound(1000, s, n_intervals=4)),
+    "split_upper_bound": (
+        "d rank score_bound sup_bound",
+        lambda s: split_upper_bound(1000, s, density=density, n_intervals=4),
+    ),
+    "adaptive_upper_bound": ("d rank score_bound sup_bound", lambda s: adaptive_upper_bound(1000, s)),
+    "oracle_inequality": ("", lambda s: oracle_inequality(1000, s, risk=0.1, log_cover=5.0, envelope=2.0)),
+    "modulus": ("score_bound sup_bound", lambda s: modulus(0.1, s)),
     "linear_range": ("", linear_range),
     "matrix_lower_bound": ("d rank", lambda s: matrix_lower_bound(1000, s, token_bound=4.0)),
     "exponential_constants": ("", lambda s: upper.exponential_constants(0.5, 2.0, s)),
