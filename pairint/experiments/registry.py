@@ -24,6 +24,7 @@ MODULES: dict[str, str] = {
     "dimension": "pairint.experiments.minimax.dimension",
     "smoothness": "pairint.experiments.minimax.smoothness",
     "rough": "pairint.experiments.minimax.rough",
+    "adaptation": "pairint.experiments.minimax.adaptation",
     "network": "pairint.experiments.minimax.network",
     "aim_hardmax": "pairint.experiments.aim.hardmax",
     "aim_softmax": "pairint.experiments.aim.softmax",
