@@ -1,8 +1,8 @@
 r"""Beyond the paper: what it costs not to know the smoothness, and not to know the rank.
 
-Truths that are rough at every scale, of index ``beta``, and a matrix of rank two with Gaussian factors. On the
-same data: the number of cells and the rank known, one of them chosen from the data, both; and both chosen by
-the penalty of the theorem, once with the constants that a proof gives, once with the constant one.
+Truths that are rough at every scale, of index ``beta``, and a matrix of rank two with Gaussian factors. On
+the same data: the number of cells and the rank known, one of them chosen from the data, both; and both chosen
+by the penalty of the theorem, once with the constants that a proof gives, once with the constant one.
 
 "Known" is a strong rival: its ``K`` is the one that makes the *true* error of the oracle smallest.
 """
@@ -176,8 +176,8 @@ def proved_penalty(n_intervals: int, rank: int, cell: dict[str, Any]) -> float:
     .. math:: \frac{\mathcal{H}_{K,r}(1/M) + 2 \log(K r)}{\lambda M},
         \qquad \lambda = \min\{N / (4 \sigma^2), 1 / \Delta^2\}, \qquad \Delta = 2B,
 
-    with the metric entropy of :func:`pairint.theory.covering.log_cover_interactions` and the bound ``B`` that a
-    truth of index ``beta`` obeys. It knows ``B`` and ``sigma``, which an estimator would not.
+    with the metric entropy of :func:`pairint.theory.covering.log_cover_interactions` and the bound ``B`` that
+    a truth of index ``beta`` obeys. It knows ``B`` and ``sigma``, which an estimator would not.
     """
     from pairint.model import RoughActivation
     from pairint.theory.covering import log_cover_interactions
@@ -216,8 +216,8 @@ def price_table(table: DataFrame, by: list[str] | None = None) -> DataFrame:
     Returns
     -------
     DataFrame
-        One row per line: the geometric mean of the ratio with its 95 % bootstrap interval ``low`` to ``high``,
-        and its ``q90``.
+        One row per line: the geometric mean of the ratio with its 95 % bootstrap interval ``low`` to
+        ``high``, and its ``q90``.
     """
     from pairint.engine.statistics import summarize
 
@@ -317,7 +317,7 @@ EXPERIMENT = Experiment(
     source="minimax paper, Theorem 3.1 (our own experiment)",
     version=1,
     presets={
-        "quick": _SETTINGS | {"beta": [1.0, 3.0], "n_samples": [250, 800], "replicates": 2},
+        "quick": _SETTINGS | {"beta": [1.0, 3.0], "n_samples": [200, 600], "replicates": 2},
         "full": _SETTINGS
         | {
             "beta": [0.5, 1.0, 1.5, 2.0, 3.0, 4.0],
