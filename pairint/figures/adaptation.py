@@ -52,7 +52,7 @@ def price_figure(prices: DataFrame, slopes: DataFrame, labels: Mapping[str, str]
             )
         axes.set_xlabel(r"smoothness $\beta$")
     left.axhline(1.0, color=INK, linewidth=0.8, linestyle=":")
-    left.set(title="The price of not knowing", ylabel="error over the error of who knows", yscale="log")
+    left.set(title="The price of not knowing", ylabel="error over the error of who knows")
     beta = np.linspace(slopes["beta"].min(), slopes["beta"].max(), 200)
     theory = [-minimax_exponent(value) for value in beta]
     right.plot(beta, theory, color=INK, linestyle=":", label=r"$-2\beta/(2\beta+1)$")
@@ -82,9 +82,9 @@ def rank_gain_figure(n_draws: int = 4000, seed: int = 0) -> Figure:
         left.plot(sizes, charge, color=COLORS[color], linestyle="--", label=label)
         over = [float((gain > value).mean()) for gain, value in zip(gains, charge, strict=True)]
         right.plot(sizes, over, color=COLORS[color], marker="s", label=label.removeprefix("charge "))
-    left.set(title="One rank too many", xlabel="$n = d - r$", ylabel="residual gained, in noise variances")
+    left.set(title="One rank too many", xlabel="$q = d - r$", ylabel="residual gained, in noise variances")
     right.set(
-        title="How often it is taken", xlabel="$n = d - r$", ylabel="share of draws", ylim=(-0.01, None)
+        title="How often it is taken", xlabel="$q = d - r$", ylabel="share of draws", ylim=(-0.01, None)
     )
     left.legend()
     right.legend()

@@ -65,10 +65,10 @@ def test_the_criterion_is_plain_without_a_matrix_and_infinite_without_data():
 
 
 def test_plain_cross_validation_takes_one_rank_too_many_in_a_sixth_of_the_draws():
-    """Why the weight: the charge 4n - 2 is where the largest singular value of noise is centred.
+    """Why the weight: the charge 4q - 2 is where the largest singular value of noise is centred.
 
     Tracy and Widom's law is above its centre with probability 0.17. 600 draws have a standard error of
-    0.015: four of them are allowed. With the weight 4/3 the share is below a tenth of that for n = 15.
+    0.015: four of them are allowed. With the weight 4/3 the share is below a tenth of that for q = 15.
     """
     rng = np.random.default_rng(0)
     gains = np.linalg.svd(rng.standard_normal((600, 15, 15)), compute_uv=False)[:, 0] ** 2

@@ -223,10 +223,11 @@ def price_table(table: DataFrame, by: list[str] | None = None) -> DataFrame:
 
     by = ["beta", "n_samples"] if by is None else by
     keys = ["beta", "n_samples", "replicate"]
-    known = table[table["estimator"] == "known"].set_index(keys)["error"]
+    known = table.loc[table["estimator"] == "known", [*keys, "error"]]
     others = table[table["estimator"].isin([name for name in LABELS if name != "known"])]
-    logs = np.log(others["error"].to_numpy() / known.loc[others[keys].itertuples(index=False)].to_numpy())
-    points = summarize(others.assign(log_ratio=logs), [*by, "estimator"], y="log_ratio")
+    pairs = others.merge(known, on=keys, how="left", suffixes=("", "_known"))
+    pairs["log_ratio"] = np.log(pairs["error"] / pairs["error_known"])
+    points = summarize(pairs, [*by, "estimator"], y="log_ratio")
     ratios = {name: np.exp(points[name]) for name in ("mean", "low", "high", "q90")}
     return points[[*by, "estimator"]].assign(**ratios).rename(columns={"mean": "ratio"})
 
@@ -268,6 +269,7 @@ def _draw(table: DataFrame) -> Figure:
         guide = 0.5 * known["mean"].iloc[0] * (x / x[0]) ** -minimax_exponent(beta)
         axes.plot(x, guide, color=INK, linestyle=":", linewidth=0.8, label="the theory's slope")
         axes.set(title=rf"$\beta = {beta:g}$", xscale="log", yscale="log")
+        axes.xaxis.set_minor_formatter("")  # labels between the decades would run into each other
     for axes in panels.ravel()[len(values) :]:
         axes.set_axis_off()
     for axes in panels[-1]:
