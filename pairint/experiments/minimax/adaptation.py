@@ -324,14 +324,14 @@ EXPERIMENT = Experiment(
         | {
             "beta": [0.5, 1.0, 1.5, 2.0, 3.0, 4.0],
             "n_samples": [250, 800, 2500, 8000],
-            "replicates": 6,
+            "replicates": 2,
         },
     },
     cells=cells,
     compute=compute,
     plot=plot,
     claims=claims,
-    expected_seconds={"quick": 20.0, "full": 1200.0},
+    expected_seconds={"quick": 20.0, "full": 700.0},
     data_keys=_DATA_KEYS,
     cost=cost,
 )
