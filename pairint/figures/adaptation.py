@@ -64,7 +64,8 @@ def price_figure(prices: DataFrame, slopes: DataFrame, labels: Mapping[str, str]
 
 def noise_gains(size: int, n_draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Return squares of the largest singular value of Gaussian ``size x size`` matrices, ``(n_draws,)``."""
-    return np.linalg.svd(rng.standard_normal((n_draws, size, size)), compute_uv=False)[:, 0] ** 2
+    draws = rng.standard_normal((n_draws, size, size))
+    return np.asarray(np.linalg.svd(draws, compute_uv=False)[:, 0] ** 2, dtype=np.float64)
 
 
 @picture

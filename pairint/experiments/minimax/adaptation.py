@@ -145,7 +145,8 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     risks = {(k, r): _risk(X, Y, estimator, k) for r, estimator in by_rank.items() for k in sizes}
     shared = time.perf_counter() - began + auto_seconds
     for name, penalty in (("penalised", _unit_penalty), ("proved", proved_penalty)):
-        size, rank = min(risks, key=lambda pair: risks[pair] + penalty(*pair, cell))
+        values = {(k, r): risk + penalty(k, r, cell) for (k, r), risk in risks.items()}
+        size, rank = min(values, key=values.__getitem__)
         estimator, seconds = fit(rank, size)
         note(name, estimator, shared + seconds)
     return rows
