@@ -5,7 +5,7 @@ from pairint.estimation.interaction import InteractionRegressor
 from pairint.estimation.network import NetworkRegressor
 from pairint.estimation.oracle import OracleRegressor
 from pairint.estimation.problem import LeastSquaresProblem
-from pairint.estimation.selection import IntervalChoice, choose_intervals
+from pairint.estimation.selection import IntervalChoice, RankChoice, choose_intervals
 
 __all__ = [
     "InteractionError",
@@ -14,6 +14,7 @@ __all__ = [
     "LeastSquaresProblem",
     "NetworkRegressor",
     "OracleRegressor",
+    "RankChoice",
     "choose_intervals",
     "interaction_error",
 ]

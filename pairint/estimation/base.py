@@ -14,13 +14,14 @@ from sklearn.exceptions import NotFittedError
 
 from pairint.backend import array_namespace, one_blas_thread, to_device, to_host
 from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem, OuterState
-from pairint.estimation.selection import IntervalChoice
+from pairint.estimation.selection import IntervalChoice, RankChoice
 from pairint.model.attention import check_tokens, pair_average, pair_interaction, pair_scores, sample_chunks
 from pairint.validation import check_choice, check_floats, check_integer, check_real
 
 __all__ = [
     "PairwiseRegressor",
     "check_enough_data",
+    "check_rank",
     "check_spline_parameters",
     "fit_threads",
     "matrix_parameters",
@@ -137,6 +138,17 @@ def check_spline_parameters(
     return degree, cells, check_real("penalty", penalty, 0.0)
 
 
+def check_rank(rank: Any, max_rank: Any, d: int) -> tuple[int | None, int]:
+    """Return the checked rank (``None`` for ``"auto"``) and the largest rank that may be chosen."""
+    largest = d if max_rank is None else check_integer("max_rank", max_rank, 1, d)
+    if isinstance(rank, str):
+        check_choice("rank", rank, ("auto",))
+        return None, largest
+    if not isinstance(rank, numbers.Integral):
+        raise TypeError(f'rank must be an integer from 1 to d = {d} or "auto", got {rank!r}')
+    return check_integer("rank", rank, 1, d), largest
+
+
 def fit_threads(width: int) -> AbstractContextManager[None]:
     """Return a context for a fit whose widest matrices have so many columns: one thread unless they are wide.
 
@@ -197,12 +209,19 @@ def normal_form(matrix: Any, activation: _Scalable) -> tuple[Any, _Scalable]:
     return matrix / norm, activation
 
 
-def warn_at_limit(selection: IntervalChoice | None) -> None:
-    """Warn in the name of the caller's caller if a search for ``K`` ended at its bound."""
+def warn_at_limit(selection: IntervalChoice | None, rank_selection: RankChoice | None = None) -> None:
+    """Warn in the name of the caller's caller if a search for ``K``, or for the rank, ended at its bound."""
     if selection is not None and selection.at_limit:
         warnings.warn(
             f"the choice n_intervals = {selection.n_intervals} is the largest number of cells tried for this "
             "many outputs, and more may fit better: compare with a larger n_intervals, or give more data",
+            UserWarning,
+            stacklevel=3,
+        )
+    if rank_selection is not None and rank_selection.at_limit:
+        warnings.warn(
+            f"the choice rank = {rank_selection.rank} is the largest rank tried, and more may fit better: "
+            "raise max_rank, or give more data (ten outputs a parameter of the matrix are asked for)",
             UserWarning,
             stacklevel=3,
         )

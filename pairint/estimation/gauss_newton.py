@@ -22,7 +22,7 @@ from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.model.attention import sample_chunks
 from pairint.model.splines import SplineSpace
 
-__all__ = ["balanced_factors", "levenberg_marquardt", "projected_system"]
+__all__ = ["balanced_factors", "grown_factors", "levenberg_marquardt", "projected_system"]
 
 _FIRST_DAMPING = 1e-3
 _SMALLEST_DAMPING = 1e-7
@@ -95,6 +95,40 @@ def levenberg_marquardt(
         )
         state = trial
     return replace(state, converged=converged, history=history)
+
+
+def grown_factors(problem: LeastSquaresProblem, state: OuterState) -> tuple[Any, Any]:
+    r"""Return factors of one rank more: the leading direction of the gradient is added to the matrix.
+
+    The matrix :math:`G = \sum_{m,i} e_{mi} X_{mi} Z_{mi}^\top` is half the steepest descent among all
+    ``d x d`` matrices. Where the factors are stationary it vanishes along changes of the factors; its leading
+    singular pair is what one more rank can fit. The step's length is that of isotropic tokens.
+    """
+    X, Y = problem.X, problem.Y
+    xp = array_namespace(X)
+    n_samples, n_tokens, d = X.shape
+    diagonal = xp.arange(n_tokens)
+    gradient = xp.zeros((d, d))
+    curvature = 0.0
+    for chunk in sample_chunks(n_samples, n_tokens * (4 * n_tokens + 2 * d)):
+        tokens = X[chunk]
+        scores = factor_scores(tokens, state.left, state.right)
+        slopes = state.spline.derivative(scores) / (n_tokens - 1)
+        values = state.spline(scores) / (n_tokens - 1)
+        slopes[:, diagonal, diagonal] = 0.0
+        values[:, diagonal, diagonal] = 0.0
+        pulled = (slopes @ tokens).reshape(-1, d)
+        tokens = tokens.reshape(-1, d)
+        residual = (Y[chunk] - values.sum(axis=-1)).reshape(-1, 1)
+        gradient = gradient + (residual * tokens).T @ pulled
+        curvature += float(((tokens**2).sum(axis=1) * (pulled**2).sum(axis=1)).sum()) / d**2
+    left, singular, right = xp.linalg.svd(gradient)
+    # A spline without slope sees no direction: any will do, and the step that follows settles its size.
+    root = (float(singular[0]) / curvature) ** 0.5 if curvature > 0.0 and float(singular[0]) > 0.0 else 1e-3
+    return (
+        xp.concatenate([state.left, root * left[:, :1]], axis=1),
+        xp.concatenate([state.right, root * right[:1].T], axis=1),
+    )
 
 
 def _damped_step(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ from pairint.backend import to_device
 from pairint.estimation.base import (
     PairwiseRegressor,
     check_enough_data,
+    check_rank,
     check_spline_parameters,
     fit_threads,
     matrix_parameters,
@@ -22,7 +23,7 @@ from pairint.estimation.base import (
     warn_at_limit,
     whiten,
 )
-from pairint.estimation.gauss_newton import levenberg_marquardt
+from pairint.estimation.gauss_newton import grown_factors, levenberg_marquardt
 from pairint.estimation.initial import (
     STARTS,
     moments_left,
@@ -31,7 +32,14 @@ from pairint.estimation.initial import (
     truncated_factors,
 )
 from pairint.estimation.problem import LeastSquaresProblem, OuterState, score_range
-from pairint.estimation.selection import IntervalChoice, choose_intervals, coarse_intervals, nearly_equal
+from pairint.estimation.selection import (
+    IntervalChoice,
+    RankChoice,
+    choose_intervals,
+    coarse_intervals,
+    nearly_equal,
+    rank_criterion,
+)
 from pairint.model.attention import pair_average
 from pairint.model.splines import SplineSpace
 from pairint.validation import check_choice, check_integer, check_real, check_rng
@@ -57,6 +65,8 @@ MOST_STARTS = 10_000
 _PUSH, _ADDED_RANK, _LIFTED_STEPS = 0.5, 2, 10
 #: Rounds of choosing K.
 _N_CHOICES = 4
+#: Fewest outputs for each parameter of the matrix in the search for the rank.
+_RANK_OUTPUTS = 10
 
 
 class InteractionRegressor(PairwiseRegressor):
@@ -71,8 +81,9 @@ class InteractionRegressor(PairwiseRegressor):
 
     Parameters
     ----------
-    rank : int
-        Rank ``r`` of the matrix, ``1 <= r <= d``.
+    rank : int or "auto"
+        Rank ``r`` of the matrix, ``1 <= r <= d``. ``"auto"`` tries 1, 2, ... until a criterion of generalised
+        cross-validation stops falling, see :func:`~pairint.estimation.selection.rank_criterion`.
     degree : int
         Degree ``s >= 1`` of the splines. To attain the rate for Hölder index ``beta`` take
         ``s >= beta - 1``.
@@ -80,6 +91,10 @@ class InteractionRegressor(PairwiseRegressor):
         Number ``K`` of cells. ``"auto"`` chooses by generalised cross-validation, see
         :func:`~pairint.estimation.choose_intervals` for the numbers tried; a choice that is the largest of
         them gives a warning.
+    max_rank : int, optional
+        Largest rank that ``rank="auto"`` may try, ``1 <= max_rank <= d``; by default ``d``. There must also
+        be ten outputs for each parameter of the matrix. A choice that is the largest that may be tried, and
+        below ``d``, gives a warning.
     penalty : float
         Weight ``>= 0`` of the squared second differences of the coefficients, in units of
         observations. It settles cells that almost no score visits and leaves the others alone.
@@ -106,6 +121,10 @@ class InteractionRegressor(PairwiseRegressor):
         ``activation_``.
     activation_ : Spline
         Fitted activation: call it, or its ``derivative``.
+    rank_ : int
+        Rank used.
+    rank_selection_ : RankChoice or None
+        The ranks tried by ``rank="auto"`` and their criterion.
     n_intervals_ : int
         Number of cells used.
     dof_ : float
@@ -141,10 +160,11 @@ class InteractionRegressor(PairwiseRegressor):
 
     def __init__(
         self,
-        rank: int = 1,
+        rank: int | str = 1,
         degree: int = 3,
         n_intervals: int | str = "auto",
         *,
+        max_rank: int | None = None,
         penalty: float = 0.1,
         start: str = "auto",
         n_starts: int = _N_RANDOM,
@@ -155,6 +175,7 @@ class InteractionRegressor(PairwiseRegressor):
         self.rank = rank
         self.degree = degree
         self.n_intervals = n_intervals
+        self.max_rank = max_rank
         self.penalty = penalty
         self.start = start
         self.n_starts = n_starts
@@ -188,11 +209,11 @@ class InteractionRegressor(PairwiseRegressor):
             If the last stage stopped at ``max_iter``, or if of several starts, some of them random, only one
             reached the lowest risk.
         UserWarning
-            If ``n_intervals="auto"`` chose the largest ``K`` that it may try.
+            If ``n_intervals="auto"`` or ``rank="auto"`` chose the largest number that it may try.
         """
         X, Y = self._check_data(X, Y)
         d = X.shape[2]
-        rank = check_integer("rank", self.rank, 1, d)
+        rank, largest_rank = check_rank(self.rank, self.max_rank, d)
         degree, n_intervals, penalty = check_spline_parameters(
             self.degree, self.n_intervals, self.penalty, least_degree=1
         )
@@ -201,20 +222,34 @@ class InteractionRegressor(PairwiseRegressor):
         max_iter = check_integer("max_iter", self.max_iter, 1)
         tol = check_real("tol", self.tol, 0.0, exclusive_minimum=True)
         rng = check_rng(self.random_state, "random_state")
-        n_matrix = matrix_parameters(d, rank)
-        check_enough_data(Y.shape[0] * Y.shape[1], n_matrix + (n_intervals or 1) + degree, Y.shape[0])
+        n_rows, n_fixed = Y.shape[0] * Y.shape[1], (n_intervals or 1) + degree
+        check_enough_data(n_rows, matrix_parameters(d, rank or 1) + n_fixed, Y.shape[0])
 
-        with fit_threads(2 * d * rank):
+        with fit_threads(2 * d):
             whitened, back = whiten(X)
-            problem = LeastSquaresProblem(whitened, Y, degree, penalty, n_matrix)
-            search = _Search(problem, n_intervals, max_iter, tol)
+        problem = LeastSquaresProblem(whitened, Y, degree, penalty)
+        n_restarts = N_RESTARTS * n_starts if self.start == "auto" and d > 1 else 0
+
+        def search_of(rank: int) -> _Search:
+            n_matrix = matrix_parameters(d, rank)
+            return _Search(replace(problem, n_matrix=n_matrix), n_intervals, max_iter, tol)
+
+        def starts_of(search: _Search, rank: int) -> list[tuple[Any, Any]]:
             sample = search.subsample(_N_START)
-            starts = starting_factors(sample.X, sample.Y, rank, self.start, n_starts, rng)
-            n_restarts = N_RESTARTS * n_starts if self.start == "auto" and d > 1 else 0
-            valley = search.coarse(starts, n_restarts, rng)
-            stages, selection = search.refine(valley.state)
-        self._store(problem, back, [valley.state, *stages], selection)
-        self.start_risks_ = np.array(valley.risks)
+            return starting_factors(sample.X, sample.Y, rank, self.start, n_starts, rng)
+
+        rank_selection = None
+        if rank is None:
+            while largest_rank > 1 and _RANK_OUTPUTS * matrix_parameters(d, largest_rank) > n_rows:
+                largest_rank -= 1
+            found, rank_selection = _choose_rank(search_of, starts_of, d, largest_rank, n_restarts, rng)
+        else:
+            with fit_threads(2 * d * rank):
+                search = search_of(rank)
+                found = search.fit(starts_of(search, rank), n_restarts, rng)
+        valley = found.valley
+        self._store(found, back)
+        self.rank_selection_ = rank_selection
         doubts = []
         if not self.converged_:
             doubts.append(
@@ -228,19 +263,15 @@ class InteractionRegressor(PairwiseRegressor):
             )
         if doubts:
             warnings.warn(". And ".join(doubts), ConvergenceWarning, stacklevel=2)
-        warn_at_limit(self.selection_)
+        warn_at_limit(self.selection_, rank_selection)
         return self
 
-    def _store(
-        self,
-        problem: LeastSquaresProblem,
-        back: Any,
-        stages: list[OuterState],
-        selection: IntervalChoice | None,
-    ) -> None:
-        state = stages[-1]
+    def _store(self, found: _Found, back: Any) -> None:
+        state, stages = found.state, [found.valley.state, *found.stages]
         fitted = normal_form(back @ (state.left @ state.right.T) @ back.T, state.spline)
-        self._store_fit(*fitted, problem, state, selection)
+        self._store_fit(*fitted, found.search.problem, state, found.selection)
+        self.rank_ = found.rank
+        self.start_risks_ = np.array(found.valley.risks)
         self.history_ = [
             {"stage": float(stage), **entry}
             for stage, fitted in enumerate(stages)
@@ -279,6 +310,43 @@ class _Search:
         """Number of cells of the first stage."""
         cells = coarse_intervals(self.problem.n_rows, self.problem.degree)
         return min(cells, self.n_intervals or cells)
+
+    def fit(self, starts: list[tuple[Any, Any]], n_restarts: int, rng: np.random.Generator) -> _Found:
+        """Find the lowest valley, and go on from there with all the data."""
+        valley = self.coarse(starts, n_restarts, rng)
+        return _Found(self, valley, *self.refine(valley.state))
+
+    @property
+    def hurried(self) -> _Search:
+        """The same, with the tolerance and the patience of a first look."""
+        return replace(self, tol=self.loose, max_iter=min(self.max_iter, _LIFTED_STEPS))
+
+    def grow(self, smaller: _Found) -> _Found:
+        """Go on from a fit with one rank more, on the same cells of the same interval.
+
+        The classes are nested, and the residual falls by what the rank is good for, and by nothing else.
+        """
+        old = smaller.state
+        grown = grown_factors(self.problem, old)
+        steps = min(self.max_iter, _FOLLOWED_STEPS)
+        state = levenberg_marquardt(self.problem, *grown, old.space, steps, self.tol)
+        return _Found(self, smaller.valley, [*smaller.stages, state], smaller.selection)
+
+    def settle(
+        self, found: _Found, starts: list[tuple[Any, Any]], n_restarts: int, rng: np.random.Generator
+    ) -> _Found:
+        """Look for the lowest valley from other starts too; keep the fit unless another is lower."""
+        sample = self.subsample(_N_COARSE, _N_COARSE_OUTPUTS)
+        here = self._descent(sample, found.state.left, found.state.right, _FOLLOWED_STEPS)
+        valley = self.coarse([(here.left, here.right), *starts], n_restarts, rng)
+        if self._lower(sample, valley.state, here):
+            return _Found(self, valley, *self.refine(valley.state))
+        return replace(found, valley=valley)
+
+    def _lower(self, problem: LeastSquaresProblem, state: OuterState, other: OuterState) -> bool:
+        """Say whether a coarse fit lies in a lower valley than another."""
+        lowest = min(state.inner.residual, other.inner.residual)
+        return state.inner.residual < other.inner.residual - self._margin(problem, lowest)
 
     def subsample(self, n_samples: int, n_outputs: float = math.inf) -> LeastSquaresProblem:
         """Return the first samples: so many samples and outputs at most, but enough for the parameters."""
@@ -392,6 +460,97 @@ class _Search:
         """Return how many samples hold so many outputs a parameter."""
         n_parameters = self.problem.n_matrix + n_intervals + self.problem.degree
         return math.ceil(per_parameter * n_parameters / self.problem.Y.shape[1])
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A fit of one rank: the valley, the stages of the way down, and the choice of K."""
+
+    search: _Search
+    valley: _Valley
+    stages: list[OuterState]
+    selection: IntervalChoice | None
+
+    @property
+    def state(self) -> OuterState:
+        """Where the way ends."""
+        return self.stages[-1]
+
+    @property
+    def rank(self) -> int:
+        """The rank."""
+        return int(self.state.left.shape[1])
+
+    @property
+    def criterion(self) -> float:
+        """The criterion for the rank."""
+        problem, inner = self.search.problem, self.state.inner
+        return rank_criterion(inner.residual, inner.dof, problem.n_matrix, problem.n_rows)
+
+    def refined(self, search: _Search) -> _Found:
+        """Choose K again, and go on with the tolerance of the search."""
+        stages, selection = search.refine(self.state)
+        return _Found(search, self.valley, [*self.stages, *stages], selection)
+
+
+def _choose_rank(
+    search_of: Callable[[int], _Search],
+    starts_of: Callable[[_Search, int], list[tuple[Any, Any]]],
+    d: int,
+    largest: int,
+    n_restarts: int,
+    rng: np.random.Generator,
+) -> tuple[_Found, RankChoice]:
+    """Raise the rank one by one while the criterion falls.
+
+    On the way tolerances are loose: where the rank is too low, valleys are many and flat. If the criterion
+    does not fall, the fit is finished and one rank more is tried again, with care and from other starts too.
+    At the rank that is chosen the starts must agree, as for a known one; if a restart finds a lower valley,
+    the search goes on from it.
+    """
+    criterion: dict[int, tuple[float, int]] = {}
+
+    def note(found: _Found) -> _Found:
+        criterion[found.rank] = (found.criterion, found.state.space.n_intervals)
+        return found
+
+    with fit_threads(2 * d):
+        search = search_of(1)
+        if largest == 1:
+            best = note(search.fit(starts_of(search, 1), n_restarts, rng))
+            return best, _rank_choice(best.rank, criterion, False)
+        best = note(search.hurried.fit(starts_of(search, 1), 0, rng))
+    restarted: set[int] = set()
+    while True:
+        rank = best.rank + 1
+        with fit_threads(2 * d * rank):
+            if rank <= largest:
+                larger = search_of(rank)
+                trial = larger.hurried.grow(best)
+                if trial.criterion < best.criterion:
+                    best = note(trial.refined(larger.hurried))
+                    continue
+            search = search_of(best.rank)
+            best = note(best.refined(search))
+            if rank <= largest:
+                trial = note(larger.settle(larger.grow(best), starts_of(larger, rank), 0, rng))
+                if trial.criterion < best.criterion:
+                    best = note(trial.refined(larger.hurried))
+                    continue
+            if best.rank in restarted:
+                break
+            restarted.add(best.rank)
+            before = best.state
+            best = note(search.settle(best, starts_of(search, best.rank), n_restarts, rng))
+            if best.state is before:
+                break
+    return best, _rank_choice(best.rank, criterion, best.rank == largest < d)
+
+
+def _rank_choice(rank: int, criterion: dict[int, tuple[float, int]], at_limit: bool) -> RankChoice:
+    ranks = sorted(criterion)
+    values, cells = zip(*(criterion[rank] for rank in ranks), strict=True)
+    return RankChoice(rank, np.array(ranks, np.intp), np.array(values), np.array(cells, np.intp), at_limit)
 
 
 def _times_to_reach(problem: LeastSquaresProblem, state: OuterState) -> int:

@@ -1,4 +1,4 @@
-r"""How many cells: ``K`` chosen from the data by generalised cross-validation.
+r"""How many cells, and which rank: chosen from the data by generalised cross-validation.
 
 The spaces on ``K`` cells, ``K`` running over the divisors of a fine grid, are all subspaces of the
 space on the fine grid. One pass over the data gives the fine Gram matrix; every coarser one is
@@ -8,6 +8,9 @@ How fine the first grid is depends on the cost of its Gram matrix and on the num
 ``K`` is the largest one tried, the grid is refined and the search goes on: a pass for twice as many cells
 costs at most four times as much, so that all of them together cost little more than the last one, and no
 more than a few fits with the ``K`` that is found.
+
+A rank is another matter: the matrices of rank ``r`` are no linear space, and one rank too many gains more
+than its number of parameters. :func:`rank_criterion` says how much.
 """
 
 from __future__ import annotations
@@ -28,10 +31,12 @@ from pairint.validation import check_floats, check_instance
 
 __all__ = [
     "IntervalChoice",
+    "RankChoice",
     "choose_intervals",
     "coarse_intervals",
     "generalised_cross_validation",
     "nearly_equal",
+    "rank_criterion",
 ]
 
 #: Highly composite grids. From 1 to 2, and from half the grid to the grid, the divisors grow by a factor of
@@ -47,6 +52,8 @@ _EXTENDED_OUTPUTS = 50
 _COARSE_INTERVALS = 8
 #: A choice of K within 35 % of the last one is kept.
 _SAME_CHOICE = math.log(1.35)
+#: What a parameter of the matrix counts for in the choice of the rank, see :func:`rank_criterion`.
+_MATRIX_WEIGHT = 4.0 / 3.0
 
 
 @dataclass(frozen=True)
@@ -66,11 +73,47 @@ class IntervalChoice:
     at_limit: bool = False
 
 
+@dataclass(frozen=True)
+class RankChoice:
+    """Outcome of the search over the rank.
+
+    Book: :doc:`/book/price_of_not_knowing`.
+    """
+
+    rank: int
+    #: The ranks tried, increasing.
+    candidates: NDArray[np.intp]
+    #: Criterion of each of them, see :func:`~pairint.estimation.selection.rank_criterion`.
+    criterion: NDArray[np.float64]
+    #: Number of cells with which each of them was judged.
+    n_intervals: NDArray[np.intp]
+    #: Whether the choice is the largest of several ranks that might be tried, and below ``d``: the best rank
+    #: may be larger.
+    at_limit: bool = False
+
+
 def generalised_cross_validation(residual: float, dof: float, n_rows: int) -> float:
     """Return ``n RSS / (n - dof)^2`` (infinite when the parameters outnumber the rows)."""
     if dof >= n_rows:
         return math.inf
     return n_rows * residual / (n_rows - dof) ** 2
+
+
+def rank_criterion(residual: float, dof: float, n_matrix: int, n_rows: int) -> float:
+    r"""Return the generalised cross-validation in which a parameter of the matrix counts for 4/3.
+
+    Notes
+    -----
+    One rank too many fits the largest singular value of what noise leaves outside the right singular spaces:
+    with :math:`q = d - r`, a Gaussian ``q x q`` matrix, whose largest singular value has a square of about
+    :math:`(2\sqrt q)^2 = 4q` noise variances, while plain cross-validation charges two for each of the
+    :math:`2q - 1` parameters: ``4q - 2``, the very centre of what noise gains. With the weight 4/3 the charge
+    is :math:`\frac{16}{3} q`, to first order: the best hard threshold of singular values in squared error
+    (Gavish and Donoho, "The optimal hard threshold for singular values is 4/sqrt(3)", 2014).
+
+    Book: :doc:`/book/price_of_not_knowing`.
+    """
+    return generalised_cross_validation(residual, dof + _MATRIX_WEIGHT * n_matrix, n_rows)
 
 
 def coarse_intervals(n_rows: int, degree: int) -> int:

@@ -64,7 +64,7 @@ def least_favourable_figure(
     """Draw the filter with the energies of the least favourable truth, and three draws of that truth."""
     figure, (left, right) = subplots(2, 3.6)
     price = parameter_price(n_samples, n_tokens=n_tokens, noise_std=noise_std)
-    best = pinsker_filter(price, beta, energy)
+    best = pinsker_filter(price, beta=beta, energy=energy)
     k = np.arange(1, best.size + 1)
     left.plot(k, best.factors, color=CYCLE[0], marker="o", ms=3, label="$c_k$, the filter")
     shares = best.variances / (best.variances + price)

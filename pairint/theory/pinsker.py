@@ -145,7 +145,7 @@ def odd_legendre(u: Any, n_coefficients: int) -> np.ndarray:
     return values
 
 
-def pinsker_filter(price: float, beta: float, energy: float) -> PinskerFilter:
+def pinsker_filter(price: float, *, beta: float, energy: float) -> PinskerFilter:
     r"""Return the filter that is best in the worst case: coefficients observed with variance ``price``.
 
     Book: :doc:`/book/exact_constant`.
@@ -332,7 +332,7 @@ def sobolev_bounds(
     """
     noise_std = check_real("noise_std", noise_std, 0, exclusive_minimum=True)
     price = parameter_price(n_samples, n_tokens=n_tokens, noise_std=noise_std)
-    best = pinsker_filter(price, beta, energy)
+    best = pinsker_filter(price, beta=beta, energy=energy)
     lower, blocks = _lower(price, beta, energy, best)
     upper, threshold = _upper(n_samples, n_tokens, beta, energy, best)
     share = 1 / (2 * beta + 1)

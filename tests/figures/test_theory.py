@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from pictures import check_complete
 
 from pairint.figures import (
+    adaptation,
     coercivity,
     exact_constant,
     learned_matrix,
@@ -16,7 +18,7 @@ from pairint.figures import (
 )
 from pairint.theory.approximation import HolderSum
 
-MODULES = (coercivity, exact_constant, learned_matrix, lower_bound, upper_bound, upper_vs_lower)
+MODULES = (adaptation, coercivity, exact_constant, learned_matrix, lower_bound, upper_bound, upper_vs_lower)
 TRUTH = HolderSum([-1.5, 0.2, 1.0], [1.0, -2.0, 1.0], 1.5)
 ROWS = [
     {
@@ -31,7 +33,22 @@ ROWS = [
     for n in (2, 3)
 ]
 
+PRICES, SLOPES = (
+    pd.DataFrame(
+        {
+            "beta": [1.0, 2.0],
+            "estimator": "auto",
+            column: [value, value],
+            "low": value - 0.1,
+            "high": value + 0.1,
+        }
+    )
+    for column, value in (("ratio", 1.1), ("slope", -0.7))
+)
+
 DRAWN = {
+    "price": lambda: adaptation.price_figure(PRICES, SLOPES, {"auto": "both chosen"}),
+    "rank gain": lambda: adaptation.rank_gain_figure(200),
     "exploration": lambda: coercivity.exploration_figure(n_samples=500),
     "observation": lambda: coercivity.observation_figure(n_samples=50),
     "identifiability": coercivity.identifiability_figure,

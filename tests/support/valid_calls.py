@@ -275,7 +275,7 @@ def estimation() -> dict[str, Call]:
 RESULTS = {
     "aim": {"AMPResult", "GradientDescentResult", "StateEvolution"},
     # The network is in the table where PyTorch is.
-    "estimation": {"InteractionError", "IntervalChoice", "NetworkRegressor"},
+    "estimation": {"InteractionError", "IntervalChoice", "NetworkRegressor", "RankChoice"},
     "theory": {
         "PinskerFilter",
         "SobolevBounds",

@@ -89,7 +89,7 @@ SETTINGS = [
 
 @pytest.mark.parametrize(("price", "beta", "energy"), SETTINGS)
 def test_the_filter_and_the_worst_truth_are_a_saddle_point(price, beta, energy):
-    best = pinsker_filter(price, beta, energy)
+    best = pinsker_filter(price, beta=beta, energy=energy)
     a = sobolev_weights(best.size + 1, beta)
     rounding = 1e-10 * best.size
     assert best.risk == pytest.approx(price * best.factors.sum(), rel=rounding)
@@ -115,7 +115,7 @@ def test_the_filter_and_the_worst_truth_are_a_saddle_point(price, beta, energy):
 def test_the_constant_is_the_limit(beta):
     """A sum of D terms, monotone and between 0 and 1, against its integral, beta / (beta + 1) D; twice."""
     for price in (1e-5, 1e-8):
-        best = pinsker_filter(price, beta, 2.0)
+        best = pinsker_filter(price, beta=beta, energy=2.0)
         share = 1 / (2 * beta + 1)
         limit = pinsker_constant(beta) * 2.0**share * price ** (2 * beta * share)
         assert best.risk == pytest.approx(limit, rel=2 * (1 + 1 / beta) / best.size)
@@ -126,7 +126,7 @@ def test_the_constant_is_the_limit(beta):
 def test_the_best_cut_off_series_is_worse_by_its_factor():
     price, energy = 1e-12, 1.0
     for beta in (0.5, 1.0, 3.0):
-        best = pinsker_filter(price, beta, energy)
+        best = pinsker_filter(price, beta=beta, energy=energy)
         a = sobolev_weights(2 * best.size, beta)
         cut = np.min(price * np.arange(1, len(a)) + energy / a[1:] ** 2)
         assert cut / best.risk == pytest.approx(projection_factor(beta), rel=5 / best.size)
@@ -207,7 +207,7 @@ def test_bounds_are_in_order(beta):
 def test_a_prior_that_says_less_than_possible_is_found_out():
     """A quarter of the information, or a Gaussian that fills the ball: above the risk of an estimator."""
     price, beta = 1e-9, 1.0
-    best = pinsker_filter(price, beta, 1.0)
+    best = pinsker_filter(price, beta=beta, energy=1.0)
     a = sobolev_weights(best.size + 1, beta)
     profile = a[:-1] * (a[-1] - a[:-1])
     energies = profile / profile.sum()
@@ -221,7 +221,7 @@ def test_a_prior_that_says_less_than_possible_is_found_out():
 def upper_bound_by_hand(bound, n_samples, n_tokens, beta, energy, noise_std):
     """Return the formula of the text at the threshold of the bound, minimised over the other level."""
     price = parameter_price(n_samples, n_tokens=n_tokens, noise_std=noise_std)
-    best = pinsker_filter(price, beta, energy)
+    best = pinsker_filter(price, beta=beta, energy=energy)
     delta = math.sqrt((n_tokens - 1) * best.size * (2 * best.size + 1) / n_samples)
 
     def chance(level):
@@ -272,7 +272,9 @@ def test_tokens_enter_through_the_price_alone_from_below():
 def simulated_errors(n_samples, n_tokens, noise_std, beta, repetitions, seed=0):
     """Return errors of the theorem's estimator for truths on the boundary of the class, each a mean of 8."""
     rng = np.random.default_rng(seed)
-    best = pinsker_filter(parameter_price(n_samples, n_tokens=n_tokens, noise_std=noise_std), beta, 1.0)
+    best = pinsker_filter(
+        parameter_price(n_samples, n_tokens=n_tokens, noise_std=noise_std), beta=beta, energy=1.0
+    )
     size = best.size
     a = sobolev_weights(size + 1, beta)
     errors = []

@@ -66,7 +66,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
 
     energy = cell["energy"]
     price = parameter_price(cell["n_samples"], n_tokens=cell["n_tokens"], noise_std=cell["noise_std"])
-    best = pinsker_filter(price, cell["beta"], energy)
+    best = pinsker_filter(price, beta=cell["beta"], energy=energy)
     size = best.size
     weights = sobolev_weights(size + 1, cell["beta"])
     # Of the cut-off series with D coefficients the largest error is Q / a_{D+1}^2 + epsilon^2 D.

@@ -28,7 +28,7 @@ def test_a_cell_is_a_function_of_its_data():
     assert rows == compute(dict(CELL))
     assert [row["error"] for row in rows] != [row["error"] for row in compute(CELL | {"replicate": 1})]
     assert len(rows) == len({(row["truth"], row["estimator"]) for row in rows}) == 16
-    best = pinsker_filter(parameter_price(500, n_tokens=3, noise_std=0.5), 1.0, 1.0)
+    best = pinsker_filter(parameter_price(500, n_tokens=3, noise_std=0.5), beta=1.0, energy=1.0)
     assert {row["filter_risk"] for row in rows} == {best.risk}
     assert {row["n_coefficients"] for row in rows if row["estimator"] != "projection"} == {best.size}
 
@@ -37,7 +37,7 @@ def test_what_is_left_out_is_an_error(monkeypatch):
     """Without noise, and with the mean for the Gram matrix, errors are biases: t^2 Q, whatever the truth."""
     monkeypatch.setattr(exact_constant, "gram_and_noise", lambda cell, n: (np.eye(n), np.zeros((n, 2))))
     rows = compute(CELL)
-    best = pinsker_filter(parameter_price(500, n_tokens=3, noise_std=0.5), 1.0, 1.0)
+    best = pinsker_filter(parameter_price(500, n_tokens=3, noise_std=0.5), beta=1.0, energy=1.0)
     found = {(row["estimator"], row["truth"]): row["error"] for row in rows}
     for truth in ("first", "spread", "edge"):
         for estimator in ("pinsker", "ridge", "plain"):
@@ -102,7 +102,7 @@ def test_errors_lie_on_the_exact_constant(n_tokens):
     # sigma^2 / M in place of sigma^2 (N - 1) / (M N) is refused.
     right = parameter_price(100_000, n_tokens=n_tokens, noise_std=0.5)
     wrong = right * n_tokens / (n_tokens - 1)
-    risks = [pinsker_filter(price, 1.0, 1.0).risk for price in (right, wrong)]
+    risks = [pinsker_filter(price, beta=1.0, energy=1.0).risk for price in (right, wrong)]
     assert abs(mean * risks[0] / risks[1] - 1) > 5 * error
 
 
