@@ -208,7 +208,7 @@ class BumpActivation:
     def _right(self, u: NDArray[np.float64], order: int) -> NDArray[np.float64]:
         family = self.family
         position = (u - family.interval[0]) / family.width
-        cell = np.clip(np.floor(position).astype(int), 0, family.n_bumps - 1)
+        cell = np.clip(np.floor(position).astype(np.intp), 0, family.n_bumps - 1)
         t = position - cell - 0.5
         polynomial = family.profile.polynomial
         shape = polynomial.deriv(order)(t) if order else polynomial(t)
