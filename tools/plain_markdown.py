@@ -241,11 +241,15 @@ class Book:
             label = fence.options.get("label")
             body = [fence.argument] * bool(fence.argument) + fence.body
             return _formula("\n".join(body), self.labels[label].number if label else None)
+        if fence.name in ("code-block", "code"):
+            return [f"```{fence.argument}", *fence.body, "```"]
         inside = self._lines(fence.body, page)
         while inside and not inside[0].strip():
             del inside[0]
         while inside and not inside[-1].strip():
             del inside[-1]
+        if fence.name in ("image", "figure"):
+            return [f"![{fence.options.get('alt', '')}]({fence.argument})", "", *inside]
         if fence.name in NUMBERED:
             label = self.labels[fence.options.get("label") or _place(page, fence)]
             inside = [f"**{label.text}{f' ({title})' if title else ''}.**", "", *inside]

@@ -106,6 +106,16 @@ A formula $x$ costs
 ```python
 price = "{doc}`first`"
 ```
+
+```{figure} assets/rates.png
+:alt: Lines in a plane
+
+What {prf:ref}`thm-main` says.
+```
+
+```{code-block} sh
+make book
+```
 """
 BELOW = """\
 # Below
@@ -184,6 +194,14 @@ As in [Theorem 2.2](deep/below.md).
 
 ```python
 price = "{doc}`first`"
+```
+
+![Lines in a plane](assets/rates.png)
+
+What Theorem 2.1 says.
+
+```sh
+make book
 ```"""
 WORKS = """\
 ## References
