@@ -154,7 +154,10 @@ class Book:
         for chapter, pages in _chapters(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))):
             counts: Counter[str] = Counter()
             for page in pages:
-                self._read(page, chapter, counts)
+                try:
+                    self._read(page, chapter, counts)
+                except ValueError as error:
+                    raise ValueError(f"{page}: {error}") from error
 
     def _read(self, page: str, chapter: int | None, counts: Counter[str]) -> None:
         text = (self.root / f"{page}.md").read_text(encoding="utf-8")
@@ -194,7 +197,10 @@ class Book:
         ValueError
             On a directive, a role or a label that is not known, and on a formula that does not end.
         """
-        return "\n".join(self._lines(text.splitlines(), page)).strip("\n")
+        try:
+            return "\n".join(self._lines(text.splitlines(), page)).strip("\n")
+        except ValueError as error:
+            raise ValueError(f"{page}: {error}") from error
 
     def references(self, texts: list[str]) -> str | None:
         """Return what the texts of a page cite as a last section of it; nothing if they cite nothing."""
@@ -266,7 +272,7 @@ class Book:
                 inside = [title, *inside]
             inside = [f"**{head}**", "", *inside]
         else:
-            raise ValueError(f"{page}: the directive {fence.name!r} has no plain form: add one to {__file__}")
+            raise ValueError(f"the directive {fence.name!r} has no plain form: add one to {__file__}")
         if "dropdown" in str(fence.options.get("class", "")):
             return _folded(inside[0].strip("*"), inside[2:])
         return _quoted(inside)
@@ -291,7 +297,7 @@ class Book:
             folder = "" if target.startswith("/") else os.path.dirname(page)
             other = os.path.normpath(os.path.join(folder, target.lstrip("/")))
             if other not in self.titles:
-                raise ValueError(f"{page}: there is no page {target!r}")
+                raise ValueError(f"there is no page {target!r}")
             return self._link(shown or self.titles[other], other, page)
         if name in ("prf:ref", "eq", "ref", "numref"):
             label = self._label(target)
@@ -302,7 +308,7 @@ class Book:
             return f"`{target.rpartition('.')[2] if target.startswith('~') else target}`"
         if name == "math":
             return f"${content}$"
-        raise ValueError(f"{page}: the role {name!r} has no plain form: add one to {__file__}")
+        raise ValueError(f"the role {name!r} has no plain form: add one to {__file__}")
 
     def _link(self, text: str, other: str, page: str) -> str:
         """Return a link to another page; on the page itself the text alone, for readers differ in anchors."""

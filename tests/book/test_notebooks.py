@@ -28,7 +28,7 @@ def texts(path):
 
 def without_code(text):
     text = re.sub(r"(?ms)^ *(`{3,})(?!\{).*?^ *\1$", "", text)
-    return TOKEN.sub(lambda found: "" if found["code"] else found[0], text)
+    return TOKEN.sub(lambda found: "" if found["code"] and len(found["ticks"]) < 3 else found[0], text)
 
 
 def without_formulas(text):
