@@ -27,7 +27,7 @@ FENCE = re.compile(r"(?P<indent> *)(?P<fence>`{3,}|:{3,}|~{3,})(?P<info>.*)")
 DIRECTIVE = re.compile(r"\{(?P<name>[\w:-]+)\}\s*(?P<argument>.*)")
 #: What begins with a line that is no running text: the first words of a proof cannot be put before it.
 BLOCK = re.compile(r"\s*(\$\$|```|[|<]|(?:[-*+>#]|\d+[.)])\s)")
-TARGET = re.compile(r"\(([\w:-]+)\)=\s*")
+TARGET = re.compile(r"\(([\w:-]+)\)= *")
 
 #: What the book's directives are called in print. They are numbered, each kind by itself.
 NUMBERED = {
@@ -168,6 +168,8 @@ class Book:
             self.notebooks.add(page)
         title = re.search(r"(?m)^# (.*)$", text)
         self.titles[page] = title[1].strip() if title else page
+        for label, heading in re.findall(rf"(?m)^{TARGET.pattern}\n+#+ (.*)$", text):
+            self.labels[label] = Label(page, heading.strip(), None)
         for fence in _directives(text.splitlines()):
             label = fence.options.get("label")
             if fence.name not in NUMBERED and not (fence.name == "math" and label):
@@ -373,7 +375,8 @@ def _formula(body: str, number: str | None) -> list[str]:
 
 def _proof(title: str, inside: list[str]) -> list[str]:
     """Return a proof between the word and the square."""
-    head = f"*Proof{f' ({title})' if title else ''}.* "
+    about = title if title.startswith("of ") else title and f"({title})"
+    head = f"*Proof {about}".rstrip() + ".* "
     if not inside or BLOCK.match(inside[0]):
         inside = [head.strip(), "", *inside]
     else:

@@ -43,7 +43,6 @@ FIRST = f"""\
 SECOND = """\
 # The second
 
-(sec-here)=
 % Readers do not see this.
 After {eq}`eq-sum` of {doc}`first` comes {prf:ref}`thm-main`; {cite:t}`one` and {cite:p}`two,three` say
 more, and so does {doc}`the page below <deep/below>`. `{doc}` and `$` in code stay.
@@ -127,6 +126,13 @@ More, see {doc}`/book/second`, {eq}`eq-below` and {doc}`../notation`.
 ```{math}
 :label: eq-below
 0
+```
+
+(sec-here)=
+## What is *here*
+
+```{prf:proof} of {prf:ref}`thm-main`
+It is in {ref}`sec-here`, or {ref}`there <sec-here>`.
 ```
 """
 BIB = """\
@@ -229,6 +235,8 @@ def test_links_start_at_the_page(root):
     links = "More, see [The second](../second.md), (2.2) and [Words](../notation.md)."
     text = Book(root).plain(BELOW, "book/deep/below")
     assert text.startswith(f"# Below\n\n> **Theorem 2.2.**\n>\n> {links}\n")
+    proof = "*Proof of [Theorem 2.1](../second.md).* It is in What is *here*, or there. $\\square$"
+    assert text.endswith(f"\n\n## What is *here*\n\n{proof}")
 
 
 def test_what_is_cited_stands_at_the_end(root):
@@ -258,7 +266,7 @@ def test_a_fence_inside_a_fence_of_the_same_length_is_refused(root):
     """It would close the outer one: in the book too, the rest of a proof stands outside of its box."""
     text = "```{prf:proof}\nSee\n```{math}\n:label: eq-a\n1\n```\nDone.\n```\n"
     (root / "book" / "notation.md").write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match="^book/notation: a fence is not closed"):
+    with pytest.raises(ValueError, match=r"^book/notation: a fence is not closed"):
         Book(root)
 
 
@@ -268,7 +276,7 @@ def test_the_build_compares_the_numbers(root, monkeypatch, number, warnings):
     book = Book(root)
     numbers = {}
     for label, named in book.labels.items():
-        if isinstance(label, str):
+        if isinstance(label, str) and named.number is not None:
             kind = "displaymath" if label.startswith("eq") else "other"
             identifier = f"equation-{label}" if label.startswith("eq") else nodes.make_id(label)
             pair = tuple(int(part) for part in named.number.split("."))
