@@ -151,8 +151,9 @@ class Book:
         self.titles: dict[str, str] = {}
         self.labels: dict[str | tuple[str, ...], Label] = {}
         self.notebooks: set[str] = set()
+        unnumbered: Counter[str] = Counter()  # pages without a chapter count together
         for chapter, pages in _chapters(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))):
-            counts: Counter[str] = Counter()
+            counts = unnumbered if chapter is None else Counter()
             for page in pages:
                 try:
                     self._read(page, chapter, counts)
