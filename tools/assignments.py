@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,24 @@ VERSIONS = ("student", "solution")
 
 CONFIG = """\
 # Configuration of nbgrader for this course. Commands of nbgrader are run in this folder.
+import sys
+from pathlib import Path
+
+from nbgrader.converters import Autograde
+from nbgrader.preprocessors import Execute
+
+sys.path.insert(0, str(Path(__file__).parent))
+from safeguards import CheckedExecute, receive
+
 c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "pairint"
-c.Execute.timeout = 120  # seconds for one cell
+c.Execute.timeout = 30  # seconds for one cell
 c.OverwriteCells.add_missing_cells = True  # a test that a student has deleted comes back
+c.Autograde.pre_convert_hook = receive  # renamed files, lost marks
+c.Autograde.autograde_preprocessors = [
+    CheckedExecute if step is Execute else step
+    for step in Autograde.class_traits()["autograde_preprocessors"].default()
+]
 """
 
 MARKER = re.compile(r"(?m)^\s*### (?:BEGIN|END) (?:SOLUTION|HIDDEN TESTS)\n?")
@@ -110,7 +125,7 @@ def render(path: Path) -> dict[Path, str]:
 
 
 def write_course(course: Path, folder: Path = FOLDER) -> list[Path]:
-    """Lay out an nbgrader course: ``source/NAME/NAME.ipynb``, and a configuration if there is none.
+    """Lay out an nbgrader course: ``source/NAME/NAME.ipynb``, a configuration if there is none, safeguards.
 
     Submissions, grades and a changed configuration of an existing course stay as they are.
     """
@@ -120,6 +135,7 @@ def write_course(course: Path, folder: Path = FOLDER) -> list[Path]:
     if not config.exists():
         config.write_text(CONFIG, encoding="utf-8")
         written.append(config)
+    written.append(Path(shutil.copy(Path(__file__).with_name("safeguards.py"), course)))
     for path in sources(folder):
         name = path.parent.name
         target = course / "source" / name / f"{name}.ipynb"

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import repository
 from docutils import nodes
+from plain_markdown import Book
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
@@ -49,12 +50,37 @@ def choose_buttons(app: Sphinx, config: Config) -> None:
 
 def offer_notebook(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: Any) -> None:
     """Let readers download a page as a notebook; the theme does so beside launch buttons only."""
-    notebook = Path(app.outdir).parent / "jupyter_execute" / f"{pagename}.ipynb"
+    if doctree is not None and (Path(app.srcdir) / f"{pagename}.ipynb").is_file():
+        context["ipynb_source"] = f"{pagename}.ipynb"
+
+
+def copy_notebook(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: Any) -> None:
+    """Give for download the notebook beside the page, in place of the theme's, whose text is MyST."""
+    notebook = Path(app.srcdir) / f"{pagename}.ipynb"
     if doctree is not None and notebook.is_file():
         target = Path(app.outdir) / "_sources" / f"{pagename}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(notebook, target)
-        context["ipynb_source"] = f"{pagename}.ipynb"
+
+
+def refuse_other_numbers(app: Sphinx, env: Any) -> None:
+    """Warn, which fails the build, where a notebook would call a theorem or an equation by another number."""
+    numbers = {
+        nodes.make_id(identifier.removeprefix("equation-")): ".".join(map(str, number))
+        for kinds in env.toc_fignumbers.values()
+        for identifiers in kinds.values()
+        for identifier, number in identifiers.items()
+    }
+    for label, named in Book(Path(app.srcdir)).labels.items():
+        number = numbers.get(nodes.make_id(label)) if isinstance(label, str) else named.number
+        if number != named.number:
+            LOGGER.warning(
+                "%r has the number %s here, and %s in its notebook",
+                label,
+                number,
+                named.number,
+                location=named.page,
+            )
 
 
 def public_name(found: Any, known: Container[str]) -> str | None:
@@ -182,6 +208,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("source-read", expand_api)
     app.connect("missing-reference", follow_to_public_name)
     app.connect("html-page-context", offer_notebook)  # before the theme's, which are at 501
+    app.connect("html-page-context", copy_notebook, priority=600)  # after the theme's own
+    app.connect("env-check-consistency", refuse_other_numbers)
     app.connect("html-page-context", drop_repeated_scripts, priority=900)
     app.connect("doctree-resolved", refuse_dead_widgets)
     app.connect("doctree-resolved", refuse_names_of_pictures)

@@ -3,7 +3,8 @@
     python tools/notebooks.py            write them (``make notebooks``)
     python tools/notebooks.py --check    fail if one is missing, superfluous or stale
 
-The ``.md`` is the source; the ``.ipynb`` is what Jupyter, Binder and Colab open.
+The ``.md`` is the source; the ``.ipynb`` is what Jupyter, Binder and Colab open, and what a page offers for
+download. Its text is plain Markdown, which all of them show.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 import twins
 import yaml
+from plain_markdown import Book
 from repository import ROOT
 
 
@@ -66,7 +68,8 @@ def is_notebook(path: Path) -> bool:
 def render(root: Path = ROOT) -> dict[Path, str]:
     """Return the ``.ipynb`` files that belong beside the pages, and their content."""
     sources = [path for path in page_files(root) if is_notebook(path)]
-    return {path.with_suffix(".ipynb"): twins.text(twins.read(path, root)) for path in sources}
+    book = Book(root)
+    return {path.with_suffix(".ipynb"): twins.text(twins.read(path, root, book)) for path in sources}
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import jupytext
 import nbformat
 import repository
+from plain_markdown import Book
 
 SETUP = """\
 # Makes the package available where it is not installed (Colab, for one); does nothing elsewhere.
@@ -22,13 +23,15 @@ if importlib.util.find_spec("pairint") is None:
     importlib.invalidate_caches()"""
 
 
-def read(path: Path, root: Path = repository.ROOT) -> Any:
+def read(path: Path, root: Path = repository.ROOT, book: Book | None = None) -> Any:
     """Return the notebook that belongs to a MyST notebook: without outputs, the same at every call.
 
     Where the repository has an address, a first cell fetches the package from there if need be. Pages do not
-    show it.
+    show it. The text of a page of a book becomes plain Markdown; what it cites stands in a last cell.
     """
     source = jupytext.read(path, fmt="md:myst")
+    if book is not None:
+        _make_plain(source, path.relative_to(root).with_suffix("").as_posix(), book)
     url = repository.address(root)
     code = SETUP.format(url=url, release=repository.release(root))
     hidden = {"tags": ["remove-cell"], "jupyter": {"source_hidden": True}, "cellView": "form"}
@@ -41,6 +44,15 @@ def read(path: Path, root: Path = repository.ROOT) -> Any:
         del cells[0]
     metadata = {"kernelspec": source.metadata["kernelspec"], "language_info": {"name": "python"}}
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+
+
+def _make_plain(notebook: Any, page: str, book: Book) -> None:
+    cells = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+    works = book.references([cell.source for cell in cells])
+    for cell in cells:
+        cell.source = book.plain(cell.source, page)
+    if works is not None:
+        notebook.cells.append(nbformat.v4.new_markdown_cell(works))
 
 
 def text(notebook: Any) -> str:

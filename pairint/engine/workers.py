@@ -7,7 +7,6 @@ the same order however many workers there are.
 from __future__ import annotations
 
 import concurrent.futures
-import concurrent.futures.process
 import contextlib
 import functools
 import logging
@@ -18,6 +17,7 @@ import threading
 import time
 import traceback
 import urllib.parse
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,8 @@ def compute(
     ----------
     tasks : sequence of (int, callable, dict)
     jobs : int
-        Worker processes; 1 computes in this process, -1 uses every core. Ignored with a scheduler.
+        Worker processes; 1 computes in this process, -1 uses every core. Ignored with a scheduler. Where no
+        process can be started (in a browser), all is computed in this one, and a warning says so.
     scheduler : str, optional
         Address of a Dask scheduler.
     timeout : float
@@ -71,7 +72,22 @@ def compute(
     """
     if scheduler is not None:
         return _on_dask(tasks, scheduler, timeout)
+    if jobs != 1 and not _has_processes():
+        if jobs != -1:
+            warnings.warn(
+                f"no process can be started here: jobs={jobs} computes cell after cell", stacklevel=2
+            )
+        jobs = 1
     return _here(tasks) if jobs == 1 else _on_processes(tasks, jobs)
+
+
+def _has_processes() -> bool:
+    """Say whether this Python can start processes: in WebAssembly it cannot."""
+    try:
+        import concurrent.futures.process  # noqa: F401  what it needs is missing there
+    except ImportError:
+        return False
+    return sys.platform not in ("emscripten", "wasi")
 
 
 def _compute_cell(index: int, compute: Callable, cell: dict[str, Any], parent: int | None = None) -> Result:
@@ -150,6 +166,8 @@ def _here(tasks: Sequence[Task]) -> Generator[Result]:
 
 def _on_processes(tasks: Sequence[Task], jobs: int) -> Generator[Result]:
     """Compute in worker processes; a worker that dies costs the cell it was computing, no more."""
+    from concurrent.futures.process import BrokenProcessPool
+
     from joblib import cpu_count
 
     jobs = min(cpu_count() if jobs == -1 else jobs, len(tasks))
@@ -159,14 +177,14 @@ def _on_processes(tasks: Sequence[Task], jobs: int) -> Generator[Result]:
             for result in _pool(list(pending.values()), jobs):
                 del pending[result[0]]
                 yield result
-        except concurrent.futures.process.BrokenProcessPool:
+        except BrokenProcessPool:
             # The pool cannot say which cell killed its worker. It was one of those handed out, the
             # first in line: each of them now gets a pool of its own.
             for index in list(pending)[: 2 * jobs + 1]:
                 task = pending.pop(index)
                 try:
                     yield from _pool([task], jobs)
-                except concurrent.futures.process.BrokenProcessPool:
+                except BrokenProcessPool:
                     yield index, {"error": _DEATH}
 
 

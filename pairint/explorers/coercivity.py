@@ -29,7 +29,7 @@ __all__ = ["LAWS", "CoercivityExplorer", "law_of"]
 _DEGREE, _CELLS, _GRID = 3, 8, 161
 _MOST_TOKENS = 64
 _N_POINTS = 8
-_TOKENS = np.unique(np.round(np.geomspace(2, _MOST_TOKENS, 40))).astype(int)
+_TOKENS = np.unique(np.round(np.geomspace(2, _MOST_TOKENS, 40))).astype(np.int64)
 LAWS = {
     "cube": "independent, uniform on a cube",
     "sphere": "independent, on a sphere (d = 3)",

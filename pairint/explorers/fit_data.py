@@ -176,7 +176,7 @@ def encode(fit: Fit) -> dict[str, Any]:
 
 def decode(record: dict[str, Any]) -> Fit:
     """Return the fit that is stored so."""
-    low, high = np.frombuffer(base64.b64decode(record["steps"]), np.uint8).reshape(2, -1).astype(int)
+    low, high = np.frombuffer(base64.b64decode(record["steps"]), np.uint8).reshape(2, -1).astype(np.int64)
     values = (low + 256 * high - STEPS) * record["unit"]
     cells = _with_chosen(record["chosen"])
     coefficients = np.split(values, np.cumsum([k + DEGREE for k in cells])[:-1])

@@ -27,12 +27,12 @@ DENSITY = 1 / (2 * _SCORE_BOUND)
 INTERVAL = (0.0, _SCORE_BOUND)
 _GRID = 601
 _SAMPLES = (1e2, 1e8, 61)
-_COUNTS = np.unique(np.round(np.geomspace(1, 1e7, 100))).astype(int)
+_COUNTS = np.unique(np.round(np.geomspace(1, 1e7, 100))).astype(np.int64)
 _FEWEST_SHOWN = 100
 _MOST_BUMPS = 64
 #: The line of the theorem's slope is drawn this far above the bound.
 _SHIFT = 4.0
-_WORD = (np.random.default_rng(3).random(_MOST_BUMPS) < 0.5).astype(int)
+_WORD = (np.random.default_rng(3).random(_MOST_BUMPS) < 0.5).astype(np.int64)
 _MOST_TOKENS = 64
 #: Outputs drawn from each of the two hypotheses: as many as the fewest samples to choose.
 _OUTPUTS, _SEED = 100, 12_345
@@ -254,7 +254,7 @@ class LowerBoundExplorer(Explorer):
         word = np.zeros(family.n_bumps)
         word[family.n_bumps // 2] = 1.0
         largest = max(1, min(values["samples"], _MOST_PAIRS // values["tokens"] ** 2))
-        sizes = np.unique(np.round(np.geomspace(min(100, largest), largest, 5)).astype(int))
+        sizes = np.unique(np.round(np.geomspace(min(100, largest), largest, 5)).astype(np.int64))
         wrong, n_rounds = np.zeros(len(sizes)), 10
         for k in range(n_rounds):
             report(k / n_rounds)

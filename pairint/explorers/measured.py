@@ -61,7 +61,7 @@ def measured_lines() -> tuple[MeasuredLine, ...]:
                 means = summarize(rows, "n_samples").sort_values("n_samples")
                 spread = 2 * means["sem"]
                 points[str(estimator)] = {
-                    "x": means["n_samples"].astype(int).tolist(),
+                    "x": means["n_samples"].astype("int64").tolist(),
                     "y": [float(f"{v:.4g}") for v in means["mean"]],
                     "low": [float(f"{v:.4g}") for v in (means["mean"] - spread).clip(lower=1e-12)],
                     "high": [float(f"{v:.4g}") for v in means["mean"] + spread],

@@ -266,7 +266,7 @@ def extendable_figure(n_tokens: Sequence[int] = (3, 5, 10), longest: int = 200) 
     """Draw the coercivity constant of N tokens drawn from a longer exchangeable sequence."""
     figure, axis = subplots(1, 3.8)
     for n, color in zip(n_tokens, CYCLE, strict=False):
-        lengths = np.unique(np.round(np.geomspace(n, longest, 60)).astype(int))
+        lengths = np.unique(np.round(np.geomspace(n, longest, 60)).astype(np.int64))
         scaled = [(n - 1) * extendable_constant(n, int(m)) for m in lengths]
         axis.plot(lengths, scaled, color=color, label=f"$N = {n}$")
     axis.axhline(1, color=INK, ls="--", lw=1, label="de Finetti: $N' = \\infty$")

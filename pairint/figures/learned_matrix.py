@@ -70,7 +70,7 @@ def splitting_figure(powers: tuple[int, ...] = (4, 6, 8, 10, 12)) -> Figure:
 def penalty_figure(n_samples: int = 10**7, setting: Setting = SETTING) -> Figure:
     """Draw bias and penalty against K for two smoothnesses; and what not knowing costs, against M."""
     figure, (left, right) = subplots(2, 4.0)
-    cells = np.unique(np.round(np.geomspace(1, 4096, 60)).astype(int))
+    cells = np.unique(np.round(np.geomspace(1, 4096, 60)).astype(np.int64))
     scale = setting.n_tokens - 1
     told: dict[str, Any] = dict(
         n_samples=n_samples,

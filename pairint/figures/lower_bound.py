@@ -127,7 +127,7 @@ def code_figure(n_bits: int = 48, shown: int = 32) -> Figure:
     """Draw a code and the distances between its words."""
     figure, (left, right) = subplots(2, 3.6)
     code = varshamov_gilbert_code(n_bits)
-    words = code.words(min(code.n_words, 512)).astype(int)
+    words = code.words(min(code.n_words, 512)).astype(np.int64)
     left.imshow(words[1 : shown + 1], cmap="cividis", aspect="auto", interpolation="nearest")
     left.grid(False)
     left.set(title=f"{shown} of {code.n_words} words", xlabel="bit = bump", ylabel="word = hypothesis")
@@ -221,7 +221,7 @@ def methods_figure(n_samples: int = 10**9, setting: Setting | None = None) -> Fi
     setting = replace(SETTING, beta=1.0) if setting is None else setting
     figure, (left, right) = subplots(2)
     common: dict[str, Any] = dict(interval=(0.2, 2.7), density=_density)
-    bumps = np.unique(np.round(np.geomspace(1, 4000, 40)).astype(int))
+    bumps = np.unique(np.round(np.geomspace(1, 4000, 40)).astype(np.int64))
     for method, color, marker in (("assouad", CYCLE[0], MARKERS[0]), ("fano", CYCLE[1], MARKERS[1])):
         values = np.array(
             [
@@ -232,7 +232,7 @@ def methods_figure(n_samples: int = 10**9, setting: Setting | None = None) -> Fi
             ]
         )
         left.plot(bumps, np.where(values > 0, values, np.nan), color=color, label=method.capitalize())
-        samples = np.geomspace(1e2, 1e12, 11).astype(int)
+        samples = np.geomspace(1e2, 1e12, 11).astype(np.int64)
         best = [lower_bound(int(m), setting, method=method, **common).value for m in samples]
         right.plot(samples, best, color=color, marker=marker, ms=4, label=method.capitalize())
     left.set_title(f"$M = 10^{{{np.log10(n_samples):.0f}}}$: too few bumps, too many")
@@ -296,7 +296,7 @@ def constants_figure(
 def lower_tokens_figure(n_samples: int = 10**8, setting: Setting = SETTING) -> Figure:
     """Draw three ways to bound the divergence, three dependences on the number of tokens."""
     figure, axis = subplots(1)
-    tokens = np.unique(np.round(np.geomspace(2, 2**16, 17)).astype(int))
+    tokens = np.unique(np.round(np.geomspace(2, 2**16, 17)).astype(np.int64))
     common: dict[str, Any] = dict(interval=(0.3, 2.7), density=_density, method="assouad")
     curves: dict[str, dict[str, Any]] = {
         "any exchangeable tokens (Jensen)": {},
@@ -325,7 +325,7 @@ def elbow_figure(dimensions: Sequence[int] = (3, 10, 30), setting: Setting = SET
     The tokens are uniform on the cube. A line begins where the bound is half of the price of the matrix.
     """
     figure, axis = subplots(1, 3.8)
-    samples = np.geomspace(1e4, 1e12, 65).astype(int)
+    samples = np.geomspace(1e4, 1e12, 65).astype(np.int64)
     curve = [
         lower_bound(int(m), setting, interval=(0.0, 2.7), density=_density, symmetric=True).value
         for m in samples

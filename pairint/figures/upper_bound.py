@@ -151,7 +151,7 @@ def covering_figure(d: int = 30, rank: int = 2, n_intervals: int = 20, degree: i
 def upper_budget_figure(n_samples: int = 10**5, setting: Setting = SETTING) -> Figure:
     """Draw bias against variance: the proved bound and the leading-order budget, as functions of K."""
     figure, (left, right) = subplots(2)
-    cells = np.unique(np.round(np.geomspace(1, 200, 40)).astype(int))
+    cells = np.unique(np.round(np.geomspace(1, 200, 40)).astype(np.int64))
     bounds = [upper_bound(n_samples, setting, n_intervals=int(k)) for k in cells]
     budget = [setting.budget(n_samples, int(k)) for k in cells]
     panels = (
@@ -174,7 +174,7 @@ def upper_budget_figure(n_samples: int = 10**5, setting: Setting = SETTING) -> F
 def upper_terms_figure(setting: Setting = SETTING) -> Figure:
     """Draw the terms of the bound at the best K, against M."""
     figure, axis = subplots(1)
-    samples = np.geomspace(1e3, 1e10, 15).astype(int)
+    samples = np.geomspace(1e3, 1e10, 15).astype(np.int64)
     bounds = [upper_bound(int(m), setting) for m in samples]
     names = {"bias": "bias", "spline": "spline", "matrix": "matrix", "discretisation": "covering"}
     for (attribute, label), color in zip(names.items(), CYCLE, strict=False):
@@ -213,7 +213,7 @@ def loss_rows(cells: Sequence[tuple[int, int]], setting: Setting = SETTING) -> l
 def oracle_tokens_figure(n_samples: int = 10**10, setting: Setting = SETTING) -> Figure:
     """Draw the bounds against the number of tokens: odd functions, any function, unknown matrix."""
     figure, axis = subplots(1, 3.8)
-    tokens = np.unique(np.round(np.geomspace(2, 128, 13)).astype(int))
+    tokens = np.unique(np.round(np.geomspace(2, 128, 13)).astype(np.int64))
 
     score_bound = setting.require_score_bound("oracle_tokens_figure")
 
@@ -247,7 +247,7 @@ def oracle_tokens_figure(n_samples: int = 10**10, setting: Setting = SETTING) ->
 def learned_tokens_figure(n_samples: int = 10**10, setting: Setting = SETTING) -> Figure:
     """Draw the bounds for a learned matrix against N: through coercivity, and by fourth moments."""
     figure, axis = subplots(1, 3.8)
-    tokens = np.unique(np.round(np.geomspace(2, 1024, 19)).astype(int))
+    tokens = np.unique(np.round(np.geomspace(2, 1024, 19)).astype(np.int64))
 
     kinds: dict[str, Callable[[int], dict[str, Any]]] = {
         "through coercivity": lambda n: {"coercivity": 1 / (n - 1)},

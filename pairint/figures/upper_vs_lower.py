@@ -116,7 +116,7 @@ def bounds_figure(
 ) -> Figure:
     """Draw upper and lower bounds against M, measured errors, and the rate."""
     figure, axis = subplots(1, 4.8)
-    samples = np.geomspace(1e2, largest, 17).astype(int)
+    samples = np.geomspace(1e2, largest, 17).astype(np.int64)
     n_tokens = setting.n_tokens
     upper = [upper_bound(int(m), setting, odd=True).value for m in samples]
     axis.loglog(samples, upper, color=CYCLE[1], label="proved: matrix learned, odd")
@@ -162,7 +162,7 @@ def bounds_figure(
 def log_gap_figure(betas: Sequence[float] = (0.5, 1.0, 2.0)) -> Figure:
     """Draw the paper's logarithmic factor between its bounds, and the one that is left in ours."""
     figure, axis = subplots(1, 3.8)
-    samples = np.geomspace(10, 1e12, 80).astype(int)
+    samples = np.geomspace(10, 1e12, 80).astype(np.int64)
     for beta, color in zip(betas, CYCLE, strict=False):
         axis.loglog(
             samples,
@@ -186,7 +186,7 @@ def tokens_figure(
 ) -> Figure:
     """Draw bounds and measured errors against the number of tokens, at one M."""
     figure, axis = subplots(1)
-    tokens = np.unique(np.round(np.geomspace(2, 64, 11)).astype(int))
+    tokens = np.unique(np.round(np.geomspace(2, 64, 11)).astype(np.int64))
     settings = [replace(setting, n_tokens=int(n)) for n in tokens]
     common: dict[str, Any] = dict(interval=(0.0, 2.7), density=_density)
     curves = {

@@ -197,7 +197,7 @@ class PiecewisePolynomial:
         u = np.asarray(u, dtype=float)
         n_intervals = len(self.coefficients)
         position = (u / self.score_bound + 1) * n_intervals / 2
-        cell = np.clip(np.floor(position).astype(int), 0, n_intervals - 1)
+        cell = np.clip(np.floor(position).astype(np.intp), 0, n_intervals - 1)
         t = 2 * (position - cell) - 1
         value = np.zeros(u.shape)
         for power in range(self.coefficients.shape[1] - 1, -1, -1):

@@ -332,7 +332,7 @@ class BumpActivation:
     def _right(self, u: NDArray[np.float64], order: int) -> NDArray[np.float64]:
         family = self.family
         position = (u - family.interval[0]) / family.width
-        cell = np.clip(np.floor(position).astype(int), 0, family.n_bumps - 1)
+        cell = np.clip(np.floor(position).astype(np.intp), 0, family.n_bumps - 1)
         t = position - cell - 0.5
         shape = family.profile.evaluate(np.clip(t, -0.5, 0.5), order)
         scale = family.amplitude / family.width**order

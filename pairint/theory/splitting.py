@@ -308,7 +308,7 @@ def _best(
     )
     b = (delta**2 + sup_bound**2 * mass) * (1 if odd else partners)
     share = np.geomspace(1e-3, 0.5, 14)
-    fit = np.clip(n_samples * np.concatenate([share, 1 - share]), 1, n_samples - 1).astype(int)
+    fit = np.clip(n_samples * np.concatenate([share, 1 - share]), 1, n_samples - 1).astype(np.int64)
     v = partners / n_tokens * noise_std**2 * dimension / fit
     # Over (split, kappa, eta).
     lost, b3, v3, fit3 = LOST, b[:, None], v[:, None, None], fit[:, None, None]
@@ -360,7 +360,7 @@ def _thresholds(cells: MovedCells, odd: bool) -> tuple[NDArray[np.float64], NDAr
     kappa, mass = number[last], np.minimum(above[last], 1.0)
     if not len(kappa):  # no cell is sure to be visited: all may be left out
         return np.ones(1), np.ones(1)
-    which = np.unique(np.linspace(0, len(kappa) - 1, 40).astype(int))
+    which = np.unique(np.linspace(0, len(kappa) - 1, 40).astype(np.int64))
     return kappa[which], mass[which]
 
 

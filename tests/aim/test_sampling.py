@@ -29,7 +29,7 @@ def rounded_softmax(levels):
 
     def output(h):
         difference = h[:, 0].diagonal(axis1=1, axis2=2) - h[:, 0, 0, 1, None]
-        return np.floor(levels / (1 + np.exp(-difference))).astype(int)
+        return np.floor(levels / (1 + np.exp(-difference))).astype(np.int64)
 
     return output
 

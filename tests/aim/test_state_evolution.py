@@ -31,7 +31,7 @@ def denoising_error(rho, delta):
     spread = 3 * (math.sqrt(delta) + 1)
     grid = np.linspace(-2.1 * math.sqrt(delta) - 0.1, a + 1 / a + 2 + spread, 4000)
     inside = density(grid) > 1e-7
-    changes = np.flatnonzero(np.diff(inside.astype(int)))
+    changes = np.flatnonzero(np.diff(inside.astype(np.int64)))
     edges = []
     for i in changes:  # bisection of the ends
         low, high = grid[i], grid[i + 1]

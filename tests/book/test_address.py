@@ -7,6 +7,7 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import notebooks
 import pytest
 import repository
 
@@ -20,6 +21,21 @@ kernelspec: {display_name: Python 3, language: python, name: python3}
 ---
 
 # A page
+
+```{prf:theorem} First
+:label: thm-first
+One is a number, and two is another ({eq}`eq-first`).
+```
+
+```{math}
+:label: eq-first
+1 + 1 = 2
+```
+
+```{exercise}
+:label: ex-Capital
+Say why {prf:ref}`thm-first` is true.
+```
 """
 
 pytestmark = pytest.mark.slow
@@ -48,6 +64,7 @@ def build(folder: Path, address: str) -> str:
     (folder / "pyproject.toml").write_text(project, encoding="utf-8")
     (folder / "book" / "page.md").write_text(PAGE, encoding="utf-8")
     (folder / "_toc.yml").write_text("format: jb-book\nroot: book/page\n", encoding="utf-8")
+    assert notebooks.main([], folder) == 0
     command = [Path(sys.executable).parent / "jupyter-book", "build", folder, "-W", "-n", "--keep-going"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -61,8 +78,8 @@ def build(folder: Path, address: str) -> str:
         (
             "https://github.com/example/pairint",
             [
-                f"https://mybinder.org/v2/gh/example/pairint/{RELEASE}?urlpath=lab/tree/book/page.md",
-                f"https://colab.research.google.com/github/example/pairint/blob/{RELEASE}/book/page.md",
+                f"https://mybinder.org/v2/gh/example/pairint/{RELEASE}?urlpath=lab/tree/book/page.ipynb",
+                f"https://colab.research.google.com/github/example/pairint/blob/{RELEASE}/book/page.ipynb",
                 "https://github.com/example/pairint",
             ],
         ),
@@ -76,4 +93,5 @@ def test_buttons_are_there_once_the_repository_has_an_address(tmp_path, address,
     assert [link for link in links if any(service in link for service in services)] == buttons
     assert not re.search(r"\.invalid|unpkg|thebe|executablebooks/jupyter-book", page)
     assert "../_sources/book/page.ipynb" in links  # the notebook can be fetched in any case
-    assert (tmp_path / "_build" / "html" / "_sources" / "book" / "page.ipynb").is_file()
+    offered = tmp_path / "_build" / "html" / "_sources" / "book" / "page.ipynb"
+    assert offered.read_bytes() == (tmp_path / "book" / "page.ipynb").read_bytes()

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("nbgrader", reason="nbgrader is not installed: pip install pairint[classroom]")
 
 import assignments
+import safeguards
 from assignment_answers import ALTERNATIVES, MISTAKES
 from nbgrader.api import Gradebook
 
@@ -208,6 +209,19 @@ def test_versions_have_no_output_and_no_marker(version):
     for cell in notebook.cells:
         assert not cell.get("outputs") and cell.get("execution_count") is None
         assert not re.search("(BEGIN|END) (SOLUTION|HIDDEN)", cell.source)
+
+
+def test_a_submission_without_marks_is_recognised():
+    """As from an editor that keeps the text of cells alone: each answer and each test is found."""
+    release = nbformat.read(STUDENT, as_version=4)
+    submission = answered(Assignment(SOURCE).answers)
+    for number, cell in enumerate(submission.cells):
+        cell.metadata, cell["id"] = nbformat.NotebookNode(), f"new-{number}"
+    safeguards.recognise(submission, release)
+    found = [(role(cell), cell.metadata.get("nbgrader", {}).get("grade_id")) for cell in submission.cells]
+    assert found == [
+        (role(cell), cell.metadata.get("nbgrader", {}).get("grade_id")) for cell in release.cells
+    ]
 
 
 # nbgrader itself, by the commands of the page.

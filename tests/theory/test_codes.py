@@ -11,7 +11,7 @@ def test_code_is_large_and_its_words_are_far_apart(n_bits):
     code = codes.varshamov_gilbert_code(n_bits)
     assert code.n_words >= 2 ** (n_bits / 8)
     assert code.minimum_distance >= n_bits / 8
-    words = code.words(64).astype(int)
+    words = code.words(64).astype(np.int64)
     distances = (words[:, None] != words[None]).sum(axis=2)[np.triu_indices(len(words), 1)]
     assert distances.min() >= code.minimum_distance
     if code.n_words <= 64:

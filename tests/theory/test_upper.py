@@ -478,7 +478,7 @@ def test_odd_oracle_bound_holds_for_least_squares():
 
     def design(u):
         position = np.minimum(np.abs(u) / reach * n_intervals / 2, n_intervals / 2 * (1 - 1e-12))
-        cell = position.astype(int)
+        cell = position.astype(np.int64)
         one = np.sign(u)[..., None] * np.eye(n_intervals // 2)[cell]
         return np.concatenate([one, one * (position - cell)[..., None]], axis=-1)
 

@@ -90,7 +90,7 @@ def _draw_decomposition(table: DataFrame) -> Figure:
         parameters = matrix_dimension(d, int(first["rank"])) - 1
         price = [
             parameters * parameter_price(m, n_tokens=int(first["n_tokens"]), noise_std=first["noise_std"])
-            for m in points["n_samples"].astype(int)
+            for m in points["n_samples"].astype("int64")
         ]
         left.plot(points["n_samples"], price, color=color, linestyle=":")
     left.plot([], [], color=INK, linestyle=":", label="price of the parameters")
