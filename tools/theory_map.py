@@ -1,8 +1,8 @@
 """Draw which statement of the theory uses which, from the sources of its pages.
 
 A statement is a labelled ``prf`` directive. It uses what it names and what its proof names: statements, and
-equations, which stand for the statement around them or, in running text, for what the paragraph before names. A
-corollary that names nothing follows from the theorem before it.
+equations, which stand for the statement around them or, in running text, for what the paragraph before
+names. A corollary that names nothing follows from the theorem before it.
 """
 
 from __future__ import annotations
