@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import repository
+import theory_map
 from docutils import nodes
 from plain_markdown import Book
 from sphinx.application import Sphinx
@@ -177,6 +178,15 @@ def expand_api(app: Sphinx, docname: str, content: list[str]) -> None:
     )
 
 
+def expand_map(app: Sphinx, docname: str, content: list[str]) -> None:
+    """Draw the map of the theory on its page, anew whenever a page that it shows has changed."""
+    if docname == "book/map":
+        pages, drawn = theory_map.sources(Path(app.srcdir))
+        content[0] = theory_map.expand(content[0], pages, drawn)
+        for page in drawn:
+            app.env.note_dependency(app.env.doc2path(f"book/{page}"))
+
+
 def leave_out_thebe(app: Sphinx) -> None:
     """Take out thebe, which Jupyter Book always brings in: it runs a program of another host in the page."""
     listeners = [each for of_event in app.events.listeners.values() for each in of_event]
@@ -206,6 +216,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", choose_buttons)
     app.connect("config-inited", keep_one_search_box)
     app.connect("source-read", expand_api)
+    app.connect("source-read", expand_map)
     app.connect("missing-reference", follow_to_public_name)
     app.connect("html-page-context", offer_notebook)  # before the theme's, which are at 501
     app.connect("html-page-context", copy_notebook, priority=600)  # after the theme's own

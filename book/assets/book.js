@@ -34,7 +34,28 @@ function reachTables() {
   }
 }
 
+// On the map of the theory, show what a statement rests on while it is pointed at or reached by the keyboard.
+function traceMap() {
+  for (const map of document.querySelectorAll("svg.theory-map")) {
+    const lines = [...map.querySelectorAll("path")];
+    const trace = (label) => {
+      const on = new Set(label ? [label] : []);
+      for (const each of on) {
+        for (const line of lines) if (line.dataset.to === each) on.add(line.dataset.from);
+      }
+      map.classList.toggle("traced", on.size > 0);
+      for (const node of map.querySelectorAll(".node")) node.classList.toggle("on", on.has(node.dataset.label));
+      for (const line of lines) line.classList.toggle("on", on.has(line.dataset.to));
+    };
+    for (const node of map.querySelectorAll(".node")) {
+      for (const event of ["pointerenter", "focus"]) node.addEventListener(event, () => trace(node.dataset.label));
+      for (const event of ["pointerleave", "blur"]) node.addEventListener(event, () => trace(""));
+    }
+  }
+}
+
 addEventListener("load", repair);
+addEventListener("load", traceMap);
 addEventListener("load", reachTables);
 addEventListener("resize", reachTables);
 // Font Awesome draws the icons when it pleases, and then marks the root element.
