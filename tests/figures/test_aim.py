@@ -57,6 +57,7 @@ DRAWN = {
     "differences": lambda: aim_published.differences_figure(
         pd.DataFrame({"kind": ["SE_softmax", "GD_single"], "reference": ["softmax"] * 2, "median": Q})
     ),
+    "hard phase": lambda: aim_algorithms.hard_phase_figure(Q, {"stable": (Q, Q), "not": (Q, Q)}, Q),
     "points": lambda: aim_published.points_figure(
         [SimpleNamespace(file="a", alpha=Q, error=Q)], {"ours": (Q, Q)}
     ),

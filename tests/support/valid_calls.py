@@ -273,7 +273,7 @@ def estimation() -> dict[str, Call]:
 
 #: Containers of results: nobody makes one by hand.
 RESULTS = {
-    "aim": {"AMPResult", "GradientDescentResult", "StateEvolution"},
+    "aim": {"AMPResult", "FixedPoint", "GradientDescentResult", "HardPhaseWarning", "StateEvolution"},
     # The network is in the table where PyTorch is.
     "estimation": {"InteractionError", "IntervalChoice", "NetworkRegressor", "RankChoice"},
     "theory": {
