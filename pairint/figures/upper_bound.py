@@ -24,7 +24,8 @@ from pairint.theory.coercivity import product_density
 from pairint.theory.covering import log_cover_interactions, log_cover_low_rank
 from pairint.theory.rates import condition_holds
 from pairint.theory.setting import Setting
-from pairint.theory.upper import losses, oracle_upper_bound, upper_bound
+from pairint.theory.upper import losses, upper_bound
+from pairint.theory.upper_known import oracle_upper_bound
 
 __all__ = [
     "approximation_figure",

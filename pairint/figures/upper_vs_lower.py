@@ -15,7 +15,8 @@ from pairint.theory.coercivity import product_density, product_moments
 from pairint.theory.lower import lower_bound
 from pairint.theory.rates import log_factor, log_gap
 from pairint.theory.setting import Setting
-from pairint.theory.upper import oracle_upper_bound, upper_bound
+from pairint.theory.upper import upper_bound
+from pairint.theory.upper_known import oracle_upper_bound
 
 __all__ = ["bounds_figure", "log_gap_figure", "measured_errors", "tokens_figure", "zero_error"]
 
