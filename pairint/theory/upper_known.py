@@ -91,6 +91,7 @@ def oracle_upper_bound(
     odd: bool = False,
     coupling: Coupling = None,
     n_intervals: int | None = None,
+    drop: bool = True,
 ) -> OracleUpperBound:
     r"""Bound the error of least squares on piecewise polynomials of the score, with the matrix known.
 
@@ -129,6 +130,8 @@ def oracle_upper_bound(
     n_intervals : int, optional
         Even; by default chosen to minimise the bound, up to the limit that ``at_limit`` of the result is
         about.
+    drop : bool
+        Whether cells may be left out.
     """
     n_samples = check_integer("n_samples", n_samples, 1)
     check_instance("setting", setting, Setting)
@@ -138,9 +141,10 @@ def oracle_upper_bound(
     if not callable(density):
         raise TypeError(f"density must be a function of the score, got {density!r}")
     constant = constant_coupling(coupling, odd)
+    drop = check_flag("drop", drop) and not 0 < constant < 1
 
     def at(half: int) -> OracleUpperBound:
-        return _best_cells(n_samples, setting, density, odd, coupling, constant, 2 * half)
+        return _best_cells(n_samples, setting, density, odd, coupling, constant, drop, 2 * half)
 
     if n_intervals is not None:
         n_intervals = check_integer("n_intervals", n_intervals, 2, 2 * MOST_HALVES)
@@ -158,6 +162,7 @@ def _best_cells(
     odd: bool,
     coupling: Coupling,
     constant: float,
+    drop: bool,
     k: int,
 ) -> OracleUpperBound:
     """Return the bound for one K, minimised over the cells that are kept and over zeta: each is valid."""
@@ -173,12 +178,12 @@ def _best_cells(
     n_cells = len(kappa)
     # How many are dropped: each number when there are few, then in steps of a few per cent.
     dropped = np.unique(np.concatenate([np.arange(33), np.geomspace(1, n_cells, 150)]).astype(int))
-    if 0 < constant < 1:
+    if not drop:
         dropped = dropped[:1]
     dropped = dropped[dropped < n_cells]
     dropped = dropped[np.isfinite(kappa[dropped])]
     if len(dropped) == 0:
-        where = "in every cell, with this coupling" if 0 < constant < 1 else "somewhere"
+        where = "somewhere" if drop else "in every cell, as none is dropped"
         raise ValueError(f"density must be positive {where}")
     kappa, missed = kappa[dropped][:, None], missed[dropped][:, None]
     dimension = (n_cells - dropped[:, None]) * (degree + 1)

@@ -36,6 +36,7 @@ DRAWN = {
     "correlation": lambda: coercivity.correlation_figure(n_samples=200),
     "condition": upper_bound.condition_figure,
     "approximation": lambda: upper_bound.approximation_figure(TRUTH),
+    "cells": upper_bound.cells_figure,
     "covering": upper_bound.covering_figure,
     "budget": lambda: upper_bound.upper_budget_figure(n_samples=1000),
     "terms": upper_bound.upper_terms_figure,
