@@ -18,7 +18,7 @@ from pairint.theory.setting import Setting
 from pairint.theory.upper import upper_bound
 from pairint.theory.upper_known import oracle_upper_bound
 
-__all__ = ["bounds_figure", "log_gap_figure", "measured_errors", "tokens_figure", "zero_error"]
+__all__ = ["bounds_figure", "gap_figure", "log_gap_figure", "measured_errors", "tokens_figure", "zero_error"]
 
 
 #: The truth of this chapter, tanh(u/2) on the cube, and the class that it is in.
@@ -156,6 +156,33 @@ def bounds_figure(
         ylabel="squared error in $L^2(\\rho)$",
     )
     axis.legend(fontsize=8.5)
+    return figure
+
+
+@picture
+def gap_figure(setting: Setting = SETTING, *, largest: float = 1e12) -> Figure:
+    """Draw the ratio of the proved upper to the proved lower bound, matrix known and learned."""
+    figure, axis = subplots(1, 3.8)
+    samples = np.geomspace(1e3, largest, 13).astype(int)
+    lower = np.array(
+        [
+            lower_bound(int(m), setting, interval=(0.0, 2.7), density=_density, symmetric=True).value
+            for m in samples
+        ]
+    )
+    known = [oracle_upper_bound(int(m), setting, density=_density, odd=True).value for m in samples]
+    learned = [upper_bound(int(m), setting, odd=True).value for m in samples]
+    for values, name, color, marker in (
+        (learned, "matrix learned", CYCLE[1], MARKERS[0]),
+        (known, "matrix known", CYCLE[3], MARKERS[1]),
+    ):
+        axis.loglog(samples, np.array(values) / lower, color=color, marker=marker, label=name)
+    axis.set(
+        title=f"Proved upper over proved lower bound, odd, $\\beta = {setting.beta:g}$",
+        xlabel="samples $M$",
+        ylabel="ratio",
+    )
+    axis.legend()
     return figure
 
 

@@ -50,6 +50,7 @@ DRAWN = {
     "methods": lower_bound.methods_figure,
     "lower tokens": lower_bound.lower_tokens_figure,
     "bounds": lambda: upper_vs_lower.bounds_figure(ROWS),
+    "gap": upper_vs_lower.gap_figure,
     "log gap": upper_vs_lower.log_gap_figure,
     "tokens": lambda: upper_vs_lower.tokens_figure(ROWS, 1000),
 }
