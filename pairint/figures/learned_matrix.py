@@ -17,7 +17,8 @@ from pairint.theory.coercivity import product_density
 from pairint.theory.rates import minimax_exponent
 from pairint.theory.setting import Setting
 from pairint.theory.splitting import split_upper_bound
-from pairint.theory.upper import oracle_upper_bound, upper_bound
+from pairint.theory.upper import upper_bound
+from pairint.theory.upper_known import oracle_upper_bound
 
 __all__ = ["cube_scores", "penalty_figure", "splitting_figure", "uniform_scores"]
 

@@ -24,10 +24,12 @@ from pairint.theory.coercivity import product_density
 from pairint.theory.covering import log_cover_interactions, log_cover_low_rank
 from pairint.theory.rates import condition_holds
 from pairint.theory.setting import Setting
-from pairint.theory.upper import losses, oracle_upper_bound, upper_bound
+from pairint.theory.upper import losses, upper_bound
+from pairint.theory.upper_known import cell_christoffel, oracle_upper_bound
 
 __all__ = [
     "approximation_figure",
+    "cells_figure",
     "condition_figure",
     "covering_figure",
     "learned_tokens_figure",
@@ -241,6 +243,35 @@ def oracle_tokens_figure(n_samples: int = 10**10, setting: Setting = SETTING) ->
     )
     axis.legend()
     return figure
+
+
+@picture
+def cells_figure(n_intervals: int = 16) -> Figure:
+    """Draw kappa of each cell, for three laws of the score: what makes it large is at the ends."""
+    figure, axis = subplots(1, 3.8)
+    laws: dict[str, Callable[[Any], Any]] = {
+        "uniform (sphere, $d = 3$, $A = I$)": lambda u: np.full(np.shape(u), 0.5),
+        "cube, one entry": lambda u: product_density(u, 1.0),
+        "sphere, $d = 10$, $A = I$": lambda u: (1 - u**2) ** 3.5 / _beta_half(4.5),
+    }
+    centres = (2 * np.arange(n_intervals) + 1) / n_intervals - 1
+    for (name, law), color, marker in zip(laws.items(), CYCLE, MARKERS, strict=False):
+        kappa, _ = cell_christoffel(law, n_intervals=n_intervals, degree=1, score_bound=1.0)
+        axis.semilogy(centres, kappa, color=color, marker=marker, lw=1, label=name)
+    for knot in np.linspace(-1, 1, n_intervals + 1):
+        axis.axvline(knot, color=INK, lw=0.4, alpha=0.3)
+    axis.set(
+        title="What it costs to fit a line on a cell",
+        xlabel="score, in units of its bound, $u / \\bar a$",
+        ylabel="$\\kappa$ of the cell",
+    )
+    axis.legend()
+    return figure
+
+
+def _beta_half(a: float) -> float:
+    """Return B(a, 1/2), the integral of (1 - u^2)^(a - 1) over [-1, 1]."""
+    return math.gamma(a) * math.gamma(0.5) / math.gamma(a + 0.5)
 
 
 @picture

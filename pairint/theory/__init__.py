@@ -19,7 +19,8 @@ from pairint.theory.pinsker import (
 from pairint.theory.rates import ErrorTerms, minimax_exponent, optimal_intervals, samples_for_rank
 from pairint.theory.setting import Setting
 from pairint.theory.splitting import SplitUpperBound, split_upper_bound
-from pairint.theory.upper import OracleUpperBound, UpperBound, oracle_upper_bound, upper_bound
+from pairint.theory.upper import UpperBound, upper_bound
+from pairint.theory.upper_known import OracleUpperBound, oracle_upper_bound
 
 __all__ = [
     "AdaptiveUpperBound",

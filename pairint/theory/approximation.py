@@ -5,6 +5,7 @@ All functions live on ``[-abar, abar]``, cut into K equal cells of half-width ``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ __all__ = [
     "best_uniform_error",
     "interpolation_nodes",
     "lebesgue_constant",
+    "pieces_error",
     "spline_degree",
     "spline_error",
     "spline_interpolant",
@@ -123,6 +125,32 @@ def taylor_error(n_intervals: int, *, beta: float, holder_constant: float, score
     holder_constant = check_real("holder_constant", holder_constant, 0, exclusive_minimum=True)
     score_bound = check_real("score_bound", score_bound, 0, exclusive_minimum=True)
     return holder_constant * taylor_constant(beta) * (score_bound / n_intervals) ** beta
+
+
+def pieces_error(n_intervals: int, *, beta: float, holder_constant: float, score_bound: float) -> float:
+    r"""Bound the uniform error of the *best* polynomials of the largest degree k below beta, on K cells.
+
+    With :math:`\alpha = \beta - k`, it is at most
+    :math:`L\, 2^{-k} / (k!\,(k+1)^\alpha)\, (\bar a / K)^\beta` for beta > 1, and
+    :math:`L\, 2^{\beta - 1} (\bar a / K)^\beta` for beta <= 1. For integer beta this is :math:`2^{-k}` times
+    :func:`taylor_error` and sharp. Source: Chebyshev interpolation, and a split of the derivative of order k
+    into a Lipschitz and a small part; :doc:`/book/upper_bound_approximation`.
+
+    Parameters
+    ----------
+    n_intervals, beta, holder_constant, score_bound
+        As in :func:`taylor_error`.
+    """
+    n_intervals = check_integer("n_intervals", n_intervals, 1)
+    holder_constant = check_real("holder_constant", holder_constant, 0, exclusive_minimum=True)
+    score_bound = check_real("score_bound", score_bound, 0, exclusive_minimum=True)
+    k = holder_degree(beta)
+    if k == 0:
+        constant = 2.0 ** (beta - 1)
+    else:
+        # Logarithms, because the factorial of a large k is no float.
+        constant = math.exp(-k * math.log(2) - math.lgamma(k + 1) - (beta - k) * math.log(k + 1))
+    return holder_constant * constant * (score_bound / n_intervals) ** beta
 
 
 def spline_error(

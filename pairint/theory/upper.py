@@ -1,52 +1,42 @@
-r"""Upper bounds with explicit constants.
+r"""Upper bounds with explicit constants for an unknown matrix.
 
 :func:`upper_bound` is for the empirical risk minimiser over continuous splines of a clipped score with an
-unknown matrix of rank r; :func:`oracle_upper_bound` for least squares on piecewise polynomials with the
-matrix known. Both are proved in the chapters on the upper bound; nothing in them is asymptotic.
+unknown matrix of rank r. It is proved in the chapters on the upper bound; nothing in it is asymptotic. For a
+known matrix see :mod:`pairint.theory.upper_known`.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.theory.approximation import lebesgue_constant, spline_degree, spline_error, taylor_error
+from pairint.theory.approximation import lebesgue_constant, spline_degree, spline_error
+from pairint.theory.coupling import Coupling, constant_coupling, coupling_of_cells
 from pairint.theory.covering import log_cover_ball, log_cover_interactions, spline_dimension
-from pairint.theory.densities import check_density_values, check_mass
 from pairint.theory.fourth_moment import range_factor, size_bias_rate
 from pairint.theory.integers import best_integer
 from pairint.theory.setting import Setting
 from pairint.validation import check_flag, check_instance, check_integer, check_real, shortened
 
 __all__ = [
-    "OracleUpperBound",
     "UpperBound",
-    "christoffel_number",
     "exponential_constants",
     "losses",
-    "oracle_upper_bound",
     "plain_upper_bound",
     "truncation_price",
     "upper_bound",
 ]
 
-#: Exponent of the matrix Chernoff bound for losing half of the smallest eigenvalue.
-CHERNOFF_HALF = (1 - math.log(2)) / 2
-#: How much an approximation may grow in sup norm when each cell is given mean zero: by a constant in the
-#: cell, or by a parabola that vanishes at its ends and keeps the pieces connected.
-ZERO_MEAN, ZERO_MEAN_CONNECTED = 2.0, 2.5
+#: How much an approximation may grow in sup norm when each cell is given mean zero by a parabola that
+#: vanishes at its ends and keeps the pieces connected.
+ZERO_MEAN_CONNECTED = 2.5
 
-#: A bound of ``E[E(e | X_1, Theta)^2] / sup|e|^2``; as a function of h, of ``E min(1, hV/2)^2``.
-Coupling = float | Callable[[float], float] | None
-
-#: Where the searches for K end: beyond what a float tells apart, and where Gram matrices fill the memory.
-MOST_INTERVALS, MOST_HALVES = 2**52, 2**14
+#: Where the search for K ends: beyond what a float tells apart.
+MOST_INTERVALS = 2**52
 
 
 @dataclass(frozen=True)
@@ -195,7 +185,7 @@ def upper_bound(
     setting.require_sup_bound("upper_bound")
     setting.require_matrix("upper_bound")
     score_bound = setting.require_score_bound("upper_bound")
-    constant = _constant_coupling(coupling, odd)
+    constant = constant_coupling(coupling, odd)
     if coercivity is not None and (odd or coupling is not None):
         raise ValueError(
             "coercivity must be None with odd or coupling: these need tokens that are i.i.d. given Theta"
@@ -209,7 +199,7 @@ def upper_bound(
         plain = _best_parameters(case, k, cut, coupling=constant, mass=mass)
         if not callable(coupling):
             return plain
-        tau = _coupling_of_cells(coupling, 2 * score_bound / k)
+        tau = coupling_of_cells(coupling, 2 * score_bound / k)
         smooth = replace(case, degree=max(case.degree, 2))
         centred = _best_parameters(smooth, k, cut, coupling=tau, growth=ZERO_MEAN_CONNECTED)
         return min(plain, centred, key=float)
@@ -386,172 +376,6 @@ def losses(
     }
 
 
-@dataclass(frozen=True)
-class OracleUpperBound:
-    """A proved bound for least squares with the interaction matrix known.
-
-    Book: :doc:`/book/upper_bound_known_matrix`.
-
-    Attributes
-    ----------
-    bias, variance, design, failure : float
-        Approximation; noise; randomness of the tokens acting on what is not approximated; the chance that
-        the empirical Gram matrix is off by a factor 2. Their sum is the bound.
-    n_intervals, dimension : int
-        Cells of [-abar, abar] and free coefficients.
-    christoffel : float
-        kappa.
-    at_limit : bool
-        Whether the search for K ended at its limit: a larger K may give a smaller bound. This one is valid.
-    """
-
-    bias: float
-    variance: float
-    design: float
-    failure: float
-    n_intervals: int
-    dimension: int
-    christoffel: float
-    at_limit: bool = False
-
-    @property
-    def value(self) -> float:
-        return self.bias + self.variance + self.design + self.failure
-
-    def __float__(self) -> float:
-        return self.value
-
-
-def oracle_upper_bound(
-    n_samples: int,
-    setting: Setting,
-    *,
-    density: Callable[[Any], Any],
-    odd: bool = False,
-    coupling: Coupling = None,
-    n_intervals: int | None = None,
-) -> OracleUpperBound:
-    r"""Bound the error of least squares on piecewise polynomials of the score, with the matrix known.
-
-    Book: :doc:`/book/upper_bound_known_matrix`.
-
-    For tokens independent and identically distributed given some Theta, a space V of dimension D with
-    :math:`\kappa = \sup_u B(u)^\top \Gamma^{-1} B(u)`, and any :math:`\varphi_0 \in V`, put
-    :math:`e = \varphi_* - \varphi_0` and :math:`b = \|e\|^2_\rho + (N-2) E[E(e(U_{12})|X_1, \Theta)^2]`. Then
-
-    .. math::
-
-        E\|\hat\varphi - \varphi_*\|^2_\rho \le 2 (\|e\|_\rho + \sqrt b)^2
-        + 8 \frac{N-1}{N} \frac{\sigma^2 D}{M} + \frac{8 (N-1) \kappa b}{M}
-        + B^2 D\, e^{-0.153 M / ((N-1)\kappa)} .
-
-    The estimator is clipped to [-B, B], and zero if the empirical Gram matrix has lost half of the smallest
-    eigenvalue. For symmetric tokens and odd functions b is :math:`\|e\|^2`, and N leaves the leading terms.
-    Aggregated and pairwise norm are then proportional, Pythagoras replaces the triangle inequality, and
-    the factors become :math:`\|e\|^2` for the first term and 4 for 8 in the next two.
-
-    Parameters
-    ----------
-    n_samples : int
-        M >= 1.
-    setting : Setting
-        All of it but ``d`` and ``rank``; ``sup_bound`` must be finite.
-    density : callable
-        Density of the score on [-score_bound, score_bound]; positive almost everywhere there. Its mass is
-        checked to be at most 1, by quadrature.
-    odd : bool
-        Whether truth and estimator are odd and the tokens symmetric given Theta: then the coupling is 0.
-    coupling : float or callable, optional
-        As in :func:`upper_bound`; here a function of the width costs a factor 2 in the uniform error.
-    n_intervals : int, optional
-        Even; by default chosen to minimise the bound, up to the limit that ``at_limit`` of the result is
-        about.
-    """
-    n_samples = check_integer("n_samples", n_samples, 1)
-    check_instance("setting", setting, Setting)
-    odd = check_flag("odd", odd)
-    sup_bound = setting.require_sup_bound("oracle_upper_bound")
-    score_bound = setting.require_score_bound("oracle_upper_bound")
-    if not callable(density):
-        raise TypeError(f"density must be a function of the score, got {density!r}")
-    n_tokens, degree = setting.n_tokens, setting.degree
-    constant_coupling = _constant_coupling(coupling, odd)
-
-    def at(half: int) -> OracleUpperBound:
-        k = 2 * half
-        # Odd functions are given by their right half; the norm of a pair of mirror images is that of one.
-        kappa = christoffel_number(density, n_intervals=k, degree=degree, score_bound=score_bound)
-        kappa = kappa / 2 if odd else kappa
-        dimension = (half if odd else k) * (degree + 1)
-        sup = taylor_error(
-            k, beta=setting.beta, holder_constant=setting.holder_constant, score_bound=score_bound
-        )
-        b = sup**2 * (1 + (n_tokens - 2) * constant_coupling)
-        if callable(coupling):
-            coupled = _coupling_of_cells(coupling, 2 * score_bound / k)
-            centred = (ZERO_MEAN * sup) ** 2 * (1 + (n_tokens - 2) * coupled)
-            sup, b = min((sup, b), (ZERO_MEAN * sup, centred), key=lambda pair: pair[0] + math.sqrt(pair[1]))
-        partners = n_tokens - 1
-        failure = dimension * math.exp(-CHERNOFF_HALF * n_samples / (partners * kappa))
-        factor = 4 if odd else 8
-        return OracleUpperBound(
-            bias=sup**2 if odd else 2 * (sup + math.sqrt(b)) ** 2,
-            variance=factor * partners / n_tokens * setting.noise_std**2 * dimension / n_samples,
-            design=factor * partners * kappa * b / n_samples,
-            failure=sup_bound**2 * min(1.0, failure),
-            n_intervals=k,
-            dimension=dimension,
-            christoffel=kappa,
-        )
-
-    if n_intervals is not None:
-        n_intervals = check_integer("n_intervals", n_intervals, 2, 2 * MOST_HALVES)
-        if n_intervals % 2:
-            raise ValueError(f"n_intervals must be even, got {n_intervals}")
-        return at(n_intervals // 2)
-    best, at_limit = best_integer(lambda half: at(half).value, 512, MOST_HALVES)
-    return replace(at(best), at_limit=at_limit)
-
-
-@functools.lru_cache(maxsize=2048)
-def christoffel_number(
-    density: Callable[[Any], Any], *, n_intervals: int, degree: int, score_bound: float, n_nodes: int = 24
-) -> float:
-    r"""Return :math:`\kappa = \sup_u B(u)^\top \Gamma^{-1} B(u)` for discontinuous piecewise polynomials.
-
-    The largest square of a function of unit norm in L2(P_U). Cells that scores rarely visit make it large.
-    Each cell is a problem of its own: the density is integrated by Gauss-Legendre quadrature on four
-    panels of it, and the supremum is taken over a grid that includes its ends.
-
-    Parameters
-    ----------
-    density : callable
-    n_intervals, degree : int
-        K >= 1, s >= 0.
-    score_bound : float
-    n_nodes : int
-        Nodes on each panel.
-    """
-    n_intervals = check_integer("n_intervals", n_intervals, 1)
-    degree = check_integer("degree", degree, 0)
-    score_bound = check_real("score_bound", score_bound, 0, exclusive_minimum=True)
-    nodes, weights = np.polynomial.legendre.leggauss(n_nodes)
-    panels = np.linspace(-1, 1, 5)
-    t = ((panels[:-1] + panels[1:])[:, None] / 2 + nodes / 4).ravel()
-    weight = np.tile(weights / 4, 4)
-    half = score_bound / n_intervals
-    centres = -score_bound + half * (2 * np.arange(n_intervals) + 1)
-    p = check_density_values(density(centres[:, None] + half * t), (n_intervals, len(t))) * weight * half
-    check_mass(float(p.sum()))
-    powers = np.polynomial.legendre.legvander(t, degree)
-    gram = np.einsum("cq,qi,qj->cij", p, powers, powers)
-    fine = np.polynomial.legendre.legvander(np.linspace(-1, 1, 41), degree)
-    if np.any(np.einsum("cii->c", gram) <= 0):
-        raise ValueError("density must be positive somewhere in every cell")
-    solved = np.linalg.solve(gram, np.broadcast_to(fine.T, (n_intervals, degree + 1, len(fine))))
-    return float(np.einsum("qi,ciq->cq", fine, solved).max())
-
-
 def _check_uncut(bound: UpperBound) -> None:
     if bound.missed > 0:
         raise ValueError(f"bound must be one without a tail; this one cuts scores at {bound.cut:g}")
@@ -561,20 +385,6 @@ def _support_ratio(setting: Setting, value: float | None) -> float:
     if value is None:
         return float(setting.require_matrix("the support ratio of a cube")[0])
     return check_real("support_ratio", value, 1)
-
-
-def _constant_coupling(coupling: Coupling, odd: bool) -> float:
-    """Return tau where it is a number; what a function of the width gives is known for each K only."""
-    if coupling is None or (callable(coupling) and not odd):
-        return float(not odd)
-    value = math.nan if callable(coupling) else check_real("coupling", coupling, 0, 1)
-    if odd and value != 0:
-        raise ValueError(f"coupling must be 0 or None for odd functions, got {coupling}")
-    return value
-
-
-def _coupling_of_cells(coupling: Callable[[float], float], width: float) -> float:
-    return check_real(f"coupling({width:g})", coupling(width), 0, 1)
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ DRAWN = {
     "correlation": lambda: coercivity.correlation_figure(n_samples=200),
     "condition": upper_bound.condition_figure,
     "approximation": lambda: upper_bound.approximation_figure(TRUTH),
+    "cells": upper_bound.cells_figure,
     "covering": upper_bound.covering_figure,
     "budget": lambda: upper_bound.upper_budget_figure(n_samples=1000),
     "terms": upper_bound.upper_terms_figure,
@@ -78,6 +79,7 @@ DRAWN = {
     "methods": lower_bound.methods_figure,
     "lower tokens": lower_bound.lower_tokens_figure,
     "bounds": lambda: upper_vs_lower.bounds_figure(ROWS),
+    "gap": upper_vs_lower.gap_figure,
     "log gap": upper_vs_lower.log_gap_figure,
     "tokens": lambda: upper_vs_lower.tokens_figure(ROWS, 1000),
 }

@@ -28,6 +28,31 @@ def test_taylor_constant_bounds_the_best_uniform_error(f, n_intervals):
         assert best <= bound * (1 + 1e-6) + 1e-9
 
 
+@pytest.mark.slow
+@given(holder_functions(), st.integers(1, 12))
+@settings(max_examples=60, deadline=None)
+def test_best_pieces_obey_their_bound(f, n_intervals):
+    best = ap.best_uniform_error(
+        f, n_intervals=n_intervals, degree=holder_degree(f.beta), score_bound=2.0, n_points=30
+    )
+    if f.holder_constant > 0:
+        bound = ap.pieces_error(n_intervals, beta=f.beta, holder_constant=f.holder_constant, score_bound=2.0)
+        assert best <= bound * (1 + 1e-6) + 1e-9
+        assert bound <= ap.taylor_error(
+            n_intervals, beta=f.beta, holder_constant=f.holder_constant, score_bound=2.0
+        ) * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0, 2.0, 3.0, 4.0])
+def test_constant_of_the_best_pieces_is_sharp(beta):
+    """Where it is claimed to be: no factor below 1 would do. One power, and all of the cell on its right."""
+    f = ap.HolderSum([-1.0], [1.0], beta)
+    best = ap.best_uniform_error(f, n_intervals=1, degree=holder_degree(beta), score_bound=1.0, n_points=400)
+    bound = ap.pieces_error(1, beta=beta, holder_constant=1.0, score_bound=1.0)
+    # 400 Chebyshev points miss an extremum of a polynomial of degree 4 by at most (4 pi / 800)^2 / 2.
+    assert bound * (1 - 2e-4) < best <= bound * (1 + 1e-6)
+
+
 @given(holder_functions(), st.integers(1, 12), st.integers(0, 2))
 @settings(max_examples=60, deadline=None)
 def test_continuous_interpolant_obeys_its_bound(f, n_intervals, extra):

@@ -16,7 +16,7 @@ from pairint.theory.approximation import HolderSum, taylor_error
 from pairint.theory.coercivity import product_density
 from pairint.theory.rates import minimax_exponent
 from pairint.theory.splitting import fit_error, gram_rate, modulus, moved_cells
-from pairint.theory.upper import christoffel_number
+from pairint.theory.upper_known import christoffel_number
 
 SETTING = Setting(
     beta=2.0, n_tokens=3, noise_std=0.5, holder_constant=1.0, d=5, rank=1, score_bound=3.0, sup_bound=1.0

@@ -5,18 +5,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import integrate, optimize
+from scipy import optimize
 
-from pairint.model import Sphere, SplineSpace, UniformCube, interaction_matrix, pair_scores
+from pairint.model import interaction_matrix
 from pairint.theory import upper as up
-from pairint.theory.approximation import HolderSum
-from pairint.theory.coercivity import product_coupling, product_density, product_moments
+from pairint.theory.coercivity import product_coupling, product_moments
 from pairint.theory.covering import log_cover_interactions
 from pairint.theory.densities import bilinear_tail
 from pairint.theory.rates import minimax_exponent
 from pairint.theory.setting import Setting
 
-COMMON = dict(
+BASE = dict(
     n_samples=10_000,
     beta=2.0,
     n_tokens=3,
@@ -24,15 +23,9 @@ COMMON = dict(
     holder_constant=1.0,
     score_bound=1.0,
     sup_bound=1.0,
+    d=5,
+    rank=2,
 )
-BASE = COMMON | dict(d=5, rank=2)
-
-
-def density(u):
-    return product_density(u, 1.0)
-
-
-ORACLE = COMMON | dict(density=density)
 
 
 def split(arguments):
@@ -45,11 +38,6 @@ def split(arguments):
 def upper_bound(**arguments):
     setting, others = split(arguments)
     return up.upper_bound(setting=setting, **others)
-
-
-def oracle_upper_bound(**arguments):
-    setting, others = split(arguments)
-    return up.oracle_upper_bound(setting=setting, **others)
 
 
 #: The four theorems: how the tokens are said to be, and (bias, spread, in pairs, scale) for N = 3.
@@ -406,172 +394,18 @@ def test_exponential_inequality_of_the_proof(n_tokens, noise_std, envelope, scal
     assert left <= math.exp(-c * v.mean()) * (1 + 1e-9)
 
 
-def test_oracle_terms_by_hand():
-    bound = oracle_upper_bound(**ORACLE, n_intervals=4)
-    kappa = up.christoffel_number(density, n_intervals=4, degree=1, score_bound=1.0)
-    sup = 0.5 * (1 / 4) ** 2
-    b = sup**2 * (1 + 1)
-    assert bound.dimension == 8
-    assert bound.bias == pytest.approx(2 * (sup + math.sqrt(b)) ** 2)
-    assert bound.variance == pytest.approx(8 * (2 / 3) * 0.25 * 8 / 10_000)
-    assert bound.design == pytest.approx(8 * 2 * kappa * b / 10_000)
-    failure = 8 * math.exp(-(1 - math.log(2)) / 2 * 10_000 / (2 * kappa))
-    assert bound.failure == pytest.approx(min(1, failure))
-
-
-def test_christoffel_number_of_the_uniform_law():
-    # Legendre: the sum of (2l+1) P_l^2 at the end of a cell is (s+1)^2, times K.
-    uniform = lambda u: np.full_like(u, 0.5)  # noqa: E731
-    kappa = up.christoffel_number(uniform, n_intervals=6, degree=2, score_bound=1.0)
-    assert kappa == pytest.approx(6 * 9, rel=1e-6)
-
-
-def order_at_the_end(density):
-    """The power with which a density of the distance from the bound of the score vanishes."""
-    near, far = density(1e-4), density(2e-4)
-    return math.log2(far / near)
-
-
-def test_how_fast_the_density_of_the_score_vanishes_at_its_bound():
-    """2 r - 1 for r entries on the cube, d - 2 for one on a sphere: what the condition on beta is about."""
-
-    def one(t):
-        return float(product_density(3.0 - t, 3.0))
-
-    def two(t):  # the sum of two independent scores, 6 - t
-        return integrate.quad(lambda s: one(s) * one(t - s), 0, t)[0]
-
-    assert order_at_the_end(one) == pytest.approx(1, abs=1e-3)
-    assert order_at_the_end(two) == pytest.approx(3, abs=1e-3)
-    for d in (3, 4, 7):
-
-        def marginal(t, d=d):
-            return max(1 - t * t, 0.0) ** ((d - 3) / 2)
-
-        def product(t, marginal=marginal):  # of two coordinates of unit vectors, 1 - t
-            w = 1 - t
-            return integrate.quad(lambda x: marginal(x) * marginal(w / x) / x, w, 1)[0]
-
-        assert order_at_the_end(product) == pytest.approx(d - 2, abs=1e-2)
-
-
-def test_odd_functions_halve_the_space_and_drop_the_coupling():
-    general = oracle_upper_bound(**ORACLE, n_intervals=8)
-    odd = oracle_upper_bound(**ORACLE, n_intervals=8, odd=True)
-    assert odd.dimension * 2 == general.dimension
-    assert odd.christoffel * 2 == pytest.approx(general.christoffel)
-    sup = 0.5 / 64
-    assert odd.bias == pytest.approx(sup**2)  # general: 2 (sup + sqrt(b))^2
-    assert odd.variance == pytest.approx(4 * (2 / 3) * 0.25 * 8 / 10_000)
-    assert odd.design == pytest.approx(4 * 2 * odd.christoffel * sup**2 / 10_000)
-    assert odd.variance * 4 == pytest.approx(general.variance)
-
-
-@pytest.mark.slow
-def test_odd_oracle_bound_holds_for_least_squares():
-    """The estimator of the corollary, odd piecewise lines for uniform scores; and the bound is near it."""
-    n_samples, n_tokens, n_intervals, reach = 2000, 3, 8, math.sqrt(3.0)  # score bound: |x . y| / sqrt 3
-    kinks = np.array([0.3, 0.9, 1.4])
-
-    def truth(u):
-        return 0.2 * np.sign(u) * (np.maximum(np.abs(u)[..., None] - kinks, 0) ** 2 @ [1.0, -2.0, 2.0])
-
-    def design(u):
-        position = np.minimum(np.abs(u) / reach * n_intervals / 2, n_intervals / 2 * (1 - 1e-12))
-        cell = position.astype(np.int64)
-        one = np.sign(u)[..., None] * np.eye(n_intervals // 2)[cell]
-        return np.concatenate([one, one * (position - cell)[..., None]], axis=-1)
-
-    # The second derivative is 0.4 (1, -1, 1) between the kinks; C(2, L) asks for a bound of its modulus.
-    setting = Setting(
-        beta=2.0, n_tokens=n_tokens, noise_std=0.5, holder_constant=0.4, score_bound=reach, sup_bound=1.0
-    )
-    uniform = lambda u: np.full_like(u, 0.5 / reach)  # noqa: E731  Archimedes
-    bound = up.oracle_upper_bound(n_samples, setting, density=uniform, odd=True, n_intervals=n_intervals)
-    rng = np.random.default_rng(4)
-    fresh = rng.uniform(-reach, reach, 50_000)
-    errors = []
-    for _ in range(40):
-        scores = pair_scores(Sphere(3).sample(n_samples, n_tokens, rng), np.eye(3) / reach)
-        off = ~np.eye(n_tokens, dtype=bool)
-        pairs = scores[:, off].reshape(n_samples * n_tokens, n_tokens - 1)
-        y = truth(pairs).mean(axis=1) + 0.5 * rng.standard_normal(len(pairs))
-        theta = np.linalg.lstsq(design(pairs).mean(axis=1), y, rcond=None)[0]
-        fit = np.clip(design(fresh) @ theta, -1, 1)
-        errors.append(np.mean((fit - truth(fresh)) ** 2))
-    standard_error = np.std(errors, ddof=1) / math.sqrt(len(errors))
-    assert np.mean(errors) + 4 * standard_error < bound.value
-    # The factor 4 of the variance, and what the bounds of bias and design add.
-    assert bound.value < 10 * np.mean(errors)
-
-
-def test_odd_oracle_bound_does_not_grow_with_the_number_of_tokens():
-    cases = [ORACLE | {"n_tokens": n, "n_samples": 10**10} for n in (2, 8, 128)]
-    odd = [oracle_upper_bound(**case, odd=True).value for case in cases]
-    assert max(odd) / min(odd) < 2.2  # (N - 1)/N alone goes from 1/2 to 1
-    general = [oracle_upper_bound(**case, n_intervals=64).bias for case in cases]
-    assert general[2] / general[0] > 30  # without symmetry the bias is paid N times
-
-
 @pytest.mark.slow
 def test_the_search_for_k_goes_on_where_it_pays():
     """For a rough activation and many samples the best K is beyond the first that are tried."""
-    case = ORACLE | {"beta": 0.5, "n_samples": 10**9, "odd": True}
-    free, short = oracle_upper_bound(**case), oracle_upper_bound(**case, n_intervals=1024)
-    assert free.n_intervals > 1024 and free.value < short.value and not free.at_limit
     case = BASE | {"beta": 0.1, "n_samples": 10**14}
     free, short = upper_bound(**case), upper_bound(**case, n_intervals=2**20)
     assert free.n_intervals > 2**20 and free.value < short.value and not free.at_limit
 
 
 def test_a_search_that_ends_at_its_limit_says_so(monkeypatch):
-    case = ORACLE | {"beta": 0.5, "n_samples": 10**9, "odd": True}
-    monkeypatch.setattr(up, "MOST_HALVES", 512)
     monkeypatch.setattr(up, "MOST_INTERVALS", 2**20)
-    bound = oracle_upper_bound(**case)
-    assert (bound.n_intervals, bound.at_limit) == (1024, True)
-    assert not oracle_upper_bound(**case, n_intervals=1024).at_limit  # asked for, not searched
     bound = upper_bound(**BASE | {"beta": 0.1, "n_samples": 10**14})
     assert (bound.n_intervals, bound.at_limit) == (2**20, True)
-
-
-def test_matrix_chernoff_on_real_tokens():
-    """The event of the proof: how often the empirical Gram matrix loses half of an eigenvalue."""
-    space = SplineSpace(-3.0, 3.0, 3, 1)
-    matrix = interaction_matrix(2, 1, 0, kind="coordinate")
-    n_samples, n_tokens, rng = 60, 3, np.random.default_rng(1)
-    many = space.aggregate(pair_scores(UniformCube(2).sample(60_000, n_tokens, rng), matrix))
-    gram = many.T @ many / len(many)
-    lost, worst = 0, 0.0
-    for _ in range(200):
-        features = space.aggregate(pair_scores(UniformCube(2).sample(n_samples, n_tokens, rng), matrix))
-        empirical = features.T @ features / len(features)
-        lost += np.min(np.linalg.eigvals(np.linalg.solve(gram, empirical)).real) < 0.5
-        worst = max(worst, np.einsum("ni,ij,nj->n", features, np.linalg.inv(gram), features).max())
-    bound = space.dimension * math.exp(-up.CHERNOFF_HALF * n_samples / worst)
-    assert 0 < lost / 200 <= bound
-
-
-def test_oracle_bound_holds_for_least_squares():
-    """Measured error of the estimator of the theorem, piecewise constants, against its bound."""
-    f = HolderSum([-0.9, -0.2, 0.4], [0.5, -1.0, 0.5], 1.0)
-    setting = Setting(
-        beta=1.0, n_tokens=3, noise_std=0.5, holder_constant=f.holder_constant, score_bound=3.0, sup_bound=3.0
-    )
-    bound = up.oracle_upper_bound(4000, setting, density=lambda u: product_density(u, 3.0))
-    space = SplineSpace(-3.0, 3.0, bound.n_intervals, 0)
-    rng = np.random.default_rng(2)
-    errors = []
-    for _ in range(5):
-        scores = pair_scores(UniformCube(1).sample(4000, 3, rng), np.eye(1))
-        values = f(scores)
-        values[:, np.arange(3), np.arange(3)] = 0
-        y = values.sum(axis=2).ravel() / 2 + 0.5 * rng.standard_normal(12_000)
-        coefficients = np.linalg.lstsq(space.aggregate(scores), y, rcond=None)[0]
-        fresh = rng.uniform(-1, 1, (50_000, 2)).prod(axis=1) * 3
-        fit = np.clip(space.design(fresh) @ coefficients, -3, 3)
-        errors.append(np.mean((fit - f(fresh)) ** 2))
-    assert 1e-4 < np.mean(errors) < bound.value < 3.0**2
 
 
 @pytest.mark.parametrize(
@@ -603,28 +437,3 @@ def test_oracle_bound_holds_for_least_squares():
 def test_bad_arguments_are_named(change, message):
     with pytest.raises(ValueError, match=message):
         upper_bound(**BASE | change)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"n_intervals": 3}, "n_intervals must be even"),
-        ({"odd": True, "coupling": 0.5}, "coupling must be 0 or None"),
-        ({"coupling": 1.5}, "coupling must be"),
-        ({"density": np.zeros_like}, "density must be positive"),
-        ({"n_tokens": 1}, "n_tokens must be >= 2"),
-        ({"sup_bound": math.inf}, "sup_bound must be finite for"),
-        ({"density": lambda u: np.full_like(u, np.nan)}, "density must be finite"),
-        ({"density": lambda u: np.full_like(u, -0.5)}, "density must be finite and >= 0"),
-        ({"density": lambda u: np.full_like(u, 0.6)}, "density must have a mass of at most 1"),
-    ],
-)
-def test_bad_oracle_arguments_are_named(change, message):
-    with pytest.raises(ValueError, match=message):
-        oracle_upper_bound(**ORACLE | change)
-
-
-@pytest.mark.parametrize("density", [(0.1, 0.2), None])
-def test_oracle_density_must_be_a_function(density):
-    with pytest.raises(TypeError, match="density must be a function of the score"):
-        oracle_upper_bound(**ORACLE | {"density": density})
