@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 EXTRAS ?=
 JOBS   ?= 2
+LIVE   ?=
 PYTEST_ARGS ?=
 
 PY      := $(VENV)/bin/python
@@ -56,8 +57,8 @@ $(VENV)/.with-$(VERSION)-%: pyproject.toml constraints.txt
 	@$(PY) -m pip install -qq --no-input -c constraints.txt -e ".[$(extras)]"
 	@touch $@ $(stamps)
 
-book: $(BOOK) ## build the whole book, every cell executed (FRESH=1: nothing from the cache)
-	@$(PY) tools/build_book.py $(if $(FRESH),--fresh)
+book: $(BOOK) ## build the whole book, every cell executed (FRESH=1: nothing from the cache; LIVE=0: no page runs in a browser)
+	@PAIRINT_LIVE=$(LIVE) $(PY) tools/build_book.py $(if $(FRESH),--fresh)
 
 test: $(TEST) ## run the tests; says what is skipped, and why
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)

@@ -101,7 +101,7 @@ def add_script(app: Sphinx, pagename: str, templatename: str, context: dict, doc
         return
     if not any(node.get("nb_element") == "cell_code" for node in doctree.findall(nodes.container)):
         return
-    options = {"type": "module", "data-live-page": pagename}
+    options = {"defer": "defer", "data-live-page": pagename}
     if pagename in CANNOT:
         options["data-live-cannot"] = CANNOT[pagename]
     else:

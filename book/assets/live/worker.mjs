@@ -166,7 +166,9 @@ async function start(root) {
   const source = await (await fetch(new URL("live/kernel.py", root))).text();
   const names = pyodide.globals.get("dict")();
   pyodide.runPython(source, { globals: names });
-  kernel = names.get("Kernel")((kind, content) => postMessage({ is: "output", id: running, kind, content }));
+  kernel = names.get("Kernel")((kind, content) => {
+    if (running !== null) postMessage({ is: "output", id: running, kind, content }); // else: warnings of imports
+  });
   // What every page needs is imported now, so that its first cell is not blamed for it.
   pyodide.runPython("import numpy, scipy.optimize, pandas, matplotlib.pyplot, sklearn.base, pairint");
 }
@@ -179,7 +181,7 @@ addEventListener("message", async ({ data }) => {
     } catch (error) {
       postMessage({
         is: "failed",
-        reason: error.reason ?? (error instanceof WebAssembly.RuntimeError || error instanceof RangeError ? "memory" : "python"),
+        reason: error.reason ?? (error instanceof RangeError ? "memory" : "python"), // no room for the heap
         file: error.file ?? "",
         detail: String(error.message ?? error),
       });
