@@ -22,7 +22,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-fast test-nightly browser-test notebooks notebooks-check assignments constraints \
+.PHONY: help book test test-fast test-nightly browser-test live-test notebooks notebooks-check assignments constraints \
         lint format environment clean distclean
 
 # A stamp says which extras are installed, for which Python: $(call with,book classroom).
@@ -72,6 +72,9 @@ test-nightly: $(TEST) ## run the tests with stored cells drawn anew
 browser-test: $(call with,book classroom test test-browser) ## check the built pages in a headless Chromium
 	@$(PY) tools/vendor.py --tests
 	@PAIRINT_BROWSER=required $(PY) -m pytest tests/browser -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
+live-test: $(call with,book classroom test test-browser) ## run every page that offers it in the browser to its end (half an hour)
+	@PAIRINT_BROWSER=required PAIRINT_LIVE_PAGES=all $(PY) -m pytest tests/browser/test_live.py -k numbers_of_the_built_page $(PYTEST_ARGS)
 
 notebooks: $(BOOK) ## write the .ipynb beside each .md notebook
 	@$(PY) tools/notebooks.py

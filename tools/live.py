@@ -52,7 +52,9 @@ def wheel(root: Path) -> tuple[str, bytes]:
     }
     info = f"pairint-{version}.dist-info"
     files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: pairint\nVersion: {version}\n".encode()
-    files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: pairint\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files[f"{info}/WHEEL"] = (
+        b"Wheel-Version: 1.0\nGenerator: pairint\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    )
     record = [
         f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b'=').decode()},"
         f"{len(content)}\n"
@@ -82,11 +84,7 @@ def cells(source: Path) -> list[dict[str, Any]]:
 
 def mark_cells(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Give each code cell of a page a name by which the script finds its place."""
-    found = [
-        node
-        for node in doctree.findall(nodes.container)
-        if node.get("nb_element") == "cell_code"
-    ]
+    found = [node for node in doctree.findall(nodes.container) if node.get("nb_element") == "cell_code"]
     for index, node in enumerate(found):
         node["ids"].append(f"code-cell-{index}")
     source = Path(app.srcdir) / f"{docname}.md"
@@ -135,7 +133,9 @@ def write_manifest(root: Path, static: Path) -> None:
     (folder / name).write_bytes(content)
     lock = json.loads((root / VENDORED / "live-lock.json").read_text(encoding="utf-8"))
     packages = lock["packages"]
-    files = [(file, f"vendor/pyodide/{file}") for file in (*CORE, *(p["file_name"] for p in packages.values()))]
+    files = [
+        (file, f"vendor/pyodide/{file}") for file in (*CORE, *(p["file_name"] for p in packages.values()))
+    ]
     files.append((name, f"live/{name}"))
     packages["pairint"] = {
         "depends": sorted(packages),

@@ -25,7 +25,9 @@ pytestmark = pytest.mark.timeout(1500)  # seconds; a page starts in 15 where not
 def live_pages() -> tuple[str, ...]:
     """Return the pages to run to their end."""
     if os.environ.get("PAIRINT_LIVE_PAGES") == "all":
-        return tuple(sorted(path.relative_to(CELLS).with_suffix("").as_posix() for path in CELLS.rglob("*.json")))
+        return tuple(
+            sorted(path.relative_to(CELLS).with_suffix("").as_posix() for path in CELLS.rglob("*.json"))
+        )
     return USUAL
 
 
@@ -70,8 +72,9 @@ TEXTS = """() => [...document.querySelectorAll("[id^=code-cell-]")].map(cell => 
 
 
 def numbers(text):
-    """Return the numbers in a text, each with half the step to its neighbours as printed."""
+    """Return the numbers in a text, each with half the step to its neighbours as printed; no durations."""
     found = []
+    text = re.sub(r"\d+(?:\.\d+)? s\b", "", text)
     for match in NUMBER.finditer(text):
         exponent = int(match[2] or 0) - len(match[1] or "")
         found.append((float(match[0].replace("−", "-")), 0.5 * 10.0**exponent))
@@ -92,7 +95,12 @@ def assert_same_numbers(page):
 
 
 def test_numbers_are_read_with_their_precision():
-    assert numbers("a 1.50 b2 −3e-4, x=7") == [(1.5, 0.005), (-3e-4, 0.5e-4), (7.0, 0.5)]
+    assert numbers("a 1.50 b2 −3e-4, x=7, 2.9 s, 3 steps") == [
+        (1.5, 0.005),
+        (-3e-4, 0.5e-4),
+        (7.0, 0.5),
+        (3.0, 0.5),
+    ]
 
 
 @pytest.mark.parametrize("name", live_pages())
@@ -161,7 +169,11 @@ def test_edited_stopped_restarted_restored(live):
 def test_nothing_is_loaded_before_the_click(live):
     seen = live("book/particles")
     seen.page.wait_for_timeout(500)
-    loaded = [url.rsplit("/_static/")[-1].split("?")[0] for url in seen.received if "/live/" in url or "/pyodide/" in url]
+    loaded = [
+        url.rsplit("/_static/")[-1].split("?")[0]
+        for url in seen.received
+        if "/live/" in url or "/pyodide/" in url
+    ]
     assert sorted(loaded) == ["live/live.css", "live/live.js"]
 
 
@@ -198,7 +210,9 @@ def test_without_webassembly_or_storage(live):
     press(page, "Run this page")
     assert "no WebAssembly" in said(page)
 
-    page.add_init_script("Object.defineProperty(window, 'localStorage', {get() { throw new Error('refused'); }})")
+    page.add_init_script(
+        "Object.defineProperty(window, 'localStorage', {get() { throw new Error('refused'); }})"
+    )
     page.reload()
     press(page, "Run this page")
     page.get_by_label("Code of cell 1", exact=True).fill("2 + 2")
