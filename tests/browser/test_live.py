@@ -67,7 +67,7 @@ def run_to_the_end(page):
 
 
 TEXTS = """() => [...document.querySelectorAll("[id^=code-cell-]")].map(cell => [false, true].map(live =>
-    [...cell.querySelectorAll(live ? ":scope > .live-output > .output" : ":scope > .cell_output:not(.live-output) > .output")]
+    [...cell.querySelectorAll(`:scope > .cell_output:${live ? "is" : "not"}(.live-output) > .output`)]
         .filter(e => !e.querySelector(".pairint-explorer")).map(e => e.textContent).join("\\n")))"""
 
 
@@ -134,7 +134,7 @@ def test_edited_stopped_restarted_restored(live):
     editor.fill(editor.input_value().replace("Tanh(2.0)", "Tanh(8.0)"))
     editor.press("Control+Enter")
     page.wait_for_function(
-        "old => { const e = document.querySelector('#code-cell-1 .live-output img'); return e && e.src !== old; }",
+        "old => (document.querySelector('#code-cell-1 .live-output img')?.src ?? old) !== old",
         arg=before,
     )
     wait_for(page, "idle")

@@ -1,4 +1,4 @@
-"""What makes pages run in the browser: files that are what they are pinned to be, and a wheel that imports."""
+"""What makes pages run in the browser: pinned files, a wheel that imports, a kernel for the cells."""
 
 import hashlib
 import io
