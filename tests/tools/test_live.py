@@ -190,6 +190,12 @@ def test_the_kernel_shows_tables_and_one_picture_of_a_figure(cell):
     assert good and [kind for kind, _ in told] == ["png"]
 
 
+def test_an_interactive_figure_is_its_html(cell, monkeypatch):
+    monkeypatch.setenv("PAIRINT_STATIC", "1")
+    good, told = cell("from pairint.explorers import CoercivityExplorer\nCoercivityExplorer()")
+    assert good and [kind for kind, _ in told] == ["html"] and "pairint-explorer" in told[0][1]
+
+
 def test_an_error_shows_the_readers_lines_only(cell):
     good, told = cell("def f():\n    return 1 / 0\n\nf()")
     assert not good and [kind for kind, _ in told] == ["error"]

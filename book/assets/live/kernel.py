@@ -62,6 +62,13 @@ class Kernel:
             if pyplot is not None:
                 pyplot.close(value)
             return
+        bundle = getattr(value, "_repr_mimebundle_", None)
+        if callable(bundle) and not isinstance(value, type):
+            found = bundle()  # interactive figures have their HTML here
+            found = found[0] if isinstance(found, tuple) else found
+            if found and "text/html" in found:
+                self.emit("html", found["text/html"])
+                return
         for method, kind in SHOWN_TYPES:
             represent = getattr(value, method, None)
             if callable(represent) and not isinstance(value, type):
