@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 EXTRAS ?=
 JOBS   ?= 2
+LIVE   ?= 0
 PYTEST_ARGS ?=
 
 PY      := $(VENV)/bin/python
@@ -21,8 +22,8 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-fast test-nightly browser-test notebooks notebooks-check assignments constraints \
-        lint format environment clean distclean
+.PHONY: help book test test-fast test-nightly browser-test live-test notebooks notebooks-check assignments \
+        constraints lint format environment clean distclean
 
 # A stamp says which extras are installed, for which Python: $(call with,book classroom).
 comma := ,
@@ -56,8 +57,8 @@ $(VENV)/.with-$(VERSION)-%: pyproject.toml constraints.txt
 	@$(PY) -m pip install -qq --no-input -c constraints.txt -e ".[$(extras)]"
 	@touch $@ $(stamps)
 
-book: $(BOOK) ## build the whole book, every cell executed (FRESH=1: nothing from the cache)
-	@$(PY) tools/build_book.py $(if $(FRESH),--fresh)
+book: $(BOOK) ## build the whole book, every cell executed (FRESH=1: nothing from the cache; LIVE=1: pages run in the browser)
+	@PAIRINT_LIVE=$(LIVE) $(PY) tools/build_book.py $(if $(FRESH),--fresh)
 
 test: $(TEST) ## run the tests; says what is skipped, and why
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
@@ -71,6 +72,9 @@ test-nightly: $(TEST) ## run the tests with stored cells drawn anew
 browser-test: $(call with,book classroom test test-browser) ## check the built pages in a headless Chromium
 	@$(PY) tools/vendor.py --tests
 	@PAIRINT_BROWSER=required $(PY) -m pytest tests/browser -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
+live-test: $(call with,book classroom test test-browser) ## run every page that offers it in the browser to its end (half an hour)
+	@PAIRINT_BROWSER=required PAIRINT_LIVE_PAGES=all $(PY) -m pytest tests/browser/test_live.py -k numbers_of_the_built_page $(PYTEST_ARGS)
 
 notebooks: $(BOOK) ## write the .ipynb beside each .md notebook
 	@$(PY) tools/notebooks.py

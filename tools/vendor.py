@@ -2,6 +2,7 @@
 anything.
 
     python tools/vendor.py            MathJax, into book/assets/vendor
+    python tools/vendor.py --live     the Python that runs pages in the browser (tools/vendor_live.py)
     python tools/vendor.py --tests    axe-core, into _build/vendor, for the accessibility checks
 
 Each archive comes from the npm registry (or the one that ``npm_config_registry`` names) at a pinned
@@ -144,16 +145,24 @@ def fetch(archive: Archive, folder: Path) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Fetch the JavaScript that the book serves itself.")
     parser.add_argument("--tests", action="store_true", help="fetch what the tests need instead")
-    tests = parser.parse_args().tests
-    archive, folder = (AXE, TEST_ASSETS) if tests else (MATHJAX, BOOK_ASSETS)
+    parser.add_argument("--live", action="store_true", help="fetch what runs pages in the browser instead")
+    options = parser.parse_args()
+    archive, folder = (AXE, TEST_ASSETS) if options.tests else (MATHJAX, BOOK_ASSETS)
     try:
+        if options.live:
+            import vendor_live  # it needs this module
+
+            print(f"Fetched {vendor_live.fetch()} package files for pages that run in the browser")
+            return 0
         if fetch(archive, folder):
             print(f"Fetched {archive.name} {archive.version}")
     except Unreachable as error:
-        print(f"The JavaScript registry could not be reached ({error}).", file=sys.stderr)
+        print(f"The registry could not be reached ({error}).", file=sys.stderr)
         return UNREACHABLE
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    import vendor  # one copy of this module: what tools/vendor_live.py raises is then what main() expects
+
+    sys.exit(vendor.main())

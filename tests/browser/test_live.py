@@ -1,0 +1,249 @@
+"""Pages that run in the reader's browser, in Chromium with the network cut.
+
+The usual checks run two pages; ``make live-test`` sets PAIRINT_LIVE_PAGES=all and runs each that offers to.
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HTML = ROOT / "_build" / "html"
+CELLS = HTML / "_static" / "live" / "cells"
+AXE = ROOT / "_build" / "vendor" / "axe-core" / "axe.min.js"
+RECORD = ROOT / "_build" / "live-pages.json"
+USUAL = ("book/particles", "book/estimator")
+MINUTES = 60_000  # milliseconds
+NUMBER = re.compile(r"(?<![\w.])[-−+]?\d+(?:\.(\d*))?(?:[eE]([-+]?\d+))?")
+
+pytestmark = pytest.mark.timeout(1500)  # seconds; a page starts in 15 where nothing else runs
+
+
+def live_pages() -> tuple[str, ...]:
+    """Return the pages to run to their end."""
+    if os.environ.get("PAIRINT_LIVE_PAGES") == "all":
+        return tuple(
+            sorted(path.relative_to(CELLS).with_suffix("").as_posix() for path in CELLS.rglob("*.json"))
+        )
+    return USUAL
+
+
+@pytest.fixture
+def live(site, visit):
+    """Return a function that opens a page, its button not yet pressed."""
+    if not (HTML / "_static" / "live" / "manifest.json").is_file():
+        pytest.skip("the book was built without Pyodide: run `make book LIVE=1`")
+
+    def open_page(name, **options):
+        seen = visit(f"{site}/{name}.html", **options)
+        seen.page.set_default_timeout(15 * MINUTES)
+        return seen
+
+    return open_page
+
+
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def wait_for(page, state):
+    page.wait_for_selector(f'.live-panel[data-state="{state}"]')
+
+
+def said(page):
+    return page.locator(".live-status").inner_text()
+
+
+def run_to_the_end(page):
+    """Press the button and wait until every cell has run."""
+    press(page, "Run this page")
+    page.wait_for_function("/^(Done|An error)/.test(document.querySelector('.live-status').textContent)")
+    errors = page.locator(".live-output .error").all_inner_texts()
+    assert errors == []
+    assert said(page).startswith("Done")
+
+
+TEXTS = """() => [...document.querySelectorAll("[id^=code-cell-]")].map(cell => [false, true].map(live =>
+    [...cell.querySelectorAll(`:scope > .cell_output:${live ? "is" : "not"}(.live-output) > .output`)]
+        .filter(e => !e.querySelector(".pairint-explorer")).map(e => e.textContent).join("\\n")))"""
+
+
+def numbers(text):
+    """Return the numbers in a text, each with half the step to its neighbours as printed; no durations."""
+    found = []
+    text = re.sub(r"\d+(?:\.\d+)? s\b", "", text)
+    for match in NUMBER.finditer(text):
+        exponent = int(match[2] or 0) - len(match[1] or "")
+        found.append((float(match[0].replace("−", "-")), 0.5 * 10.0**exponent))
+    return found
+
+
+def assert_same_numbers(page):
+    """Compare what each cell printed here with what it printed when the book was built."""
+    compared = 0
+    for index, (built, here) in enumerate(page.evaluate(TEXTS)):
+        expected, found = numbers(built), numbers(here)
+        assert len(found) == len(expected), f"cell {index + 1}: {built!r} became {here!r}"
+        for (x, half), (y, _) in zip(expected, found, strict=True):
+            # Both were rounded for printing: each may be off by half a step.
+            assert abs(x - y) <= 1e-6 * abs(x) + 2 * half, f"cell {index + 1}: {x} became {y}"
+        compared += len(found)
+    return compared
+
+
+def test_numbers_are_read_with_their_precision():
+    assert numbers("a 1.50 b2 −3e-4, x=7, 2.9 s, 3 steps") == [
+        (1.5, 0.005),
+        (-3e-4, 0.5e-4),
+        (7.0, 0.5),
+        (3.0, 0.5),
+    ]
+
+
+@pytest.mark.parametrize("name", live_pages())
+def test_runs_to_its_end_with_the_numbers_of_the_built_page(live, name):
+    seen = live(name)
+    run_to_the_end(seen.page)
+    seen.assert_quiet()
+    printed = assert_same_numbers(seen.page)
+    if name == "book/particles":
+        assert printed > 5
+    known = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
+    known[name] = {
+        "seconds": float(seen.page.locator(".live-panel").get_attribute("data-seconds")),
+        "bytes": sum(size for url, size in seen.received.items() if "/live/" in url or "/pyodide/" in url),
+        "numbers": printed,
+    }
+    RECORD.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+
+
+def test_edited_stopped_restarted_restored(live):
+    """A reader's hour with a page, in one go: a start of Python is what costs time here."""
+    seen = live("book/particles")
+    page = seen.page
+    run_to_the_end(page)
+    picture = page.locator("#code-cell-1 .live-output img")
+    before = picture.get_attribute("src")
+    assert picture.get_attribute("alt").startswith("Left: six tokens in the plane")
+    assert page.locator("#code-cell-1 > .cell_output:not(.live-output)").is_hidden()
+
+    editor = page.get_by_label("Code of cell 2", exact=True)
+    editor.fill(editor.input_value().replace("Tanh(2.0)", "Tanh(8.0)"))
+    editor.press("Control+Enter")
+    page.wait_for_function(
+        "old => (document.querySelector('#code-cell-1 .live-output img')?.src ?? old) !== old",
+        arg=before,
+    )
+    wait_for(page, "idle")
+
+    editor.fill("print('so far')\nwhile True:\n    pass")
+    editor.press("Shift+Enter")
+    page.wait_for_selector("#code-cell-1 .live-output >> text=so far")
+    assert page.evaluate("1 + 1") == 2  # the page itself is not held up
+    press(page, "Stop")
+    wait_for(page, "dead")
+    assert "Stopped" in said(page) and editor.input_value().startswith("print('so far')")
+
+    editor.fill("1 / 0")
+    press(page, "Run cell 2")  # starts Python again, and runs the cell above first
+    page.wait_for_selector("#code-cell-1 .live-output .error")
+    assert "ZeroDivisionError" in page.locator("#code-cell-1 .live-output .error").inner_text()
+    assert "An error in cell 2" in said(page)
+
+    press(page, "Back to the page as built")
+    assert page.locator("#code-cell-1 > .cell_output:not(.live-output)").is_visible()
+    assert page.locator("textarea, .live-output").count() == 0
+    seen.assert_quiet()
+
+    page.reload()
+    press(page, "Run this page")
+    assert page.get_by_label("Code of cell 2", exact=True).input_value() == "1 / 0"  # kept
+    press(page, "Cancel")
+    press(page, "Reset cell 2")
+    assert "Tanh(2.0)" in page.get_by_label("Code of cell 2", exact=True).input_value()
+
+
+def test_nothing_is_loaded_before_the_click(live):
+    seen = live("book/particles")
+    seen.page.wait_for_timeout(500)
+    loaded = [
+        url.rsplit("/_static/")[-1].split("?")[0]
+        for url in seen.received
+        if "/live/" in url or "/pyodide/" in url
+    ]
+    assert sorted(loaded) == ["live/live.css", "live/live.js"]
+
+
+@pytest.mark.parametrize("part", ["pairint-", "numpy-", "pyodide.asm.wasm"])
+def test_an_altered_file_is_refused(live, part):
+    page = live("book/particles").page
+
+    def alter(route):
+        answer = route.fetch()
+        body = bytearray(answer.body())
+        body[len(body) // 2] ^= 1
+        route.fulfill(response=answer, body=bytes(body))
+
+    page.route(f"**/{part}*", alter)
+    press(page, "Run this page")
+    wait_for(page, "dead")
+    assert "is not the file that this book was built with" in said(page) and part in said(page)
+
+
+@pytest.mark.parametrize("how", ["missing", "cut"])
+def test_a_download_that_fails_is_said(live, how):
+    page = live("book/particles").page
+    page.route("**/scipy-*", lambda route: route.fulfill(status=404) if how == "missing" else route.abort())
+    press(page, "Run this page")
+    wait_for(page, "dead")
+    assert {"missing": "does not have scipy", "cut": "cut off"}[how] in said(page)
+    assert page.get_by_role("button", name="Run all").is_visible()
+
+
+def test_without_webassembly_or_storage(live):
+    seen = live("book/particles")
+    page = seen.page
+    page.evaluate("WebAssembly = undefined")
+    press(page, "Run this page")
+    assert "no WebAssembly" in said(page)
+
+    page.add_init_script(
+        "Object.defineProperty(window, 'localStorage', {get() { throw new Error('refused'); }})"
+    )
+    page.reload()
+    press(page, "Run this page")
+    page.get_by_label("Code of cell 1", exact=True).fill("2 + 2")
+    press(page, "Cancel")
+    press(page, "Back to the page as built")
+    press(page, "Run this page")
+    assert page.get_by_label("Code of cell 1", exact=True).input_value() == "2 + 2"
+
+
+def test_a_page_opened_from_a_file_says_how_to_serve_it(live, visit):
+    live("book/particles")
+    page = visit((HTML / "book" / "particles.html").as_uri()).page
+    press(page, "Run this page")
+    assert "http.server" in said(page)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_open_cells_are_accessible_and_fit_a_phone(live, skip_or_fail, theme):
+    if not AXE.is_file():
+        skip_or_fail("axe-core was not fetched: run `make browser-test`")
+    page = live("book/estimator", color_scheme=theme, viewport={"width": 390, "height": 844}).page
+    press(page, "Run this page")
+    press(page, "Cancel")
+    page.get_by_label("Code of cell 1", exact=True).fill("changed")
+    page.add_script_tag(path=str(AXE))
+    report = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    bad = [
+        (v["id"], node["html"][:160])
+        for v in report["violations"]
+        if v["impact"] in ("serious", "critical")
+        for node in v["nodes"]
+    ]
+    assert bad == []
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
