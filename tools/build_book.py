@@ -64,31 +64,14 @@ def fetch_assets() -> None:
         )
 
 
-def fetch_live(wish: str) -> None:
-    """Fetch the Python that runs pages in the browser; where it cannot be had, no page shows its button.
-
-    Parameters
-    ----------
-    wish : str
-        ``"0"``: do without it. ``"1"``: fail if it cannot be had. Otherwise: say so, and go on.
-    """
-    if wish == "0":
-        return
-    try:
-        vendor_live.fetch()
-    except vendor.Unreachable as error:
-        if wish == "1":
-            raise
-        print(f"Pages will not run in the browser: Pyodide could not be fetched ({error}).", flush=True)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build the HTML book.")
     parser.add_argument("--fresh", action="store_true", help="execute every cell anew")
     fresh = parser.parse_args().fresh or bool(os.environ.get("CI"))
     start = time.monotonic()
     fetch_assets()
-    fetch_live(os.environ.get("PAIRINT_LIVE", ""))
+    if os.environ.get("PAIRINT_LIVE") == "1":
+        vendor_live.fetch()  # the Python that runs pages in the browser
     prepare_cache(fresh)
     shutil.rmtree(BUILD / "html", ignore_errors=True)  # no page of an earlier book stays behind
     # --all: every page is read again, so that no warning of an earlier build is lost.

@@ -32,7 +32,7 @@ CANNOT: dict[str, str] = {}
 
 
 def wanted(root: Path) -> bool:
-    """Return whether the pages of this build run in the browser: with LIVE=1, where the files were fetched."""
+    """Return whether the pages of this build run in the browser: with LIVE=1, where the files are."""
     return os.environ.get("PAIRINT_LIVE") == "1" and (root / VENDORED / "live-lock.json").is_file()
 
 
