@@ -8,7 +8,6 @@ import sys
 import zipfile
 from pathlib import Path
 
-import build_book
 import live
 import pytest
 import vendor
@@ -107,17 +106,19 @@ def test_a_mirror_with_another_file_fails(mirror):
     assert not (assets / "pyodide" / "scipy.whl").exists()
 
 
-def test_a_build_goes_on_without_unless_it_is_insisted(monkeypatch, capsys):
-    def away():
-        raise vendor.Unreachable("nobody")
-
-    monkeypatch.setattr(vendor_live, "fetch", away)
-    build_book.fetch_live("")
-    assert "will not run in the browser" in capsys.readouterr().out
-    with pytest.raises(vendor.Unreachable):
-        build_book.fetch_live("1")
-    build_book.fetch_live("0")
-    assert capsys.readouterr().out == ""
+def test_only_a_build_that_asks_for_it_is_live(monkeypatch, tmp_path):
+    lock = tmp_path / live.VENDORED / "live-lock.json"
+    for wish, there, expected in (
+        ("1", False, False),
+        ("0", True, False),
+        ("", True, False),
+        ("1", True, True),
+    ):
+        monkeypatch.setenv("PAIRINT_LIVE", wish)
+        if there and not lock.exists():
+            lock.parent.mkdir(parents=True)
+            lock.write_text("{}")
+        assert live.wanted(tmp_path) == expected
 
 
 def test_the_wheel_is_reproducible_complete_and_imports(tmp_path):
