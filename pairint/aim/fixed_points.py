@@ -25,14 +25,14 @@ from scipy.optimize import brentq
 
 __all__ = ["Curve", "FixedPoint", "HardPhaseWarning"]
 
-#: Steps of the curve, equal in log noise, from noise that hides all to noise that hides a ten-billionth.
+#: Steps of the curve, equal in log noise, from noise that hides all to noise that hides a part in 10**12.
 _STEPS, _LOUDEST, _FAINTEST = 240, math.log(1e6), math.log(1e-12)
 #: A curve that turns back by less than this, in log alpha, may do so for the errors of a sampled channel.
 _JITTER = 1e-4
 
 
 class HardPhaseWarning(UserWarning):
-    """There are several fixed points: no known fast algorithm reaches the Bayes-optimal error.
+    """An iteration that starts from nothing stops at another fixed point than the Bayes-optimal one.
 
     Book: :doc:`/book/aim_own`.
     """

@@ -153,7 +153,8 @@ def state_evolution(
     Warns
     -----
     HardPhaseWarning
-        If there are several fixed points for some ``alpha``. ``mmse`` is that of the smallest mutual
+        If for some ``alpha`` an iteration that starts from nothing stops at another fixed point than the
+        Bayes-optimal one. ``mmse`` is that of the smallest mutual
         information, ``algorithmic`` the largest; :func:`fixed_points` returns all. They are looked for where
         a channel or a prior of one's own is given, once a call: pass all ``alpha`` at once.
 
@@ -214,6 +215,7 @@ def _noises(alphas: np.ndarray, priors: list[Prior], channel: Channel) -> tuple[
     best, reached = [], []
     for alpha, prior in zip(alphas.ravel().tolist(), priors, strict=True):
         if not (channel.one_fixed_point and isinstance(prior, WishartPrior)):
+            _first_information(prior, channel)
             if id(prior) not in curves:
                 curves[id(prior)] = _curve(prior, channel)
             if curves[id(prior)].turns_back:
@@ -235,7 +237,8 @@ def fixed_points(
     Book: :doc:`/book/aim_own`.
 
     The Bayes-optimal error is the one of smallest ``potential``; an iteration that starts from nothing, and
-    message passing with it, stops at the first that is ``stable``.
+    message passing with it, stops at the first that is ``stable``. A channel of which nothing can be learned
+    by those who know nothing is refused: to know nothing would be a fixed point, too.
 
     Parameters
     ----------
@@ -252,7 +255,9 @@ def fixed_points(
     """
     alphas = _positive("alpha", alpha).ravel()
     channel = make_channel(channel, n_tokens)
-    curve = _curve(_check_prior(rho, channel), channel)
+    prior = _check_prior(rho, channel)
+    _first_information(prior, channel)
+    curve = _curve(prior, channel)
     return [point for value in alphas.tolist() for point in curve.fixed_points(value)]
 
 
@@ -276,14 +281,7 @@ def _solve_noise(alpha: float, prior: Prior, channel: Channel) -> float:
     def excess(log_delta: float) -> float:
         return _log_alpha(prior, channel, math.exp(log_delta))[1] - math.log(alpha)
 
-    known = (prior.second_moment - prior.variance) / prior.variance
-    unknown = 0.0 if math.isinf(known) else known
-    first = information_at(channel, unknown)
-    if first == 0:
-        raise ValueError(
-            f"{type(channel).__name__}.kappa must be > 0 where state evolution starts, got 0 at tau = "
-            f"{unknown:.6g}: its labels teach nothing to those who know nothing"
-        )
+    first = _first_information(prior, channel)
     start = math.log(prior.variance) - math.log(alpha) - math.log(first)  # exact for little data
     low = high = start
     step = 0.5
@@ -297,6 +295,19 @@ def _solve_noise(alpha: float, prior: Prior, channel: Channel) -> float:
     if low == high:
         return math.exp(low)
     return math.exp(brentq(excess, low, high, xtol=1e-14, rtol=1e-14))
+
+
+def _first_information(prior: Prior, channel: Channel) -> float:
+    """Return kappa where nothing is learned yet; zero is refused: to know nothing would be a fixed point."""
+    known = (prior.second_moment - prior.variance) / prior.variance
+    unknown = 0.0 if math.isinf(known) else known
+    first = information_at(channel, unknown)
+    if first == 0:
+        raise ValueError(
+            f"{type(channel).__name__}.kappa must be > 0 where state evolution starts, got 0 at tau = "
+            f"{unknown:.6g}: its labels teach nothing to those who know nothing"
+        )
+    return first
 
 
 def state_evolution_iterates(

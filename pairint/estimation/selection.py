@@ -104,10 +104,11 @@ def rank_criterion(residual: float, dof: float, n_matrix: int, n_rows: int) -> f
 
     Notes
     -----
-    One rank too many fits the largest singular value of what noise leaves outside the right singular spaces:
+    One rank too many fits the largest singular value of what noise leaves outside the row and column spaces:
     with :math:`q = d - r`, a Gaussian ``q x q`` matrix, whose largest singular value has a square of about
     :math:`(2\sqrt q)^2 = 4q` noise variances, while plain cross-validation charges two for each of the
-    :math:`2q - 1` parameters: ``4q - 2``, the very centre of what noise gains. With the weight 4/3 the charge
+    :math:`2q - 1` parameters: ``4q - 2``, the centring constant of what noise gains, exceeded in every sixth
+    case. With the weight 4/3 the charge
     is :math:`\frac{16}{3} q`, to first order: the best hard threshold of singular values in squared error
     (Gavish and Donoho, "The optimal hard threshold for singular values is 4/sqrt(3)", 2014).
 

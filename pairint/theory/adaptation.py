@@ -413,7 +413,7 @@ def adaptive_upper_bound(
         return replace(at(k, degree), at_limit=at_limit)
 
     # Higher degrees approximate no better in this class, but for Lebesgue's constant.
-    return min((best(s) for s in range(first, min(first + 2, LARGEST_DEGREE) + 1)), key=float)
+    return min((best(s) for s in range(first, max(first, min(first + 2, LARGEST_DEGREE)) + 1)), key=float)
 
 
 def _log_cover(

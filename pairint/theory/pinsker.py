@@ -86,7 +86,8 @@ class SobolevBounds:
     lower, upper : float
         No estimator has a smaller worst mean squared error, and one has at most this.
     limit : float
-        Pinsker's value with its exact constant: both are asymptotic to it as M grows, for beta > 1/2.
+        Pinsker's value with its exact constant. The bounds of the book are asymptotic to it as M grows, for
+        beta > 1/2; the ones computed here, with at most twelve blocks, up to less than half a percent.
     linear : float
         The same before the limit: the risk of the best filter in the Gaussian sequence model.
     n_coefficients : int
@@ -289,7 +290,7 @@ def _upper(
 def sobolev_bounds(
     n_samples: int, *, beta: float, energy: float, n_tokens: int, noise_std: float
 ) -> SobolevBounds:
-    r"""Bound the minimax risk over the odd functions of a Sobolev ball from both sides; the ratio tends to 1.
+    r"""Bound the minimax risk over the odd functions of a Sobolev ball from both sides.
 
     Book: :doc:`/book/exact_constant`.
 

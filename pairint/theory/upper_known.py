@@ -141,7 +141,8 @@ def oracle_upper_bound(
     if not callable(density):
         raise TypeError(f"density must be a function of the score, got {density!r}")
     constant = constant_coupling(coupling, odd)
-    drop = check_flag("drop", drop) and not 0 < constant < 1
+    # A number below 1 is about an error on all cells; odd errors are centred on any cells.
+    drop = check_flag("drop", drop) and (odd or constant == 1)
 
     def at(half: int) -> OracleUpperBound:
         return _best_cells(n_samples, setting, density, odd, coupling, constant, drop, 2 * half)

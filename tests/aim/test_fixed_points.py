@@ -176,6 +176,24 @@ def test_a_class_need_not_answer_far_out():
     assert state_evolution(0.1, 0.5, Short()).mmse == pytest.approx(state_evolution(0.1, 0.5).mmse, rel=1e-8)
 
 
+def test_where_nothing_can_be_learned_at_first_it_is_refused():
+    """Knowing nothing is then a fixed point that is not on the curve, and may be the Bayes-optimal one."""
+
+    class Centred(Prior):
+        mean, second_moment = 0.0, 1.0
+
+        def error(self, delta):
+            return delta / (1 + delta)
+
+        def denoise(self, eigenvalues, delta):
+            return eigenvalues / (1 + delta)
+
+    for alpha in (0.3, 0.45, 2.0):
+        for solve in (state_evolution, fixed_points):
+            with pytest.raises(ValueError, match=r"kappa must be > 0 where state evolution starts"):
+                solve(alpha, Centred(), Magnitudes())
+
+
 @pytest.mark.parametrize("alpha", [0, -1, math.nan, "a"])
 def test_bad_alpha(alpha):
     with pytest.raises((ValueError, TypeError), match="alpha"):

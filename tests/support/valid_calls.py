@@ -217,7 +217,8 @@ def aim() -> dict[str, Call]:
         "large_alpha_error": Call(pa.large_alpha_error, {"alpha": 5.0, "rho": 0.5}),
         "make_channel": Call(pa.make_channel, {"channel": "softmax"}),
         "small_width_limit": Call(pa.small_width_limit, {"alpha_bar": 1.0}),
-        "fixed_points": Call(pa.fixed_points, {"alpha": 0.1, "rho": 0.5}, open=("rho",)),
+        # The potential of zero error is minus infinity.
+        "fixed_points": Call(pa.fixed_points, {"alpha": 0.1, "rho": 0.5}, open=("alpha", "rho", "n_tokens")),
         "state_evolution": Call(
             pa.state_evolution,
             {"alpha": 0.1, "rho": 0.5},

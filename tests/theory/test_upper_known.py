@@ -519,3 +519,13 @@ def test_bad_oracle_arguments_are_named(change, message):
 def test_oracle_density_must_be_a_function(density):
     with pytest.raises(TypeError, match="density must be a function of the score"):
         oracle_upper_bound(**ORACLE | {"density": density})
+
+
+def test_a_coupling_is_about_an_error_on_all_cells():
+    """With cells dropped the error is the function itself there, which need not be centred."""
+    setting = Setting(
+        beta=2.0, n_tokens=3, noise_std=0.5, holder_constant=0.2, score_bound=math.sqrt(30), sup_bound=1.0
+    )
+    for coupling, dropped in ((0.0, False), (0.5, False), (None, True)):
+        bound = up.oracle_upper_bound(10**6, setting, density=SPHERES[30], coupling=coupling, n_intervals=8)
+        assert (bound.n_dropped > 0) == dropped

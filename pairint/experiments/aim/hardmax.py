@@ -90,10 +90,10 @@ def _draw(table: DataFrame) -> Figure:
 def claims(table: DataFrame) -> list[Claim]:
     """Compare threshold, an error and a decay with the published data, and AMP with the state evolution.
 
-    The published curves were drawn by a Monte Carlo with ten thousand labels. It makes the information of a
-    label uncertain by a percent, and the threshold with it; the error at alpha = 1 by two thousandths. Where
-    the error is small the published curves are up to three percent from smooth, so that a slope between the
-    ends of [3, 10] is uncertain by 0.03.
+    The published curves are Monte Carlo averages, over ten to 25 thousand labels. They make the information
+    of a label uncertain by a percent, and the threshold with it; the error at alpha = 1 by two thousandths.
+    Where the error is small the published curves are up to three percent from smooth, so that a slope
+    between the ends of [3, 10] is uncertain by 0.03.
     """
     from pairint.aim.channels import PublishedHardmaxChannel
     from pairint.aim.state_evolution import state_evolution, weak_recovery_threshold

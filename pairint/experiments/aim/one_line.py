@@ -232,7 +232,7 @@ def _draw(table: DataFrame) -> Figure:
         ("Bayes-optimal curve", "hardmax", COLORS["blue"]),
     ):
         axes.plot(alphas, state_evolution(alphas, rho, channel).mmse, color=color, label=label)
-    labels = "scaled" if "scaled" in set(table["labels"]) else table["labels"].iloc[0]
+    labels = "plain" if "plain" in set(table["labels"]) else table["labels"].iloc[0]
     for score, label, color, marker in (
         ("density", "published algorithm", COLORS["vermillion"], "s"),
         ("derivative", "one line of it changed", COLORS["blue"], "o"),

@@ -9,7 +9,7 @@ Files, below the folder ``data`` of the clone, with columns ``alpha`` and ``mmse
 ====================================================  ==========================================
 ``SE_softmax/SE_softmax_T=2_rho=RHO.csv``             Figure 2, left: curves
 ``SE_hardmax/SE_hardmax_rho=RHO.csv``                 Figure 1, left: curves
-``SE_hardmax_rescaled/SE_hardmax_rescaled_rho=RHO``   Figure 1, right: curves, against n/(dr)
+``SE_hardmax_rescaled/SE_hardmax_rescaled_rho=RHO``   Figure 1, right: curves
 ``AMP_hardmax/AMP_hardmax_rho=RHO.csv``               Figure 1, left: dots, d = 100
 ``AMP_softmax/AMP_softmax_T=T_rho=0.5.csv``           Figure 2, right: dots, d = 100
 ``GD_single/GD_softmax_D=200_rho=0.5_T=T.csv``        Figure 2, right: one run of gradient descent
@@ -191,7 +191,7 @@ def compare(path: Path | str) -> dict[str, Any]:
     dict
         ``"source"``: repository and commit; ``"files"``: the checksum of each; ``"series"``: one record a
         series and reference, with the median and the largest relative difference, published over ours less
-        one, and where it is; ``"near_recovery"``: the largest error that is left between 0.9 of the threshold
+        one, and where it is; ``"near_recovery"``: the largest difference between 0.9 of the threshold
         and the threshold, where ours falls to zero; ``"readings"``: single numbers of the figures;
         ``"hardmax_dots"``: message passing at rho = 0.5, at the samples of our own runs; ``"descent"``:
         gradient descent over the Bayes-optimal error, at the samples of our own runs, and how much of each
