@@ -107,7 +107,7 @@ class RateExplorer(Explorer):
                 line("bias", "bias", "blue", "dash"),
                 line("variance", "variance: activation", "green", "dashdot"),
                 line("parametric", "variance: matrix", "purple", "dot", 2.8),
-                line("floor", "no estimator below: price of the matrix (proved)", "purple", width=1.0),
+                line("floor", "price of the matrix, proved from below", "purple", width=1.0),
                 line("total", "total", "vermillion", width=3.0),
                 line("oracle", "matrix known", "ink", width=1.4),
                 line("slope", "slope −2β/(2β+1) = −{exponent}, height arbitrary", "muted", "dash", 1.6),
