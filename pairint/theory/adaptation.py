@@ -15,6 +15,7 @@ from pairint.theory.covering import log_cover_interactions
 from pairint.theory.fourth_moment import range_factor, size_bias_rate
 from pairint.theory.integers import best_integer
 from pairint.theory.setting import Setting
+from pairint.theory.upper import MOST_INTERVALS
 from pairint.validation import check_flag, check_instance, check_integer, check_real
 
 __all__ = [
@@ -27,9 +28,6 @@ __all__ = [
     "temperature",
     "upper_tail",
 ]
-
-#: Where the search for K ends: beyond what a float tells apart.
-MOST_INTERVALS = 2**52
 
 
 @dataclass(frozen=True)

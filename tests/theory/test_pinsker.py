@@ -190,6 +190,7 @@ def lower_bound_by_hand(blocks, price, beta, energy):
     return total
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beta", [0.3, 0.6, 1.0, 2.0, 4.0])
 def test_bounds_are_in_order(beta):
     """Below the filter's risk, which is attained if the Gram matrix is I, and above it."""

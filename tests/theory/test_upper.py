@@ -1,11 +1,12 @@
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize
+from settings_of import split
 
 from pairint.model import interaction_matrix
 from pairint.theory import upper as up
@@ -13,7 +14,6 @@ from pairint.theory.coercivity import product_coupling, product_moments
 from pairint.theory.covering import log_cover_interactions
 from pairint.theory.densities import bilinear_tail
 from pairint.theory.rates import minimax_exponent
-from pairint.theory.setting import Setting
 
 BASE = dict(
     n_samples=10_000,
@@ -26,13 +26,6 @@ BASE = dict(
     d=5,
     rank=2,
 )
-
-
-def split(arguments):
-    """Return the setting in these arguments, and the others."""
-    names = {field.name for field in fields(Setting)}
-    setting = Setting(**{key: value for key, value in arguments.items() if key in names})
-    return setting, {key: value for key, value in arguments.items() if key not in names}
 
 
 def upper_bound(**arguments):

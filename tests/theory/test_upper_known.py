@@ -2,13 +2,13 @@
 
 import itertools
 import math
-from dataclasses import fields
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, special, stats
+from settings_of import split
 
 from pairint.model import Sphere, SplineSpace, UniformCube, interaction_matrix, pair_scores
 from pairint.theory import upper_known as up
@@ -26,13 +26,6 @@ ORACLE = dict(
     sup_bound=1.0,
     density=lambda u: product_density(u, 1.0),
 )
-
-
-def split(arguments):
-    """Return the setting in these arguments, and the others."""
-    names = {field.name for field in fields(Setting)}
-    setting = Setting(**{key: value for key, value in arguments.items() if key in names})
-    return setting, {key: value for key, value in arguments.items() if key not in names}
 
 
 def oracle_upper_bound(**arguments):

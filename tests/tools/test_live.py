@@ -191,6 +191,7 @@ def test_the_kernel_shows_tables_and_one_picture_of_a_figure(cell):
     assert good and [kind for kind, _ in told] == ["png"]
 
 
+@pytest.mark.slow
 def test_an_interactive_figure_is_its_html(cell, monkeypatch):
     monkeypatch.setenv("PAIRINT_STATIC", "1")
     good, told = cell("from pairint.explorers import CoercivityExplorer\nCoercivityExplorer()")
