@@ -325,7 +325,7 @@ EXPERIMENT = Experiment(
         | {
             "beta": [0.5, 1.0, 1.5, 2.0, 3.0, 4.0],
             "n_samples": [250, 800, 2500, 8000],
-            "replicates": 2,
+            "replicates": 6,
         },
     },
     cells=cells,
