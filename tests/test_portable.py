@@ -73,10 +73,12 @@ def package():
     return {".".join(p.relative_to(ROOT).with_suffix("").parts): p.read_text("utf-8") for p in files}
 
 
+@pytest.mark.slow
 def test_nothing_is_imported_that_a_browser_lacks():
     assert {name: found for name, source in package().items() if (found := lacking(name, source))} == {}
 
 
+@pytest.mark.slow
 def test_no_integer_depends_on_the_platform():
     assert {name: found for name, source in package().items() if (found := narrow(source))} == {}
 

@@ -92,6 +92,7 @@ def test_trajectory_needs_the_onsager_term(channel, alpha, n_tokens, d, n_iter):
     assert np.abs(errors[1:] / iterates[1:] - 1).max() > 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_noise_follows_the_iterates_too():
     result, _ = run("hardmax", 0.3, damping=1.0, max_iter=6, tol=1e-12)
@@ -189,6 +190,7 @@ def test_labels_refuse_an_error_that_is_too_small(n_tokens, factor):
     assert math.log(error / true) == pytest.approx(0, abs=5 * spread + 1e-3)
 
 
+@pytest.mark.slow
 def test_single_precision_agrees():
     double, _ = run("softmax", 0.1, d=50)
     single, _ = run("softmax", 0.1, d=50, dtype="float32")
@@ -196,6 +198,7 @@ def test_single_precision_agrees():
     np.testing.assert_allclose(single.S, double.S, atol=2e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:gradient descent")
 @pytest.mark.parametrize("dtype", [np.float16, np.longdouble])
 def test_other_precisions_are_taken_as_double(dtype):

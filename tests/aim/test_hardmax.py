@@ -81,6 +81,7 @@ def test_scores_are_the_derivatives(t):
     np.testing.assert_allclose(np.triu(np.ones((t, t)))[None] * g @ np.ones(t) @ np.ones(t), 0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_nishimori_holds_for_three_tokens_and_fails_for_the_wrong_variance_of_the_diagonal():
     rng = np.random.default_rng(7)
     n, t, q, variance = 8000, 3, 0.6, 0.4

@@ -87,6 +87,7 @@ def test_linear_labels_of_a_gaussian_layer_are_ridge_regression(n_tokens):
     assert iterates[0] == 1 and iterates[-1] == pytest.approx(0.5, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("d", "n"), [(20, 27), (30, 60)])
 def test_amp_is_ridge_regression(d, n):
     """Without noise, the Bayes estimate of a Gaussian layer is the shortest one that fits the labels."""
@@ -195,6 +196,7 @@ class TestChecks:
         rows = check_channel(channel(n_tokens), 1000, rng=1)
         assert [row["tau"] for row in rows] == [0, 1, 10]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "prior", [Gaussian(), WishartPrior(0.3), WishartPrior(3.0)], ids=["Gaussian", "narrow", "wide"]
     )
@@ -243,6 +245,7 @@ class TestChecks:
         with pytest.raises(ValueError, match=rf"Wrong\..*{message}"):
             check_channel(wrong(), 5000, rng=1)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("method", "change", "message"),
         [

@@ -66,6 +66,7 @@ def test_constants_have_no_standard_error():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("beta", "accuracy"), [(0.5, 2e-4), (1.0, 2e-6), (1.5, 2e-8), (3.0, 1e-13)])
 def test_accuracy_of_the_quadrature_for_rough_truths(beta, accuracy):
     """Against the closed form: E cos(c U) = Si(3c) / (3c) for U three times a product of two uniforms."""

@@ -102,6 +102,7 @@ def test_nearly_empty_cells_do_not_blow_up(n_intervals):
     assert errors[0.0] > 10.0  # the control: least squares alone does blow up
 
 
+@pytest.mark.slow
 def test_chosen_cells_are_nearly_the_best():
     model, X, Y = draw(spline_activation(3, 4), n_samples=3000, noise=0.1)
     chosen = OracleRegressor(model.matrix).fit(X, Y)

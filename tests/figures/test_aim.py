@@ -65,6 +65,7 @@ DRAWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_picture_is_complete(name):
     check_complete(DRAWN[name]())

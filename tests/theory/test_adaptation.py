@@ -77,6 +77,7 @@ def test_neither_the_chord_nor_the_noise_can_be_left_out():
     assert c <= left < -math.expm1(-lam)  # the twin with mu = lambda
 
 
+@pytest.mark.slow
 @given(
     n_tokens=st.integers(2, 600),
     sigma=st.floats(0, 10),

@@ -29,6 +29,7 @@ def random_mixture(rng, n_values, n_components):
     return rng.standard_normal((n_values, n_values)), weights, probabilities
 
 
+@pytest.mark.slow
 @given(SEEDS, st.integers(2, 6), st.integers(1, 4), st.integers(2, 32))
 def test_coercivity_holds_exactly_for_every_mixture(seed, n_values, n_components, n_tokens):
     mixture = random_mixture(np.random.default_rng(seed), n_values, n_components)
@@ -36,6 +37,7 @@ def test_coercivity_holds_exactly_for_every_mixture(seed, n_values, n_components
     assert moments.excess >= -1e-12 * moments.second
 
 
+@pytest.mark.slow
 @given(SEEDS, st.integers(2, 5), st.integers(3, 32))
 def test_wrong_constant_is_rejected(seed, n_values, n_tokens):
     """Remove the conditional mean: the ratio is 1/(N-1) to rounding, so that 1/(N-2) cannot hold."""
@@ -149,6 +151,7 @@ def test_eigenfunctions_are_orthonormal_and_have_the_ratios_claimed():
     assert np.allclose(v.T @ gram.aggregated @ v, np.diag(result.eigenvalues), atol=1e-10)
 
 
+@pytest.mark.slow
 def test_variance_factor_is_the_trace_and_does_not_grow_with_the_tokens():
     space = SplineSpace(-3.0, 3.0, 12, 3)
     factors = []

@@ -27,6 +27,7 @@ def test_ball_is_covered_by_as_many_points_as_claimed(accuracy):
     assert len(chosen) <= math.exp(cov.log_cover_ball(accuracy, dimension=2, radius=1.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("d", "rank"), [(2, 1), (3, 1), (3, 2)])
 def test_low_rank_bound_exceeds_packings(d, rank):
     rng = np.random.default_rng(1)

@@ -123,6 +123,7 @@ def test_the_constant_is_the_limit(beta):
     assert best.risk < limit * 4 ** (beta * share) * (1 - 2 * (1 + 1 / beta) / best.size)
 
 
+@pytest.mark.slow
 def test_the_best_cut_off_series_is_worse_by_its_factor():
     price, energy = 1e-12, 1.0
     for beta in (0.5, 1.0, 3.0):

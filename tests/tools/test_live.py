@@ -121,6 +121,7 @@ def test_only_a_build_that_asks_for_it_is_live(monkeypatch, tmp_path):
         assert live.wanted(tmp_path) == expected
 
 
+@pytest.mark.slow
 def test_the_wheel_is_reproducible_complete_and_imports(tmp_path):
     name, content = live.wheel(ROOT)
     assert (name, content) == live.wheel(ROOT)

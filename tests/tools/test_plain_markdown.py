@@ -227,6 +227,7 @@ def root(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_page_as_a_reader_sees_it(root):
     assert Book(root).plain(SECOND, "book/second") == EXPECTED
 

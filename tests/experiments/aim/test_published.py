@@ -119,6 +119,7 @@ def test_it_can_be_kept(comparison):
     assert published.REPOSITORY in published.to_text(comparison)
 
 
+@pytest.mark.slow
 def test_commit_of_a_clone(clone, tmp_path):
     assert published.compare(clone)["source"]["commit"] is None
     if shutil.which("git") is None:
@@ -159,6 +160,7 @@ def one(root):
     return root / "data" / "SE_hardmax" / "SE_hardmax_rho=0.5.csv"
 
 
+@pytest.mark.slow
 def test_command(clone, tmp_path, capsys):
     assert main(["published"]) == 0
     assert published.COMMIT in capsys.readouterr().out

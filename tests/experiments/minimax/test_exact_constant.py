@@ -118,6 +118,7 @@ def test_what_misses_the_constant_misses_it(n_tokens):
     assert mean_interval(plain)[1] > mean_interval(ratios(table, "pinsker", "first", n_tokens))[2]
 
 
+@pytest.mark.slow
 def test_the_worst_measured_error_is_above_the_lower_bound():
     table = load_results("exact_constant")
     for (n_tokens, n_samples), part in table.groupby(["n_tokens", "n_samples"]):
