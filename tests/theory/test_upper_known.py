@@ -554,6 +554,41 @@ def test_error_of_the_estimator_of_the_theorem_is_below_its_bound(d, n_tokens):
 
 
 @pytest.mark.slow
+def test_more_tokens_than_samples():
+    """The estimator of the theorem where the range of the Gram matrix, N - 1, would make the bound empty."""
+    n_tokens, n_samples, reach = 512, 300, math.sqrt(3.0)
+    setting = Setting(
+        beta=2.0, n_tokens=n_tokens, noise_std=0.5, holder_constant=0.2, score_bound=reach, sup_bound=1.0
+    )
+    bound = up.oracle_upper_bound(n_samples, setting, density=SPHERES[3], odd=True)
+    assert lower_tail_exponent(bound.gram_loss) * n_samples < (n_tokens - 1) * bound.christoffel
+    half = bound.n_intervals // 2
+    rng = np.random.default_rng(0)
+    off = ~np.eye(n_tokens, dtype=bool)
+
+    def design(u):
+        position = np.minimum(np.abs(u) / reach * half, half * (1 - 1e-12))
+        cell = position.astype(np.int64)
+        one = np.sign(u)[..., None] * np.eye(half)[cell]
+        return np.concatenate([one, one * (position - cell)[..., None]], axis=-1)
+
+    fresh = rng.uniform(-reach, reach, 50_000)  # Archimedes
+    gamma = design(fresh).T @ design(fresh) / len(fresh) / (n_tokens - 1)
+    gram, right = np.zeros_like(gamma), np.zeros(len(gamma))
+    for _ in range(n_samples):
+        pairs = pair_scores(Sphere(3).sample(1, n_tokens, rng), np.eye(3) / reach)[0][off]
+        pairs = pairs.reshape(n_tokens, n_tokens - 1)
+        features = design(pairs).mean(axis=1)
+        y = np.tanh(pairs / 2).mean(axis=1) + 0.5 * rng.standard_normal(n_tokens)
+        gram += features.T @ features / (n_samples * n_tokens)
+        right += features.T @ y / (n_samples * n_tokens)
+    assert np.linalg.eigvals(np.linalg.solve(gamma, gram)).real.min() > 1 - bound.gram_loss
+    fit = np.clip(design(fresh) @ np.linalg.solve(gram, right), -1, 1)
+    error = np.mean((fit - np.tanh(fresh / 2)) ** 2)
+    assert error < bound.value < np.mean(np.tanh(fresh / 2) ** 2) / 4
+
+
+@pytest.mark.slow
 def test_the_search_for_k_goes_on_where_it_pays():
     """For a rough activation and many samples the best K is beyond the first that are tried."""
     case = ORACLE | {"beta": 0.5, "n_samples": 10**9, "odd": True}
