@@ -611,6 +611,14 @@ def test_christoffel_number_of_the_uniform_law():
     assert kappa == pytest.approx(6 * 9, rel=1e-6)
 
 
+def test_a_density_that_is_infinite_at_its_ends_is_not_refused():
+    """Quadrature misses a sixth of its mass: kappa comes out too large, not too small."""
+    steep = lambda u: 0.1 * (1 - np.abs(u)) ** -0.8  # noqa: E731
+    kappa, mass = up.cell_christoffel(steep, n_intervals=2, degree=0, score_bound=1.0)
+    assert 0.8 < mass.sum() < 0.9
+    assert kappa.min() >= 2
+
+
 def order_at_the_end(density):
     """The power with which a density of the distance from the bound of the score vanishes."""
     near, far = density(1e-4), density(2e-4)
