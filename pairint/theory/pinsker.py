@@ -271,7 +271,9 @@ def _upper(
 ) -> tuple[float, float | None]:
     """Return the best bound over a grid of thresholds, or that of the estimator zero."""
     size = best.size
-    spread = (n_tokens - 1) * size * (2 * size + 1) / n_samples
+    partners = n_tokens - 1
+    second = (size * (2 * size + 1) + (partners - 1) * (size + 2)) / partners
+    spread = second / n_samples
     grid = np.unique(np.append(1 - np.geomspace(1e-4, 0.5, 120), np.linspace(0.05, 0.5, 46)))
     failure = np.minimum(1.0, size * np.exp(-(1 - grid + grid * np.log(grid)) / spread))
     zero = energy / 2**beta
@@ -300,7 +302,8 @@ def sobolev_bounds(
 
     .. math:: \sum_b \sum_{k \in b} \frac{1}{\epsilon^{-2} + a_k^2\, 4 z_b^2 / (n_b q_b)},
 
-    and the upper bound, for :math:`0 < \lambda_0 \le \lambda < 1`, :math:`\delta^2 = (N-1) D (2D+1) / M` and
+    and the upper bound, for :math:`0 < \lambda_0 \le \lambda < 1`,
+    :math:`\delta^2 = [D (2D+1) + (N-2)(D+2)] / ((N-1) M)` and
     :math:`p(\lambda) = D e^{-(1 - \lambda + \lambda \log \lambda) / \delta^2}`,
 
     .. math::

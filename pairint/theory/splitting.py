@@ -17,14 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairint.theory.approximation import taylor_error
+from pairint.theory.christoffel import largest_squares
 from pairint.theory.covering import log_cover_low_rank
-from pairint.theory.densities import check_density_values, check_mass
-from pairint.theory.fourth_moment import range_factor, size_bias_rate
+from pairint.theory.densities import check_density_values, check_whole_mass
+from pairint.theory.fourth_moment import lower_tail_exponent, range_factor, size_bias_rate
 from pairint.theory.rates import taylor_constant
 from pairint.theory.setting import Setting
 from pairint.validation import check_flag, check_instance, check_integer, check_real
 
-__all__ = ["SplitUpperBound", "fit_error", "gram_rate", "modulus", "moved_cells", "split_upper_bound"]
+__all__ = ["SplitUpperBound", "fit_error", "modulus", "moved_cells", "split_upper_bound"]
 
 #: Where the search for K/2 ends.
 MOST_HALVES = 2**13
@@ -62,11 +63,13 @@ class SplitUpperBound:
     approximation : float
         Uniform error on the other cells.
     lost : float
-        eta: the share of the Gram matrix that may be lost.
+        zeta: the share of the Gram matrix that may be lost.
     temperature : float
         lambda of the selection.
     log_net : float
         Logarithm of the size of the net.
+    spread : float
+        omega: how often kappa_0 counts in ``failure``; N - 1, or less than 3 for odd functions.
     at_limit : bool
         Whether the search for K ended at its limit: a larger K may give a smaller bound. This one is valid.
     """
@@ -86,6 +89,7 @@ class SplitUpperBound:
     lost: float
     temperature: float
     log_net: float
+    spread: float
     at_limit: bool = False
 
     @property
@@ -116,16 +120,17 @@ def split_upper_bound(
 
     .. math::
 
-        \frac{\lambda}{c} \Big[ \Big( \sqrt{\frac{b + v}{1 - \eta}} + \sqrt b \Big)^2
-        + F \Delta^2 D\, e^{-r(\eta) M_1 / ((N-1) \kappa)} \Big]
+        \frac{\lambda}{c} \Big[ \Big( \sqrt{\frac{b + v}{1 - \zeta}} + \sqrt b \Big)^2
+        + F \Delta^2 D\, e^{-\xi(\zeta) M_1 / (\omega \kappa)} \Big]
         + \frac{(N-1)\, 2dr \log(1 + 4 \chi \bar a / \tau)}{c M_2}, \qquad
-        r(\eta) = \eta + (1 - \eta) \log(1 - \eta),
+        \xi(\zeta) = \zeta + (1 - \zeta) \log(1 - \zeta),
 
-    where F is 1 for odd functions and N - 1 for others, :math:`\delta` is Taylor's error plus what
-    :math:`\varphi` may change over tau, :math:`\Delta = 2B + \delta_K`, and lambda, c are those of
+    where F is 1 for odd functions and N - 1 for others, :math:`\omega` is :math:`\omega_N = 3 - 2/(N-1)` and
+    N - 1, :math:`\delta` is Taylor's error plus what :math:`\varphi` may change over tau,
+    :math:`\Delta = 2B + t_K` with Taylor's error :math:`t_K`, and lambda, c are those of
     :func:`pairint.theory.upper_bound`. Cells of which a matrix near the true one may have a Christoffel
     number above kappa are left out; p is their share of the scores. The bound is minimised over K, tau,
-    kappa, eta, lambda and the split.
+    kappa, zeta, lambda and the split.
 
     Parameters
     ----------
@@ -134,8 +139,8 @@ def split_upper_bound(
     setting : Setting
         All of it counts; ``sup_bound`` must be finite.
     density : callable
-        Density of the score under the true matrix on [-score_bound, score_bound]; symmetric for odd
-        functions. Its mass is checked to be at most 1, by quadrature.
+        Density of the score under the true matrix on [-score_bound, score_bound], where all scores must be;
+        symmetric for odd functions. Its mass is checked by quadrature: not above 1, and not clearly below.
     odd : bool
         Whether the truth is odd, the tokens symmetric given Theta, and the estimator restricted to odd
         functions.
@@ -156,7 +161,7 @@ def split_upper_bound(
     ratio = float(d) if support_ratio is None else check_real("support_ratio", support_ratio, 1)
 
     def at(half: int, accuracies: tuple[float, ...]) -> SplitUpperBound:
-        bounds = [_best(n_samples, setting, density, odd, ratio, 2 * half, omega) for omega in accuracies]
+        bounds = [_best(n_samples, setting, density, odd, ratio, 2 * half, alpha) for alpha in accuracies]
         return min(bounds, key=float)
 
     if n_intervals is not None:
@@ -205,17 +210,8 @@ def modulus(distance: float, setting: Setting) -> float:
     return float(slope.min()) * distance
 
 
-def gram_rate(lost: Any) -> Any:
-    r"""Return :math:`\eta + (1 - \eta) \log(1 - \eta)`, the exponent of the matrix Chernoff inequality.
-
-    The average of M independent positive matrices of dimension D, with mean I and norm at most R, has an
-    eigenvalue below :math:`1 - \eta` with a probability of at most :math:`D e^{-r(\eta) M / R}`.
-    """
-    return lost + (1 - lost) * np.log1p(-lost)
-
-
 def fit_error(bias: Any, variance: Any, lost: Any) -> Any:
-    r"""Return :math:`(\sqrt{(b + v) / (1 - \eta)} + \sqrt b)^2`: bounded least squares on the good event."""
+    r"""Return :math:`(\sqrt{(b + v) / (1 - \zeta)} + \sqrt b)^2`: bounded least squares on the good event."""
     return (np.sqrt((bias + variance) / (1 - lost)) + np.sqrt(bias)) ** 2
 
 
@@ -232,10 +228,10 @@ def moved_cells(
 ) -> MovedCells:
     r"""Bound Christoffel number and mass of each cell for every score within tau of one with this density.
 
-    Let :math:`|U_0 - U| \le \tau = \omega h`, h the half-width of a cell, and let :math:`\kappa^-` be the
+    Let :math:`|U_0 - U| \le \tau = \alpha h`, h the half-width of a cell, and let :math:`\kappa^-` be the
     largest :math:`q(u)^2` on the cell for polynomials q of degree k with
     :math:`E[q(U)^2; U \text{ in the cell, } \tau \text{ from its ends}] \le 1`. For :math:`U_0` the number is
-    at most :math:`\kappa^- / (1 - \omega k^2 \sqrt{\kappa^- P})^2`, P the mass of the smaller cell; infinite
+    at most :math:`\kappa^- / (1 - \alpha k^2 \sqrt{\kappa^- P})^2`, P the mass of the smaller cell; infinite
     if the bracket is not positive. The mass for :math:`U_0` is at most that of the larger cell.
 
     Parameters
@@ -244,7 +240,7 @@ def moved_cells(
     n_intervals, degree : int
         K >= 1, k >= 0.
     score_bound, accuracy : float
-        abar > 0; omega in (0, 1).
+        abar > 0; alpha in (0, 1).
     """
     half = score_bound / n_intervals
     centres = -score_bound + half * (2 * np.arange(n_intervals) + 1)
@@ -255,31 +251,29 @@ def moved_cells(
     shape = (n_intervals, len(t))
     weight = (1 - accuracy) * half * np.tile(weights / 4, 4)
     p = check_density_values(density(centres[:, None] + half * inner), shape) * weight
-    check_mass(float(p.sum()))
-    mass = p.sum(axis=1)
-    for side in (-1, 1):  # the strips that the smaller cell lacks and the larger one has
+    inside = p.sum(axis=1)
+    strips = []
+    for side in (-1, 1):  # what the smaller cell lacks and the larger one has
         ends = np.clip(
             centres[:, None] + side * half * np.array([1 - accuracy, 1 + accuracy]), -score_bound, score_bound
         )
         middle, width = ends.mean(axis=1), np.abs(ends[:, 1] - ends[:, 0]) / 2
         strip = middle[:, None] + width[:, None] * nodes
-        mass = mass + check_density_values(density(strip), strip.shape) @ weights * width
+        strips.append(check_density_values(density(strip), strip.shape) @ weights * width)
+    left, right = strips
+    # Two cells share a strip, but for the first and the last.
+    shared = (left.sum() + right.sum() + left[0] + right[-1]) / 2
+    check_whole_mass(float(inside.sum() + shared), score_bound)
     powers = np.polynomial.legendre.legvander(inner, degree)
-    gram = np.einsum("cq,qi,qj->cij", p, powers, powers)
-    fine = np.polynomial.legendre.legvander(np.linspace(-1, 1, 41), degree)
-    visited = p.sum(axis=1) > 0
-    number = np.full(n_intervals, np.inf)
-    if visited.any():
-        solved = np.linalg.solve(
-            gram[visited], np.broadcast_to(fine.T, (visited.sum(), degree + 1, len(fine)))
-        )
-        number[visited] = np.einsum("qi,ciq->cq", fine, solved).max(axis=1)
-    inside = p.sum(axis=1)
-    with np.errstate(invalid="ignore"):
-        left = np.where(visited, 1 - accuracy * degree**2 * np.sqrt(number * inside), 0.0)
+    visited = inside > np.finfo(float).tiny
+    # Of the law given the cell, so that its size does not count.
+    gram = np.einsum("cq,qi,qj->cij", p[visited] / inside[visited, None], powers, powers)
+    number = largest_squares(gram)
+    rest = 1 - accuracy * degree**2 * np.sqrt(number)
+    number = np.divide(number, rest**2, out=np.full(len(number), np.inf), where=rest > 0)
     moved = np.full(n_intervals, np.inf)
-    moved[left > 0] = number[left > 0] / left[left > 0] ** 2
-    return MovedCells(moved, mass)
+    moved[visited] = number / inside[visited]
+    return MovedCells(moved, left + inside + right)
 
 
 def _best(
@@ -289,7 +283,7 @@ def _best(
     odd: bool,
     support_ratio: float,
     k: int,
-    omega: float,
+    alpha: float,
 ) -> SplitUpperBound:
     """Return the bound for one K and tau, minimised over the rest on grids: each point is valid."""
     n_tokens, noise_std, degree = setting.n_tokens, setting.noise_std, setting.degree
@@ -300,50 +294,53 @@ def _best(
     taylor = taylor_error(
         k, beta=setting.beta, holder_constant=setting.holder_constant, score_bound=score_bound
     )
-    delta = taylor + modulus(omega * score_bound / k, setting)
+    delta = taylor + modulus(alpha * score_bound / k, setting)
     envelope = 2 * sup_bound + taylor
     dimension = k * (degree + 1) // (2 if odd else 1)
     kappa, mass = _thresholds(
-        moved_cells(density, n_intervals=k, degree=degree, score_bound=score_bound, accuracy=omega), odd
+        moved_cells(density, n_intervals=k, degree=degree, score_bound=score_bound, accuracy=alpha), odd
     )
     b = (delta**2 + sup_bound**2 * mass) * (1 if odd else partners)
     share = np.geomspace(1e-3, 0.5, 14)
     fit = np.clip(n_samples * np.concatenate([share, 1 - share]), 1, n_samples - 1).astype(np.int64)
     v = partners / n_tokens * noise_std**2 * dimension / fit
-    # Over (split, kappa, eta).
+    spread = range_factor(n_tokens, centred=True) if odd else float(partners)
+    # Over (split, kappa, zeta).
     lost, b3, v3, fit3 = LOST, b[:, None], v[:, None, None], fit[:, None, None]
-    chance = np.minimum(1.0, dimension * np.exp(-gram_rate(lost) * fit3 / (partners * kappa[:, None])))
+    exponent = lower_tail_exponent(lost) * fit3 / (spread * kappa[:, None])
+    chance = np.minimum(1.0, dimension * np.exp(-exponent))
     failure = (1 if odd else partners) * envelope**2 * chance
     first = fit_error(b3, v3, lost) + failure
     flat = first.reshape(len(fit), -1)
     best = flat.argmin(axis=1)
     # Over (split, mu): the selection.
-    log_net = float(log_cover_low_rank(1.0, d=d, rank=rank, radius=support_ratio * k / omega))
+    log_net = float(log_cover_low_rank(1.0, d=d, rank=rank, radius=support_ratio * k / alpha))
     w = range_factor(n_tokens, centred=odd) * envelope**2 / partners
     temperature, c = _selection_grid(w, noise_std**2 / n_tokens)
     fitted = flat[np.arange(len(fit)), best][:, None]
     value = temperature / c * fitted + partners * log_net / (c * (n_samples - fit)[:, None])
     i, j = np.unravel_index(int(value.argmin()), value.shape)
-    cell, eta = np.unravel_index(int(best[i]), (len(kappa), len(lost)))
+    cell, zeta = np.unravel_index(int(best[i]), (len(kappa), len(lost)))
     factor = float(temperature[j] / c[j])
-    plain = float(fit_error(b[cell], 0.0, lost[eta]))
-    noisy = float(fit_error(b[cell], v[i], lost[eta]))
+    plain = float(fit_error(b[cell], 0.0, lost[zeta]))
+    noisy = float(fit_error(b[cell], v[i], lost[zeta]))
     return SplitUpperBound(
         bias=factor * plain,
         spline=factor * (noisy - plain),
         matrix=float(partners * log_net / (c[j] * (n_samples - fit[i]))),
-        failure=factor * float(failure[i, cell, eta]),
+        failure=factor * float(failure[i, cell, zeta]),
         n_intervals=k,
         dimension=dimension,
         n_fit=int(fit[i]),
         n_select=int(n_samples - fit[i]),
-        accuracy=omega,
+        accuracy=alpha,
         christoffel=float(kappa[cell]),
         dropped=float(mass[cell]),
         approximation=delta,
-        lost=float(lost[eta]),
+        lost=float(lost[zeta]),
         temperature=float(temperature[j]),
         log_net=log_net,
+        spread=spread,
     )
 
 

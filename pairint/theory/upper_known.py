@@ -1,7 +1,8 @@
 r"""Upper bound with explicit constants for a known matrix: least squares on pieces of the score.
 
-The problem is linear: random matrices take the place of coverings, and there is no logarithm. Cells that
-scores rarely visit are left out. Everything is proved in the two chapters on the known matrix.
+The problem is linear: random matrices take the place of coverings, and there is no logarithm. For odd
+functions and symmetric tokens there is no number of tokens either. Cells that scores rarely visit are left
+out. Everything is proved in the two chapters on the known matrix.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairint.theory.approximation import pieces_error
+from pairint.theory.christoffel import largest_squares
 from pairint.theory.coupling import Coupling, constant_coupling, coupling_of_cells
-from pairint.theory.densities import check_density_values, check_mass
+from pairint.theory.densities import check_density_values, check_whole_mass
+from pairint.theory.fourth_moment import lower_tail_exponent, range_factor
 from pairint.theory.integers import best_integer
 from pairint.theory.setting import Setting
 from pairint.validation import check_flag, check_instance, check_integer, check_real
@@ -25,7 +28,6 @@ from pairint.validation import check_flag, check_instance, check_integer, check_
 __all__ = [
     "OracleUpperBound",
     "cell_christoffel",
-    "chernoff_exponent",
     "christoffel_number",
     "oracle_upper_bound",
 ]
@@ -34,8 +36,6 @@ __all__ = [
 ZERO_MEAN = 2.0
 #: Where the search for K / 2 ends: Gram matrices fill the memory.
 MOST_HALVES = 2**14
-#: Beyond this condition number kappa of a cell has few digits left; such a cell is left out.
-WORST_CONDITION = 1e10
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ class OracleUpperBound:
         Cells on which the estimator is zero, because scores rarely visit them.
     missed : float
         Share of the scores in these cells.
+    spread : float
+        omega: how often kappa counts in ``design`` and ``failure``; N - 1, or less than 3 for odd functions.
     at_limit : bool
         Whether the search for K ended at its limit: a larger K may give a smaller bound. This one is valid.
     """
@@ -73,6 +75,7 @@ class OracleUpperBound:
     gram_loss: float
     n_dropped: int
     missed: float
+    spread: float
     at_limit: bool = False
 
     @property
@@ -105,13 +108,17 @@ def oracle_upper_bound(
     .. math::
 
         E\|\hat\varphi - \varphi_*\|^2_\rho \le b
-        + \frac{1}{1-\zeta} \frac{N-1}{N} \frac{\sigma^2 D}{M} + \frac{(N-1) \kappa b}{(1-\zeta)^2 M}
-        + B^2 D\, e^{-[\zeta + (1-\zeta) \log(1-\zeta)] M / ((N-1)\kappa)} .
+        + \frac{1}{1-\zeta} \frac{N-1}{N} \frac{\sigma^2 D}{M} + \frac{\omega \kappa b}{(1-\zeta)^2 M}
+        + B^2 D\, e^{-[\zeta + (1-\zeta) \log(1-\zeta)] M / (\omega\kappa)} ,
+
+    with :math:`\omega = N - 1`; if e and all functions of V are centred given a token, as odd functions of
+    scores of symmetric tokens are, :math:`\omega = \omega_N = 3 - 2/(N-1)`
+    (:func:`pairint.theory.fourth_moment.range_factor`).
 
     The estimator is clipped to [-B, B], and zero if the empirical Gram matrix has lost the share zeta of an
     eigenvalue. V is the space of polynomials of the largest degree below beta on some of K equal cells; on
     the others the estimator is zero, and :math:`|e| \le B`. For symmetric tokens and odd functions b is
-    :math:`\|e\|^2`, and N leaves the leading terms. The bound is minimised over K, zeta and the cells.
+    :math:`\|e\|^2`, and no term grows with N. The bound is minimised over K, zeta and the cells.
 
     Parameters
     ----------
@@ -120,10 +127,11 @@ def oracle_upper_bound(
     setting : Setting
         All of it but ``d`` and ``rank``; ``sup_bound`` must be finite.
     density : callable
-        Density of the score on [-score_bound, score_bound]; even for odd functions. Its mass is checked to
-        be at most 1, by quadrature.
+        Density of the score on [-score_bound, score_bound], where all scores must be; even for odd
+        functions. Its mass is checked by quadrature: not above 1, and not clearly below.
     odd : bool
-        Whether truth and estimator are odd and the tokens symmetric given Theta: then the coupling is 0.
+        Whether truth and estimator are odd and the tokens symmetric given Theta: then the coupling is 0 and
+        omega is less than 3.
     coupling : float or callable, optional
         As in :func:`upper_bound`; here a function of the width costs a factor 2 in the uniform error. With a
         number below 1, which is about an error on all cells, all of them are kept.
@@ -197,9 +205,10 @@ def _best_cells(
         seen = (ZERO_MEAN * sup * math.sqrt(tau) + np.sqrt(lost)) ** 2
         b = np.minimum(b, (ZERO_MEAN * sup) ** 2 + lost + (n_tokens - 2) * seen)
     partners = n_tokens - 1
+    spread = range_factor(n_tokens, centred=True) if odd else float(partners)
     zeta = np.concatenate([np.geomspace(1e-4, 0.3, 80), np.linspace(0.3, 0.99, 60)])
-    per_sample = partners * kappa / n_samples
-    exponent = chernoff_exponent(zeta) / per_sample
+    per_sample = spread * kappa / n_samples
+    exponent = lower_tail_exponent(zeta) / per_sample
     failure = sup_bound**2 * np.minimum(1.0, dimension * np.exp(-exponent))
     variance = partners / n_tokens * setting.noise_std**2 * dimension / n_samples / (1 - zeta)
     design = per_sample * b / (1 - zeta) ** 2
@@ -215,25 +224,8 @@ def _best_cells(
         gram_loss=float(zeta[j]),
         n_dropped=int(dropped[i]) * (2 if odd else 1),
         missed=float(missed[i, 0]),
+        spread=spread,
     )
-
-
-def chernoff_exponent(loss: Any) -> Any:
-    r"""Return :math:`\zeta + (1-\zeta) \log(1-\zeta)`, the exponent of the matrix Chernoff inequality.
-
-    The smallest eigenvalue of an average of M independent positive D x D matrices of mean I and norm at most
-    R is below :math:`1 - \zeta` with probability at most D times the exponential of minus M / R times it.
-
-    Parameters
-    ----------
-    loss : float or ndarray
-        zeta, in (0, 1).
-
-    Notes
-    -----
-    Tropp (2012), Theorem 1.1.
-    """
-    return loss + (1 - loss) * np.log1p(-loss)
 
 
 @functools.lru_cache(maxsize=512)
@@ -244,7 +236,7 @@ def cell_christoffel(
 
     kappa of a cell is the largest square of a polynomial of this degree whose square has mean 1 over the
     scores of the cell. Each cell is a problem of its own: the density is integrated by Gauss-Legendre
-    quadrature on four panels of it, and the supremum is taken over a grid that includes its ends.
+    quadrature on four panels of it, and :func:`pairint.theory.christoffel.largest_squares` has the maximum.
 
     Parameters
     ----------
@@ -271,18 +263,13 @@ def cell_christoffel(
     centres = -score_bound + half * (2 * np.arange(n_intervals) + 1)
     p = check_density_values(density(centres[:, None] + half * t), (n_intervals, len(t))) * weight * half
     mass = p.sum(axis=1)
-    check_mass(float(mass.sum()))
+    check_whole_mass(float(mass.sum()), score_bound)
     kappa = np.full(n_intervals, np.inf)
     visited = mass > np.finfo(float).tiny
     powers = np.polynomial.legendre.legvander(t, degree)
     # Of the law given the cell, so that its size does not count.
     gram = np.einsum("cq,qi,qj->cij", p[visited] / mass[visited, None], powers, powers)
-    good = np.linalg.cond(gram) < WORST_CONDITION
-    fine = np.polynomial.legendre.legvander(np.linspace(-1, 1, 41), degree)
-    right = np.broadcast_to(fine.T, (int(good.sum()), degree + 1, len(fine)))
-    solved = np.linalg.solve(gram[good], right)
-    kappa[np.flatnonzero(visited)[good]] = np.einsum("qi,ciq->cq", fine, solved).max(axis=1)
-    kappa[visited] /= mass[visited]
+    kappa[visited] = largest_squares(gram) / mass[visited]
     for array in (kappa, mass):
         array.flags.writeable = False
     return kappa, mass

@@ -224,7 +224,8 @@ def upper_bound_by_hand(bound, n_samples, n_tokens, beta, energy, noise_std):
     """Return the formula of the text at the threshold of the bound, minimised over the other level."""
     price = parameter_price(n_samples, n_tokens=n_tokens, noise_std=noise_std)
     best = pinsker_filter(price, beta=beta, energy=energy)
-    delta = math.sqrt((n_tokens - 1) * best.size * (2 * best.size + 1) / n_samples)
+    leverage = best.size * (2 * best.size + 1) / (n_tokens - 1)
+    delta = math.sqrt((leverage + (n_tokens - 2) / (n_tokens - 1) * (best.size + 2)) / n_samples)
 
     def chance(level):
         return best.size * math.exp(-(1 - level + level * math.log(level)) / delta**2)
@@ -319,9 +320,49 @@ def test_what_the_tail_adds_is_bounded():
                 F = averaged_basis(cosines(n_samples, n_tokens, rng), size + 10).reshape(size + 10, -1)
                 vector = (n_tokens - 1) / F.shape[1] * F[:size] @ (tail @ F[size:])
                 squares.append(vector @ vector)
-            delta2 = (n_tokens - 1) * size * (2 * size + 1) / n_samples
+            leverage = size * (2 * size + 1) / (n_tokens - 1)
+            delta2 = (leverage + (n_tokens - 2) / (n_tokens - 1) * (size + 2)) / n_samples
             error = np.std(squares) / math.sqrt(len(squares))
             assert np.mean(squares) - 5 * error <= delta2 * (tail @ tail)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_tokens", [2, 3, 12, 40])
+def test_second_moment_of_a_gram_matrix_falls_with_the_context(n_tokens):
+    """E Z^2 at most kappa/n + (1 - 1/n)(D + 2): in each direction, at five standard errors.
+
+    The directions: the largest polynomial at the end of the interval, the first and the last coefficient.
+    The bound is one of E |z|^2 <z, a>^2, which without kappa/n would be false for two tokens, and without
+    one of the two pairings beside D for forty.
+    """
+    size, n = 5, n_tokens - 1
+    rng = np.random.default_rng(n_tokens)
+    end = np.sqrt(4 * np.arange(1, size + 1) - 1)
+    directions = np.stack([end / np.linalg.norm(end), np.eye(size)[0], np.eye(size)[-1]])
+    z = math.sqrt(n) * averaged_basis(cosines(80_000 // n_tokens, n_tokens, rng), size)
+    along = np.einsum("ksi,dk->dsi", z, directions)
+    moved = np.einsum("ksi,dsi->dks", z, along) / n_tokens
+    fourth = ((z**2).sum(axis=0) * along**2).mean(axis=2)
+    assert np.all((moved**2).sum(axis=1).mean(axis=1) <= fourth.mean(axis=1))  # squaring is convex
+    mean, error = fourth.mean(axis=1), fourth.std(axis=1) / math.sqrt(fourth.shape[1])
+    leverage, rest = size * (2 * size + 1) / n, (n - 1) / n
+    assert np.all(mean - 5 * error <= leverage + rest * (size + 2))
+    if n_tokens == 2:
+        assert mean[0] - 5 * error[0] > size + 2
+    if n_tokens == 40:
+        assert mean[0] - 5 * error[0] > rest * (size + 1)
+
+
+@pytest.mark.slow
+def test_a_long_context_is_no_obstacle():
+    """The range N - 1 of the Gram matrix made the bound empty; now it is within a third of its limit."""
+    bounds = [
+        sobolev_bounds(10**8, beta=1.0, energy=1.0, n_tokens=n, noise_std=0.5) for n in (2, 64, 10**4, 10**6)
+    ]
+    ratios = [bound.upper / bound.limit for bound in bounds]
+    assert all(x > y for x, y in itertools.pairwise(ratios)) and ratios[-1] < 4 / 3
+    rough = sobolev_bounds(10**10, beta=0.4, energy=1.0, n_tokens=10**7, noise_std=0.5)
+    assert rough.upper / rough.limit < 4 / 3
 
 
 def test_the_supremum_of_the_basis_is_needed_there():

@@ -13,9 +13,11 @@ from scipy.optimize import lsq_linear
 from pairint.model import UniformCube
 from pairint.theory import Setting, matrix_lower_bound, split_upper_bound, upper_bound
 from pairint.theory.approximation import HolderSum, taylor_error
+from pairint.theory.christoffel import largest_squares
 from pairint.theory.coercivity import product_density
+from pairint.theory.fourth_moment import lower_tail_exponent
 from pairint.theory.rates import minimax_exponent
-from pairint.theory.splitting import fit_error, gram_rate, modulus, moved_cells
+from pairint.theory.splitting import fit_error, modulus, moved_cells
 from pairint.theory.upper_known import christoffel_number
 
 SETTING = Setting(
@@ -44,14 +46,15 @@ def written_out(bound, setting, odd, support_ratio):
     delta, big = taylor + modulus(tau, setting), 2 * setting.sup_bound + taylor
     b = (delta**2 + setting.sup_bound**2 * bound.dropped) * (1 if odd else n - 1)
     v = (n - 1) / n * setting.noise_std**2 * bound.dimension / bound.n_fit
-    eta = bound.lost
+    zeta = bound.lost
     omega = 3 - 2 / (n - 1) if odd else min(n - 1, 3 + 6 * (n - 1) ** (-2 / 3) + 4 / (n - 1))
     w = omega * big**2 / (n - 1)
     lam = bound.temperature
     c = -math.expm1(-(lam - 2 * lam**2 * setting.noise_std**2 / n) * w) / w
-    rate = eta + (1 - eta) * math.log(1 - eta)
-    bad = bound.dimension * math.exp(-rate * bound.n_fit / ((n - 1) * bound.christoffel))
-    first = (math.sqrt((b + v) / (1 - eta)) + math.sqrt(b)) ** 2
+    rate = zeta + (1 - zeta) * math.log(1 - zeta)
+    counts = omega if odd else n - 1
+    bad = bound.dimension * math.exp(-rate * bound.n_fit / (counts * bound.christoffel))
+    first = (math.sqrt((b + v) / (1 - zeta)) + math.sqrt(b)) ** 2
     first += (1 if odd else n - 1) * big**2 * min(1, bad)
     net = 2 * d * r * math.log1p(4 * support_ratio * setting.score_bound / tau)
     return lam / c * first + (n - 1) * net / (c * bound.n_select)
@@ -180,7 +183,7 @@ def test_gram_rate_for_one_dimension(ratio, lost):
         p = 1 / ratio
         weight = np.exp(log_binomial + count * math.log(p) + (m - count) * math.log1p(-p))
         chance = weight[ratio * count / m < 1 - lost].sum()
-        assert chance <= math.exp(-gram_rate(lost) * m / ratio)
+        assert chance <= math.exp(-lower_tail_exponent(lost) * m / ratio)
 
 
 def test_gram_rate_cannot_be_doubled():
@@ -189,7 +192,11 @@ def test_gram_rate_cannot_be_doubled():
     count = np.arange(int(m / ratio * (1 - lost)) + 1)
     log_weight = -m / ratio + count * math.log(m / ratio) - np.array([math.lgamma(k + 1) for k in count])
     chance = np.exp(log_weight - log_weight.max()).sum() * math.exp(log_weight.max())
-    assert math.exp(-2 * gram_rate(lost) * m / ratio) < chance < math.exp(-gram_rate(lost) * m / ratio)
+    assert (
+        math.exp(-2 * lower_tail_exponent(lost) * m / ratio)
+        < chance
+        < math.exp(-lower_tail_exponent(lost) * m / ratio)
+    )
 
 
 # The net: scores that are a little off.
@@ -242,10 +249,8 @@ def pushed(omega, degree, towards):
     for c in -3 + half * (2 * np.arange(k) + 1):
         t = (moved[np.abs(moved - c) <= half] - c) / half
         powers = np.polynomial.legendre.legvander(t, degree)
-        fine = np.polynomial.legendre.legvander(np.linspace(-1, 1, 41), degree)
-        gram = powers.T @ powers / (k * per_cell)
-        numbers.append(np.einsum("qi,iq->q", fine, np.linalg.solve(gram, fine.T)).max())
-    return np.array(numbers)
+        numbers.append(powers.T @ powers / (k * per_cell))
+    return largest_squares(np.array(numbers))
 
 
 @pytest.mark.parametrize("degree", [0, 1, 2])
@@ -281,6 +286,20 @@ def test_cells_that_are_never_visited_are_left_out():
     assert math.isfinite(bound.christoffel)
     assert bound.dropped == pytest.approx(2 * bound.accuracy * 3 / 8 / 4.5, rel=1e-9)
     assert bound.value < 0.1
+
+
+def test_the_number_of_tokens_disappears():
+    """Charged N - 1 times, the Gram matrix of the best bound for 512 tokens would surely be lost."""
+    few, many = (
+        split_upper_bound(10**6, replace(SETTING, n_tokens=n), density=density, odd=True) for n in (2, 512)
+    )
+    assert (few.spread, many.spread) == pytest.approx((1, 3 - 2 / 511))
+    exponent = lower_tail_exponent(many.lost) * many.n_fit / many.christoffel
+    assert many.dimension * math.exp(-exponent / 511) > 1 > 1e3 * many.dimension * math.exp(-exponent / 3)
+    # The noise is paid (N - 1)/N times, and the range omega_N times: 2 and 3.
+    assert many.value < 6 * few.value < 0.1
+    any_function = split_upper_bound(10**6, replace(SETTING, n_tokens=512), density=density, n_intervals=8)
+    assert any_function.spread == 511
 
 
 def test_dropping_cells_cures_high_dimension():
@@ -362,6 +381,7 @@ def test_the_estimator_of_the_theorem_stays_below_the_bound():
         ({"n_intervals": 7}, "n_intervals must be even"),
         ({"density": 0.2}, "density must be a function of the score"),
         ({"density": lambda u: np.ones_like(u)}, "density must have a mass of at most 1"),
+        ({"density": lambda u: density(u) / 2}, "as the theorem asks that all scores are there; got 0.49"),
         ({"support_ratio": 0.5}, "support_ratio must be >= 1"),
         ({"odd": 2}, "odd must be"),
         ({"setting": replace(SETTING, sup_bound=math.inf)}, "sup_bound must be finite for split_upper_bound"),
