@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import NotFittedError
 
 from pairint.backend import array_namespace, one_blas_thread, to_device, to_host
-from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem, OuterState
+from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem, OuterState, check_weight
 from pairint.estimation.selection import IntervalChoice, RankChoice
 from pairint.model.attention import check_tokens, pair_average, pair_interaction, pair_scores, sample_chunks
 from pairint.validation import check_choice, check_floats, check_integer, check_real
@@ -64,13 +64,18 @@ class PairwiseRegressor(RegressorMixin, BaseEstimator):
         self._check_fitted()
         return pair_average(self.activation_, X, self.matrix_)
 
-    def score(self, X: Any, Y: Any) -> float:
-        """Return the coefficient of determination R^2 of the outputs, all tokens pooled."""
+    def score(self, X: Any, Y: Any, sample_weight: Any = None) -> float:
+        """Return the coefficient of determination R^2 of the outputs, all tokens pooled.
+
+        Weights, if there are any, are those of the samples, shape ``(M,)``, or of the outputs, ``(M, N)``.
+        """
         X = check_tokens(X, getattr(self, "n_features_in_", None))
         X = check_floats("X", X, largest=LARGEST_NUMBER)
         Y = check_floats("Y", Y, tuple(X.shape[:2]), largest=LARGEST_NUMBER)
-        total = float(((Y - Y.mean()) ** 2).sum())
-        residual = float(((Y - self.predict(X)) ** 2).sum())
+        weight = _output_weight(sample_weight, Y)
+        weight = array_namespace(Y).ones_like(Y) if weight is None else weight
+        total = float((weight * (Y - (weight * Y).sum() / weight.sum()) ** 2).sum())
+        residual = float((weight * (Y - self.predict(X)) ** 2).sum())
         if total == 0.0:
             return 1.0 if residual == 0.0 else 0.0
         return 1.0 - residual / total
@@ -90,6 +95,17 @@ class PairwiseRegressor(RegressorMixin, BaseEstimator):
         xp = array_namespace(X, Y)
         return xp.asarray(X, dtype=xp.float64), xp.asarray(Y, dtype=xp.float64)
 
+    def _check_weighted_data(self, X: Any, Y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+        """Return the data and the weights of the outputs; samples that have none are left out."""
+        X, Y = self._check_data(X, Y)
+        weight = _output_weight(sample_weight, Y)
+        if weight is None:
+            return X, Y, None
+        kept = weight.sum(axis=1) > 0
+        if not bool(kept.all()):
+            X, Y, weight = X[kept], Y[kept], weight[kept]
+        return X, Y, weight
+
     def __sklearn_tags__(self) -> Any:  # scikit-learn >= 1.6
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array, tags.input_tags.three_d_array = False, True
@@ -107,10 +123,12 @@ class PairwiseRegressor(RegressorMixin, BaseEstimator):
         state: OuterState,
         selection: IntervalChoice | None,
         residual: float | None = None,
+        scale: float | None = None,
     ) -> None:
         """Store what every fit reports.
 
-        Called when nothing can fail any more: a refit that fails leaves the last fit as it was.
+        Called when nothing can fail any more: a refit that fails leaves the last fit as it was. The scale of
+        the residuals is their standard deviation, unless a robust fit has another.
         """
         self.n_features_in_ = problem.d
         self.matrix_, self.activation_ = matrix, activation
@@ -120,7 +138,22 @@ class PairwiseRegressor(RegressorMixin, BaseEstimator):
         self.dof_ = state.inner.dof
         self.risk_ = residual / problem.n_rows
         freedom = problem.n_rows - state.inner.dof - problem.n_matrix
-        self.noise_std_ = math.sqrt(residual / freedom) if freedom > 0 else math.nan
+        square = residual if scale is None else problem.n_rows * scale**2
+        self.noise_std_ = math.sqrt(square / freedom) if freedom > 0 else math.nan
+
+
+def _output_weight(sample_weight: Any, Y: Any) -> Any:
+    """Return the weights of the outputs, of mean one where they are not zero, or ``None``."""
+    if sample_weight is None:
+        return None
+    xp = array_namespace(Y)
+    shape = tuple(Y.shape)
+    if len(getattr(sample_weight, "shape", np.shape(sample_weight))) == 1:
+        weight = check_weight("sample_weight", sample_weight, shape[:1])[:, None] * xp.ones(shape)
+    else:
+        weight = check_weight("sample_weight", sample_weight, shape)
+    weight = xp.asarray(to_device(weight, Y) / weight.max(), dtype=xp.float64)
+    return weight * (float((weight > 0).sum()) / float(weight.sum()))
 
 
 def check_spline_parameters(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from pairint.backend import array_namespace, to_host
-from pairint.estimation.inner import aggregated_design, design_width, factor_scores
+from pairint.estimation.inner import aggregated_design, design_width, factor_scores, scaled_rows
 from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.model.attention import sample_chunks
 from pairint.model.splines import SplineSpace
@@ -72,7 +72,7 @@ def levenberg_marquardt(
     state = problem.solve(*balanced_factors(left, right), space)
     if problem.d == 1:  # the matrix is a number, and its scale belongs to the activation
         return replace(state, converged=True)
-    total = float((problem.Y * problem.Y).sum())
+    total = float(problem.weighted(problem.Y * problem.Y).sum())
     damping, converged = _FIRST_DAMPING, False
     history: list[dict[str, float]] = []
     for iteration in range(max_iter):
@@ -119,9 +119,13 @@ def grown_factors(problem: LeastSquaresProblem, state: OuterState) -> tuple[Any,
         values[:, diagonal, diagonal] = 0.0
         pulled = (slopes @ tokens).reshape(-1, d)
         tokens = tokens.reshape(-1, d)
-        residual = (Y[chunk] - values.sum(axis=-1)).reshape(-1, 1)
-        gradient = gradient + (residual * tokens).T @ pulled
-        curvature += float(((tokens**2).sum(axis=1) * (pulled**2).sum(axis=1)).sum()) / d**2
+        residual = Y[chunk] - values.sum(axis=-1)
+        squares = (tokens**2).sum(axis=1) * (pulled**2).sum(axis=1)
+        if problem.weight is not None:
+            residual = problem.weight[chunk] * residual
+            squares = problem.weight[chunk].reshape(-1) * squares
+        gradient = gradient + (residual.reshape(-1, 1) * tokens).T @ pulled
+        curvature += float(squares.sum()) / d**2
     left, singular, right = xp.linalg.svd(gradient)
     # A spline without slope sees no direction: any will do, and the step that follows settles its size.
     root = (float(singular[0]) / curvature) ** 0.5 if curvature > 0.0 and float(singular[0]) > 0.0 else 1e-3
@@ -196,9 +200,14 @@ def projected_system(
         xp.multiply(pulled.reshape(rows, 1, d), (tokens @ left).reshape(rows, rank, 1), out=J[:, 1])
         J = J.reshape(rows, n_factors)
         F = aggregated_design(scores, space)
+        residual = Y[chunk].reshape(-1) - F @ coefficients
+        if problem.weight is not None:
+            root = xp.sqrt(problem.weight[chunk].reshape(-1))
+            J *= root[:, None]
+            F, residual = scaled_rows(F, root), root * residual
         square = square + J.T @ J
         cross = cross + to_host(F.T @ J)
-        gradient = gradient + J.T @ (Y[chunk].reshape(-1) - F @ coefficients)
+        gradient = gradient + J.T @ residual
     projected = linalg.cho_solve(state.inner.factor, cross, check_finite=False)
     hessian = to_host(square) - cross.T @ projected
     order = np.arange(n_factors).reshape(2, rank, d).swapaxes(1, 2).ravel()  # as the factors are stacked

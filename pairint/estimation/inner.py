@@ -28,6 +28,7 @@ __all__ = [
     "design_width",
     "factor_scores",
     "normal_equations",
+    "scaled_rows",
     "solve_inner",
 ]
 
@@ -70,7 +71,9 @@ def factor_scores(X: Any, left: Any, right: Any) -> Any:
     return (X @ left) @ array_namespace(X).swapaxes(X @ right, -1, -2)
 
 
-def normal_equations(X: Any, Y: Any, left: Any, right: Any, space: SplineSpace) -> NormalEquations:
+def normal_equations(
+    X: Any, Y: Any, left: Any, right: Any, space: SplineSpace, weight: Any = None
+) -> NormalEquations:
     """Accumulate the normal equations over chunks of samples.
 
     Parameters
@@ -80,16 +83,22 @@ def normal_equations(X: Any, Y: Any, left: Any, right: Any, space: SplineSpace) 
     left, right : array, shape (d, r)
         Factors of the matrix ``A = left right'``.
     space : SplineSpace
+    weight : array, shape (M, N), optional
+        Weights ``>= 0`` of the outputs in all sums; by default one each.
     """
     n_tokens = X.shape[1]
     gram: Any = 0.0
     moment: Any = 0.0
     for chunk in sample_chunks(X.shape[0], n_tokens * design_width(X, space)):
         F = aggregated_design(factor_scores(X[chunk], left, right), space)
+        y = Y[chunk].reshape(-1)
+        if weight is not None:
+            root = array_namespace(y).sqrt(weight[chunk].reshape(-1))
+            F, y = scaled_rows(F, root), root * y
         product: Any = F.T @ F
         gram = gram + (product.toarray() if sparse.issparse(F) else to_host(product))
-        moment = moment + to_host(F.T @ Y[chunk].reshape(-1))
-    total = float((Y * Y).sum())
+        moment = moment + to_host(F.T @ y)
+    total = float((Y * Y).sum() if weight is None else (weight * Y * Y).sum())
     return NormalEquations(gram, moment, total, Y.shape[0] * n_tokens)
 
 
@@ -132,6 +141,11 @@ def aggregated_design(scores: Any, space: SplineSpace) -> Any:
     n_rows, per_row = column.shape[0], column.shape[1] * column.shape[2]
     pointers = np.arange(n_rows + 1) * per_row
     return sparse.csr_matrix((weight.ravel(), column.ravel(), pointers), shape=(n_rows, space.dimension))
+
+
+def scaled_rows(F: Any, factor: Any) -> Any:
+    """Return a design whose rows are multiplied by the numbers of ``factor``."""
+    return sparse.diags(factor, format="csr") @ F if sparse.issparse(F) else F * factor[:, None]
 
 
 def design_width(X: Any, space: SplineSpace) -> int:

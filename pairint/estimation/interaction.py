@@ -32,6 +32,7 @@ from pairint.estimation.initial import (
     truncated_factors,
 )
 from pairint.estimation.problem import LeastSquaresProblem, OuterState, score_range
+from pairint.estimation.robust import LOSSES, RobustFit, huber_fit, pulled_in
 from pairint.estimation.selection import (
     IntervalChoice,
     RankChoice,
@@ -110,6 +111,9 @@ class InteractionRegressor(PairwiseRegressor):
     tol : float
         A stage stops when the next step is predicted to lower the residual sum of squares by less
         than ``tol`` noise variances; fitting pure noise lowers it by one for each parameter.
+    loss : {"squared_error", "huber"}
+        ``"huber"`` counts residuals beyond 1.345 of their scale with their size, not with its square, see
+        :mod:`pairint.estimation.robust`: for outputs of which some are wrong.
     random_state : None, int, SeedSequence or Generator
         For random starts and restarts only.
 
@@ -131,9 +135,13 @@ class InteractionRegressor(PairwiseRegressor):
         Effective number of spline coefficients, the trace of the hat matrix with the matrix held: at most
         ``n_intervals_ + degree``, less where the penalty outweighs the data.
     risk_ : float
-        Mean squared residual at the fit.
+        Mean squared residual at the fit, weighted; with ``loss="huber"`` the mean of the losses.
     noise_std_ : float
-        Estimate of the noise's standard deviation, corrected for the fitted parameters.
+        Estimate of the noise's standard deviation, corrected for the fitted parameters; with ``loss="huber"``
+        from the median of the absolute residuals, as if the noise of most outputs were Gaussian.
+    outliers_ : array of bool, shape (M', N), or None
+        With ``loss="huber"``, which outputs of the samples of positive weight lie beyond the limit. Of
+        Gaussian noise 18 % do.
     history_ : list of dict
         One entry per accepted step: ``stage`` (0 is coarse, on a subsample), ``iteration``,
         ``n_intervals``, ``risk_before``, ``risk``, ``damping``, ``predicted_decrease``.
@@ -152,10 +160,10 @@ class InteractionRegressor(PairwiseRegressor):
     Source: the estimator of "Minimax Rates for Learning Pairwise Interactions in Attention-Style
     Models" (Section 3), with continuous splines in place of unconnected polynomial pieces.
 
-    It is least squares. Outputs that are far off count with their squares: one in two hundred, off by a
-    hundred noise standard deviations, can make cross-validation choose hundreds of cells and spoil the fit;
-    so can tokens with tails so heavy that a few scores lie far from all others. Look at ``n_intervals_`` and
-    ``noise_std_``, and remove such samples before a fit.
+    By default it is least squares. Outputs that are far off count with their squares: one in two hundred, off
+    by a hundred noise standard deviations, can make cross-validation choose hundreds of cells and spoil the
+    fit; ``loss="huber"`` bounds what each can do. So can tokens with tails so heavy that a few scores lie far
+    from all others, and there no loss helps: look at ``n_intervals_``, and remove such samples before a fit.
     """
 
     def __init__(
@@ -170,6 +178,7 @@ class InteractionRegressor(PairwiseRegressor):
         n_starts: int = _N_RANDOM,
         max_iter: int = 50,
         tol: float = 1e-2,
+        loss: str = "squared_error",
         random_state: Any = None,
     ) -> None:
         self.rank = rank
@@ -181,9 +190,10 @@ class InteractionRegressor(PairwiseRegressor):
         self.n_starts = n_starts
         self.max_iter = max_iter
         self.tol = tol
+        self.loss = loss
         self.random_state = random_state
 
-    def fit(self, X: Any, Y: Any) -> Self:
+    def fit(self, X: Any, Y: Any, sample_weight: Any = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -192,6 +202,9 @@ class InteractionRegressor(PairwiseRegressor):
             Tokens; NumPy or CuPy.
         Y : array_like, shape (M, N)
             Outputs.
+        sample_weight : array_like, shape (M,) or (M, N), optional
+            Weights ``>= 0`` of the samples, or of their outputs: inverse variances of the noise, up to a
+            factor. A sample of weight zero is left out.
 
         Returns
         -------
@@ -201,7 +214,7 @@ class InteractionRegressor(PairwiseRegressor):
         ------
         ValueError
             For wrong shapes, NaN, infinite or huge entries (above ``1e60``), ``N < 2``, a rank outside
-            ``1 .. d``, or fewer outputs than parameters.
+            ``1 .. d``, weights that are negative or all zero, or fewer outputs than parameters.
 
         Warns
         -----
@@ -211,44 +224,53 @@ class InteractionRegressor(PairwiseRegressor):
         UserWarning
             If ``n_intervals="auto"`` or ``rank="auto"`` chose the largest number that it may try.
         """
-        X, Y = self._check_data(X, Y)
+        X, Y, weight = self._check_weighted_data(X, Y, sample_weight)
         d = X.shape[2]
         rank, largest_rank = check_rank(self.rank, self.max_rank, d)
         degree, n_intervals, penalty = check_spline_parameters(
             self.degree, self.n_intervals, self.penalty, least_degree=1
         )
         check_choice("start", self.start, STARTS)
+        check_choice("loss", self.loss, LOSSES)
         n_starts = check_integer("n_starts", self.n_starts, 0, MOST_STARTS)
         max_iter = check_integer("max_iter", self.max_iter, 1)
         tol = check_real("tol", self.tol, 0.0, exclusive_minimum=True)
         rng = check_rng(self.random_state, "random_state")
-        n_rows, n_fixed = Y.shape[0] * Y.shape[1], (n_intervals or 1) + degree
-        check_enough_data(n_rows, matrix_parameters(d, rank or 1) + n_fixed, Y.shape[0])
-
         with fit_threads(2 * d):
             whitened, back = whiten(X)
-        problem = LeastSquaresProblem(whitened, Y, degree, penalty)
+        problem = LeastSquaresProblem(whitened, Y, degree, penalty, weight=weight)
+        n_rows, n_fixed = problem.n_rows, (n_intervals or 1) + degree
+        check_enough_data(n_rows, matrix_parameters(d, rank or 1) + n_fixed, Y.shape[0])
         n_restarts = N_RESTARTS * n_starts if self.start == "auto" and d > 1 else 0
-
-        def search_of(rank: int) -> _Search:
-            n_matrix = matrix_parameters(d, rank)
-            return _Search(replace(problem, n_matrix=n_matrix), n_intervals, max_iter, tol)
+        while largest_rank > 1 and _RANK_OUTPUTS * matrix_parameters(d, largest_rank) > n_rows:
+            largest_rank -= 1
 
         def starts_of(search: _Search, rank: int) -> list[tuple[Any, Any]]:
             sample = search.subsample(_N_START)
-            return starting_factors(sample.X, sample.Y, rank, self.start, n_starts, rng)
+            return starting_factors(sample.X, sample.weighted_outputs(), rank, self.start, n_starts, rng)
 
-        rank_selection = None
-        if rank is None:
-            while largest_rank > 1 and _RANK_OUTPUTS * matrix_parameters(d, largest_rank) > n_rows:
-                largest_rank -= 1
-            found, rank_selection = _choose_rank(search_of, starts_of, d, largest_rank, n_restarts, rng)
-        else:
+        def find(problem: LeastSquaresProblem) -> tuple[_Found, RankChoice | None]:
+            def search_of(rank: int) -> _Search:
+                n_matrix = matrix_parameters(d, rank)
+                return _Search(replace(problem, n_matrix=n_matrix), n_intervals, max_iter, tol)
+
+            if rank is None:
+                return _choose_rank(search_of, starts_of, d, largest_rank, n_restarts, rng)
             with fit_threads(2 * d * rank):
                 search = search_of(rank)
-                found = search.fit(starts_of(search, rank), n_restarts, rng)
+                return search.fit(starts_of(search, rank), n_restarts, rng), None
+
+        robust = None
+        if self.loss == "huber":
+            found, rank_selection = find(replace(problem, Y=pulled_in(Y)))
+            robust = found.reweighted(Y)
+            if rank is None:  # outliers hide what a further rank is good for
+                found, rank_selection = find(replace(problem, Y=robust.outputs))
+                robust = found.reweighted(Y)
+        else:
+            found, rank_selection = find(problem)
         valley = found.valley
-        self._store(found, back)
+        self._store(found, robust, back)
         self.rank_selection_ = rank_selection
         doubts = []
         if not self.converged_:
@@ -266,10 +288,16 @@ class InteractionRegressor(PairwiseRegressor):
         warn_at_limit(self.selection_, rank_selection)
         return self
 
-    def _store(self, found: _Found, back: Any) -> None:
-        state, stages = found.state, [found.valley.state, *found.stages]
+    def _store(self, found: _Found, robust: RobustFit | None, back: Any) -> None:
+        problem, selection, residual, scale = found.search.problem, found.selection, None, None
+        stages = [found.valley.state, *found.stages]
+        if robust is not None:
+            stages, residual, scale = [*stages, *robust.stages], robust.loss, robust.scale
+            selection = robust.selection or selection
+        state = stages[-1]
         fitted = normal_form(back @ (state.left @ state.right.T) @ back.T, state.spline)
-        self._store_fit(*fitted, found.search.problem, state, found.selection)
+        self._store_fit(*fitted, problem, state, selection, residual, scale)
+        self.outliers_ = None if robust is None else robust.outliers
         self.rank_ = found.rank
         self.start_risks_ = np.array(found.valley.risks)
         self.history_ = [
@@ -278,7 +306,7 @@ class InteractionRegressor(PairwiseRegressor):
             for entry in fitted.history
         ]
         self.n_iter_ = len(self.history_)
-        self.converged_ = state.converged
+        self.converged_ = state.converged if robust is None else robust.converged
 
 
 @dataclass(frozen=True)
@@ -416,7 +444,7 @@ class _Search:
     def _margin(self, problem: LeastSquaresProblem, lowest: float) -> float:
         """Return by how much the residual sums of squares of fits in one valley may differ."""
         n_parameters = self.problem.n_matrix + self.coarse_cells + problem.degree
-        spread = float(((problem.Y - problem.Y.mean()) ** 2).sum())
+        spread = float(problem.weighted((problem.Y - problem.mean_output) ** 2).sum())
         return max(2.0 * n_parameters / problem.n_rows * lowest, _SAME_VALLEY * spread)
 
     def refine(self, state: OuterState) -> tuple[list[OuterState], IntervalChoice | None]:
@@ -487,6 +515,20 @@ class _Found:
         problem, inner = self.search.problem, self.state.inner
         return rank_criterion(inner.residual, inner.dof, problem.n_matrix, problem.n_rows)
 
+    def reweighted(self, Y: Any) -> RobustFit:
+        """Go on with Huber's loss of the outputs."""
+        search = self.search
+
+        def step(problem: LeastSquaresProblem, state: OuterState, n_intervals: int) -> OuterState:
+            space = state.space
+            if n_intervals != space.n_intervals:
+                space = problem.space(state.left, state.right, n_intervals)
+            return levenberg_marquardt(problem, state.left, state.right, space, search.max_iter, search.tol)
+
+        with fit_threads(self.state.left.size * 2):
+            problem = replace(search.problem, Y=Y)
+            return huber_fit(problem, self.state, step, search.n_intervals, search.tol)
+
     def refined(self, search: _Search) -> _Found:
         """Choose K again, and go on with the tolerance of the search."""
         stages, selection = search.refine(self.state)
@@ -556,4 +598,5 @@ def _rank_choice(rank: int, criterion: dict[int, tuple[float, int]], at_limit: b
 def _times_to_reach(problem: LeastSquaresProblem, state: OuterState) -> int:
     """Return from how many starts a valley must be reached before it is taken for the lowest."""
     average = pair_average(state.spline, problem.X, state.left @ state.right.T)
-    return _REACHED if moments_left(problem.X, problem.Y - average) < 1.0 else _REACHED_SUSPECT
+    residual = problem.weighted(problem.Y - average)
+    return _REACHED if moments_left(problem.X, residual) < 1.0 else _REACHED_SUSPECT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Self
 
 from pairint.backend import array_namespace, to_device
@@ -12,10 +13,11 @@ from pairint.estimation.base import (
     fit_threads,
     warn_at_limit,
 )
-from pairint.estimation.problem import LeastSquaresProblem, score_range
+from pairint.estimation.problem import LeastSquaresProblem, OuterState, score_range
+from pairint.estimation.robust import LOSSES, huber_fit, pulled_in
 from pairint.estimation.selection import choose_intervals
 from pairint.model.splines import SplineSpace
-from pairint.validation import check_floats
+from pairint.validation import check_choice, check_floats, check_real
 
 __all__ = ["OracleRegressor"]
 
@@ -29,51 +31,75 @@ class OracleRegressor(PairwiseRegressor):
     ----------
     matrix : array_like, shape (d, d)
         The true interaction matrix.
-    degree, n_intervals, penalty
-        As in :class:`~pairint.estimation.InteractionRegressor`; ``degree >= 0``.
+    degree, n_intervals, penalty, tol, loss
+        As in :class:`~pairint.estimation.InteractionRegressor`; ``degree >= 0``, and ``tol`` serves
+        ``loss="huber"`` only.
 
     Attributes
     ----------
-    activation_, n_intervals_, dof_, risk_, noise_std_, selection_
+    activation_, n_intervals_, dof_, risk_, noise_std_, outliers_, selection_
         As in :class:`~pairint.estimation.InteractionRegressor`; ``matrix_`` is the given matrix, unscaled.
     """
 
     def __init__(
-        self, matrix: Any, degree: int = 3, n_intervals: int | str = "auto", *, penalty: float = 0.1
+        self,
+        matrix: Any,
+        degree: int = 3,
+        n_intervals: int | str = "auto",
+        *,
+        penalty: float = 0.1,
+        tol: float = 1e-2,
+        loss: str = "squared_error",
     ) -> None:
         self.matrix = matrix
         self.degree = degree
         self.n_intervals = n_intervals
         self.penalty = penalty
+        self.tol = tol
+        self.loss = loss
 
-    def fit(self, X: Any, Y: Any) -> Self:
-        """Fit the activation to tokens ``X (M, N, d)`` and outputs ``Y (M, N)``.
+    def fit(self, X: Any, Y: Any, sample_weight: Any = None) -> Self:
+        """Fit the activation to tokens ``X (M, N, d)`` and outputs ``Y (M, N)``, with weights of these.
 
         Raises
         ------
         ValueError
             For wrong shapes, NaN, infinite or huge entries (above ``1e60``), ``N < 2``, a parameter out of
-            range, or fewer outputs than parameters.
+            range, weights that are negative or all zero, or fewer outputs than parameters.
 
         Warns
         -----
         UserWarning
             If ``n_intervals="auto"`` chose the largest ``K`` that it may try.
         """
-        X, Y = self._check_data(X, Y)
+        X, Y, weight = self._check_weighted_data(X, Y, sample_weight)
         d = X.shape[2]
         matrix = check_floats("matrix", self.matrix, (d, d))
         degree, n_intervals, penalty = check_spline_parameters(self.degree, self.n_intervals, self.penalty)
-        problem = LeastSquaresProblem(X, Y, degree, penalty)
+        tol = check_real("tol", self.tol, 0.0, exclusive_minimum=True)
+        check_choice("loss", self.loss, LOSSES)
+        problem = LeastSquaresProblem(X, Y, degree, penalty, weight=weight)
         check_enough_data(problem.n_rows, (n_intervals or 1) + degree, Y.shape[0])
         left, right = to_device(matrix, X), array_namespace(X).eye(d)
-        selection = None
+        selection, residual, scale, outliers = None, None, None, None
         with fit_threads(d):
+            view = replace(problem, Y=pulled_in(Y)) if self.loss == "huber" else problem
             lower, upper = score_range(X, left, right)
-            if n_intervals is None:
-                selection = choose_intervals(problem, left, right, (lower, upper))
-                n_intervals = selection.n_intervals
-            state = problem.solve(left, right, SplineSpace(lower, upper, n_intervals, degree))
-        self._store_fit(matrix, state.spline, problem, state, selection)
+
+            def solve(problem: LeastSquaresProblem, state: OuterState | None, n_intervals: int) -> OuterState:
+                state = problem.solve(left, right, SplineSpace(lower, upper, n_intervals, degree))
+                return replace(state, converged=True)
+
+            cells = n_intervals
+            if cells is None:
+                selection = choose_intervals(view, left, right, (lower, upper))
+                cells = selection.n_intervals
+            state = solve(view, None, cells)
+            if self.loss == "huber":
+                robust = huber_fit(problem, state, solve, n_intervals, tol)
+                state, selection = robust.state, robust.selection or selection
+                residual, scale, outliers = robust.loss, robust.scale, robust.outliers
+        self._store_fit(matrix, state.spline, problem, state, selection, residual, scale)
+        self.outliers_ = outliers
         warn_at_limit(selection)
         return self

@@ -19,7 +19,7 @@ from pairint.model.attention import check_tokens, sample_chunks
 from pairint.model.splines import Spline, SplineSpace
 from pairint.validation import check_floats, check_integer, check_real
 
-__all__ = ["LARGEST_NUMBER", "LeastSquaresProblem", "OuterState", "score_range"]
+__all__ = ["LARGEST_NUMBER", "LeastSquaresProblem", "OuterState", "check_weight", "score_range"]
 
 #: Largest size of tokens, outputs and factors: squares and their sums must stay finite.
 LARGEST_NUMBER = 1e60
@@ -60,6 +60,8 @@ class LeastSquaresProblem:
         Weight ``>= 0`` of squared second differences, see :func:`pairint.estimation.inner.solve_inner`.
     n_matrix : int
         Number ``>= 0`` of parameters that are fitted besides the spline (those of the matrix).
+    weight : array_like, shape (M, N), optional
+        Weights ``>= 0`` of the squared residuals; by default all are one.
 
     Raises
     ------
@@ -72,6 +74,7 @@ class LeastSquaresProblem:
     degree: int
     penalty: float
     n_matrix: int = 0
+    weight: Any = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "X", check_floats("X", check_tokens(self.X), largest=LARGEST_NUMBER))
@@ -80,6 +83,8 @@ class LeastSquaresProblem:
         object.__setattr__(self, "degree", check_integer("degree", self.degree, 0))
         object.__setattr__(self, "penalty", check_real("penalty", self.penalty, 0.0))
         object.__setattr__(self, "n_matrix", check_integer("n_matrix", self.n_matrix, 0))
+        if self.weight is not None:
+            object.__setattr__(self, "weight", check_weight("weight", self.weight, shape))
 
     @property
     def d(self) -> int:
@@ -88,12 +93,30 @@ class LeastSquaresProblem:
 
     @property
     def n_rows(self) -> int:
-        """Number ``M N`` of outputs."""
+        """Number of outputs, ``M N`` if none has the weight zero."""
+        if self.weight is not None:
+            return int((self.weight > 0).sum())
         return int(self.Y.shape[0] * self.Y.shape[1])
 
     def first(self, n_samples: int) -> LeastSquaresProblem:
         """Return the problem of the first samples (of all, if there are no more)."""
-        return replace(self, X=self.X[:n_samples], Y=self.Y[:n_samples])
+        weight = None if self.weight is None else self.weight[:n_samples]
+        return replace(self, X=self.X[:n_samples], Y=self.Y[:n_samples], weight=weight)
+
+    def weighted(self, values: Any) -> Any:
+        """Return numbers of the outputs, shape ``(M, N)``, times their weights."""
+        return values if self.weight is None else self.weight * values
+
+    @property
+    def mean_output(self) -> float:
+        """The mean of the outputs."""
+        if self.weight is None:
+            return float(self.Y.mean())
+        return float((self.weight * self.Y).sum() / self.weight.sum())
+
+    def weighted_outputs(self) -> Any:
+        """Return outputs whose distance from the mean is multiplied by the weight."""
+        return self.Y if self.weight is None else self.mean_output + self.weight * (self.Y - self.mean_output)
 
     def space(self, left: Any, right: Any, n_intervals: int) -> SplineSpace:
         """Return the splines on the interval that the scores of the matrix ``left right'`` fill."""
@@ -101,12 +124,28 @@ class LeastSquaresProblem:
 
     def equations(self, left: Any, right: Any, space: SplineSpace) -> NormalEquations:
         """Return the normal equations of the coefficients."""
-        return normal_equations(self.X, self.Y, left, right, space)
+        return normal_equations(self.X, self.Y, left, right, space, self.weight)
 
     def solve(self, left: Any, right: Any, space: SplineSpace) -> OuterState:
         """Fit the spline, the matrix ``left right'`` being fixed."""
         inner = solve_inner(self.equations(left, right, space), space, self.penalty)
         return OuterState(left, right, space, inner)
+
+
+def check_weight(name: str, value: Any, shape: tuple[int, ...]) -> Any:
+    """Return checked weights of the outputs, of the shape ``(M, N)``.
+
+    Raises
+    ------
+    ValueError
+        For another shape, an entry that is negative, not finite or huge, or if all are zero.
+    """
+    weight = check_floats(name, value, shape, largest=LARGEST_NUMBER)
+    if bool((weight < 0).any()):
+        raise ValueError(f"{name} must have no negative entry, got {float(weight.min())}")
+    if not bool((weight > 0).any()):
+        raise ValueError(f"{name} must have a positive entry, got zeros only")
+    return weight
 
 
 def score_range(X: Any, left: Any, right: Any, n_tail: int = 5) -> tuple[float, float]:

@@ -81,9 +81,14 @@ class SplineSpace:
         return pair_basis_sum(scores, self.lower, self.upper, self.n_intervals, self.degree)
 
     def difference_penalty(self, order: int = 2) -> NDArray[np.float64]:
-        """Return ``D'D`` for the differences ``D`` of the given order between neighbouring coefficients."""
-        order = min(check_integer("order", order, 1), self.dimension - 1)
+        """Return ``D'D`` for the differences ``D`` of the given order between neighbouring coefficients.
+
+        So many coefficients or fewer have no difference of that order: zero.
+        """
+        order = check_integer("order", order, 1)
         check_size("n_intervals", self.dimension, self.dimension)
+        if order >= self.dimension:
+            return np.zeros((self.dimension, self.dimension))
         stencil = np.diff(np.eye(order + 1), n=order, axis=0)[0]  # (1, -2, 1) up to sign for order 2
         n_rows = self.dimension - order
         rows = np.arange(n_rows)

@@ -15,21 +15,22 @@ from pairint.model import (
 )
 
 
-def draw(rank, n_tokens=3, n_samples=150, d=4, penalty=0.3, n_intervals=6):
+def draw(rank, n_tokens=3, n_samples=150, d=4, penalty=0.3, n_intervals=6, weighted=False):
     """Data, and a state well away from the optimum."""
     rng = np.random.default_rng(rank)
     model = AttentionModel(Tanh(2.0), interaction_matrix(d, rank, rng), UniformCube(d), GaussianNoise(0.1))
     X, Y = model.sample(n_samples, n_tokens, rng)
     left, right = balanced_factors(rng.standard_normal((d, rank)), rng.standard_normal((d, rank)))
-    problem = LeastSquaresProblem(X, Y, 3, penalty)
+    weight = rng.exponential(size=Y.shape) if weighted else None
+    problem = LeastSquaresProblem(X, Y, 3, penalty, weight=weight)
     return problem, problem.solve(left, right, problem.space(left, right, n_intervals))
 
 
 @pytest.mark.parametrize("rank", [1, 2, 4])
-@pytest.mark.parametrize("n_intervals", [6, 90])
-def test_gradient_of_the_projected_objective(rank, n_intervals):
+@pytest.mark.parametrize(("n_intervals", "weighted"), [(6, False), (90, False), (6, True), (90, True)])
+def test_gradient_of_the_projected_objective(rank, n_intervals, weighted):
     """-2 J'e against central differences: along the sphere, off it, and along mere changes of factors."""
-    problem, state = draw(rank, n_intervals=n_intervals)
+    problem, state = draw(rank, n_intervals=n_intervals, weighted=weighted)
     _, gradient = projected_system(problem, state)
 
     def evaluate(left, right):
@@ -54,11 +55,13 @@ def test_gradient_of_the_projected_objective(rank, n_intervals):
     assert gradient @ radial == pytest.approx(0.0, abs=1e-8 * np.abs(gradient).max())
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("rank", [1, 3])
-def test_hessian_is_that_of_kaufman(rank):
+def test_hessian_is_that_of_kaufman(rank, weighted):
     """Q'J'(I - F H^-1 F')J Q with J by differences of the fitted outputs, coefficients fixed."""
-    problem, state = draw(rank)
+    problem, state = draw(rank, weighted=weighted)
     X, penalty = problem.X, problem.penalty
+    root = np.sqrt(problem.weighted(np.ones_like(problem.Y))).reshape(-1, 1)
     hessian, _ = projected_system(problem, state)
     d, space, c = state.left.shape[0], state.space, state.inner.coefficients
     theta = np.concatenate([state.left.ravel(), state.right.ravel()])
@@ -71,7 +74,7 @@ def test_hessian_is_that_of_kaufman(rank):
     J = np.stack(
         [(outputs(theta + h * e) - outputs(theta - h * e)) / (2 * h) for e in np.eye(theta.size)], axis=1
     )
-    F = space.aggregate(factor_scores(X, state.left, state.right))
+    J, F = root * J, root * space.aggregate(factor_scores(X, state.left, state.right))
     H = F.T @ F + penalty * space.difference_penalty()
     projected = J.T @ (J - F @ np.linalg.solve(H, F.T @ J))
     normal = np.concatenate(

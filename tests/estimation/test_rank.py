@@ -80,13 +80,15 @@ def test_plain_cross_validation_takes_one_rank_too_many_in_a_sixth_of_the_draws(
 # ------------------------------------------------------------------------------------------- one rank more
 
 
-def test_the_direction_added_is_the_steepest():
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_direction_added_is_the_steepest(weighted):
     """Along it the projected risk falls with twice the largest singular value of the gradient: no direction
     of norm one does better, and a finite difference agrees.
     """
     X, Y = data(d=4, rank=3)
     X, _ = whiten(X)
-    problem = LeastSquaresProblem(X, Y, 3, 0.1)
+    weight = np.random.default_rng(3).exponential(size=Y.shape) if weighted else None
+    problem = LeastSquaresProblem(X, Y, 3, 0.1, weight=weight)
     left, right = balanced_factors(*np.random.default_rng(1).standard_normal((2, 4, 1)))
     state = problem.solve(left, right, problem.space(left, right, 5))
     grown = grown_factors(problem, state)

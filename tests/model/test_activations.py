@@ -212,6 +212,12 @@ def test_difference_penalty(order):
     np.testing.assert_allclose(space.difference_penalty(order) @ line, 0.0, atol=1e-12)
 
 
+@pytest.mark.parametrize(("n_intervals", "degree"), [(1, 0), (2, 0), (1, 1)])
+def test_fewer_than_three_coefficients_have_no_second_difference(n_intervals, degree):
+    """A constant and a line are not shrunk."""
+    np.testing.assert_array_equal(SplineSpace(-1.0, 1.0, n_intervals, degree).difference_penalty(), 0.0)
+
+
 SPACE = SplineSpace(0.0, 1.0, 6, 2)
 
 

@@ -247,12 +247,16 @@ def estimation() -> dict[str, Call]:
     problem = pe.LeastSquaresProblem(X, Y, 2, 0.1)
 
     def fitted(kind: type, **options: Any) -> Call:
-        def fit(X: Any, Y: Any, **options: Any) -> Any:
-            return kind(**options).fit(X, Y).predict(problem.X)
+        weighted = "sample_weight" in inspect.signature(kind.fit).parameters
+
+        def fit(X: Any, Y: Any, sample_weight: Any = None, **options: Any) -> Any:
+            weight = {"sample_weight": sample_weight} if weighted else {}
+            return kind(**options).fit(X, Y, **weight).predict(problem.X)
 
         declared = inspect.signature(kind).parameters.values()
         defaults = {p.name: p.default for p in declared if p.default is not p.empty}
-        return Call(fit, {"X": X, "Y": Y, **defaults, **options})
+        weight = {"sample_weight": np.ones(len(Y))} if weighted else {}
+        return Call(fit, {"X": X, "Y": Y, **weight, **defaults, **options})
 
     calls = {
         "InteractionRegressor": fitted(pe.InteractionRegressor, max_iter=3, random_state=0),
