@@ -2,7 +2,8 @@
 //
 // A figure is a description made in Python (panels, marks, controls, words) and one function
 // compute(values, data) -> {series, facts} in its own file. Bundling strips "export" and the import lines and puts
-// PLOTKIT_CSS in front (see bundle.py).
+// PLOTKIT_CSS in front (see bundle.py). Where sliders are not enough, compute.extra makes elements of the figure's
+// own: it returns their root, series() to draw besides, and show(), called after each update.
 import { makeButtons } from "./buttons.js";
 import { makeCharts } from "./charts.js";
 import { makeControl, node } from "./controls.js";
@@ -34,8 +35,9 @@ export function mount({ model, el, compute }) {
   const buttons = makeButtons(spec, el, handle, () => change(spec.values));
   const played = spec.parameters.find((p) => p.key === spec.play);
   const play = played ? makePlay(played, () => values.shown()[played.key], change) : null;
+  const extra = compute.extra?.({ spec, handle, change, redraw: updates.schedule });
   const simulation = live && spec.simulation ? makeSimulation(model, spec, () => handle.values) : null;
-  const app = assemble(spec, prefix, { controls, play, charts, words, buttons, simulation });
+  const app = assemble(spec, prefix, { controls, play, extra, charts, words, buttons, simulation });
   show(el, spec, app);
 
   function change(changes) {
@@ -52,6 +54,10 @@ export function mount({ model, el, compute }) {
     const shown = values.shown();
     spec.parameters.forEach((p, i) => controls[i].show(shown[p.key]));
     describe(handle, spec, shown, compute(shown, spec.data), live ? simulatedAt(model, spec, shown) : {});
+    if (extra) {
+      Object.assign(handle.series, extra.series());
+      extra.show();
+    }
     el.pairintSeries = handle.series;
     charts.draw();
     words.settle();
@@ -70,13 +76,13 @@ export function mount({ model, el, compute }) {
 }
 
 // The elements of a figure, in their order.
-function assemble(spec, prefix, { controls, play, charts, words, buttons, simulation }) {
+function assemble(spec, prefix, { controls, play, extra, charts, words, buttons, simulation }) {
   const app = node(
     "div",
     { className: spec.compact ? "app compact" : "app", role: "group" },
     node("div", { className: "title", id: `${prefix}-title`, textContent: spec.title }),
     charts.root,
-    node("div", { className: "controls" }, ...controls.map((control) => control.root), ...(play ? [play.root] : [])),
+    node("div", { className: "controls" }, ...controls.map((control) => control.root), ...(play ? [play.root] : []), ...(extra ? [extra.root] : [])),
     words.summary,
     ...(simulation ? [simulation.root] : []),
     buttons.root,
