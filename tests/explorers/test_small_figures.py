@@ -13,10 +13,12 @@ from pairint.explorers.small import (
     DotsGame,
     EstimatorSteps,
     FollowingCells,
+    HiddenByAveraging,
     Sandwich,
     ThreeTerms,
     TwoBounds,
 )
+from pairint.explorers.small.averages import scores, truth
 from pairint.explorers.small.cells import CELLS, best_pieces, curve
 from pairint.explorers.small.game import divergence, drawn, judged
 from pairint.explorers.small.sandwich import BETAS, SAMPLES, bounds
@@ -180,3 +182,25 @@ def test_the_sandwich_is_one():
     numbers = Sandwich(samples=10**5, beta=1.0).numbers()
     assert numbers.facts["gap"] == pytest.approx(numbers.facts["known"] / numbers.facts["lower"])
     assert list(SAMPLES) == sorted(SAMPLES)
+
+
+def test_an_output_is_expected_where_the_dashed_line_is():
+    """The mean of the activation is zero, and a partner's share of the variance 1/(N-1).
+
+    Residuals have a standard deviation of sqrt((N-2)/2) / (N-1), as the mean square of the activation is 1/2;
+    four standard errors.
+    """
+    numbers = HiddenByAveraging(tokens=5, beta=1.0).numbers()
+    outputs = numbers.series["outputs.outputs"]
+    phi = truth(1.0)
+    u = np.linspace(-INTERVAL[1], INTERVAL[1], 20_001)[:-1]
+    assert phi(u).mean() == pytest.approx(0, abs=1e-12)
+    assert np.mean(phi(u) ** 2) == pytest.approx(0.5, rel=1e-12)
+    residuals = outputs["y"] - phi(outputs["x"]) / 4
+    spread = math.sqrt(3 / 2) / 4
+    assert abs(residuals.mean()) < 4 * spread / math.sqrt(len(residuals))
+    assert abs(np.corrcoef(residuals, phi(outputs["x"]))[0, 1]) < 4 / math.sqrt(len(residuals))
+    assert numbers.facts["share"] == 25
+    assert np.abs(scores()).max() <= INTERVAL[1]
+    two = HiddenByAveraging(tokens=2).numbers().series
+    np.testing.assert_allclose(two["outputs.outputs"]["y"], truth(2.0)(two["outputs.outputs"]["x"]))

@@ -1,5 +1,6 @@
 """Small interactive figures, each where a chapter needs it: two controls and two panels at most."""
 
+from pairint.explorers.small.averages import HiddenByAveraging
 from pairint.explorers.small.cells import FollowingCells
 from pairint.explorers.small.game import DotsGame
 from pairint.explorers.small.sandwich import Sandwich
@@ -13,6 +14,7 @@ __all__ = [
     "DotsGame",
     "EstimatorSteps",
     "FollowingCells",
+    "HiddenByAveraging",
     "Sandwich",
     "ThreeTerms",
     "TwoBounds",

@@ -16,9 +16,9 @@ from pairint.model.activations import RoughActivation
 from pairint.theory.approximation import best_l2_error, pieces_error
 from pairint.theory.rates import holder_degree
 
-__all__ = ["CELLS", "FollowingCells", "best_pieces", "curve"]
+__all__ = ["CELLS", "SEED", "TERMS", "FollowingCells", "best_pieces", "curve", "phases"]
 
-_BOUND, _TERMS, _SEED = 3.0, 8, 5
+_BOUND, TERMS, SEED = 3.0, 8, 5
 #: Divisors of 48: the page integrates over 48 cells, whatever their number.
 CELLS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 48)
 _FINE, _NODES = 48, 16
@@ -81,7 +81,7 @@ class FollowingCells(SmallFigure):
             "shown": _SHOWN,
             "kinds": _KINDS,
             "frequencies": curve(1.0).frequencies.tolist(),
-            "phases": _phases(),
+            "phases": phases(),
             "nodes": t.tolist(),
             "weights": weights.tolist(),
         }
@@ -116,7 +116,7 @@ class FollowingCells(SmallFigure):
 
 def curve(beta: float) -> RoughActivation:
     """Return the curve: the same phases for every smoothness."""
-    return RoughActivation(beta, _SEED, _BOUND, _TERMS)
+    return RoughActivation(beta, SEED, _BOUND, TERMS)
 
 
 def best_pieces(
@@ -143,9 +143,9 @@ def _nodes(cells: int) -> int:
 
 
 @functools.cache
-def _phases() -> list[float]:
+def phases() -> list[float]:
     """Return the phases of the cosines, by a Fourier transform."""
-    n = 4 * 2**_TERMS  # more than twice the highest frequency: the transform is exact
+    n = 4 * 2**TERMS  # more than twice the highest frequency: the transform is exact
     transform = np.fft.rfft(np.asarray(curve(1.0)(_BOUND * (2 * np.arange(n) / n - 1))))
-    wave = 2 ** np.arange(_TERMS)
+    wave = 2 ** np.arange(TERMS)
     return ((np.angle(transform[wave]) + np.pi * wave) % (2 * np.pi)).tolist()

@@ -41,8 +41,8 @@ class CodeWords(SmallFigure):
     name = "words"
     title = "One bit of a code word"
     summary = (
-        "One of K = {bumps} bits changed: the functions are {separation} apart in squared L²(ρ) norm. With "
-        "less than M = {needed} samples every test errs in more than 5 % of all cases."
+        "One of K = {bumps} bits is changed: a squared distance of {separation}. With less than M = {needed} "
+        "samples every test errs in more than 5 % of all cases."
     )
     parameters = (
         Parameter("bumps", "bumps K", 6, 1, _MOST_BUMPS, 1, integer=True),
