@@ -71,19 +71,20 @@ export function compute(p, data) {
 compute.extra = ({ spec, handle, change, redraw }) => {
   const answers = new Map(); // round to its answer
   const size = spec.data.game;
+  let focused = null; // who is to have the focus once it is shown
   const first = () => handle.values.round - handle.facts.turn + 1;
   const ofThisGame = () => [...answers].filter(([round]) => round >= first() && round < first() + size).map(([, a]) => a);
   const answer = (guess) => () => {
     const { truth, verdict, chance } = handle.facts;
     answers.set(handle.values.round, { guess, truth, verdict, chance, samples: handle.values.samples });
+    focused = next;
     redraw();
-    next.focus();
   };
   const choices = NAMES.map((name, guess) => makeButton(`${name} made them`, `Say that truth ${name} made the dots`, answer(guess)));
   const next = makeButton("Next round", "Draw new dots", () => {
     const last = spec.parameters.find((p) => p.key === "round").maximum;
+    focused = choices[0];
     change({ round: handle.values.round === last ? 1 : handle.values.round + 1 });
-    choices[0].focus();
   });
   const words = node("span", { role: "status" });
   const root = node("div", { className: "extra" }, ...choices, next, words);
@@ -111,6 +112,8 @@ compute.extra = ({ spec, handle, change, redraw }) => {
       const played = ofThisGame();
       for (const button of choices) button.hidden = Boolean(now);
       next.hidden = !now;
+      focused?.focus({ preventScroll: true });
+      focused = null;
       words.textContent = `${now ? verdictOf(now) : ""}${played.length ? scoreOf(played) : "Look at the dots: who made them?"}`;
     },
   };

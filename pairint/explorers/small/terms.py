@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pairint.explorers.kit.explorer import Numbers
-from pairint.explorers.kit.panels import Axis, Panel, Parameter, line, points
+from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, line, points
 from pairint.explorers.small.base import SmallFigure
 from pairint.theory.setting import Setting
 
@@ -95,7 +95,7 @@ class ThreeTerms(SmallFigure):
         grid = np.round(np.geomspace(*_SAMPLES)).astype(np.int64)
         by_samples = [setting.best_budget(int(m)) for m in grid]
         curve = here.bias + here.variance
-        series = {
+        series: Series = {
             "cells.bias": {"x": _CELLS, "y": [e.bias for e in by_cells]},
             "cells.variance": {"x": _CELLS, "y": [e.variance for e in by_cells]},
             "cells.matrix": {"x": _CELLS, "y": [e.parametric for e in by_cells]},

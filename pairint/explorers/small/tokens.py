@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairint.explorers.kit.explorer import Numbers
-from pairint.explorers.kit.panels import Axis, Panel, Parameter, line, points
+from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, line, points
 from pairint.explorers.lower import DENSITY, INTERVAL
 from pairint.explorers.small.base import SmallFigure
 from pairint.explorers.small.words import profile_of
@@ -97,7 +97,7 @@ class TwoBounds(SmallFigure):
         jensen = {int(n): _bound(energies, int(n), 1) for n in (*_TOKENS, n_tokens)}
         here = [odd[n_tokens], jensen[n_tokens]]
         both = [n_tokens, n_tokens]
-        series = {
+        series: Series = {
             "bound.odd": {"x": _TOKENS, "y": [odd[int(n)] for n in _TOKENS]},
             "bound.jensen": {"x": _TOKENS, "y": [jensen[int(n)] for n in _TOKENS]},
             "bound.here": {"x": both, "y": here},
