@@ -200,7 +200,8 @@ def test_an_output_is_expected_where_the_dashed_line_is():
     spread = math.sqrt(3 / 2) / 4
     assert abs(residuals.mean()) < 4 * spread / math.sqrt(len(residuals))
     assert abs(np.corrcoef(residuals, phi(outputs["x"]))[0, 1]) < 4 / math.sqrt(len(residuals))
-    assert numbers.facts["share"] == 25
+    explained = np.mean((phi(u) / 4) ** 2)
+    assert explained == pytest.approx((explained + spread**2) / numbers.facts["partners"], rel=1e-12)
     assert np.abs(scores()).max() <= INTERVAL[1]
     two = HiddenByAveraging(tokens=2).numbers().series
     np.testing.assert_allclose(two["outputs.outputs"]["y"], truth(2.0)(two["outputs.outputs"]["x"]))

@@ -28,6 +28,6 @@ export function compute(p, data) {
       "outputs.outputs": { x: drawn.map((row) => row[0]), y: outputs },
       "outputs.expected": { x: u, y: curve.y.map((v) => v / partners) },
     },
-    facts: { partners, mean: outputs[0], share: 100 / partners },
+    facts: { partners, mean: outputs[0] },
   };
 }

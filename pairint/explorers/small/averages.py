@@ -36,7 +36,7 @@ class HiddenByAveraging(SmallFigure):
     title = "What averaging hides"
     summary = (
         "N = {tokens}: the values at {partners} scores average to {mean}, and that is all one sees. Of the "
-        "variance of the outputs the score with one partner explains {share} %."
+        "variance of the outputs the score with one partner explains 1/{partners}."
     )
     parameters = (
         Parameter("tokens", "tokens N", 8, 2, _MOST_TOKENS, 1, integer=True),
@@ -94,7 +94,7 @@ class HiddenByAveraging(SmallFigure):
             "outputs.outputs": {"x": drawn[:, 0], "y": outputs},
             "outputs.expected": {"x": u, "y": phi(u) / partners},
         }
-        facts = {"partners": partners, "mean": float(outputs[0]), "share": 100 / partners}
+        facts = {"partners": partners, "mean": float(outputs[0])}
         return Numbers(series, facts)
 
 

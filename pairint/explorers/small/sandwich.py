@@ -36,8 +36,8 @@ class Sandwich(SmallFigure):
     name = "sandwich"
     title = "Between the bounds"
     summary = (
-        "The best estimator's worst error is between {lower} and {known} with A known: a factor of {gap}. "
-        "With A learned it is below {learned}, {far} times the lower bound."
+        "No estimator has a worst error below {lower}; with A known one is proved below {known}, {gap} times "
+        "that. With A learned it is below {learned}, {far} times the lower bound."
     )
     parameters = (
         Parameter("samples", "samples M", 10_000, scale="list", choices=SAMPLES),
