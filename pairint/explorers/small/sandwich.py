@@ -36,8 +36,8 @@ class Sandwich(SmallFigure):
     name = "sandwich"
     title = "Between the bounds"
     summary = (
-        "No estimator has a worst error below {lower}; with A known one is proved below {known}, {gap} times "
-        "that. With A learned it is below {learned}, {far} times the lower bound."
+        "Worst error of the best estimator, A known: {lower} to {known}, a factor of {gap}. A learned: below "
+        "{learned}, {far} times the lower bound."
     )
     parameters = (
         Parameter("samples", "samples M", 10_000, scale="list", choices=SAMPLES),
