@@ -16,13 +16,15 @@ import numpy as np
 import pytest
 
 import pairint.explorers
+import pairint.explorers.small
 from pairint.explorers.kit.explorer import Numbers
 from pairint.explorers.kit.panels import Parameter
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "_build" / "vendor" / "axe-core" / "axe.min.js"
 REPORT = ROOT / "_build" / "explorers.json"
-ALL = [getattr(pairint.explorers, name) for name in pairint.explorers.__all__]
+SMALL = [getattr(pairint.explorers.small, name) for name in pairint.explorers.small.__all__]
+ALL = [getattr(pairint.explorers, name) for name in pairint.explorers.__all__] + SMALL
 #: Two suffice where only the shared library is tested: one with sliders alone, one with a list of choices.
 TWO = [pairint.explorers.LowerBoundExplorer, pairint.explorers.FitExplorer]
 TOLERANCE = 1e-6
@@ -699,3 +701,122 @@ def test_a_drawing_is_named_in_a_few_words(explorer, address, visit):
 
 def panel_title(explorer: Any, panel: Any) -> str:
     return pairint.explorers.kit.panels.fill(panel.title, explorer.numbers().facts)
+
+
+@pytest.mark.parametrize("explorer", SMALL, indirect=True, ids=lambda cls: cls.name)
+def test_a_small_figure_fits_one_screen_of_a_phone(explorer, address, visit):
+    """Title, charts, controls and sentence; the page itself takes 64 px, and 20 px at each side."""
+    seen = visit(address, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = seen.page
+    ready(page, explorer)
+    page.evaluate("document.body.style.padding = '0 20px'")
+    frames(page, 4)
+    rng = np.random.default_rng(11)
+    for values in [{}, *({p.key: draw_value(p, rng) for p in explorer.parameters} for _ in range(6))]:
+        page.evaluate(SET, [selector(explorer), explorer.values | values])
+        page.wait_for_timeout(200)  # the sentence follows when the hand rests
+        top, bottom = (page.locator(part).bounding_box() for part in (".title", ".summary"))
+        assert bottom["y"] + bottom["height"] - top["y"] <= 844 - 64, values
+        charts, controls = page.locator(".charts").bounding_box(), page.locator(".controls").bounding_box()
+        assert charts["y"] + charts["height"] <= controls["y"] + 1  # nothing lies over a chart
+    seen.assert_quiet()
+
+
+PLAYED = [cls for cls in SMALL if cls.play]
+
+
+@pytest.mark.parametrize("explorer", PLAYED, indirect=True, ids=lambda cls: cls.name)
+def test_steps_are_played(explorer, address, visit):
+    seen = visit(address)
+    page = seen.page
+    ready(page, explorer)
+    value = f"document.querySelector({selector(explorer)!r}).pairint.values[{explorer.play!r}]"
+    p = next(p for p in explorer.parameters if p.key == explorer.play)
+    first, last = (p.choices[0], p.choices[-1]) if p.choices else (p.minimum, p.maximum)
+    page.evaluate(SET, [selector(explorer), explorer.values | {p.key: last}])
+    page.get_by_role("button", name="Step").click()
+    page.wait_for_function(f"{value} === {json.dumps(first)}")  # after the last step the first
+    page.get_by_role("button", name="Play").press("Enter")
+    page.wait_for_function(f"{value} !== {json.dumps(first)}")
+    page.get_by_role("button", name="Pause").click()
+    here = page.evaluate(value)
+    page.wait_for_timeout(1200)  # longer than a step
+    assert page.evaluate(value) == here
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function(f"{value} === {json.dumps(last)}")
+    page.get_by_role("button", name="Play").wait_for()  # it ends by itself
+    seen.assert_quiet()
+
+
+GAME = pairint.explorers.small.DotsGame
+PLAY = """async ([selector, rounds, samples]) => {
+    const figure = document.querySelector(selector).pairint;
+    const found = [];
+    for (const round of rounds) {
+        const before = figure.updates;
+        figure.set({round, samples});
+        while (figure.updates === before) await new Promise(requestAnimationFrame);
+        found.push(["truth", "verdict", "chance", "bound"].map(key => figure.facts[key]));
+    }
+    return found;
+}"""
+
+
+def test_the_best_tests_score_in_the_page_is_what_theory_says(tmp_path, visit):
+    """Three hundred rounds; four standard errors, so that a correct page fails once in 16 000 choices."""
+    figure = GAME()
+    seen = visit(figure.save(tmp_path / "figure.html").as_uri())
+    ready(seen.page, figure)
+    found = []
+    for samples in (5, 20, 60):
+        found += seen.page.evaluate(PLAY, [selector(figure), list(range(1, 101)), samples])
+    truth, verdict, chance, bound = np.array(found).T
+    error = math.sqrt(np.sum(chance * (1 - chance)))
+    assert abs(np.sum(truth == verdict) - np.sum(chance)) < 4 * error
+    # Jensen: the mean of the chances is below the bound; their spread over the drawn scores is small.
+    for part in np.split(np.arange(300), 3):
+        assert chance[part].mean() < bound[part[0]] + 4 * chance[part].std() / 10
+    assert set(truth) == {0, 1}
+    seen.assert_quiet()
+
+
+@pytest.mark.parametrize("by", ["mouse", "keyboard", "touch"])
+def test_ten_rounds_are_played(by, tmp_path, visit):
+    figure = GAME(samples=300)
+    options = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    seen = visit(figure.save(tmp_path / "figure.html").as_uri(), **(options if by == "touch" else {}))
+    page = seen.page
+    ready(page, figure)
+    act = {"mouse": lambda b: b.click(), "touch": lambda b: b.tap(), "keyboard": lambda b: b.press("Enter")}[
+        by
+    ]
+    right = best = 0
+    for number in range(1, 11):
+        facts = figure.numbers(round=number).facts
+        act(page.get_by_role("button", name="A made them"))
+        right += facts["truth"] == 0
+        best += facts["truth"] == facts["verdict"]
+        words = page.locator(".extra span")
+        page.wait_for_function(
+            "s => document.querySelector(s).shadowRoot.querySelector('.extra span')"
+            ".textContent.includes('it was')",
+            arg=selector(figure),
+        )
+        assert words.inner_text().startswith("Right" if facts["truth"] == 0 else "Wrong")
+        assert f"Of {number}: you {right}, best test {best}" in words.inner_text()
+        assert not page.get_by_role("button", name="B made them").is_visible()
+        if by == "keyboard":  # the next button has the focus, so that Enter goes on
+            page.keyboard.press("Enter")
+        else:
+            act(page.get_by_role("button", name="Next round"))
+        page.wait_for_function(
+            f"document.querySelector({selector(figure)!r}).pairint.values.round === {number + 1}"
+        )
+    frames(page)
+    assert "who made them" in page.locator(".extra span").inner_text()  # a new game
+    assert "score.you" not in page.evaluate(f"document.querySelector({selector(figure)!r}).pairint.series")
+    page.evaluate(SET, [selector(figure), {"round": 3}])  # what was said stays said
+    assert page.evaluate(f"document.querySelector({selector(figure)!r}).pairint.series['score.you'].y") == [
+        right
+    ]
+    seen.assert_quiet()

@@ -2,7 +2,8 @@
 //
 // A figure is a description made in Python (panels, marks, controls, words) and one function
 // compute(values, data) -> {series, facts} in its own file. Bundling strips "export" and the import lines and puts
-// PLOTKIT_CSS in front (see bundle.py).
+// PLOTKIT_CSS in front (see bundle.py). Where sliders are not enough, compute.extra makes elements of the figure's
+// own: it returns their root, series() to draw besides, and show(), called after each update.
 import { makeButtons } from "./buttons.js";
 import { makeCharts } from "./charts.js";
 import { makeControl, node } from "./controls.js";
@@ -10,6 +11,7 @@ import { followAddress, followScheme, followWidth } from "./follow.js";
 import { followKernel, makeSimulation, simulatedAt, tellKernel } from "./kernel.js";
 import { fill } from "./numbers.js";
 import { currentScheme } from "./palette.js";
+import { makePlay } from "./play.js";
 import { makeUpdates } from "./updates.js";
 import { legalValues, makeValues, namesOf, withPreset } from "./values.js";
 import { makeWords } from "./words.js";
@@ -31,8 +33,11 @@ export function mount({ model, el, compute }) {
   const charts = makeCharts(spec, prefix, handle);
   const words = makeWords(spec, handle);
   const buttons = makeButtons(spec, el, handle, () => change(spec.values));
+  const played = spec.parameters.find((p) => p.key === spec.play);
+  const play = played ? makePlay(played, () => values.shown()[played.key], change) : null;
+  const extra = compute.extra?.({ spec, handle, change, redraw: updates.schedule });
   const simulation = live && spec.simulation ? makeSimulation(model, spec, () => handle.values) : null;
-  const app = assemble(spec, prefix, { controls, charts, words, buttons, simulation });
+  const app = assemble(spec, prefix, { controls, play, extra, charts, words, buttons, simulation });
   show(el, spec, app);
 
   function change(changes) {
@@ -49,6 +54,10 @@ export function mount({ model, el, compute }) {
     const shown = values.shown();
     spec.parameters.forEach((p, i) => controls[i].show(shown[p.key]));
     describe(handle, spec, shown, compute(shown, spec.data), live ? simulatedAt(model, spec, shown) : {});
+    if (extra) {
+      Object.assign(handle.series, extra.series());
+      extra.show();
+    }
     el.pairintSeries = handle.series;
     charts.draw();
     words.settle();
@@ -57,6 +66,7 @@ export function mount({ model, el, compute }) {
   const ends = [followScheme(app, handle, charts), followWidth(app, charts), followKernel(model, receive, updates.schedule)];
   if (!live) ends.push(followAddress(el, spec, change));
   if (simulation) ends.push(simulation.stop);
+  if (play) ends.push(play.stop);
   el.pairint = Object.assign(handle, {
     exported: charts.exported,
     set: (asked) => change(legalValues(spec.parameters, asked)),
@@ -66,13 +76,13 @@ export function mount({ model, el, compute }) {
 }
 
 // The elements of a figure, in their order.
-function assemble(spec, prefix, { controls, charts, words, buttons, simulation }) {
+function assemble(spec, prefix, { controls, play, extra, charts, words, buttons, simulation }) {
   const app = node(
     "div",
-    { className: "app", role: "group" },
+    { className: spec.compact ? "app compact" : "app", role: "group" },
     node("div", { className: "title", id: `${prefix}-title`, textContent: spec.title }),
     charts.root,
-    node("div", { className: "controls" }, ...controls.map((control) => control.root)),
+    node("div", { className: "controls" }, ...controls.map((control) => control.root), ...(play ? [play.root] : []), ...(extra ? [extra.root] : [])),
     words.summary,
     ...(simulation ? [simulation.root] : []),
     buttons.root,

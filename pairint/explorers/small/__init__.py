@@ -1,0 +1,21 @@
+"""Small interactive figures, each where a chapter needs it: two controls and two panels at most."""
+
+from pairint.explorers.small.averages import HiddenByAveraging
+from pairint.explorers.small.cells import FollowingCells
+from pairint.explorers.small.game import DotsGame
+from pairint.explorers.small.sandwich import Sandwich
+from pairint.explorers.small.steps import EstimatorSteps
+from pairint.explorers.small.terms import ThreeTerms
+from pairint.explorers.small.tokens import TwoBounds
+from pairint.explorers.small.words import CodeWords
+
+__all__ = [
+    "CodeWords",
+    "DotsGame",
+    "EstimatorSteps",
+    "FollowingCells",
+    "HiddenByAveraging",
+    "Sandwich",
+    "ThreeTerms",
+    "TwoBounds",
+]

@@ -1,0 +1,207 @@
+"""The numbers of the small figures against independent computations."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import integrate
+from scipy.special import ndtr
+
+from pairint.explorers.lower import DENSITY, INTERVAL
+from pairint.explorers.small import (
+    CodeWords,
+    DotsGame,
+    EstimatorSteps,
+    FollowingCells,
+    HiddenByAveraging,
+    Sandwich,
+    ThreeTerms,
+    TwoBounds,
+)
+from pairint.explorers.small.averages import scores, truth
+from pairint.explorers.small.cells import CELLS, best_pieces, curve
+from pairint.explorers.small.game import divergence, drawn, judged
+from pairint.explorers.small.sandwich import BETAS, SAMPLES, bounds
+from pairint.explorers.small.steps import STARTS, oracle_error, recorded
+from pairint.theory import Setting, lower_bound
+from pairint.theory.bumps import BumpFamily
+from pairint.theory.lower import gaussian_kl, guessing_error_bound
+
+
+@pytest.mark.parametrize("start", ["moments", "random"])
+def test_the_steps_lead_to_the_oracle(start):
+    """The matrix costs eight parameters beside 35 of the spline: less than half of the error more."""
+    path = recorded(start)
+    errors = np.array([r.error for r in path])
+    assert [r.cells for r in path] == [8] * 6 + [16] * 2 + [32] * 2
+    assert errors[-1] < 1.5 * oracle_error()
+    assert errors[0] > 10 * errors[-1]
+    doubled = [i for i, r in enumerate(path) if r.kind == "double"]
+    assert doubled == [6, 8]
+    for i in doubled:  # the matrix stays, the curve is finer
+        assert path[i].matrix_error == pytest.approx(path[i - 1].matrix_error, rel=1e-9)
+    assert path[6].error < path[5].error / 2
+
+
+def test_one_start_is_caught():
+    path = recorded("caught")
+    assert path[-1].error > 100 * oracle_error()
+    assert path[-1].matrix_error > 1
+
+
+def test_the_three_starts_are_what_they_say():
+    first = {start: recorded(start)[0].matrix_error for start in STARTS}
+    assert first["moments"] < 0.1
+    assert min(first["random"], first["caught"]) > 0.5
+
+
+def test_the_shown_curve_is_the_spline_of_the_step():
+    """A matrix and its negative are one interaction: the curve is drawn for the sign of the truth."""
+    record = recorded("random")[-1]
+    series = EstimatorSteps(step=9).numbers().series
+    fitted = np.asarray(series["curve.fit"]["y"])
+    truth = np.asarray(series["curve.truth"]["y"])
+    middle = np.abs(series["curve.fit"]["x"]) < 1.5  # where nearly all scores are
+    assert np.mean((fitted - truth)[middle] ** 2) < 10 * record.error
+
+
+@pytest.mark.parametrize(("beta", "cells"), [(0.5, 4), (1.5, 6), (2.0, 48), (4.0, 3)])
+def test_the_drawn_polynomials_have_the_error_that_is_said(beta, cells):
+    """The midpoint rule; 4000 steps a cell are 90 a wave or more, so that its error is below 1e-3."""
+    degree = math.ceil(beta) - 1
+    x, y = (values.reshape(cells, -1) for values in best_pieces(curve(beta), cells, degree))
+    squares = []
+    for u, values in zip(x, y, strict=True):
+        middles = np.linspace(u[0], u[-1], 4001)[:-1] + (u[-1] - u[0]) / 8000
+        piece = np.polynomial.Polynomial.fit(u, values, degree)
+        squares.append(np.mean((piece(middles) - curve(beta)(middles)) ** 2))
+    error = FollowingCells(beta=beta, cells=cells).numbers().facts["error"]
+    assert np.sqrt(np.mean(squares)) == pytest.approx(error, rel=1e-3)
+
+
+def test_the_error_of_the_best_pieces_keeps_to_the_proved_line():
+    for beta in (0.5, 1.0, 1.7, 3.0, 4.0):
+        series = FollowingCells(beta=beta).numbers().series
+        best, proved = (np.asarray(series[f"error.{key}"]["y"]) for key in ("best", "bound"))
+        assert np.all(best < proved)
+        slope = np.polyfit(np.log(CELLS[4:]), np.log(best[4:]), 1)[0]
+        assert slope == pytest.approx(-beta, abs=0.3)  # rough at every scale: no faster than promised
+
+
+@pytest.mark.parametrize(("samples", "d"), [(20_000, 10), (300, 300), (10**7, 1)])
+def test_the_three_terms_are_at_their_minimum(samples, d):
+    numbers = ThreeTerms(samples=samples, d=d).numbers()
+    total = np.asarray(numbers.series["cells.total"]["y"])
+    assert numbers.series["cells.best"]["y"][0] <= total.min()
+    terms = numbers.facts["bias"] + numbers.facts["variance"] + numbers.facts["matrix"]
+    assert terms == pytest.approx(numbers.series["cells.best"]["y"][0], rel=1e-12)
+    matrix_wins = numbers.facts["matrix"] > numbers.facts["bias"] + numbers.facts["variance"]
+    assert ("more samples first" in numbers.facts["verdict"]) == matrix_wins == (d == 300)
+
+
+def test_a_changed_bit_is_seen_when_it_is_said_to_be():
+    numbers = CodeWords(bumps=4, height=0.5).numbers()
+    family = BumpFamily(beta=2.0, holder_constant=0.5, n_bumps=1, interval=(0, INTERVAL[1] / 4), odd=True)
+    separation = DENSITY * family.squared_norm
+    setting = Setting(beta=2.0, n_tokens=3, noise_std=0.1, holder_constant=1.0)
+    assert numbers.facts["separation"] == pytest.approx(separation, rel=1e-12)
+    needed = numbers.facts["needed"]
+    wrong = [
+        float(guessing_error_bound(gaussian_kl(m, setting, separation / 2))) for m in (needed - 1, needed)
+    ]
+    assert wrong[0] > 0.05 >= wrong[1]
+    one, two = (np.asarray(numbers.series[f"functions.{key}"]["y"]) for key in ("one", "two"))
+    u = np.asarray(numbers.series["functions.one"]["x"])
+    assert integrate.trapezoid((one - two) ** 2, u) * DENSITY == pytest.approx(separation, rel=1e-3)
+
+
+GAMES = 4000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("samples", [3, 20, 100])
+def test_the_best_tests_score_is_what_theory_says(samples):
+    """Four standard errors: a correct figure fails once in 16 000 choices of the seed.
+
+    Given the scores the guess is right with probability Phi(delta / 2), so the sum of variances of right
+    guesses is the sum of p (1 - p). On average over the scores no test passes the bound.
+    """
+    rounds = [drawn(number, samples) for number in range(1, GAMES + 1)]
+    verdicts, chances = np.array([judged(each) for each in rounds]).T
+    right = verdicts == [each.truth for each in rounds]
+    error = math.sqrt(np.sum(chances * (1 - chances))) / GAMES
+    assert abs(right.mean() - chances.mean()) < 4 * error
+    bound = float(ndtr(math.sqrt(divergence(samples) / 2)))
+    assert chances.mean() < bound + 4 * chances.std() / math.sqrt(GAMES)
+    # Both truths are drawn, and dots of one round say nothing of the next.
+    truths = np.array([each.truth for each in rounds])
+    assert abs(truths.mean() - 0.5) < 4 * 0.5 / math.sqrt(GAMES)
+    assert abs(np.corrcoef(truths[:-1], truths[1:])[0, 1]) < 4 / math.sqrt(GAMES)
+
+
+def test_the_likelihood_ratio_is_the_one_of_the_densities():
+    each = drawn(7, 30)
+    numbers = DotsGame(round=7, samples=30).numbers()
+    curves = [
+        (numbers.series[f"dots.{key}"]["x"], numbers.series[f"dots.{key}"]["y"]) for key in ("one", "two")
+    ]
+    # The drawn curves, interpolated: wrong by at most (step)^2 / 8 times the curvature 40, that is 1e-3.
+    means = [np.interp(each.scores, *curve) for curve in curves]
+    logs = [-np.sum((each.outputs - mean) ** 2) / (2 * 0.5**2) for mean in means]
+    assert judged(each)[0] == int(logs[1] > logs[0])
+    assert numbers.facts["verdict"] == judged(each)[0]
+
+
+def test_more_samples_add_dots():
+    few, many = drawn(5, 10), drawn(5, 40)
+    assert few.truth == many.truth
+    np.testing.assert_array_equal(many.outputs[:20], few.outputs)
+
+
+@pytest.mark.parametrize(("tokens", "beta"), [(2, 0.5), (9, 1.0), (200, 3.0)])
+def test_the_two_bounds_are_the_packages(tokens, beta):
+    """The package tries every number of bumps, the figure 160 of them: at most a few per cent less."""
+    facts = TwoBounds(tokens=tokens, beta=beta).numbers().facts
+    setting = Setting(beta=beta, n_tokens=tokens, noise_std=0.1, holder_constant=1.0)
+    arguments = {"interval": INTERVAL, "density": (DENSITY, DENSITY), "symmetric": True}
+    proved = lower_bound(10_000, setting, method="assouad", **arguments).value
+    assert 0.9 * proved < facts["odd"] <= proved * (1 + 1e-9)
+    # Jensen's inequality is as if there were N - 1 times as many samples.
+    more = lower_bound(10_000 * (tokens - 1), setting, method="assouad", **arguments).value
+    assert 0.9 * more < facts["jensen"] <= more * (1 + 1e-9)
+    odd = np.asarray(TwoBounds(beta=beta).numbers().series["bound.odd"]["y"])
+    assert odd.max() <= 2 * odd.min()
+
+
+@pytest.mark.slow
+def test_the_sandwich_is_one():
+    for beta in BETAS:
+        table = bounds(beta)
+        assert np.all(table["lower"] < table["known"])
+        assert np.all(table["known"] < table["learned"])
+    numbers = Sandwich(samples=10**5, beta=1.0).numbers()
+    assert numbers.facts["gap"] == pytest.approx(numbers.facts["known"] / numbers.facts["lower"])
+    assert list(SAMPLES) == sorted(SAMPLES)
+
+
+def test_an_output_is_expected_where_the_dashed_line_is():
+    """The mean of the activation is zero, and a partner's share of the variance 1/(N-1).
+
+    Residuals have a standard deviation of sqrt((N-2)/2) / (N-1), as the mean square of the activation is 1/2;
+    four standard errors.
+    """
+    numbers = HiddenByAveraging(tokens=5, beta=1.0).numbers()
+    outputs = numbers.series["outputs.outputs"]
+    phi = truth(1.0)
+    u = np.linspace(-INTERVAL[1], INTERVAL[1], 20_001)[:-1]
+    assert phi(u).mean() == pytest.approx(0, abs=1e-12)
+    assert np.mean(phi(u) ** 2) == pytest.approx(0.5, rel=1e-12)
+    residuals = outputs["y"] - phi(outputs["x"]) / 4
+    spread = math.sqrt(3 / 2) / 4
+    assert abs(residuals.mean()) < 4 * spread / math.sqrt(len(residuals))
+    assert abs(np.corrcoef(residuals, phi(outputs["x"]))[0, 1]) < 4 / math.sqrt(len(residuals))
+    explained = np.mean((phi(u) / 4) ** 2)
+    assert explained == pytest.approx((explained + spread**2) / numbers.facts["partners"], rel=1e-12)
+    assert np.abs(scores()).max() <= INTERVAL[1]
+    two = HiddenByAveraging(tokens=2).numbers().series
+    np.testing.assert_allclose(two["outputs.outputs"]["y"], truth(2.0)(two["outputs.outputs"]["x"]))
