@@ -12,7 +12,7 @@ import pytest
 import pairint
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("model", "estimation", "theory", "aim", "experiments", "explorers", "kernels")
+PACKAGES = ("model", "estimation", "theory", "aim", "experiments", "explorers", "explorers.small", "kernels")
 PUBLIC = sorted(
     (package, name) for package in PACKAGES for name in importlib.import_module(f"pairint.{package}").__all__
 )

@@ -16,13 +16,15 @@ import numpy as np
 import pytest
 
 import pairint.explorers
+import pairint.explorers.small
 from pairint.explorers.kit.explorer import Numbers
 from pairint.explorers.kit.panels import Parameter
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "_build" / "vendor" / "axe-core" / "axe.min.js"
 REPORT = ROOT / "_build" / "explorers.json"
-ALL = [getattr(pairint.explorers, name) for name in pairint.explorers.__all__]
+SMALL = [getattr(pairint.explorers.small, name) for name in pairint.explorers.small.__all__]
+ALL = [getattr(pairint.explorers, name) for name in pairint.explorers.__all__] + SMALL
 #: Two suffice where only the shared library is tested: one with sliders alone, one with a list of choices.
 TWO = [pairint.explorers.LowerBoundExplorer, pairint.explorers.FitExplorer]
 TOLERANCE = 1e-6
@@ -699,3 +701,48 @@ def test_a_drawing_is_named_in_a_few_words(explorer, address, visit):
 
 def panel_title(explorer: Any, panel: Any) -> str:
     return pairint.explorers.kit.panels.fill(panel.title, explorer.numbers().facts)
+
+
+@pytest.mark.parametrize("explorer", SMALL, indirect=True, ids=lambda cls: cls.name)
+def test_a_small_figure_fits_one_screen_of_a_phone(explorer, address, visit):
+    """Title, charts, controls and sentence; the page itself takes 64 px, and 20 px at each side."""
+    seen = visit(address, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = seen.page
+    ready(page, explorer)
+    page.evaluate("document.body.style.padding = '0 20px'")
+    frames(page, 4)
+    rng = np.random.default_rng(11)
+    for values in [{}, *({p.key: draw_value(p, rng) for p in explorer.parameters} for _ in range(6))]:
+        page.evaluate(SET, [selector(explorer), explorer.values | values])
+        page.wait_for_timeout(200)  # the sentence follows when the hand rests
+        top, bottom = (page.locator(part).bounding_box() for part in (".title", ".summary"))
+        assert bottom["y"] + bottom["height"] - top["y"] <= 844 - 64, values
+        charts, controls = page.locator(".charts").bounding_box(), page.locator(".controls").bounding_box()
+        assert charts["y"] + charts["height"] <= controls["y"] + 1  # nothing lies over a chart
+    seen.assert_quiet()
+
+
+PLAYED = [cls for cls in SMALL if cls.play]
+
+
+@pytest.mark.parametrize("explorer", PLAYED, indirect=True, ids=lambda cls: cls.name)
+def test_steps_are_played(explorer, address, visit):
+    seen = visit(address)
+    page = seen.page
+    ready(page, explorer)
+    value = f"document.querySelector({selector(explorer)!r}).pairint.values[{explorer.play!r}]"
+    p = next(p for p in explorer.parameters if p.key == explorer.play)
+    first, last = (p.choices[0], p.choices[-1]) if p.choices else (p.minimum, p.maximum)
+    page.evaluate(SET, [selector(explorer), explorer.values | {p.key: last}])
+    page.get_by_role("button", name="Step").click()
+    page.wait_for_function(f"{value} === {json.dumps(first)}")  # after the last step the first
+    page.get_by_role("button", name="Play").press("Enter")
+    page.wait_for_function(f"{value} !== {json.dumps(first)}")
+    page.get_by_role("button", name="Pause").click()
+    here = page.evaluate(value)
+    page.wait_for_timeout(1200)  # longer than a step
+    assert page.evaluate(value) == here
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function(f"{value} === {json.dumps(last)}")
+    page.get_by_role("button", name="Play").wait_for()  # it ends by itself
+    seen.assert_quiet()

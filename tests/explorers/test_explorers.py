@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 
 import pairint.explorers
+import pairint.explorers.small
 from pairint.explorers.kit import bundle
 from pairint.explorers.kit.explorer import Numbers, kernel_is_live
+from pairint.explorers.small.base import SmallFigure
 
-ALL = [getattr(pairint.explorers, name) for name in pairint.explorers.__all__]
+LARGE = [getattr(pairint.explorers, name) for name in pairint.explorers.__all__]
+SMALL = [getattr(pairint.explorers.small, name) for name in pairint.explorers.small.__all__]
+ALL = LARGE + SMALL
 
 
 @pytest.fixture(scope="module", params=ALL, ids=lambda cls: cls.name)
@@ -137,8 +141,11 @@ def test_each_figure_stands_among_all_and_in_a_chapter(cls):
         for path in book.glob("*.md")
         if re.search(rf"^{cls.__name__}\(.*\)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
-    assert "explorers" in shown
-    assert len(shown) > 1
+    if cls in LARGE:
+        assert "explorers" in shown
+        assert len(shown) > 1
+    else:
+        assert len(shown) == 1
 
 
 @pytest.fixture
@@ -218,6 +225,12 @@ QUICK = {
 }
 
 
+SIMULATED = pytest.mark.parametrize(
+    "explorer", [cls for cls in ALL if cls.simulation], indirect=True, ids=lambda cls: cls.name
+)
+
+
+@SIMULATED
 @pytest.mark.slow
 def test_simulation_adds_points_and_reports(explorer):
     fractions = []
@@ -239,9 +252,25 @@ class Stop(Exception):
     pass
 
 
+@SIMULATED
 def test_simulation_can_be_stopped(explorer):
     def report(fraction: float) -> None:
         raise Stop
 
     with pytest.raises(Stop):
         list(explorer.simulate(explorer.values, np.random.default_rng(0), report))
+
+
+def test_a_small_figure_is_small():
+    panels, controls = pairint.explorers.RateExplorer.panels, pairint.explorers.FitExplorer.parameters
+
+    def define(**given):
+        type("Wide", (SmallFigure,), given)
+
+    with pytest.raises(TypeError, match=r"Wide.parameters must hold 1 to 2, got \d"):
+        define(parameters=controls, panels=panels)
+    with pytest.raises(TypeError, match=r"Wide.panels must hold 1 to 2, got 3"):
+        define(parameters=controls[:2], panels=(*panels[:1], *panels[:2]))
+    with pytest.raises(TypeError, match=r"Wide.play must be the key of one of its sliders, got 'time'"):
+        define(parameters=controls[:2], panels=panels[:2], play="time")
+    define(parameters=controls[:2], panels=panels[:2])

@@ -11,13 +11,17 @@ export function makeCharts(spec, prefix, handle) {
   let colors = null;
   let drawings = [];
   let widths = [];
+  let share = 1; // of its height that a panel of a compact figure keeps where panels stand one above the other
 
   // Widths are read when the figure's own width changes, not at each drawing: to read one after a change makes
   // the browser lay out the whole page, once for each panel.
-  const measure = () => { widths = charts.map((c) => Math.max(250, Math.floor(c.root.clientWidth || 320))); };
+  const measure = () => {
+    widths = charts.map((c) => Math.max(250, Math.floor(c.root.clientWidth || 320)));
+    share = spec.compact && charts.length > 1 && charts[1].root.offsetTop > charts[0].root.offsetTop ? 0.6 : 1;
+  };
   const draw = () => {
     if (!widths.length) measure();
-    drawings = charts.map((chart, i) => drawChart(chart, handle, widths[i], colors));
+    drawings = charts.map((chart, i) => drawChart(chart, handle, widths[i], share, colors));
   };
   const redraw = () => { if (drawings.length) draw(); };
 
@@ -41,9 +45,9 @@ function makeChart(panel, clip) {
   return { panel, clip, root, reader: attachReader(panel, root, guide, tip), markup: "" };
 }
 
-function drawChart(chart, handle, width, colors) {
+function drawChart(chart, handle, width, share, colors) {
   const { panel, root, reader } = chart;
-  const drawing = drawPanel(panel, handle.series, handle.facts, width, colors, chart.clip);
+  const drawing = drawPanel({ ...panel, height: share * panel.height }, handle.series, handle.facts, width, colors, chart.clip);
   const markup = `${drawing.open} role="img">${drawing.body}</svg>`;
   if (markup !== chart.markup) { // most controls leave some panel as it is
     root.querySelector("svg")?.remove();

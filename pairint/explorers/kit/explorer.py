@@ -83,6 +83,9 @@ class Explorer(ABC):
     parameters: ClassVar[tuple[Parameter, ...]]
     panels: ClassVar[tuple[Panel, ...]]
     simulation: ClassVar[Simulation | None] = None
+    #: Whether the figure is to fit one screen of a phone; and the slider that its buttons Play and Step move.
+    compact: ClassVar[bool] = False
+    play: ClassVar[str | None] = None
 
     def __init__(self, **values: Any) -> None:
         known = {p.key: p for p in self.parameters}
@@ -164,6 +167,8 @@ class Explorer(ABC):
             "parameters": [_compact(asdict(p) | {"value": self._values[p.key]}) for p in self.parameters],
             "panels": [asdict(p) for p in self.panels],
             "simulation": asdict(self.simulation) if self.simulation else None,
+            "compact": self.compact,
+            "play": self.play,
             "values": dict(self._values),
             "data": self.data(),
         }

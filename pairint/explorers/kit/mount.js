@@ -10,6 +10,7 @@ import { followAddress, followScheme, followWidth } from "./follow.js";
 import { followKernel, makeSimulation, simulatedAt, tellKernel } from "./kernel.js";
 import { fill } from "./numbers.js";
 import { currentScheme } from "./palette.js";
+import { makePlay } from "./play.js";
 import { makeUpdates } from "./updates.js";
 import { legalValues, makeValues, namesOf, withPreset } from "./values.js";
 import { makeWords } from "./words.js";
@@ -31,8 +32,10 @@ export function mount({ model, el, compute }) {
   const charts = makeCharts(spec, prefix, handle);
   const words = makeWords(spec, handle);
   const buttons = makeButtons(spec, el, handle, () => change(spec.values));
+  const played = spec.parameters.find((p) => p.key === spec.play);
+  const play = played ? makePlay(played, () => values.shown()[played.key], change) : null;
   const simulation = live && spec.simulation ? makeSimulation(model, spec, () => handle.values) : null;
-  const app = assemble(spec, prefix, { controls, charts, words, buttons, simulation });
+  const app = assemble(spec, prefix, { controls, play, charts, words, buttons, simulation });
   show(el, spec, app);
 
   function change(changes) {
@@ -57,6 +60,7 @@ export function mount({ model, el, compute }) {
   const ends = [followScheme(app, handle, charts), followWidth(app, charts), followKernel(model, receive, updates.schedule)];
   if (!live) ends.push(followAddress(el, spec, change));
   if (simulation) ends.push(simulation.stop);
+  if (play) ends.push(play.stop);
   el.pairint = Object.assign(handle, {
     exported: charts.exported,
     set: (asked) => change(legalValues(spec.parameters, asked)),
@@ -66,13 +70,13 @@ export function mount({ model, el, compute }) {
 }
 
 // The elements of a figure, in their order.
-function assemble(spec, prefix, { controls, charts, words, buttons, simulation }) {
+function assemble(spec, prefix, { controls, play, charts, words, buttons, simulation }) {
   const app = node(
     "div",
-    { className: "app", role: "group" },
+    { className: spec.compact ? "app compact" : "app", role: "group" },
     node("div", { className: "title", id: `${prefix}-title`, textContent: spec.title }),
     charts.root,
-    node("div", { className: "controls" }, ...controls.map((control) => control.root)),
+    node("div", { className: "controls" }, ...controls.map((control) => control.root), ...(play ? [play.root] : [])),
     words.summary,
     ...(simulation ? [simulation.root] : []),
     buttons.root,
