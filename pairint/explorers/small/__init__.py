@@ -1,3 +1,5 @@
 """Small interactive figures, each where a chapter needs it: two controls and two panels at most."""
 
-__all__: list[str] = []
+from pairint.explorers.small.aim_spectrum import SpectrumFigure
+
+__all__ = ["SpectrumFigure"]

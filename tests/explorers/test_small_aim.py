@@ -1,0 +1,50 @@
+"""The numbers of the small figures on attention-indexed models, against computations of another kind."""
+
+import math
+
+import numpy as np
+import pytest
+
+from pairint.aim.spectrum import limiting_moments
+from pairint.explorers.small import SpectrumFigure
+from pairint.explorers.small.aim_spectrum import eigenvalues
+
+
+def heights(series):
+    """Return the mass and the mean of a histogram that is given by its outline."""
+    x, y = np.array(series["x"]), np.array(series["y"])
+    mass = np.diff(x) * y[1:]
+    return mass.sum(), (mass * (x[1:] + x[:-1]) / 2).sum()
+
+
+@pytest.mark.parametrize("rho", SpectrumFigure.parameters[1].choices)
+def test_recorded_eigenvalues_have_the_moments_of_the_law(rho):
+    """Traces of the first two powers are sums of independent terms: six standard errors."""
+    d = eigenvalues(rho).shape[1]
+    for noise, hundredths in zip(SpectrumFigure.parameters[0].choices, eigenvalues(rho), strict=True):
+        x = hundredths / 100
+        assert np.all(np.diff(hundredths) >= 0)
+        _, mean, second = limiting_moments(rho, noise, 2)
+        # Tr R / d: a chi-squared of rd degrees over d sqrt(rd), and a Gaussian of variance 2 noise / d^2.
+        assert abs(x.mean() - mean) < 6 * math.sqrt(2 + 2 * noise) / d + 0.005
+        # d^2 times the variances of Tr S^2 / d, noise Tr Z^2 / d and twice the mixed term; bias 1/d.
+        spread = math.sqrt(8 * rho + 20 + 8 / rho + 4 * noise**2 + 8 * noise * (1 + rho)) / d
+        assert abs((x**2).mean() - second) < 6 * spread + (1 + noise) / d + 0.01 * np.abs(x).max()
+
+
+def test_as_many_eigenvalues_stand_apart_as_the_matrix_has():
+    """Where the gap is wide: at rho = 0.5 the spectrum has hardly split at the least noise."""
+    noises, rhos = (p.choices for p in SpectrumFigure.parameters)
+    for rho in rhos[:2]:
+        facts = SpectrumFigure(rho=rho, noise=noises[-1]).numbers().facts
+        assert facts["words"] == f"{facts['rank']} eigenvalues stand apart from the rest"
+    assert "one interval" in SpectrumFigure(rho=rhos[-1], noise=noises[0]).sentence()
+
+
+def test_the_histogram_is_one_of_all_eigenvalues():
+    for noise in SpectrumFigure.parameters[0].choices:
+        series = SpectrumFigure(noise=noise).numbers().series
+        mass, mean = heights(series["density.histogram"])
+        width = np.max(np.diff(series["density.histogram"]["x"]))
+        assert mass == pytest.approx(1, abs=1e-12)
+        assert abs(mean - np.mean(series["density.sticks"]["x"])) <= width / 2
