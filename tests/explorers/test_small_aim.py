@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from pairint.aim.spectrum import limiting_moments
-from pairint.explorers.small import SpectrumFigure
+from pairint.aim.spectrum import NoisySpectrum, limiting_moments
+from pairint.explorers.small import SpectrumFigure, StaircaseFigure
 from pairint.explorers.small.aim_spectrum import eigenvalues
 
 
@@ -48,3 +48,20 @@ def test_the_histogram_is_one_of_all_eigenvalues():
         width = np.max(np.diff(series["density.histogram"]["x"]))
         assert mass == pytest.approx(1, abs=1e-12)
         assert abs(mean - np.mean(series["density.sticks"]["x"])) <= width / 2
+
+
+@pytest.mark.parametrize("alpha", [0.02, 0.15, 0.185, 0.19, 0.3])
+def test_the_stairs_go_down_to_the_crossing_with_the_diagonal(alpha):
+    numbers = StaircaseFigure(alpha=alpha, step=24).numbers()
+    errors, bayes = numbers.series["errors.errors"]["y"], numbers.facts["bayes"]
+    assert np.all(np.diff(errors) < 1e-9)  # they are exact to about 1e-10
+    assert errors[-1] > bayes - 1e-9
+    assert (bayes > 0) == (alpha < 0.75 / 4)  # parameters over equations, in units of d^2 / 2
+    if bayes > 0:  # a fixed point of the map that is drawn
+        assert NoisySpectrum(0.5, bayes / (4 * alpha)).mmse == pytest.approx(bayes, rel=1e-8)
+        assert "at 0." in numbers.facts["words"]
+    else:
+        assert "to zero" in numbers.facts["words"]
+    x, y = (np.array(numbers.series["stairs.path"][c]) for c in "xy")
+    np.testing.assert_array_equal(x[::2], y[::2])  # every other corner is on the diagonal, the rest on the map
+    np.testing.assert_allclose([NoisySpectrum(0.5, v / (4 * alpha)).mmse for v in x[1::2]], y[1::2])

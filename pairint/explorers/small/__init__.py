@@ -1,5 +1,6 @@
 """Small interactive figures, each where a chapter needs it: two controls and two panels at most."""
 
 from pairint.explorers.small.aim_spectrum import SpectrumFigure
+from pairint.explorers.small.aim_state_evolution import StaircaseFigure
 
-__all__ = ["SpectrumFigure"]
+__all__ = ["SpectrumFigure", "StaircaseFigure"]
