@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pairint.aim.spectrum import NoisySpectrum, limiting_moments
-from pairint.explorers.small import SpectrumFigure, StaircaseFigure
+from pairint.explorers.small import MessagePassingFigure, SpectrumFigure, StaircaseFigure
+from pairint.explorers.small.aim_amp import recorded
 from pairint.explorers.small.aim_spectrum import eigenvalues
 
 
@@ -63,5 +64,34 @@ def test_the_stairs_go_down_to_the_crossing_with_the_diagonal(alpha):
     else:
         assert "to zero" in numbers.facts["words"]
     x, y = (np.array(numbers.series["stairs.path"][c]) for c in "xy")
-    np.testing.assert_array_equal(x[::2], y[::2])  # every other corner is on the diagonal, the rest on the map
+    np.testing.assert_array_equal(x[::2], y[::2])  # on the diagonal; the others on the map
     np.testing.assert_allclose([NoisySpectrum(0.5, v / (4 * alpha)).mmse for v in x[1::2]], y[1::2])
+
+
+@pytest.mark.slow
+def test_the_theory_of_message_passing_is_cleaned_by_the_denoiser():
+    """The noise of an iteration leaves the error of the next, both being recorded with six digits."""
+    theory = recorded()["theory"]
+    cleaned = [NoisySpectrum(0.5, delta).mmse for delta in theory["delta"][:-1]]
+    np.testing.assert_allclose(cleaned, theory["error"][1:], rtol=2e-5)
+
+
+@pytest.mark.slow
+def test_without_the_onsager_term_the_run_leaves_the_theory():
+    runs, theory = recorded()["runs"], recorded()["theory"]
+    assert runs["on"]["error"][1] == runs["off"]["error"][1]  # nothing has been seen twice yet
+    ratios = {name: np.array(run["error"]) / theory["error"] for name, run in runs.items()}
+    assert np.abs(ratios["on"] - 1).max() < 0.1  # of order 1/d each, over ten iterations
+    assert ratios["off"][3:].min() > 1.5
+
+
+@pytest.mark.slow
+def test_a_line_shows_what_it_has_computed():
+    first = [MessagePassingFigure(done=done).numbers() for done in range(9)]
+    known = [(n.facts["line"], n.facts["delta"], len(n.series["errors.errors"]["x"])) for n in first]
+    deltas = recorded()["runs"]["off"]["delta"]
+    assert known[:4] == [(0, "?", 1), (1, deltas[0], 1), (2, deltas[0], 1), (3, deltas[0], 2)]
+    assert known[4:8] == [(4, deltas[0], 2), (1, deltas[1], 2), (2, deltas[1], 2), (3, deltas[1], 3)]
+    assert [n.facts["iteration"] for n in first] == [1, 1, 1, 1, 1, 2, 2, 2, 2]
+    with_term, without = (MessagePassingFigure(onsager=o).numbers().facts["echo"] for o in ("on", "off"))
+    assert "C g" in with_term and "C g" not in without
