@@ -5,9 +5,12 @@ import math
 import numpy as np
 import pytest
 
+from pairint.aim.gradient_descent import gradient_descent
 from pairint.aim.spectrum import NoisySpectrum, limiting_moments
-from pairint.explorers.small import MessagePassingFigure, SpectrumFigure, StaircaseFigure
+from pairint.aim.teacher import AIMTeacher
+from pairint.explorers.small import AveragingFigure, MessagePassingFigure, SpectrumFigure, StaircaseFigure
 from pairint.explorers.small.aim_amp import recorded
+from pairint.explorers.small.aim_gradient_descent import recorded as recorded_runs
 from pairint.explorers.small.aim_spectrum import eigenvalues
 
 
@@ -95,3 +98,30 @@ def test_a_line_shows_what_it_has_computed():
     assert [n.facts["iteration"] for n in first] == [1, 1, 1, 1, 1, 2, 2, 2, 2]
     with_term, without = (MessagePassingFigure(onsager=o).numbers().facts["echo"] for o in ("on", "off"))
     assert "C g" in with_term and "C g" not in without
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_error_of_a_mean_is_that_of_the_mean_matrix():
+    teacher = AIMTeacher(30, 0.5, rng=0)
+    data = teacher.sample(round(0.05 * (1 + 1 / 30) * 30**2), 50)
+    result = gradient_descent(*data, teacher.width, n_runs=16, rng=0)
+    gram = recorded_runs(0.05).gram[0]
+    for k in (1, 5, 16):  # inner products are recorded with five decimals
+        assert gram[:k, :k].mean() == pytest.approx(teacher.error(result.runs[:k].mean(axis=0)), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_averages_of_runs_come_closer_to_the_truth():
+    for alpha in AveragingFigure.parameters[1].choices:
+        one, many = (AveragingFigure(alpha=alpha, runs=k).numbers() for k in (1, 16))
+        scatter = [
+            np.subtract(n.series["entries.entries"]["y"], n.series["entries.entries"]["x"])
+            for n in (one, many)
+        ]
+        assert np.mean(scatter[1] ** 2) < 0.75 * np.mean(scatter[0] ** 2)
+        assert many.facts["ratio"] < 0.75 * one.facts["ratio"]
+        bars = many.series["errors.errors"]
+        assert np.all(np.array(bars["low"]) <= bars["y"]) and np.all(bars["y"] <= np.array(bars["high"]))
+        limits = many.series["errors.posterior"]["y"] / many.series["errors.bayes"]["at"]
+        np.testing.assert_allclose(limits[[0, 15]], [2, 17 / 16])

@@ -1,7 +1,8 @@
 """Small interactive figures, each where a chapter needs it: two controls and two panels at most."""
 
 from pairint.explorers.small.aim_amp import MessagePassingFigure
+from pairint.explorers.small.aim_gradient_descent import AveragingFigure
 from pairint.explorers.small.aim_spectrum import SpectrumFigure
 from pairint.explorers.small.aim_state_evolution import StaircaseFigure
 
-__all__ = ["MessagePassingFigure", "SpectrumFigure", "StaircaseFigure"]
+__all__ = ["AveragingFigure", "MessagePassingFigure", "SpectrumFigure", "StaircaseFigure"]
