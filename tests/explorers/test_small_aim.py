@@ -4,13 +4,23 @@ import math
 
 import numpy as np
 import pytest
+from scipy import optimize
 
+from pairint.aim.channels import Channel
 from pairint.aim.gradient_descent import gradient_descent
 from pairint.aim.spectrum import NoisySpectrum, limiting_moments
+from pairint.aim.state_evolution import fixed_points
 from pairint.aim.teacher import AIMTeacher
-from pairint.explorers.small import AveragingFigure, MessagePassingFigure, SpectrumFigure, StaircaseFigure
+from pairint.explorers.small import (
+    AveragingFigure,
+    HardPhaseFigure,
+    MessagePassingFigure,
+    SpectrumFigure,
+    StaircaseFigure,
+)
 from pairint.explorers.small.aim_amp import recorded
 from pairint.explorers.small.aim_gradient_descent import recorded as recorded_runs
+from pairint.explorers.small.aim_own import magnitude_information
 from pairint.explorers.small.aim_spectrum import eigenvalues
 
 
@@ -125,3 +135,72 @@ def test_averages_of_runs_come_closer_to_the_truth():
         assert np.all(np.array(bars["low"]) <= bars["y"]) and np.all(bars["y"] <= np.array(bars["high"]))
         limits = many.series["errors.posterior"]["y"] / many.series["errors.bayes"]["at"]
         np.testing.assert_allclose(limits[[0, 15]], [2, 17 / 16])
+
+
+class Magnitudes(Channel):
+    """The absolute value of each index; only what a label tells is needed here."""
+
+    def output(self, h):
+        return np.abs(h)
+
+    def g_out(self, y, omega, variance):
+        raise NotImplementedError
+
+    def kappa(self, tau):
+        return magnitude_information(tau)
+
+
+def test_a_magnitude_tells_what_draws_say():
+    """What a label leaves of the variance of an index: Monte Carlo, six standard errors."""
+    rng = np.random.default_rng(8)
+    for tau in (0.3, 4.0, 60.0):
+        x = math.sqrt(tau) * rng.standard_normal(200_000)
+        u = x + rng.standard_normal(len(x))
+        told = 1 - u**2 / np.cosh(np.clip(u * x, -300, 300)) ** 2
+        assert abs(magnitude_information(tau) - 6 * told.mean()) < 6 * 6 * told.std() / math.sqrt(len(x))
+
+
+def wall_height(alpha, valley, wall):
+    """Return the integral of (precision - alpha K) / 4 from one error down to another, by Gauss's rule."""
+
+    def slope(error):
+        noise = optimize.brentq(lambda x: NoisySpectrum(0.1, math.exp(x)).mmse - error, -9, 9)
+        return math.exp(-noise) - alpha * magnitude_information((1.1 - error) / error) / error
+
+    nodes, weights = np.polynomial.legendre.leggauss(20)
+    middle, half = (math.log(valley) + math.log(wall)) / 2, math.log(valley / wall) / 2
+    errors = np.exp(middle + half * nodes)
+    return half * weights @ (errors * [slope(error) for error in errors]) / 4
+
+
+@pytest.mark.slow
+def test_valleys_and_walls_are_the_fixed_points():
+    alphas = [0.03, 0.035, 0.04, 0.044, 0.046]
+    expected = fixed_points(alphas, 0.1, Magnitudes())
+    for alpha in alphas:
+        numbers = HardPhaseFigure(alpha=alpha).numbers()
+        points = [point for point in expected if point.alpha == alpha and point.error > 0]
+        for name, stable in (("stops", True), ("wall", False)):
+            drawn = numbers.series[f"valley.{name}"]
+            errors = [point.error for point in points if point.stable == stable]
+            np.testing.assert_allclose(drawn["x"], errors, rtol=1e-5)
+        if len(points) == 2:
+            (valley, wall) = (point.error for point in points)
+            height = numbers.series["valley.wall"]["y"][0] - numbers.series["valley.stops"]["y"][0]
+            # Splines of steps h = 0.06 in log noise, h^4 / 384, and nine decimals of a height of 6e-5.
+            assert height == pytest.approx(wall_height(alpha, valley, wall), rel=1e-4)
+            if height > 1e-3:  # the package has trapezoids of steps of 0.17: h^2 / 12, twice for safety
+                assert height == pytest.approx(points[1].potential - points[0].potential, rel=6e-3)
+        # A valley is lower than what lies around it, a wall is higher.
+        x, y = (np.array(numbers.series["valley.curve"][c]) for c in "xy")
+        for name, sign in (("stops", 1), ("wall", -1)):
+            for place, value in zip(*(numbers.series[f"valley.{name}"][c] for c in "xy"), strict=True):
+                near = np.abs(x - place) < 0.1 * place
+                assert np.all(sign * (y[near] - value) > -1e-7)
+
+
+def test_the_hard_phase_begins_and_ends():
+    facts = {alpha: HardPhaseFigure(alpha=alpha).numbers().facts for alpha in (0.0315, 0.032, 0.044, 0.0445)}
+    assert [f["bayes"] > 0 for f in facts.values()] == [True, False, False, False]
+    assert [f["stops"] > 0 for f in facts.values()] == [True, True, True, False]
+    assert len({f["words"] for f in facts.values()}) == 3

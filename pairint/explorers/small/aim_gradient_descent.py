@@ -103,7 +103,7 @@ class _Runs:
     """What is kept of the runs at one number of samples.
 
     ``gram`` holds, for each teacher, the inner products of the runs' errors over d: the error of a mean is
-    the mean of a block. ``truth`` and ``entries`` are entries of the first teacher and its runs, in hundredths.
+    the mean of a block. ``truth`` and ``entries`` are of the first teacher and its runs, in hundredths.
     """
 
     bayes: float
