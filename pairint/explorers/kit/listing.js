@@ -2,7 +2,8 @@
 import { node } from "./controls.js";
 import { fill } from "./numbers.js";
 
-// The fact "line" tells which line is lit, counted from one; none at zero.
+// The fact "line" tells which line is lit, counted from one; none at zero. It is not set in bold: a line that
+// wraps when it is lit would move the controls under the finger.
 export function makeListing(lines) {
   if (!lines?.length) return null;
   const items = lines.map(() => node("li"));

@@ -10,7 +10,7 @@ import numpy as np
 from pairint.aim.spectrum import NoisySpectrum
 from pairint.aim.state_evolution import exact_recovery_threshold, state_evolution, state_evolution_iterates
 from pairint.explorers.kit.explorer import Numbers
-from pairint.explorers.kit.panels import Axis, Panel, Parameter, fill, line, points, rule
+from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, fill, line, points, rule
 from pairint.explorers.small.base import SmallFigure
 
 __all__ = ["StaircaseFigure"]
@@ -83,7 +83,7 @@ class StaircaseFigure(SmallFigure):
         errors = state_evolution_iterates(alpha, _RHO, n_iter=step)
         bayes = float(state_evolution(alpha, _RHO).mmse)
         corners = np.repeat(errors, 2)  # down to the curve, across to the diagonal
-        series = {
+        series: Series = {
             "stairs.same": {"x": [0.0, 1.0], "y": [0.0, 1.0]},
             "stairs.map": {"x": before, "y": [0.0, *after]},
             "stairs.path": {"x": corners[:-1], "y": corners[1:]},
