@@ -1,5 +1,6 @@
 // AIM explorer: state evolution as pairint.aim.state_evolution; kappa of hardmax from Chebyshev series.
 import { fill, linspace, logspace } from "./kit/numbers.js";
+import { increasingRoot } from "./formulas/roots.js";
 import { noisySpectrum } from "./formulas/spectrum.js";
 
 // Clenshaw's sum of a Chebyshev series on [0, 1].
@@ -8,17 +9,6 @@ function chebyshev(series, u) {
   let [b1, b2] = [0, 0];
   for (let k = series.length - 1; k >= 1; k -= 1) [b1, b2] = [series[k] + 2 * y * b1 - b2, b1];
   return series[0] + y * b1 - b2;
-}
-
-// Solve f(v) = target for an increasing function of v > 0, by bisection in log v.
-function increasingRoot(f, target, low, high) {
-  let [a, b] = [Math.log(low), Math.log(high)];
-  for (let i = 0; i < 52; i += 1) {
-    const middle = (a + b) / 2;
-    if (f(Math.exp(middle)) < target) a = middle;
-    else b = middle;
-  }
-  return Math.exp((a + b) / 2);
 }
 
 export function compute(p, data) {

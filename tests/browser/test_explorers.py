@@ -820,3 +820,19 @@ def test_ten_rounds_are_played(by, tmp_path, visit):
         right
     ]
     seen.assert_quiet()
+
+
+def test_the_line_of_the_algorithm_is_lit(tmp_path, visit):
+    figure = pairint.explorers.small.MessagePassingFigure()
+    seen = visit(figure.save(tmp_path / "figure.html").as_uri())
+    page = seen.page
+    ready(page, figure)
+    for done, lit in ((0, []), (1, [0]), (3, [2]), (8, [3])):
+        page.evaluate(SET, [selector(figure), {"done": done, "onsager": "on"}])
+        lines = page.locator(".listing li")
+        marked = lines.evaluate_all("all => all.map(e => e.getAttribute('aria-current'))")
+        assert [i for i, current in enumerate(marked) if current == "step"] == lit
+        facts = figure.numbers(done=done, onsager="on").facts
+        filled = [pairint.explorers.kit.panels.fill(text, facts) for text in figure.listing]
+        assert lines.all_text_contents() == filled
+    seen.assert_quiet()

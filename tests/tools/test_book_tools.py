@@ -236,7 +236,10 @@ def test_reference_page_has_every_public_name_once():
             package
         )  # of pairint.backend
         assert len(names.split(", ")) == len(set(names.split(", ")))
-    packages = ("model", "estimation", "theory", "aim", "experiments", "explorers", "engine", "kernels")
+    packages = (
+        *("model", "estimation", "theory", "aim", "experiments", "explorers", "explorers.small"),
+        *("engine", "kernels"),
+    )
     assert set(listed) == {f"pairint.{name}" for name in (*packages, "backend")}
 
 

@@ -86,6 +86,8 @@ class Explorer(ABC):
     #: Whether the figure is to fit one screen of a phone; and the slider that its buttons Play and Step move.
     compact: ClassVar[bool] = False
     play: ClassVar[str | None] = None
+    #: Lines of an algorithm, with facts to fill in; the fact "line" says which one is lit.
+    listing: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, **values: Any) -> None:
         known = {p.key: p for p in self.parameters}
@@ -169,6 +171,7 @@ class Explorer(ABC):
             "simulation": asdict(self.simulation) if self.simulation else None,
             "compact": self.compact,
             "play": self.play,
+            "listing": self.listing,
             "values": dict(self._values),
             "data": self.data(),
         }

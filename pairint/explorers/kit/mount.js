@@ -9,6 +9,7 @@ import { makeCharts } from "./charts.js";
 import { makeControl, node } from "./controls.js";
 import { followAddress, followScheme, followWidth } from "./follow.js";
 import { followKernel, makeSimulation, simulatedAt, tellKernel } from "./kernel.js";
+import { makeListing } from "./listing.js";
 import { fill } from "./numbers.js";
 import { currentScheme } from "./palette.js";
 import { makePlay } from "./play.js";
@@ -31,13 +32,14 @@ export function mount({ model, el, compute }) {
   const updates = makeUpdates(handle, update);
   const controls = spec.parameters.map((p) => makeControl(p, `${prefix}-${p.key}`, (key, value) => change(withPreset(spec.parameters, key, value))));
   const charts = makeCharts(spec, prefix, handle);
+  const listing = makeListing(spec.listing);
   const words = makeWords(spec, handle);
   const buttons = makeButtons(spec, el, handle, () => change(spec.values));
   const played = spec.parameters.find((p) => p.key === spec.play);
   const play = played ? makePlay(played, () => values.shown()[played.key], change) : null;
   const extra = compute.extra?.({ spec, handle, change, redraw: updates.schedule });
   const simulation = live && spec.simulation ? makeSimulation(model, spec, () => handle.values) : null;
-  const app = assemble(spec, prefix, { controls, play, extra, charts, words, buttons, simulation });
+  const app = assemble(spec, prefix, { controls, play, extra, charts, listing, words, buttons, simulation });
   show(el, spec, app);
 
   function change(changes) {
@@ -60,6 +62,7 @@ export function mount({ model, el, compute }) {
     }
     el.pairintSeries = handle.series;
     charts.draw();
+    listing?.draw(handle.facts);
     words.settle();
   }
 
@@ -76,12 +79,13 @@ export function mount({ model, el, compute }) {
 }
 
 // The elements of a figure, in their order.
-function assemble(spec, prefix, { controls, play, extra, charts, words, buttons, simulation }) {
+function assemble(spec, prefix, { controls, play, extra, charts, listing, words, buttons, simulation }) {
   const app = node(
     "div",
     { className: spec.compact ? "app compact" : "app", role: "group" },
     node("div", { className: "title", id: `${prefix}-title`, textContent: spec.title }),
     charts.root,
+    ...(listing ? [listing.root] : []),
     node("div", { className: "controls" }, ...controls.map((control) => control.root), ...(play ? [play.root] : []), ...(extra ? [extra.root] : [])),
     words.summary,
     ...(simulation ? [simulation.root] : []),
