@@ -106,7 +106,7 @@ def density(u):
 
 
 BOUND = upper_bound(1000, Setting(**GOOD), n_intervals=4)
-EDGES = dict(interval=(0.0, 1.0), density=(0.1, 0.2))
+EDGES = dict(interval=(0.0, 1.0), density=0.1)
 
 #: Everything that takes a setting: what it needs of it beyond LEAST, and the call.
 NEEDS = {
