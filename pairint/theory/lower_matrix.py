@@ -1,8 +1,8 @@
 r"""What the matrix costs, from below: the price of its r(2d - r) free numbers.
 
 Two families of hypotheses. Linear functions, :math:`g(x, y) = x^\top J y`, with matrices of rank r near a
-fixed one: there is nothing nonparametric in them, and they show the price of the matrix alone. And fast waves of
-the score, which are invisible until the matrix is known to the length of a wave: they show its logarithm.
+fixed one: there is nothing nonparametric in them, and they show the price of the matrix alone. And fast waves
+of the score, which are invisible until the matrix is known to the length of a wave: they show its logarithm.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def wave_correlation(frequency: float, norm: float, variation: float) -> float:
     frequency, norm : float
         omega > 0, and the operator norm of J, > 0.
     variation : float
-        V > 0, such that every one-dimensional projection of a token has a density of total variation at most V.
+        V > 0: every one-dimensional projection of a token has a density of total variation at most V.
     """
     frequency = check_real("frequency", frequency, 0, exclusive_minimum=True)
     norm = check_real("norm", norm, 0, exclusive_minimum=True)
@@ -199,8 +199,8 @@ def wave_lower_bound(
 
     Book: :doc:`/book/lower_bound_matrix`.
 
-    For tokens that are i.i.d. given some Theta with a symmetric law of norm at most R_out, whose projections on
-    lines have, given Theta, densities of total variation at most V; Gaussian noise. By Fano's inequality, for
+    For tokens that are i.i.d. given some Theta with a symmetric law of norm at most R_out, whose projections
+    on lines have, given Theta, densities of total variation at most V; Gaussian noise. By Fano's inequality, for
     all frequencies omega and heights a with :math:`a \sin(\omega u)` in the class,
 
     .. math::
@@ -210,8 +210,8 @@ def wave_lower_bound(
         H = rd \log \frac{\omega \bar a}{78 V^2 S}, \quad n = \frac{M N}{\sigma^2 (N-1)},
 
     with :math:`S = \min\{R_{out}^2, q^2 \sqrt{rd}\}`. It is maximised over a and over a grid of omega. For M
-    large it is of the order :math:`\sigma^2 rd \log(M) / M`: the logarithm of the upper bounds is real. For few
-    samples it is below :func:`matrix_lower_bound`, or zero.
+    large it is of the order :math:`\sigma^2 rd \log(M) / M`: the logarithm of the upper bounds is real. For
+    few samples it is below :func:`matrix_lower_bound`, or zero.
 
     Parameters
     ----------
