@@ -168,7 +168,7 @@ class WaveLowerBound:
         return self.value
 
 
-def wave_correlation(frequency: float, norm: float, variation: float) -> float:
+def wave_correlation(frequency: float, norm: float, *, variation: float) -> float:
     r"""Bound :math:`|E \cos(\omega x^\top J y)|` for independent tokens by :math:`z (1 + \log(1/z))`.
 
     Here :math:`z = V^2 / (\omega \|J\|)`; the bound is 1 if that is at least 1.
@@ -200,8 +200,8 @@ def wave_lower_bound(
     Book: :doc:`/book/lower_bound_matrix`.
 
     For tokens that are i.i.d. given some Theta with a symmetric law of norm at most R_out, whose projections
-    on lines have, given Theta, densities of total variation at most V; Gaussian noise. By Fano's inequality, for
-    all frequencies omega and heights a with :math:`a \sin(\omega u)` in the class,
+    on lines have, given Theta, densities of total variation at most V; Gaussian noise. By Fano's inequality,
+    for all frequencies omega and heights a with :math:`a \sin(\omega u)` in the class,
 
     .. math::
 

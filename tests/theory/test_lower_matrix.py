@@ -226,7 +226,7 @@ def test_correlation_of_a_wave_by_quadrature():
     # Density exp(-sqrt 2 |y|) / sqrt 2: E cos(s y) = 1 / (1 + s^2 / 2), and x = sqrt(1/2) times exponential.
     laplace = np.array([weight @ (1 / (1 + (t * x) ** 2 / 4)) for t in SCALES[SCALES < 30]])
     for exact, variation in ((uniform, 1 / math.sqrt(3)), (laplace, math.sqrt(2))):
-        bounds = np.array([wave_correlation(t, 1.0, variation) for t in SCALES[: len(exact)]])
+        bounds = np.array([wave_correlation(t, 1.0, variation=variation) for t in SCALES[: len(exact)]])
         assert np.all(exact <= bounds)
         assert bounds[0] == 1.0 or variation < 1
     # Mutated: without its logarithm the bound is refuted.
@@ -247,11 +247,11 @@ def test_correlations_in_more_dimensions(law, variation, d):
         for frequency in 10 ** rng.uniform(-1, 2, 4) / norm:
             mean = abs(np.cos(frequency * scores).mean())
             # False alarm of a check: 6e-7, six standard errors of at most 20000^(-1/2).
-            assert mean <= wave_correlation(frequency, norm, variation) + 5 * 20_000**-0.5
+            assert mean <= wave_correlation(frequency, norm, variation=variation) + 5 * 20_000**-0.5
 
 
 def test_twenty_six_is_enough():
-    assert wave_correlation(26.0, 1.0, 1.0) <= 1 / 6 < wave_correlation(25.0, 1.0, 1.0)
+    assert wave_correlation(26.0, 1.0, variation=1.0) <= 1 / 6 < wave_correlation(25.0, 1.0, variation=1.0)
 
 
 def packing(bound, setting, size, variation, rng, tries=400):
@@ -353,4 +353,4 @@ def test_bad_arguments_of_the_waves(keywords, message):
     with pytest.raises(ValueError, match=message):
         wave_lower_bound(1000, SETTING, **{"token_bound": 3.0, "variation": 1.0} | keywords)
     with pytest.raises(ValueError, match="norm must be > 0"):
-        wave_correlation(1.0, 0.0, 1.0)
+        wave_correlation(1.0, 0.0, variation=1.0)
