@@ -289,6 +289,7 @@ RESULTS = {
         "ErrorTerms",
         "LowerBound",
         "MatrixLowerBound",
+        "WaveLowerBound",
         "OracleInequality",
         "OracleUpperBound",
         "SplitUpperBound",
