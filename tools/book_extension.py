@@ -179,12 +179,21 @@ def expand_api(app: Sphinx, docname: str, content: list[str]) -> None:
 
 
 def expand_map(app: Sphinx, docname: str, content: list[str]) -> None:
-    """Draw the map of the theory on its page, anew whenever a page that it shows has changed."""
-    if docname == "book/map":
-        pages, drawn = theory_map.sources(Path(app.srcdir))
+    """Draw the map of the theory on its page, and open each page of it with its own part of it.
+
+    Anew whenever a page of the map has changed.
+    """
+    pages, drawn = theory_map.sources(Path(app.srcdir))
+    page = docname.removeprefix("book/")
+    if page not in drawn:
+        return
+    if page == "map":
         content[0] = theory_map.expand(content[0], pages, drawn)
-        for page in drawn:
-            app.env.note_dependency(app.env.doc2path(f"book/{page}"))
+    else:
+        statements = theory_map.part(theory_map.read(pages), drawn)
+        content[0] = theory_map.open_with_excerpt(content[0], statements, page)
+    for each in drawn:
+        app.env.note_dependency(app.env.doc2path(f"book/{each}"))
 
 
 def leave_out_thebe(app: Sphinx) -> None:

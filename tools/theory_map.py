@@ -234,9 +234,13 @@ def listing(statements: Sequence[Statement]) -> str:
     return "\n".join(lines).strip() + "\n"
 
 
-# The drawing, in pixels: a box for each statement, a column for each depth, a band for each page.
-WIDTH, GAP, LINE, SPACE, HEAD = 118, 20, 15, 10, 26
+# The drawing, in pixels: a box for each statement, rows from top to bottom. What is used stands above.
+WIDTH, GAP, LINE, SPACE = 128, 12, 15, 10
+BETWEEN = 26  # rows
+IN_A_ROW = 6  # 840 pixels: a window of 1280 shows them beside the contents
 CHARACTERS = 17  # that a line of a box holds
+#: Parts of the theory, by the first word of a page's name.
+PARTS = ("coercivity", "upper", "lower")
 
 
 def plain(title: str) -> str:
@@ -246,27 +250,33 @@ def plain(title: str) -> str:
     return title
 
 
-def boxes(
-    statements: Sequence[Statement],
-) -> Iterator[tuple[str, list[tuple[Statement, list[str], int, int]], int, int]]:
-    """Yield each page, its boxes (statement, lines of text, left, top), and top and height of its band."""
-    depth = depths(statements)
-    top = 0
-    for page, group in itertools.groupby(statements, lambda each: each.page):
-        bottom: dict[int, int] = {}  # of each column, within this band
-        placed = []
-        for each in group:
-            lines = [
-                each.kind.capitalize(),
-                *textwrap.wrap(plain(each.title), CHARACTERS, break_long_words=False),
-            ]
-            column = depth[each.label]
-            y = bottom.get(column, top + HEAD)
-            placed.append((each, lines, column * (WIDTH + GAP) + SPACE, y))
-            bottom[column] = y + LINE * len(lines) + SPACE + SPACE
-        height = max(bottom.values()) - top
-        yield page, placed, top, height
-        top += height + SPACE
+def layers(statements: Sequence[Statement]) -> list[list[Statement]]:
+    """Return the statements in layers, in order: each below all that it uses, just above what uses it first.
+
+    A statement that nothing uses stands as high as it can.
+    """
+    depth, users = depths(statements), used_by(statements)
+    layer: dict[str, int] = {}
+    for label in sorted(depth, key=lambda label: -depth[label]):
+        layer[label] = min((layer[other] - 1 for other in users[label]), default=depth[label])
+    return [
+        [each for each in statements if layer[each.label] == number]
+        for number in range(max(layer.values(), default=-1) + 1)
+    ]
+
+
+def boxes(statements: Sequence[Statement]) -> Iterator[tuple[Statement, list[str], int, int]]:
+    """Yield each statement, the lines of its box, and the left and the top of it, layer by layer."""
+    top = SPACE
+    for layer in layers(statements):
+        for first in range(0, len(layer), IN_A_ROW):
+            tallest = 0
+            for column, each in enumerate(layer[first : first + IN_A_ROW]):
+                title = textwrap.wrap(plain(each.title), CHARACTERS, break_long_words=False)
+                lines = [each.kind.capitalize(), *title]
+                tallest = max(tallest, len(lines))
+                yield each, lines, SPACE + column * (WIDTH + GAP), top
+            top += LINE * tallest + SPACE + BETWEEN
 
 
 def words(lines: Sequence[str], x: int, y: int) -> str:
@@ -280,10 +290,10 @@ def words(lines: Sequence[str], x: int, y: int) -> str:
 
 
 def curve(start: tuple[int, int, int], end: tuple[int, int, int]) -> str:
-    """Return the path from the right of one box to the left of another; a box is its left, top and height."""
-    x0, y0 = start[0] + WIDTH, start[1] + start[2] // 2
-    x1, y1 = end[0], end[1] + end[2] // 2
-    return f"M{x0} {y0}C{x0 + GAP} {y0} {x1 - GAP} {y1} {x1} {y1}"
+    """Return the path from below one box to the top of another; a box is its left, top and height."""
+    x0, y0 = start[0] + WIDTH // 2, start[1] + start[2]
+    x1, y1 = end[0] + WIDTH // 2, end[1]
+    return f"M{x0} {y0}C{x0} {y0 + BETWEEN} {x1} {y1 - BETWEEN} {x1} {y1}"
 
 
 def svg(statements: Sequence[Statement], titles: Mapping[str, str]) -> str:
@@ -292,47 +302,71 @@ def svg(statements: Sequence[Statement], titles: Mapping[str, str]) -> str:
     Parameters
     ----------
     statements : sequence of Statement
-        Those to draw, page by page; what they use must be among them.
+        Those to draw; what they use must be among them.
     titles : mapping of str to str
         The title of each page by its name.
     """
-    bands = list(boxes(statements))
-    place = {
-        each.label: (x, y, LINE * len(lines) + SPACE)
-        for _, placed, _, _ in bands
-        for each, lines, x, y in placed
-    }
-    width = max(x for x, _, _ in place.values()) + WIDTH + SPACE
-    height = bands[-1][2] + bands[-1][3]
-    grounds, curves, links = [], [], []
-    for page, placed, top, tall in bands:
-        grounds.append(f'<rect class="band" y="{top}" width="{width}" height="{tall}" rx="6"/>')
-        heading = f'<text class="page" x="{SPACE}" y="{top + 18}">{html.escape(titles[page])}</text>'
-        links.append(f'<a href="{page}.html">{heading}</a>')
-        for each, lines, x, y in placed:
-            links.append(
-                f'<a class="node {each.kind}" href="{each.page}.html#{each.label}" data-label="{each.label}">'
-                f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{place[each.label][2]}" rx="4"/>'
-                f"<text>{words(lines, x + 7, y)}</text></a>"
-            )
-            for label in each.uses:
-                ends = curve(place[label], place[each.label])
-                curves.append(f'<path data-from="{label}" data-to="{each.label}" d="{ends}"/>')
+    placed = list(boxes(statements))
+    place = {each.label: (x, y, LINE * len(lines) + SPACE) for each, lines, x, y in placed}
+    width = 2 * SPACE + IN_A_ROW * (WIDTH + GAP) - GAP
+    height = max(y + tall for _, y, tall in place.values()) + SPACE
+    curves, links = [], []
+    for each, lines, x, y in placed:
+        family = each.page.split("_")[0]
+        classes = f"node {each.kind} {family if family in PARTS else 'elsewhere'}"
+        links.append(
+            f'<a class="{classes}" href="{each.page}.html#{each.label}" data-label="{each.label}">'
+            f"<title>{html.escape(titles[each.page])}</title>"
+            f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{place[each.label][2]}" rx="4"/>'
+            f"<text>{words(lines, x + 7, y)}</text></a>"
+        )
+        for label in each.uses:
+            ends = curve(place[label], place[each.label])
+            curves.append(f'<path data-from="{label}" data-to="{each.label}" d="{ends}"/>')
     return "\n".join(
         [
             f'<svg class="theory-map" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
             f'width="{width}" height="{height}" role="group" '
             'aria-labelledby="theory-map-title theory-map-desc">',
             '<title id="theory-map-title">The map of the theory</title>',
-            f'<desc id="theory-map-desc">{len(statements)} statements in {len(bands)} bands, one for '
-            "each page. Lines lead from a statement to those that use it, from left to right. The list below "
-            "says the same in words.</desc>",
-            *grounds,
+            f'<desc id="theory-map-desc">{len(statements)} statements. Lines lead down from a statement to '
+            "those that use it. The list below says the same in words.</desc>",
             *curves,
             *links,
             "</svg>",
         ]
     )
+
+
+def excerpt(statements: Sequence[Statement], page: str) -> str:
+    """Return, in Markdown, where a page stands: what it rests on, its statements, and what uses them.
+
+    Nothing if the page has no statement.
+    """
+    users = used_by(statements)
+    own = [each for each in statements if each.page == page]
+    if not own:
+        return ""
+    used = {label for each in own for label in each.uses}
+    using = {label for each in own for label in users[each.label]}
+    groups = {
+        "Rests on": [each for each in statements if each.label in used and each.page != page],
+        "This page": own,
+        "Used by": [each for each in statements if each.label in using and each.page != page],
+    }
+    lines = [
+        f"**{name}:** "
+        + (", ".join(f"{{prf:ref}}`{plain(each.title)} <{each.label}>`" for each in group) or "nothing else")
+        for name, group in groups.items()
+    ]
+    lines[-1] += ". {doc}`The whole map <map>`"
+    return "::::{div} theory-here\n" + "\n\n".join(f"{line}." for line in lines) + "\n::::\n"
+
+
+def open_with_excerpt(content: str, statements: Sequence[Statement], page: str) -> str:
+    """Put the excerpt of the map after the title of a page."""
+    here = excerpt(statements, page)
+    return re.sub(r"(?m)^# .+$", lambda match: f"{match[0]}\n\n{here}", content, count=1) if here else content
 
 
 def title(text: str) -> str:

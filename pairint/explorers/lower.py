@@ -304,7 +304,7 @@ class LowerBoundExplorer(Explorer):
             values["samples"],
             self._setting(values),
             interval=INTERVAL,
-            density=(DENSITY, DENSITY),
+            density=DENSITY,
             symmetric=values["argument"] == "odd",
             method=method,
             n_bumps=n_bumps,

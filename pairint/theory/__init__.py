@@ -8,7 +8,12 @@ from pairint.theory.adaptation import (
 )
 from pairint.theory.coercivity import coercivity_constant
 from pairint.theory.lower import LowerBound, lower_bound
-from pairint.theory.lower_matrix import MatrixLowerBound, matrix_lower_bound
+from pairint.theory.lower_matrix import (
+    MatrixLowerBound,
+    WaveLowerBound,
+    matrix_lower_bound,
+    wave_lower_bound,
+)
 from pairint.theory.pinsker import (
     PinskerFilter,
     SobolevBounds,
@@ -34,6 +39,7 @@ __all__ = [
     "SobolevBounds",
     "SplitUpperBound",
     "UpperBound",
+    "WaveLowerBound",
     "adaptive_upper_bound",
     "coercivity_constant",
     "lower_bound",
@@ -48,4 +54,5 @@ __all__ = [
     "sobolev_bounds",
     "split_upper_bound",
     "upper_bound",
+    "wave_lower_bound",
 ]

@@ -355,9 +355,11 @@ class SplineFamily:
     n_bumps : int
         K >= 1, the number of cells.
     interval : (float, float)
-        Its ends count: it must hold all scores.
+        What is cut into cells. Outside of it the functions are polynomials of degree beta - 1.
     odd : bool
-        Continue the functions oddly; the interval must then begin at 0.
+        Continue the functions oddly; the interval must then lie in [0, inf).
+    score_bound : float, optional
+        Where the functions must be bounded: up to this modulus, by default on the interval only.
     """
 
     beta: int
@@ -366,15 +368,13 @@ class SplineFamily:
     n_bumps: int
     interval: tuple[float, float]
     odd: bool = False
+    score_bound: float | None = None
 
     def __post_init__(self) -> None:
         check_integer("beta", self.beta, 2, int(MOST_SMOOTH))
         check_real("holder_constant", self.holder_constant, 0, exclusive_minimum=True)
         check_integer("n_bumps", self.n_bumps, 1)
-        interval = check_interval(self.interval, self.odd)
-        if self.odd and interval[0] != 0:
-            raise ValueError(f"interval must begin at 0 for an odd family, got {interval}")
-        object.__setattr__(self, "interval", interval)
+        object.__setattr__(self, "interval", check_interval(self.interval, self.odd))
 
     @property
     def start(self) -> float:
@@ -384,6 +384,8 @@ class SplineFamily:
     def radius(self) -> float:
         """L, or what of it ``sup_bound`` leaves: the functions are at most radius reach^beta / beta!."""
         reach = self.interval[1] - self.start
+        if self.score_bound is not None:
+            reach = max(reach, self.score_bound + abs(self.start))
         return min(self.holder_constant, self.sup_bound * math.factorial(self.beta) / reach**self.beta)
 
     @property

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from pairint.theory.bumps import MOST_SMOOTH, BumpFamily, SplineFamily, check_interval
-from pairint.theory.densities import MASS_TOLERANCE, check_density_values, check_mass
+from pairint.theory.densities import check_density_values, check_mass
 from pairint.theory.integers import best_integer
 from pairint.theory.setting import Setting
 from pairint.validation import (
@@ -118,23 +118,26 @@ def weight_risk(information: Any, *, gaussian: bool = True) -> Any:
     The weight w enters the means of the data linearly. Two priors are tried, and the better counts:
 
     * van Trees, for the density :math:`\cos^2(\pi w/2)`: :math:`1 / (I + \pi^2)`;
-    * two signs times a height a in (0, 1]: :math:`a^2` :func:`sign_risk` :math:`(a^2 I)`, for Gaussian noise;
-      for other noise :math:`\max\{1 - \sqrt I, e^{-2I}/2\}`.
+    * two signs times a height a in (0, 1]: :math:`a^2` :func:`sign_risk` :math:`(a^2 I)` for Gaussian noise,
+      :math:`a^2 e^{-a^2 I}` for other noise.
 
-    All are convex in I: if the information depends on the tokens, its mean may be inserted.
+    All are convex in I: if the information depends on the tokens, its mean may be inserted. And x R(n x)
+    increases in x: if a weight belongs to a function of squared norm x, a lower bound of x may be inserted.
 
     Parameters
     ----------
     information : float or array_like
-        I >= 0, the Fisher information of w in the data, or an upper bound of its mean.
+        I >= 0, the Fisher information of w in the data, or an upper bound of its mean; for noise that is not
+        Gaussian, with the curvature in the place of the information of its location.
     gaussian : bool
         Whether the noise is Gaussian.
     """
     information = _check_information(information)
     smooth = 1 / (information + math.pi**2)
-    if not gaussian:
-        return np.maximum(smooth, _affinity(2 * information))
-    return np.maximum(smooth, sign_bound(information))
+    if gaussian:
+        return np.maximum(smooth, sign_bound(information))
+    used = np.minimum(information, 1.0)
+    return np.maximum(smooth, np.exp(-used) * _height(used, information))
 
 
 def sign_bound(information: Any) -> Any:
@@ -147,8 +150,12 @@ def sign_bound(information: Any) -> Any:
     """
     information = _check_information(information)
     used = np.minimum(information, _SIGN_INFORMATION)
-    height = np.divide(used, information, out=np.ones_like(used), where=information > 0)
-    return sign_risk(used) * height
+    return sign_risk(used) * _height(used, information)
+
+
+def _height(used: NDArray[np.float64], information: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the squared height of the signs that leaves only so much of the information."""
+    return np.divide(used, information, out=np.ones_like(used), where=information > 0)
 
 
 def _check_information(information: Any) -> NDArray[np.float64]:
@@ -177,7 +184,7 @@ class LowerBound:
         bump that is there or not, or in the sign of one weight.
     kl : float
         Divergence between neighbours (at most; on average if bounded by a variation), or from the centre
-        of the family for Fano.
+        of the family for Fano. For splines both numbers are those of the law on the interval alone.
     at_limit : bool
         Whether the search for the number of bumps ended at its limit: more may give a larger bound. This one
         is valid.
@@ -199,7 +206,7 @@ def lower_bound(
     setting: Setting,
     *,
     interval: tuple[float, float],
-    density: Callable[[Any], Any] | tuple[float, float],
+    density: Callable[[Any], Any] | float,
     symmetric: bool = False,
     variation: float | None = None,
     curvature: float | None = None,
@@ -232,15 +239,15 @@ def lower_bound(
     :func:`weight_risk`.
 
     "spline", for integer beta >= 2: the derivative of order beta is L times a weight in [-1, 1] on each of
-    K cells. Such functions overlap. Let :math:`\lambda_k` be the eigenvalues of their Gram matrix: by
-    van Trees' inequality for vectors, the bound is :math:`\sum_k \lambda_k / (n \lambda_k + \pi^2)`, where
-    :math:`n \lambda` is twice the divergence of a difference of squared norm lambda. It needs the law of the
-    whole score: ``interval`` must cover all scores up to the ``score_bound`` of the setting, and ``density``
-    have mass 1 there.
+    K cells of the interval. Such functions overlap. Let :math:`\lambda_k` be the eigenvalues of their Gram
+    matrix on the interval: by van Trees' inequality for vectors, the bound is
+    :math:`\sum_k \lambda_k / (n \lambda_k + \pi^2)`, where :math:`n \lambda` is twice the divergence of a
+    difference of squared norm lambda.
 
     For other noise (``curvature``), :math:`1/\sigma^2` becomes the curvature, and Assouad's sum is
     :math:`\tfrac14 \sum_k e_k \max\{1 - \sqrt{KL_k/2}, \tfrac12 e^{-KL_k}\}`, by the inequalities of Pinsker
-    and of Bretagnolle and Huber.
+    and of Bretagnolle and Huber. The bound of the splines only needs that the curvature is at least the
+    Fisher information of the location of the noise.
 
     Parameters
     ----------
@@ -248,13 +255,14 @@ def lower_bound(
         M >= 1.
     setting : Setting
         Of it ``beta``, ``holder_constant``, ``n_tokens``, ``sup_bound`` and ``noise_std`` > 0; for splines
-        ``score_bound`` too. The noise is Gaussian unless ``curvature`` is given.
+        with a finite ``sup_bound``, ``score_bound`` too. The noise is Gaussian unless ``curvature`` is given.
     interval : (float, float)
         Part of the range of the score.
-    density : callable or (float, float)
-        Density of the score, integrated by quadrature over each bump; or bounds 0 < p_min <= p_max of it
-        on the interval. The score may have atoms elsewhere. The mass on the interval (and on its mirror
-        image, for symmetric tokens) is checked to be at most 1.
+    density : callable or float
+        Density of the score, integrated by quadrature over each bump; or a lower bound p_min > 0 of it on the
+        interval: bumps where the density is larger are then made lower. The score may have any law
+        elsewhere. The mass on the interval (and on its mirror image, for symmetric tokens) is checked to be
+        at most 1.
     symmetric : bool
         Tokens i.i.d. with a symmetric law given Theta; the interval must lie in [0, inf).
     variation : float, optional
@@ -280,13 +288,12 @@ def lower_bound(
     interval = check_interval(interval, symmetric)
     if symmetric and variation is not None:
         raise ValueError("variation must be None for symmetric tokens: the odd bumps need none")
-    density, mass = _check_density(density, interval, symmetric)
+    density = _check_density(density, interval, symmetric)
     problem = _Problem(
         n_samples=check_integer("n_samples", n_samples, 1),
         setting=setting,
         interval=interval,
         density=density,
-        mass=mass,
         symmetric=symmetric,
         variation=None if variation is None else check_real("variation", variation, 0),
         gaussian=curvature is None,
@@ -319,8 +326,7 @@ class _Problem:
     n_samples: int
     setting: Setting
     interval: tuple[float, float]
-    density: Callable[[Any], Any] | tuple[float, float]
-    mass: float
+    density: Callable[[Any], Any] | float
     symmetric: bool
     variation: float | None
     gaussian: bool
@@ -339,7 +345,7 @@ class _Problem:
 
     def obstacle(self, method: str) -> str | None:
         """Return which hypothesis of a method is not met, if one is not."""
-        beta, score_bound = self.setting.beta, self.setting.score_bound
+        beta = self.setting.beta
         if method == "bayes" and beta > MOST_SMOOTH:
             return f"beta must be at most {MOST_SMOOTH:g} for method 'bayes', got {beta}"
         if method != "spline":
@@ -348,14 +354,8 @@ class _Problem:
             return f"beta must be an integer in 2 .. {MOST_SMOOTH:g} for method 'spline', got {beta}"
         if self.variation is not None:
             return "variation must be None for method 'spline'"
-        if score_bound is None:
+        if self.setting.score_bound is None and self.setting.sup_bound < math.inf:
             return "score_bound must be given for method 'spline': Setting(..., score_bound=...)"
-        if self.mass < 1 - MASS_TOLERANCE:
-            return f"density must have mass 1 for method 'spline', got at most {self.mass:.4g}"
-        if self.interval[0] > (0 if self.symmetric else -score_bound) or self.interval[1] < score_bound:
-            return (
-                f"interval must cover all scores up to {score_bound} for method 'spline', got {self.interval}"
-            )
         return None
 
     def search(self, method: str) -> tuple[int, int, int]:
@@ -368,13 +368,11 @@ class _Problem:
         # Assouad's and Fano's bounds vanish for few bumps: a plateau must not stop the search.
         return minimum, 2**4 if method == "bayes" else 2**14, MOST_BUMPS
 
-    def energies(self, family: BumpFamily) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the lower and upper bounds of the squared norms of the bumps in L2(rho)."""
-        if isinstance(self.density, tuple):
-            low, high = (np.full(family.n_bumps, p * family.squared_norm) for p in self.density)
-            return low, high
-        energies = family.energies(self.density)
-        return energies, energies
+    def energies(self, family: BumpFamily) -> NDArray[np.float64]:
+        """Return the squared norms of the bumps in L2(rho), or of lower ones that p_min can pay."""
+        if callable(self.density):
+            return family.energies(self.density)
+        return np.full(family.n_bumps, self.density * family.squared_norm)
 
     def divergence(self, family: BumpFamily | None, squared_norm: Any, weight: float) -> Any:
         """Bound the divergence for a difference of this norm; ``weight`` scales its conditional mean."""
@@ -387,29 +385,29 @@ class _Problem:
         return self.n_samples * self.setting.n_tokens * self.information * squared_norm / 2
 
     def shared(self, family: BumpFamily) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return lower bounds of the energies of single bumps, and bounds of the divergences they make.
+        """Return the energies of single bumps (at least), and bounds of the divergences they make.
 
         A variation is shared by the bumps: their divergences are bounded on average, which is enough for
         equal energies, as risks are convex in the divergence.
         """
-        low, high = self.energies(family)
-        if self.variation is not None:
-            low = np.full(family.n_bumps, low.min())
-            high = np.full(family.n_bumps, high.mean())
-        return low, self.divergence(family, high, family.n_bumps**-0.5)
+        energies = self.energies(family)
+        if self.variation is None:
+            return energies, self.divergence(family, energies, 0.0)
+        shared = self.divergence(family, energies.mean(), family.n_bumps**-0.5)
+        return np.full(family.n_bumps, energies.min()), np.full(family.n_bumps, shared)
 
     def assouad(self, n_bumps: int) -> LowerBound:
         family = self.family(n_bumps)
-        low, kl = self.shared(family)
+        energies, kl = self.shared(family)
         affinity = 2 * guessing_error_bound(kl) if self.gaussian else _affinity(kl)
-        value = float(np.sum(low * affinity)) / 4
-        return LowerBound(value, "assouad", family, float(low.min()), float(np.max(kl)))
+        value = float(np.sum(energies * affinity)) / 4
+        return LowerBound(value, "assouad", family, float(energies.min()), float(np.max(kl)))
 
     def bayes(self, n_bumps: int) -> LowerBound:
         family = self.family(n_bumps, "tall")
-        low, kl = self.shared(family)
-        value = float(np.sum(low * weight_risk(2 * kl, gaussian=self.gaussian)))
-        return LowerBound(value, "bayes", family, 4 * float(low.min()), 4 * float(np.max(kl)))
+        energies, kl = self.shared(family)
+        value = float(np.sum(energies * weight_risk(2 * kl, gaussian=self.gaussian)))
+        return LowerBound(value, "bayes", family, 4 * float(energies.min()), 4 * float(np.max(kl)))
 
     def spline(self, n_bumps: int) -> LowerBound:
         family = SplineFamily(
@@ -419,25 +417,23 @@ class _Problem:
             n_bumps=n_bumps,
             interval=self.interval,
             odd=self.symmetric,
+            score_bound=self.setting.score_bound,
         )
-        gram = family.gram(self.density if callable(self.density) else None)
-        low, high = (1.0, 1.0) if callable(self.density) else self.density
-        information = 2 * self.divergence(None, high, 0.0)
+        gram = family.gram(self.density) if callable(self.density) else self.density * family.gram()
+        information = 2 * self.divergence(None, 1.0, 0.0)
         own = np.diag(gram)
         eigenvalues = np.linalg.eigvalsh(gram)
         # The computed ones may be too large by their rounding error.
         eigenvalues = np.maximum(eigenvalues - 4 * n_bumps * np.finfo(float).eps * own.sum(), 0.0)
-        value = float(np.sum(low * eigenvalues / (information * eigenvalues + math.pi**2)))
-        return LowerBound(
-            value, "spline", family, 4 * low * float(own.min()), 2 * information * float(own.max())
-        )
+        value = float(np.sum(eigenvalues / (information * eigenvalues + math.pi**2)))
+        return LowerBound(value, "spline", family, 4 * float(own.min()), 2 * information * float(own.max()))
 
     def fano(self, n_bumps: int) -> LowerBound:
         family = self.family(n_bumps)
-        low, high = self.energies(family)
+        energies = self.energies(family)
         # The centre of the family has all weights 1/2: every hypothesis is at a quarter of the energy.
-        kl = float(self.divergence(family, high.sum() / 4, 0.5))
-        separation = math.ceil(n_bumps / 8) * float(low.min())
+        kl = float(self.divergence(family, energies.sum() / 4, 0.5))
+        separation = math.ceil(n_bumps / 8) * float(energies.min())
         doubt = 1 - (kl + math.log(2)) / (n_bumps / 8 * math.log(2))
         return LowerBound(separation / 4 * max(doubt, 0.0), "fano", family, separation, kl)
 
@@ -462,8 +458,8 @@ def _affinity(kl: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _check_density(
     density: Any, interval: tuple[float, float], symmetric: bool
-) -> tuple[Callable[[Any], Any] | tuple[float, float], float]:
-    """Return the density and the largest mass that it may have on the interval and its mirror image."""
+) -> Callable[[Any], Any] | float:
+    """Return the density, or its lower bound; the mass on the interval and its mirror image is checked."""
     low, high = interval
     copies = 2 if symmetric else 1  # the mirror image has the same mass
     if callable(density):
@@ -471,15 +467,12 @@ def _check_density(
         edges = np.linspace(low, high, 65)
         half = (edges[1] - edges[0]) / 2
         values = density((edges[:-1] + half)[:, None] + half * t)
-        mass = copies * half * float((check_density_values(values, (64, 20)) @ weight).sum())
-        check_mass(mass)
-        return density, mass
+        check_mass(copies * half * float((check_density_values(values, (64, 20)) @ weight).sum()))
+        return density
     try:
-        smallest, largest = density
-    except (TypeError, ValueError):
-        message = f"density must be a function of the score or a pair of bounds of it, got {density!r}"
+        smallest = check_real("density", density, 0, exclusive_minimum=True)
+    except TypeError:
+        message = f"density must be a function of the score or a lower bound of it, got {density!r}"
         raise TypeError(message) from None
-    smallest = check_real("density[0]", smallest, 0, exclusive_minimum=True)
-    largest = check_real("density[1]", largest, smallest)
     check_mass(copies * smallest * (high - low))
-    return (smallest, largest), copies * largest * (high - low)
+    return smallest

@@ -164,32 +164,80 @@ def test_every_statement_and_every_use_is_drawn_once():
     drawing = ET.fromstring(theory_map.svg(statements, dict.fromkeys((s.page for s in statements), "A page")))
     name = "{http://www.w3.org/2000/svg}"
     links = [link.get("href") for link in drawing.iter(f"{name}a") if link.get("class")]
-    assert links == [f"{each.page}.html#{each.label}" for each in statements]
+    assert sorted(links) == sorted(f"{each.page}.html#{each.label}" for each in statements)
     lines = [(line.get("data-from"), line.get("data-to")) for line in drawing.iter(f"{name}path")]
-    assert lines == [(label, each.label) for each in statements for label in each.uses]
+    assert sorted(lines) == sorted((label, each.label) for each in statements for label in each.uses)
     words = "".join(drawing.itertext())
     assert "\\" not in words and "$" not in words
     assert drawing.find(f"{name}title").text and drawing.find(f"{name}desc").text
 
 
-def test_boxes_do_not_overlap_and_lines_lead_to_the_right():
+def test_boxes_do_not_overlap_and_lines_lead_down():
     statements = theory()
-    boxes, left = [], {}
-    for _, placed, top, height in theory_map.boxes(statements):
-        for each, lines, x, y in placed:
-            bottom = y + theory_map.LINE * len(lines) + theory_map.SPACE
-            assert top < y and bottom < top + height
-            boxes.append((x, y, bottom))
-            left[each.label] = x
+    boxes, ends = [], {}
+    for each, lines, x, y in theory_map.boxes(statements):
+        bottom = y + theory_map.LINE * len(lines) + theory_map.SPACE
+        boxes.append((x, y, bottom))
+        ends[each.label] = y, bottom
+    assert len(ends) == len(statements)
     for one, two in itertools.combinations(boxes, 2):
         assert one[0] != two[0] or one[2] < two[1] or two[2] < one[1]
-    assert all(left[label] + theory_map.WIDTH < left[s.label] for s in statements for label in s.uses)
+    assert all(ends[label][1] < ends[s.label][0] for s in statements for label in s.uses)
+
+
+def test_map_fits_beside_the_contents_of_a_window_of_1280():
+    """The theme's contents take a quarter of the window, the margins of the article 2 rem on each side."""
+    statements = theory()
+    drawing = ET.fromstring(theory_map.svg(statements, dict.fromkeys((s.page for s in statements), "A page")))
+    assert int(drawing.get("width")) <= 1280 * 3 / 4 - 4 * 16
+
+
+def test_layers_of_a_toy_are_those_made_by_hand():
+    """A lemma stands just above what uses it first; what nothing uses, as high as it can."""
+    late = theory_map.Statement("late", "lemma", "Late", "second", proved=True)
+    last = theory_map.Statement("last", "theorem", "Last", "second", ("thm-large", "late"), proved=True)
+    rows = theory_map.layers([*HAND_MADE, late, last])
+    labels = [[each.label for each in row] for row in rows]
+    assert labels == [
+        ["def-set"],
+        ["lem-small"],
+        ["thm-large", "prop-elsewhere", "late"],
+        ["cor-plain", "last"],
+    ]
+
+
+def test_excerpt_of_a_toy_is_the_one_made_by_hand():
+    assert theory_map.excerpt(HAND_MADE, "second") == (
+        "::::{div} theory-here\n"
+        "**Rests on:** {prf:ref}`Small <lem-small>`.\n\n"
+        "**This page:** {prf:ref}`Large, in L²(ρ) <thm-large>`, {prf:ref}`Plain <cor-plain>`, "
+        "{prf:ref}`Elsewhere <prop-elsewhere>`.\n\n"
+        "**Used by:** nothing else. {doc}`The whole map <map>`.\n"
+        "::::\n"
+    )
+    assert "**Rests on:** nothing else.\n" in theory_map.excerpt(HAND_MADE, "first")
+    assert theory_map.excerpt(HAND_MADE, "third") == ""
+
+
+def test_every_page_of_the_theory_opens_with_its_excerpt():
+    pages, drawn = theory_map.sources()
+    statements = theory()
+    for page in drawn:
+        opened = theory_map.open_with_excerpt(pages[page], statements, page)
+        own = [each.label for each in statements if each.page == page]
+        assert opened.count("theory-here") == bool(own)
+        if own:
+            head = opened[opened.index("\n# ") + 1 :].split("::::\n")[0]
+            assert head.splitlines()[2] == "::::{div} theory-here"
+            assert [label for label in own if f"<{label}>" not in head] == []
+            assert "$" not in head.split("theory-here")[1]
+            assert opened.replace(theory_map.excerpt(statements, page), "").split() == pages[page].split()
 
 
 def test_text_of_the_map_is_never_small():
     css = (theory_map.ROOT / "book" / "assets" / "book.css").read_text(encoding="utf-8")
     sizes = re.findall(r"\.theory-map[^{}]*\{[^{}]*font-size: (\d+)px", css)
-    assert len(sizes) >= 3 and min(map(int, sizes)) >= 11
+    assert len(sizes) >= 2 and min(map(int, sizes)) >= 11
 
 
 def test_page_gets_the_drawing_and_the_list():

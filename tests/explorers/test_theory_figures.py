@@ -73,7 +73,7 @@ def test_all_points_in_random_order_hide_a_function():
 )
 def test_lower_bound_is_the_packages(argument, beta, bumps):
     numbers = LowerBoundExplorer(argument=argument, beta=beta, bumps=bumps, tokens=5).numbers()
-    arguments = {"interval": INTERVAL, "density": (DENSITY, DENSITY), "symmetric": argument == "odd"}
+    arguments = {"interval": INTERVAL, "density": DENSITY, "symmetric": argument == "odd"}
     setting = Setting(beta=beta, n_tokens=5, noise_std=0.1, holder_constant=1.0)
     bound = lower_bound(10_000, setting, method="assouad", n_bumps=bumps, **arguments)
     assert numbers.facts["bound"] == pytest.approx(bound.value, rel=1e-9)

@@ -159,6 +159,11 @@ def theory() -> dict[str, Call]:
         "matrix_lower_bound": Call(
             pt.matrix_lower_bound, {**bound, "token_bound": 4.0, "coordinate_bound": 1.8}, open=()
         ),
+        "wave_lower_bound": Call(
+            pt.wave_lower_bound,
+            {**bound, "token_bound": 4.0, "variation": 1.0, "coordinate_bound": 1.8},
+            open=(),
+        ),
         "minimax_exponent": Call(pt.minimax_exponent, {"beta": 2.0}),
         "optimal_intervals": Call(pt.optimal_intervals, {"n_samples": 1000, "beta": 2.0}),
         "oracle_inequality": Call(
@@ -288,6 +293,7 @@ RESULTS = {
         "ErrorTerms",
         "LowerBound",
         "MatrixLowerBound",
+        "WaveLowerBound",
         "OracleInequality",
         "OracleUpperBound",
         "SplitUpperBound",

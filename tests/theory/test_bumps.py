@@ -157,28 +157,34 @@ def test_energies_of_tall_bumps_by_quadrature():
         assert energies[1] == pytest.approx(energy, rel=1e-7)
 
 
-def spline(beta, n_bumps, *, sup_bound=math.inf, odd=True, radius=0.6):
-    interval = (0.0, 3.0) if odd else (-3.0, 3.0)
+def spline(beta, n_bumps, *, sup_bound=math.inf, odd=True, radius=0.6, interval=None):
     return SplineFamily(
-        beta=beta, holder_constant=radius, sup_bound=sup_bound, n_bumps=n_bumps, interval=interval, odd=odd
+        beta=beta,
+        holder_constant=radius,
+        sup_bound=sup_bound,
+        n_bumps=n_bumps,
+        interval=interval or ((0.0, 3.0) if odd else (-3.0, 3.0)),
+        odd=odd,
+        score_bound=3.0,
     )
 
 
 @pytest.mark.parametrize("beta", [2, 3, 4, 6])
 @pytest.mark.parametrize("odd", [True, False])
 @pytest.mark.parametrize("n_bumps", [1, 2, 7])
-def test_splines_are_in_the_class(beta, odd, n_bumps):
+@pytest.mark.parametrize("interval", [None, (0.0, 2.0), (0.7, 2.5)])
+def test_splines_are_in_the_class(beta, odd, n_bumps, interval):
     """|phi^(beta)| <= L if and only if all differences of order beta are at most L step^beta."""
     rng = np.random.default_rng(beta)
-    family, largest = spline(beta, n_bumps, odd=odd), 0.0
+    family, largest = spline(beta, n_bumps, odd=odd, interval=interval), 0.0
     for _ in range(10):
         f = family.activation(rng.choice([-1.0, 1.0], n_bumps))
         step = 10 ** rng.uniform(-1.5, math.log10(6 / beta), 300)
         u = rng.uniform(-3, 3 - beta * step)
         difference = sum((-1) ** (beta - j) * math.comb(beta, j) * f(u + j * step) for j in range(beta + 1))
         largest = max(largest, np.max(np.abs(difference) / step**beta))
-    # Rounding: 2^beta values of size L 3^beta / beta!, over the smallest step^beta.
-    rounding = 2**beta * 0.6 * 3**beta / math.factorial(beta) * 1e-15 / 10 ** (-1.5 * beta)
+    # Rounding: 2^beta values of size L 5^beta / beta!, over the smallest step^beta.
+    rounding = 2**beta * 0.6 * 5**beta / math.factorial(beta) * 1e-15 / 10 ** (-1.5 * beta)
     assert 0.6 * 0.9 < largest <= 0.6 + rounding
 
 
@@ -192,6 +198,19 @@ def test_odd_splines_are_odd_and_bounded():
         np.testing.assert_allclose(f, -f[::-1], atol=1e-15)
         largest = max(largest, np.abs(f).max())
     assert largest == pytest.approx(0.25, rel=1e-12)
+
+
+@pytest.mark.parametrize(("odd", "interval"), [(True, (0.5, 1.0)), (False, (1.0, 2.0))])
+def test_splines_stay_bounded_where_no_cell_is(odd, interval):
+    """Beyond the cells they go on as polynomials: B must hold up to the score bound."""
+    family = spline(2, 3, sup_bound=0.25, odd=odd, interval=interval)
+    u = np.linspace(-3, 3, 1001)
+    words = np.array(list(itertools.product([-1.0, 1.0], repeat=3)))
+    largest = np.abs(family.basis(u) @ words.T).max()
+    assert 0.02 < largest <= 0.25
+    # Mutated: bounded on the cells only, they leave the class.
+    narrow = SplineFamily(beta=2, holder_constant=0.6, sup_bound=0.05, n_bumps=3, interval=interval, odd=odd)
+    assert np.abs(narrow.basis(u) @ words.T).max() > 0.05
 
 
 def test_gram_matrix_of_splines_by_quadrature():
@@ -216,12 +235,7 @@ def test_gram_matrix_of_splines_by_quadrature():
         (lambda: tall_profile(11.0), "beta must be"),
         (lambda: spline(1, 3), "beta must be"),
         (lambda: spline(2, 0), "n_bumps must be >= 1"),
-        (
-            lambda: SplineFamily(
-                beta=2, holder_constant=1.0, sup_bound=1.0, n_bumps=1, interval=(0.1, 1.0), odd=True
-            ),
-            "interval must begin at 0",
-        ),
+        (lambda: spline(2, 1, interval=(-0.1, 1.0)), "interval.0. must be >= 0"),
         (
             lambda: BumpFamily(beta=1.0, holder_constant=1.0, n_bumps=1, interval=(0, 1), shape="flat"),
             "shape must be one of",

@@ -6,10 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import special
 
 from pairint.model import Sphere, UniformCube
 from pairint.theory import Setting
-from pairint.theory.lower_matrix import linear_range, matrix_lower_bound
+from pairint.theory.lower_matrix import (
+    linear_range,
+    matrix_lower_bound,
+    wave_correlation,
+    wave_lower_bound,
+)
 
 SETTING = Setting(
     beta=2.0, holder_constant=0.2, d=5, rank=2, n_tokens=3, noise_std=0.5, score_bound=3.0, sup_bound=1.0
@@ -208,3 +214,143 @@ def test_rough_functions_may_be_steep_only_where_the_class_allows():
     slope = linear_range(rough) / 3
     assert slope * 6 == pytest.approx(0.01 * 6**0.5)
     assert linear_range(replace(rough, beta=1.0, sup_bound=0.02)) == 0.02
+
+
+SCALES = np.geomspace(0.3, 3000, 40)
+
+
+def test_correlation_of_a_wave_by_quadrature():
+    """Dimension one: uniform tokens, and tokens with the Laplace law, the worst of the log-concave ones."""
+    uniform = np.abs(special.sici(3 * SCALES)[0] / (3 * SCALES))  # E cos(t x y), |x|, |y| <= sqrt 3
+    x, weight = np.polynomial.laguerre.laggauss(150)
+    # Density exp(-sqrt 2 |y|) / sqrt 2: E cos(s y) = 1 / (1 + s^2 / 2), and x = sqrt(1/2) times exponential.
+    laplace = np.array([weight @ (1 / (1 + (t * x) ** 2 / 4)) for t in SCALES[SCALES < 30]])
+    for exact, variation in ((uniform, 1 / math.sqrt(3)), (laplace, math.sqrt(2))):
+        bounds = np.array([wave_correlation(t, 1.0, variation=variation) for t in SCALES[: len(exact)]])
+        assert np.all(exact <= bounds)
+        assert bounds[0] == 1.0 or variation < 1
+    # Mutated: without its logarithm the bound is refuted.
+    z = 1 / (3 * SCALES)
+    assert np.any(uniform[SCALES > 1] > z[SCALES > 1])
+
+
+@pytest.mark.parametrize(("law", "variation"), [(Sphere, 1.0), (UniformCube, math.sqrt(2))])
+@pytest.mark.parametrize("d", [3, 5, 20])
+def test_correlations_in_more_dimensions(law, variation, d):
+    rng = np.random.default_rng(d)
+    x, y = law(d).sample(20_000, 2, rng).transpose(1, 0, 2)
+    for _ in range(6):
+        rank = rng.integers(1, d + 1)
+        matrix = rng.standard_normal((d, rank)) @ rng.standard_normal((rank, d))
+        norm = np.linalg.norm(matrix, 2)
+        scores = np.einsum("ni,ij,nj->n", x, matrix, y)
+        for frequency in 10 ** rng.uniform(-1, 2, 4) / norm:
+            mean = abs(np.cos(frequency * scores).mean())
+            # False alarm of a check: 6e-7, six standard errors of at most 20000^(-1/2).
+            assert mean <= wave_correlation(frequency, norm, variation=variation) + 5 * 20_000**-0.5
+
+
+def test_twenty_six_is_enough():
+    assert wave_correlation(26.0, 1.0, variation=1.0) <= 1 / 6 < wave_correlation(25.0, 1.0, variation=1.0)
+
+
+def packing(bound, setting, size, variation, rng, tries=400):
+    """Return matrices [W; 0] near a_0 [I, 0], pairwise apart as the proof asks."""
+    d, rank = setting.d, setting.rank
+    centre = 2 * setting.score_bound / (3 * size)
+    apart = 26 * variation**2 / bound.frequency
+    chosen = []
+    for _ in range(tries):
+        part = rng.standard_normal((rank, d))
+        part *= centre / 2 * rng.uniform() ** (1 / (rank * d)) / np.linalg.norm(part, 2)
+        part[:, :rank] += centre * np.eye(rank)
+        matrix = np.zeros((d, d))
+        matrix[:rank] = part
+        if all(np.linalg.norm(matrix - other, 2) >= apart for other in chosen):
+            chosen.append(matrix)
+    return chosen
+
+
+@pytest.mark.parametrize(("d", "rank"), [(3, 1), (3, 2), (4, 4)])
+def test_waves_are_hypotheses_as_the_proof_says(d, rank):
+    """In the class; as far apart as claimed; and no more energy than the divergence counts."""
+    rng = np.random.default_rng(d + rank)
+    setting = replace(SETTING, d=d, rank=rank, beta=1.5)
+    law, variation = UniformCube(d), math.sqrt(2)
+    size = min(law.radius**2, 3 * math.sqrt(rank * d))
+    bound = wave_lower_bound(
+        10**14, setting, token_bound=law.radius, coordinate_bound=math.sqrt(3), variation=variation
+    )
+    assert bound.value > 0
+    matrices = packing(bound, setting, size, variation, rng)[:6]
+    assert len(matrices) >= 4
+    x, y = law.sample(40_000, 2, rng).transpose(1, 0, 2)
+    waves = []
+    for matrix in matrices:
+        assert largest_score(law, matrix) <= setting.score_bound * (1 + 1e-12)
+        assert np.linalg.matrix_rank(matrix) <= rank
+        waves.append(np.sin(bound.frequency * np.einsum("ni,ij,nj->n", x, matrix, y)))
+    error = 5 * 2 / 40_000**0.5  # five standard errors of averages of numbers in [0, 4]
+    for one, two in itertools.combinations(waves, 2):
+        assert np.mean((one - two) ** 2) >= 0.5 - error
+    assert max(np.mean(wave**2) for wave in waves) <= 7 / 12 + error
+    # The first derivative a omega cos(omega u) satisfies Hoelder's condition with the exponent 1/2.
+    step = np.linspace(1e-3, math.pi, 1000) / bound.frequency
+    quotient = bound.height * bound.frequency * 2 * np.sin(bound.frequency * step / 2) / step**0.5
+    assert quotient.max() <= setting.holder_constant * (1 + 1e-9)
+    assert bound.height <= setting.sup_bound
+
+
+def test_waves_by_hand():
+    """For the frequency that is chosen, the formula of the theorem, and the best height."""
+    bound = wave_lower_bound(10**12, SETTING, token_bound=3.0, variation=1.0)
+    n = 10**12 * 3 / (0.25 * 2)
+    log_packing = 10 * math.log(bound.frequency * 3.0 / (78 * 9.0))
+    assert bound.log_packing == pytest.approx(log_packing, rel=1e-9)
+
+    def value(square):
+        return square / 8 * (1 - (7 * n * square / 24 + math.log(2)) / log_packing)
+
+    assert bound.value == pytest.approx(value(bound.height**2), rel=1e-9)
+    largest = min(1.0, 0.2 * bound.frequency**-2) ** 2
+    assert bound.height**2 <= largest * (1 + 1e-12)
+    assert bound.value >= max(value(s) for s in np.linspace(0, largest, 500)) * (1 - 1e-9)
+    # The zero estimator and what the bound says of it.
+    assert bound.value < 7 / 12 * bound.height**2
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
+def test_waves_show_a_logarithm(beta):
+    """M times the bound grows like log(M) / (2 beta), where that of linear hypotheses is constant."""
+    setting = replace(SETTING, beta=beta, d=10, rank=1)
+    sizes = [10 ** (20 * k) for k in (1, 2, 3, 4)]
+    values = [
+        m * wave_lower_bound(m, setting, token_bound=30**0.5, variation=math.sqrt(2)).value for m in sizes
+    ]
+    steps = np.diff(values)
+    # For a given frequency the best value is (3/28) H / n; log omega grows by 20 log(10) / (2 beta).
+    expected = 3 / 28 * 10 * 20 * math.log(10) / (2 * beta) * 0.25 * 2 / 3
+    assert steps == pytest.approx(expected, rel=0.1)
+    parametric = matrix_lower_bound(sizes[-1], setting, token_bound=30**0.5).parametric * sizes[-1]
+    assert parametric < values[-1]
+
+
+def test_waves_prove_nothing_for_few_samples():
+    for m in (1, 100, 10**4):
+        bound = wave_lower_bound(m, SETTING, token_bound=3.0, variation=1.0)
+        assert 0 <= bound.value < matrix_lower_bound(m, SETTING, token_bound=3.0).value
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"variation": 0.0}, "variation must be > 0"),
+        ({"token_bound": 0.0}, "token_bound must be > 0"),
+        ({"coordinate_bound": -1.0}, "coordinate_bound must be > 0"),
+    ],
+)
+def test_bad_arguments_of_the_waves(keywords, message):
+    with pytest.raises(ValueError, match=message):
+        wave_lower_bound(1000, SETTING, **{"token_bound": 3.0, "variation": 1.0} | keywords)
+    with pytest.raises(ValueError, match="norm must be > 0"):
+        wave_correlation(1.0, 0.0, variation=1.0)

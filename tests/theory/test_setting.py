@@ -23,7 +23,7 @@ from pairint.theory import (
 )
 from pairint.theory.bumps import BumpFamily
 from pairint.theory.lower import gaussian_kl
-from pairint.theory.lower_matrix import linear_range, matrix_lower_bound
+from pairint.theory.lower_matrix import linear_range, matrix_lower_bound, wave_lower_bound
 from pairint.theory.splitting import modulus
 
 GOOD = dict(
@@ -106,7 +106,7 @@ def density(u):
 
 
 BOUND = upper_bound(1000, Setting(**GOOD), n_intervals=4)
-EDGES = dict(interval=(0.0, 1.0), density=(0.1, 0.2))
+EDGES = dict(interval=(0.0, 1.0), density=0.1)
 
 #: Everything that takes a setting: what it needs of it beyond LEAST, and the call.
 NEEDS = {
@@ -134,6 +134,10 @@ NEEDS = {
     "modulus": ("score_bound sup_bound", lambda s: modulus(0.1, s)),
     "linear_range": ("", linear_range),
     "matrix_lower_bound": ("d rank", lambda s: matrix_lower_bound(1000, s, token_bound=4.0)),
+    "wave_lower_bound": (
+        "d rank score_bound",
+        lambda s: wave_lower_bound(1000, s, token_bound=4.0, variation=1.0),
+    ),
     "exponential_constants": ("", lambda s: upper.exponential_constants(0.5, 2.0, s)),
     "losses": ("d rank", lambda s: upper.losses(BOUND, s)),
     "plain_upper_bound": ("d rank sup_bound", lambda s: upper.plain_upper_bound(BOUND, 1000, s)),
