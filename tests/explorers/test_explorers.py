@@ -15,6 +15,7 @@ from pairint.explorers.kit import bundle
 from pairint.explorers.kit.explorer import Numbers, kernel_is_live
 
 ALL = [getattr(pairint.explorers, name) for name in pairint.explorers.__all__]
+SIMULATED = [cls for cls in ALL if cls.simulation]  # the eavesdropper draws its data in the page
 
 
 @pytest.fixture(scope="module", params=ALL, ids=lambda cls: cls.name)
@@ -219,6 +220,7 @@ QUICK = {
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("explorer", SIMULATED, indirect=True, ids=lambda cls: cls.name)
 def test_simulation_adds_points_and_reports(explorer):
     fractions = []
     values = explorer.numbers(**QUICK[explorer.name]).facts
@@ -239,6 +241,7 @@ class Stop(Exception):
     pass
 
 
+@pytest.mark.parametrize("explorer", SIMULATED, indirect=True, ids=lambda cls: cls.name)
 def test_simulation_can_be_stopped(explorer):
     def report(fraction: float) -> None:
         raise Stop
