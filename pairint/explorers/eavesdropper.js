@@ -202,7 +202,10 @@ export function mount({ model, el }) {
   });
   pad.addEventListener("blur", () => { pen.keyed = false; updates.schedule(); });
   pad.addEventListener("focus", () => { pen.keyed = pad.matches(":focus-visible"); updates.schedule(); });
-  act.addEventListener("click", () => (handle.phase === "ask" ? listen() : anew()));
+  act.addEventListener("click", () => { // a second click while listening is no wish for another secret
+    if (handle.phase === "ask") listen();
+    else if (handle.phase === "told") anew();
+  });
   erase.addEventListener("click", () => { guess.clear(); updates.changed(); pad.focus(); });
 
   function moved(i) {

@@ -35,14 +35,14 @@ _DEGREE, _PENALTY, _COARSE = 3, 0.1, 6
 _SEEDS = (5, 2, 13, 36, 42, 24)
 _STAGES = (25, 50, 100, 250, 500, _SAMPLES)
 _WORDS = {
-    "ask": "Drag a token: only the average answers. The axis shows the five scores. Draw the curve that you "
-    "suspect, then listen.",
+    "ask": "Drag a token: only the average answers. The axis shows the five scores. Draw the curve that "
+    "you suspect, then listen.",
     "drawn": "Your guess. Now listen to 1000 rounds: six tokens in new places, six noisy averages each.",
     "listening": "Only averages are heard: neither a score nor what it gives.",
-    "told": "Your guess is off by {guess_error}, the fit by {fit_error}. It heard {averages} averages; nobody told "
-    "it the curve, or how tokens are scored.",
-    "told_alone": "The fit is off by {fit_error}. It heard {averages} averages; nobody told it the curve, or how "
-    "tokens are scored.",
+    "told": "Your guess is off by {guess_error}, the fit by {fit_error}. It heard {averages} averages; "
+    "nobody told it the curve, or how tokens are scored.",
+    "told_alone": "The fit is off by {fit_error}. It heard {averages} averages; nobody told it the curve, "
+    "or how tokens are scored.",
     "listen": "Listen to 1000 rounds",
     "heard": "{heard} rounds heard",
     "anew": "A new secret",
@@ -64,12 +64,14 @@ _WORDS = {
     "room": "Six tokens; lines from five of them to token {listener}, which hears the average {average}",
     "sheet": "What a pair gives against its score, with what you drew and what was fitted",
     "how": "What is computed here",
-    "model": "A token is a point, uniform in a cube of d dimensions. A hidden matrix A of rank two gives each pair the "
-    "score x′Ay, a hidden function φ of smoothness β turns it into what the partner gives, and the listener hears the "
-    "average of five such numbers with noise of standard deviation 0.1. Pressing the button draws 1000 rounds in this "
-    "page and fits A and φ together: cubic splines, their number of cells chosen by cross-validation, Levenberg and "
-    "Marquardt's iteration for the matrix. Errors are root mean squares over 4000 fresh pairs; yours is measured with "
-    "the true scores. The plane shows two coordinates of a token, its spokes are the others. Matrix and curve are known only up to a common sign, which is taken from the truth.",
+    "model": "A token is a point, uniform in a cube of d dimensions. A hidden matrix A of rank two gives "
+    "each pair the score x′Ay, a hidden function φ of smoothness β turns it into what the partner "
+    "gives, and the listener hears the average of five such numbers with noise of standard "
+    "deviation 0.1. Pressing the button draws 1000 rounds in this page and fits A and φ together, told "
+    "only the rank: cubic splines, their number of cells chosen by cross-validation, Levenberg and "
+    "Marquardt's iteration for the matrix. Errors are root mean squares over 4000 fresh pairs; yours is "
+    "measured with the true scores. The plane shows two coordinates of a token, its spokes are the "
+    "others. Matrix and curve are known only up to a common sign, which is taken from the truth.",
     "made": "This fit: {cells} cells, {ms} ms.",
 }
 
@@ -78,7 +80,8 @@ _WORDS = {
 def _secrets() -> tuple[tuple[int, NDArray[np.float64], NDArray[np.float64]], ...]:
     """Return of each secret the seed of its function, and columns for the largest d.
 
-    The matrix has two equal singular values; its singular vectors are the columns, cut to d and orthonormalised.
+    The matrix has two equal singular values; its singular vectors are the columns, cut to d and made
+    orthonormal.
     """
     found = []
     for seed in _SEEDS:
@@ -169,9 +172,10 @@ class Eavesdropper(Explorer):
     name = "eavesdropper"
     title = "You overhear only averages. What is the rule?"
     summary = (
-        "Six tokens; five of them give something to the sixth, a hidden function φ of their score with it, and "
-        "only the average, {average}, is heard. From {averages} averages the fit finds φ with a root mean square "
-        "error of {fit_error}, without knowing how tokens are scored (smoothness β = {beta}, dimension d = {d})."
+        "Six tokens; five of them give something to the sixth, a hidden function φ of their score with "
+        "it, and only the average, {average}, is heard. From {averages} averages the fit finds φ with a"
+        " root mean square error of {fit_error}, without knowing how tokens are scored (smoothness β = "
+        "{beta}, dimension d = {d})."
     )
     parameters = (
         Parameter("beta", "smoothness β", 1.6, 1.0, 3.0, step=0.1),
@@ -235,7 +239,8 @@ class Eavesdropper(Explorer):
         given = model.activation(scores)
         average = float(given.mean()) + _NOISE * 0.6
         fit, error = _fitted(values["beta"], values["d"])
-        star = np.stack([np.broadcast_to(places[:1, :2], (_TOKENS - 1, 2)), places[1:, :2]], axis=1).reshape(-1, 2)
+        ends = np.broadcast_to(places[:1, :2], (_TOKENS - 1, 2)), places[1:, :2]
+        star = np.stack(ends, axis=1).reshape(-1, 2)
         series: Series = {
             "room.lines": {"x": star[:, 0], "y": star[:, 1]},
             "room.partners": {"x": places[1:, 0], "y": places[1:, 1]},
