@@ -400,7 +400,12 @@ export function mount({ model, el }) {
       svg += `<path class="${name} key" d="M${x} ${f.bottom + 26}h16"/><text class="legend" x="${x + 21}" y="${f.bottom + 30}">${escapeText(text)}</text>`;
       x += 32 + 6.8 * text.length;
     }
-    svg += `<text class="heard" x="${f.right - 4}" y="${line < f.top + 16 ? line + 15 : line - 6}">${escapeText(fill(words.average, { average: signed(facts.average) }))}</text>`;
+    // The label stands at the end of its line that the curves leave free.
+    const curves = [drawn, fitted, open && truth].filter(Boolean);
+    const space = (from, to) => Math.min(...curves.flatMap((c) => c.x.map((u, i) => (u >= from && u <= to ? Math.abs(f.y(c.y[i]) - line + 8) : Infinity))));
+    const first = space(-data.bound, -data.bound / 2) > space(data.bound / 2, data.bound);
+    const label = fill(words.average, { average: signed(facts.average) });
+    svg += `<text class="heard${first ? " first" : ""}" x="${first ? f.left + 4 : f.right - 4}" y="${line < f.top + 16 ? line + 15 : line - 6}">${escapeText(label)}</text>`;
     if (pen.keyed) {
       const place = f.x(-data.bound + (2 * data.bound * pen.place) / (data.nodes - 1));
       svg += `<path class="pen" d="M${round(place)} ${f.top}V${f.bottom}"/><circle class="pen" cx="${round(place)}" cy="${round(f.y(guess.atPlace(pen.place) ?? 0))}" r="5"/>`;
