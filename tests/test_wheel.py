@@ -139,6 +139,7 @@ assert len(pi.load_results("dimension")) == 1000
 assert "samples.measured_fit" in pi.RateExplorer(measured="rough-1-5-auto").numbers().series
 for name in ("AIM", "Coercivity", "Fit", "LowerBound", "Rate"):
     assert '<script type="module">' in getattr(pi, f"{name}Explorer")().to_html()
+assert ".eaves .title{" in pi.Eavesdropper().to_html()
 model = pi.AttentionModel(pi.Tanh(), pi.interaction_matrix(3, 1, 0), pi.UniformCube(3))
 fit = pi.InteractionRegressor().fit(*model.sample(500, 3, 1))
 assert pi.interaction_error(fit, model, rng=2).value < 1e-3

@@ -42,7 +42,8 @@ def sources(module: str) -> list[str]:
                 visit(posixpath.normpath(posixpath.join(posixpath.dirname(name), other)))
             found[name] = None
 
-    for name in ("kit/mount.js", module):
+    # A figure that is no chart over controls brings a mount of its own.
+    for name in (module,) if "export function mount(" in read_source(module) else ("kit/mount.js", module):
         visit(name)
     return list(found)
 
@@ -55,8 +56,11 @@ def read_source(name: str) -> str:
 @functools.cache
 def _joined(module: str) -> str:
     """Return the joined sources: styles, what the figure's module imports, the module itself."""
-    css = json.dumps(_squeeze_css(read_source("kit/plotkit.css")))
-    parts = [f"const PLOTKIT_CSS = {css};"]
+    own = module.replace(".js", ".css")
+    css = read_source("kit/plotkit.css")
+    if resources.files("pairint.explorers").joinpath(own).is_file():
+        css += read_source(own)
+    parts = [f"const PLOTKIT_CSS = {json.dumps(_squeeze_css(css))};"]
     for name in sources(module):
         text = re.sub(r"^import [^;]*;\n", "", read_source(name), flags=re.MULTILINE)
         text = re.sub(r"^export (?=(?:async )?function|const|let)", "", text, flags=re.MULTILINE)
