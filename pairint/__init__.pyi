@@ -10,7 +10,14 @@ from .aim import (
 )
 from .estimation import InteractionRegressor, NetworkRegressor, OracleRegressor, interaction_error
 from .experiments import load_results, run
-from .explorers import AIMExplorer, CoercivityExplorer, FitExplorer, LowerBoundExplorer, RateExplorer
+from .explorers import (
+    AIMExplorer,
+    CoercivityExplorer,
+    CurseExplorer,
+    FitExplorer,
+    LowerBoundExplorer,
+    RateExplorer,
+)
 from .model import (
     AttentionModel,
     GaussianNoise,
@@ -30,6 +37,7 @@ __all__ = [
     "AIMTeacher",
     "AttentionModel",
     "CoercivityExplorer",
+    "CurseExplorer",
     "FitExplorer",
     "GaussianNoise",
     "InteractionRegressor",

@@ -6,8 +6,16 @@ network.
 
 from pairint.explorers.aim import AIMExplorer
 from pairint.explorers.coercivity import CoercivityExplorer
+from pairint.explorers.curse import CurseExplorer
 from pairint.explorers.fit import FitExplorer
 from pairint.explorers.lower import LowerBoundExplorer
 from pairint.explorers.rate import RateExplorer
 
-__all__ = ["AIMExplorer", "CoercivityExplorer", "FitExplorer", "LowerBoundExplorer", "RateExplorer"]
+__all__ = [
+    "AIMExplorer",
+    "CoercivityExplorer",
+    "CurseExplorer",
+    "FitExplorer",
+    "LowerBoundExplorer",
+    "RateExplorer",
+]

@@ -1,8 +1,8 @@
 r"""Regression on pairs that does not know where to look: :math:`g` as any function on :math:`R^{2d}`.
 
 Two methods that every textbook has, each with its tuning by cross-validation on the data: kernel ridge
-regression with an isotropic kernel, and the mean over nearest neighbours. They are told neither that :math:`g`
-depends on one number, :math:`x^\top A y`, nor on which.
+regression with an isotropic kernel, and the mean over nearest neighbours. They are not told that :math:`g`
+depends on one number, :math:`x^\top A y`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,11 @@ KERNELS = {
     "Gaussian": lambda t: np.exp(-0.5 * t * t),
 }
 _NAMES = tuple(KERNELS)
-#: Lengths, in units of the root mean square of an input's norm, and ridges, in units of the kernel's diagonal.
+#: Lengths, in units of the root mean square of an input's norm; ridges, in units of the kernel's diagonal.
 _LENGTHS = 2.0 ** np.arange(-6, 5)
 _RIDGES = 10.0 ** np.arange(-5, 3)
-#: The data are left out in fifths. The whole grid is tried on some sixty samples or more; from there the best is
-#: followed, to neighbours in the grid, on four times as many, until all are used.
+#: The data are left out in fifths. The whole grid is tried on some sixty samples or more; from there the best
+#: is followed, to neighbours in the grid, on four times as many, until all are used.
 _FOLDS, _FEWEST, _GROWTH = 5, 60, 4
 #: In many dimensions few samples tell nothing of what is best with many: these places are tried each time,
 #: lengths of one and four norms, with ridges of 0.01 and 1.

@@ -5,12 +5,13 @@ With ``N = 2`` tokens an output is ``Y_1 = g(X_1, X_2) + noise``: nothing is ave
 nothing of ``x' A y``. Its control is the same regression on one coordinate, the true score: the same outputs,
 the same method and tuning, no curse.
 
-Only the dimension changes along the picture: one activation for each replicate, one law of the score, one noise.
-Errors are relative, shares of the variance of ``g``: a constant has the error 1.
+Only the dimension changes along the picture: one activation for each replicate, one law of the score, one
+noise. Errors are relative, shares of the variance of ``g``: a constant has the error 1.
 """
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Sequence
@@ -28,9 +29,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
+    from pairint.engine.statistics import Slope
     from pairint.model import AttentionModel
 
-__all__ = ["DATA_KEYS", "EXPERIMENT", "LABELS", "cells", "compute", "predicted_errors", "truth_model"]
+__all__ = [
+    "DATA_KEYS",
+    "EXPERIMENT",
+    "LABELS",
+    "cells",
+    "compute",
+    "predicted_errors",
+    "samples_to_merge",
+    "truth_model",
+]
 
 TRUTH_KEYS = ("beta", "noise_std")
 _MODEL_KEYS = (*TRUTH_KEYS, "d")
@@ -184,7 +195,7 @@ def _in_chunks(regression: Any, inputs: Any) -> Any:
 
 
 def cost(cell: dict[str, Any]) -> float:
-    """Return the relative computing time of a cell: the kernels' factorisations, and the Gauss-Newton steps."""
+    """Return the relative computing time of a cell: kernels factorised, and Gauss-Newton steps."""
     n_samples, d = cell["n_samples"], cell["d"]
     blind = (cell["blind"] + 0.7 * cell["control"]) * (1.0 + 8e-6 * n_samples**2)
     return 0.1 + blind + cell["fit"] * n_samples * (1e-4 + 5e-8 * d**2)
@@ -193,7 +204,7 @@ def cost(cell: dict[str, Any]) -> float:
 def predicted_errors(table: DataFrame, d: int, n_samples: Any) -> Any:
     r"""Return what the estimator's relative error should be: that of one dimension, and the matrix's price.
 
-    The first is the power law fitted to the measured line of ``d = 1``, where there is no matrix to learn; the
+    The first is the power law fitted to the measured line of ``d = 1``, where no matrix is to be learned; the
     second ``sigma^2 (2 d - 2) (N - 1) / (M N)`` over the variance of ``g``
     (:func:`pairint.theory.rates.parameter_price`): one parameter of ``2 d - 1`` is the scale, which the
     activation absorbs. Nothing is fitted to the other lines.
@@ -209,17 +220,31 @@ def predicted_errors(table: DataFrame, d: int, n_samples: Any) -> Any:
     -------
     ndarray
     """
+    law, price = _law_and_price(table, d)
+    sizes = np.asarray(n_samples, dtype=float)
+    return law(sizes) + price / sizes
+
+
+def samples_to_merge(table: DataFrame, d: int) -> float:
+    """Return from how many samples on the price of the matrix is below the error of one dimension.
+
+    Both are those of :func:`predicted_errors`; nan for ``d = 1``, where there is no matrix to pay for.
+    """
+    law, price = _law_and_price(table, d)
+    return float((price / law.prefactor) ** (1.0 / (1.0 + law.value))) if d > 1 else math.nan
+
+
+def _law_and_price(table: DataFrame, d: int) -> tuple[Slope, float]:
+    """Return the power law of one dimension, and M times the price of the matrix over the variance of g."""
     from pairint.engine.statistics import fit_slope
     from pairint.theory.rates import matrix_dimension, parameter_price
 
-    fits = table[table["estimator"] == "fit"]
-    line = fits[fits["d"] == 1].pivot_table(index="n_samples", columns="replicate", values="error")
+    fits = table[(table["estimator"] == "fit") & (table["d"] == 1)]
+    line = fits.pivot_table(index="n_samples", columns="replicate", values="error")
     law = fit_slope(line.index.to_numpy(dtype=float), line.to_numpy())
-    noise_std = float(table["noise_std"].iloc[0])
-    inverse = float(np.mean(1.0 / table.groupby("replicate")["variance"].first()))
-    prices = [parameter_price(int(m), n_tokens=_N_TOKENS, noise_std=noise_std) for m in n_samples]
-    sizes = np.asarray(n_samples, dtype=float)
-    return law(sizes) + (matrix_dimension(d, 1) - 1) * inverse * np.array(prices)
+    one = parameter_price(1, n_tokens=_N_TOKENS, noise_std=float(table["noise_std"].iloc[0]))
+    inverse_variance = float(np.mean(1.0 / table.groupby("replicate")["variance"].first()))
+    return law, (matrix_dimension(d, 1) - 1) * one * inverse_variance
 
 
 def plot(table: DataFrame) -> Figure:
@@ -230,11 +255,132 @@ def plot(table: DataFrame) -> Figure:
 
 
 def _draw(table: DataFrame) -> Figure:
-    raise NotImplementedError
+    from pairint.engine.statistics import summarize
+    from pairint.figures.style import COLORS, INK, MARKERS, subplots
+
+    figure, (left, right) = subplots(2, 4.6, sharey=True)
+    points = summarize(table, ["estimator", "d", "n_samples"]).sort_values("n_samples")
+    dimensions = sorted(table["d"].unique())
+
+    def draw(axes: Any, estimator: str, d: int, label: bool = False, **style: Any) -> None:
+        line = points[(points["estimator"] == estimator) & (points["d"] == d)]
+        if line.empty:
+            return
+        yerr = [line["mean"] - line["low"], line["high"] - line["mean"]]
+        axes.errorbar(line["n_samples"], line["mean"], yerr=yerr, **style)
+        if label:
+            end = line.iloc[-1]
+            place = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "fontsize": "small"}
+            axes.annotate(f"$d = {d}$", (end["n_samples"], end["mean"]), **place)
+
+    for i, d in enumerate(dimensions):
+        marker, strength = MARKERS[i % len(MARKERS)], 0.3 + 0.7 * i / max(len(dimensions) - 1, 1)
+        shared = {"marker": marker, "alpha": strength}
+        draw(left, "neighbours", d, color=COLORS["orange"], linestyle=":", lw=1.2, **shared)
+        draw(left, "kernel", d, label=d <= 30, color=COLORS["vermillion"], **shared)
+        draw(left, "control", d, color=COLORS["green"], linestyle="--", lw=1.2, **shared)
+        draw(right, "fit", d, label=d >= 30, color=COLORS["blue"], **shared)
+        if 1 in dimensions and d > 1:
+            fits = points[(points["estimator"] == "fit") & (points["d"] == d)]
+            if len(fits):
+                ahead = np.geomspace(10 * d, 1e6, 50).round()
+                law = predicted_errors(table, d, ahead)
+                right.plot(ahead, law, color=INK, linestyle=":", lw=0.9)
+    for axes, names in (
+        (left, (("kernel", "vermillion", "-"), ("neighbours", "orange", ":"), ("control", "green", "--"))),
+        (right, (("fit", "blue", "-"),)),
+    ):
+        for name, color, style in names:
+            axes.plot([], [], color=COLORS[color], linestyle=style, label=LABELS[name])
+    right.plot(
+        [], [], color=INK, linestyle=":", lw=0.9, label="predicted: one dimension + price of the matrix"
+    )
+    left.set(title="Regression on the pair, and on the score", ylabel="squared error / variance of $g$")
+    right.set(title="Our estimator")
+    for axes in (left, right):
+        axes.set(xscale="log", yscale="log", xlabel="number of samples $M$")
+        axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.17))
+    left.set_xlim(right=3.0 * table.loc[table["estimator"] == "kernel", "n_samples"].max())
+    return figure
 
 
 def claims(table: DataFrame) -> list[Claim]:
-    return []
+    """Compare what each method does as the dimension grows with what is to be expected of it.
+
+    In one dimension the estimator has the slope of the theory. In more, at the largest ``M`` of its line, its
+    error is that of one dimension and the price of the matrix. Regression on pairs in a hundred dimensions or
+    more leaves nearly all of the variance, at the largest ``M`` that it was given; the same regression on the
+    score does as well in many dimensions as in one.
+    """
+    from pairint.engine.statistics import mean_interval, slope_table
+    from pairint.theory import minimax_exponent
+
+    result = []
+    fits = table[table["estimator"] == "fit"]
+    for _, row in slope_table(fits[fits["d"] == 1], "d").iterrows():
+        result.append(
+            Claim(
+                name="slope, d = 1, our estimator",
+                source="Theorem 3.1",
+                ours=float(row["slope"]),
+                interval=(float(row["low"]), float(row["high"])),
+                expected=-minimax_exponent(float(table["beta"].iloc[0])),
+                tolerance=0.05,
+            )
+        )
+    for d, line in fits[fits["d"] > 1].groupby("d"):
+        last = int(line["n_samples"].max())
+        (predicted,) = predicted_errors(table, int(d), [last])
+        mean, low, high = mean_interval(line.loc[line["n_samples"] == last, "error"].to_numpy() / predicted)
+        result.append(
+            Claim(
+                name=f"error over that of d = 1 with the price of the matrix, d = {d}, M = {last:,}",
+                source="our own prediction",
+                ours=mean,
+                interval=(low, high),
+                expected=1.0,
+                tolerance=0.25,
+            )
+        )
+    return result + _blind_claims(table)
+
+
+def _blind_claims(table: DataFrame) -> list[Claim]:
+    from pairint.engine.statistics import mean_interval
+
+    result = []
+    blind = table[table["n_samples"] == table.loc[table["estimator"] == "kernel", "n_samples"].max()]
+    for estimator in ("kernel", "neighbours"):
+        for d, rows in blind[(blind["estimator"] == estimator) & (blind["d"] >= 100)].groupby("d"):
+            mean, low, high = mean_interval(rows["error"].to_numpy())
+            result.append(
+                Claim(
+                    name=f"share of the variance left, d = {d}, M = {rows['n_samples'].iloc[0]:,}, "
+                    + LABELS[estimator],
+                    source="our own comparison",
+                    ours=mean,
+                    interval=(low, high),
+                    expected=0.9,
+                    relation="at least",
+                )
+            )
+    control = blind[blind["estimator"] == "control"].pivot_table(
+        index="replicate", columns="d", values="error"
+    )
+    for d in control.columns[control.columns > 1] if 1 in control.columns else ():
+        ratio, low, high = np.exp(mean_interval(np.log(control[d] / control[1]).to_numpy()))
+        result.append(
+            Claim(
+                name=f"error in d = {d} over that in d = 1, M = {blind['n_samples'].iloc[0]:,}, "
+                + LABELS["control"],
+                source="our own control",
+                ours=float(ratio),
+                interval=(float(low), float(high)),
+                expected=1.0,
+                tolerance=0.25,
+            )
+        )
+    return result
 
 
 _SETTINGS: dict[str, Any] = {"beta": 1.0, "noise_std": 0.1}

@@ -27,12 +27,14 @@ __all__ = [
     "Parameter",
     "Series",
     "area",
+    "curves",
     "draw",
     "fill",
     "line",
     "points",
     "rule",
     "short",
+    "words",
 ]
 
 #: What is drawn: ``"panel.mark"`` to the columns of that mark.
@@ -110,7 +112,9 @@ class Axis:
 
 @dataclass(frozen=True)
 class Mark:
-    """Something drawn in a panel; made by :func:`line`, :func:`points`, :func:`area`, :func:`rule`."""
+    """Something drawn in a panel: made by :func:`line`, :func:`points`, :func:`area`, :func:`rule`,
+    :func:`curves`, :func:`words`.
+    """
 
     kind: str
     key: str
@@ -121,6 +125,8 @@ class Mark:
     symbol: str = "circle"
     opacity: float = 1.0
     axis: str = "x"
+    text: str = ""
+    anchor: str = "start"
 
 
 def line(key: str, label: str, color: str = "ink", dash: str = "solid", width: float = 2.0) -> Mark:
@@ -145,6 +151,24 @@ def rule(
 ) -> Mark:
     """Return a line across the panel at the value ``at`` of an axis."""
     return Mark("rule", key, label, color, dash, width, axis=axis)
+
+
+def curves(
+    key: str, color: str = "ink", dash: str = "solid", width: float = 1.4, opacity: float = 0.4
+) -> Mark:
+    """Return faint curves that the reader tells apart by words beside them: one after the other in ``x``,
+    ``y``, the next beginning where ``x`` falls.
+    """
+    return Mark("curves", key, "", color, dash, width, opacity=opacity)
+
+
+def words(key: str, text: str, color: str = "ink", anchor: str = "start") -> Mark:
+    """Return words in the panel at the places ``x``, ``y``: ``start``, ``middle`` or ``end`` stands there.
+
+    ``{name}`` in the text is the series' column of that name.
+    """
+    check_choice("anchor", anchor, ("start", "middle", "end"))
+    return Mark("words", key, "", color, text=text, anchor=anchor)
 
 
 @dataclass(frozen=True)
@@ -304,6 +328,15 @@ def _draw_mark(axes: Any, mark: Mark, data: Mapping[str, Any], label: str) -> No
         return
     if mark.kind == "line":
         axes.plot(x, y, color=color, linestyle=_DASHES[mark.dash], linewidth=mark.width, label=label)
+    elif mark.kind == "curves":
+        for curve in np.split(np.arange(x.size), 1 + np.flatnonzero(np.diff(x) <= 0)):
+            style = {"linestyle": _DASHES[mark.dash], "linewidth": mark.width, "alpha": mark.opacity}
+            axes.plot(x[curve], y[curve], color=color, label="_", **style)
+    elif mark.kind == "words":
+        side = {"start": "left", "middle": "center", "end": "right"}[mark.anchor]
+        for i in range(x.size):
+            text = fill(mark.text, {name: column[i] for name, column in data.items()})
+            axes.text(x[i], y[i], text, color=color, ha=side, va="center", fontsize="small")
     elif mark.kind == "area":
         axes.fill_between(x, data.get("low", 0.0), y, color=color, alpha=mark.opacity, label=label, lw=0)
         axes.plot(x, y, color=RIM, linewidth=1.0, label="_")
