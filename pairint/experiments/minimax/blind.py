@@ -30,8 +30,8 @@ _NAMES = tuple(KERNELS)
 #: Lengths, in units of the root mean square of an input's norm; ridges, in units of the kernel's diagonal.
 _LENGTHS = 2.0 ** np.arange(-6, 5)
 _RIDGES = 10.0 ** np.arange(-5, 3)
-#: The data are left out in fifths. The whole grid is tried on some sixty samples or more; from there the best
-#: is followed, to neighbours in the grid, on four times as many, until all are used.
+#: The data are left out in fifths. Every second length and ridge is tried on some sixty samples or more; from
+#: there the best is followed, to neighbours in the grid, there and on four times as many, until all are used.
 _FOLDS, _FEWEST, _GROWTH = 5, 60, 4
 #: In many dimensions few samples tell nothing of what is best with many: these places are tried each time,
 #: lengths of one and four norms, with ridges of 0.01 and 1.
@@ -90,14 +90,15 @@ class KernelRidge:
         self._mean = float(outputs.mean())
         y = outputs.ravel() - self._mean
         distances = np.sqrt(squared_distances(self._inputs, self._inputs))
-        grid = itertools.product(range(len(_NAMES)), range(len(_LENGTHS)), range(len(_RIDGES)))
         sizes = [n_samples]
         while sizes[0] >= _GROWTH * _FEWEST:
             sizes.insert(0, sizes[0] // _GROWTH)
-        risks = self._risks(distances, y, sizes[0], n_outputs, _FOLDS, list(grid))
-        best = min(risks, key=risks.__getitem__)
+        every = itertools.product(range(len(_NAMES)), range(0, len(_LENGTHS), 2), range(0, len(_RIDGES), 2))
+        known = self._risks(distances, y, sizes[0], n_outputs, _FOLDS, list(every))
+        best = self._descend(distances, y, sizes[0], n_outputs, _FOLDS, known)
         for size in sizes[1:]:  # one fifth of these tells nearly as much as five fifths of those before
-            best = self._descend(distances, y, size, n_outputs, best)
+            known = self._risks(distances, y, size, n_outputs, 1, sorted({best, *_ALWAYS}))
+            best = self._descend(distances, y, size, n_outputs, 1, known)
         self.kernel_, self.length_, self.ridge_ = _NAMES[best[0]], _LENGTHS[best[1]], _RIDGES[best[2]]
         system = KERNELS[self.kernel_](distances / self.length_)
         self._weights = _solve(system, self.ridge_, y)
@@ -108,9 +109,16 @@ class KernelRidge:
         distances = np.sqrt(squared_distances(inputs / self._unit, self._inputs))
         return self._mean + KERNELS[self.kernel_](distances / self.length_) @ self._weights
 
-    def _descend(self, distances: _Array, y: _Array, size: int, n_outputs: int, best: _Place) -> _Place:
-        """Go from place to place of the grid until no neighbour is better."""
-        known = self._risks(distances, y, size, n_outputs, 1, sorted({best, *_ALWAYS}))
+    def _descend(
+        self,
+        distances: _Array,
+        y: _Array,
+        size: int,
+        n_outputs: int,
+        folds: int,
+        known: dict[_Place, float],
+    ) -> _Place:
+        """Go from the best known place of the grid on until no neighbour is better."""
         best = min(known, key=known.__getitem__)
         while True:
             kernel, length, ridge = best
@@ -119,7 +127,7 @@ class KernelRidge:
             near += [(kernel, length + step, ridge + other) for step, other in steps]
             inside = [p for p in near if 0 <= p[1] < len(_LENGTHS) and 0 <= p[2] < len(_RIDGES)]
             new = sorted(place for place in inside if place not in known)
-            known |= self._risks(distances, y, size, n_outputs, 1, new)
+            known |= self._risks(distances, y, size, n_outputs, folds, new)
             now = min(inside, key=known.__getitem__)
             if known[now] >= known[best]:
                 return best

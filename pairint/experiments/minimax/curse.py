@@ -73,8 +73,8 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the cells: dimensions x sample sizes x replicates, each with what is fitted there.
 
     The regressions on pairs stop at ``blind_most`` samples, for their cost; the control, which does not feel
-    the dimension, is computed for some. The estimator gets two outputs at least for each parameter of its
-    matrix, ``M >= 2 d``, and stops at ``fit_most`` samples times dimensions, for its cost.
+    the dimension, is computed for some. The estimator gets four outputs at least for each parameter of its
+    matrix, ``M >= 4 d``, and stops at ``fit_most`` samples times dimensions, for its cost.
     """
     for key, least, most in (
         ("dimensions", 1, 1000),
@@ -100,7 +100,7 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
     ):
         d, n_samples = cell["d"], cell["n_samples"]
         blind = n_samples <= settings["blind_most"]
-        fit = 2 * d <= n_samples and n_samples * d <= settings["fit_most"]
+        fit = 4 * d <= n_samples and n_samples * d <= settings["fit_most"]
         if blind or fit:
             control = blind and d in settings["control_dimensions"]
             result.append(cell | {"blind": blind, "control": control, "fit": fit})
@@ -275,7 +275,7 @@ def _draw(table: DataFrame) -> Figure:
 
     for i, d in enumerate(dimensions):
         marker, strength = MARKERS[i % len(MARKERS)], 0.3 + 0.7 * i / max(len(dimensions) - 1, 1)
-        shared = {"marker": marker, "alpha": strength}
+        shared: dict[str, Any] = {"marker": marker, "alpha": strength}
         draw(left, "neighbours", d, color=COLORS["orange"], linestyle=":", lw=1.2, **shared)
         draw(left, "kernel", d, label=d <= 30, color=COLORS["vermillion"], **shared)
         draw(left, "control", d, color=COLORS["green"], linestyle="--", lw=1.2, **shared)
@@ -406,8 +406,8 @@ EXPERIMENT = Experiment(
             "control_dimensions": [1, 30, 1000],
             "n_samples": [100, 300, 1000, 3000, 10_000, 30_000],
             "replicates": 5,
-            "blind_most": 1000,
-            "fit_most": 1_000_000,
+            "blind_most": 300,
+            "fit_most": 300_000,
         },
     },
     cells=cells,

@@ -158,7 +158,7 @@ def test_cells():
     assert get("curse") is EXPERIMENT
     assert {cell["d"] for cell in cells if cell["blind"]} == {1, 3, 10, 30, 100, 300, 1000}
     assert {cell["d"] for cell in cells if cell["control"]} == {1, 30, 1000}
-    assert all(cell["n_samples"] >= 2 * cell["d"] for cell in cells if cell["fit"])
+    assert all(cell["n_samples"] >= 4 * cell["d"] for cell in cells if cell["fit"])
     assert all(cell["blind"] or cell["fit"] for cell in cells)
     assert EXPERIMENT.cost(cells[-1]) > 0
 
