@@ -18,12 +18,12 @@ from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, curves,
 __all__ = ["CurseExplorer"]
 
 _DIMENSIONS = (1, 3, 10, 30, 100, 300, 1000)
-_SAMPLES = (100.0, 1e7)
+_SAMPLES = (80.0, 6e7)
 _LAST = 1e6
 #: A prediction is drawn from so many samples for each dimension on: with fewer the matrix may not be found.
 _SAFE = 10
 #: Lines that end within this factor are named together.
-_NEAR = 1.8
+_NEAR = 1.6
 _WORDS = {
     "measured": "Our estimator leaves {error} after M = {samples} samples",
     "predicted": "Our estimator was not run in so many dimensions: its line is the prediction",
@@ -54,7 +54,7 @@ class CurseExplorer(Explorer):
             "errors",
             "Error against samples, d from 1 to 1000",
             Axis("number of samples M", "log", _SAMPLES),
-            Axis("squared error / variance of g", "log", (2e-5, 5.0)),
+            Axis("squared error / variance of g", "log", (5e-6, 5.0)),
             (
                 curves("all_pairs", "vermillion", width=1.3),
                 curves("all_ours", "blue", width=1.4),
@@ -117,8 +117,8 @@ def _lines() -> dict[str, Any]:
         shared |= _names(label, {d: (part["x"][-1], part["y"][-1]) for d, part in ends[name].items()})
     for part in own.values():
         part["facts"]["replicates"] = int(table["replicate"].nunique())
-    shared["errors.stall"] = {"x": [1e4], "y": [2.2]}
-    shared["errors.merge"] = {"x": [_LAST], "y": [4e-5]}
+    shared["errors.stall"] = {"x": [3e3], "y": [2.4]}
+    shared["errors.merge"] = {"x": [3e5], "y": [1.3e-5]}
     return {"shared": shared, "own": own}
 
 

@@ -267,7 +267,7 @@ def _draw(table: DataFrame) -> Figure:
     from pairint.engine.statistics import summarize
     from pairint.figures.style import COLORS, INK, MARKERS, subplots
 
-    figure, (left, right) = subplots(2, 4.6, sharey=True)
+    figure, (left, right) = subplots(2, 4.6, sharex=True, sharey=True)
     points = summarize(table, ["estimator", "d", "n_samples"]).sort_values("n_samples")
     dimensions = sorted(table["d"].unique())
 
@@ -290,11 +290,8 @@ def _draw(table: DataFrame) -> Figure:
         draw(left, "control", d, color=COLORS["green"], linestyle="--", lw=1.2, **shared)
         draw(right, "fit", d, label=d >= 30, color=COLORS["blue"], **shared)
         if 1 in dimensions and d > 1:
-            fits = points[(points["estimator"] == "fit") & (points["d"] == d)]
-            if len(fits):
-                ahead = np.geomspace(10 * d, 1e6, 50).round()
-                law = predicted_errors(table, d, ahead)
-                right.plot(ahead, law, color=INK, linestyle=":", lw=0.9)
+            ahead = np.geomspace(max(10 * d, _LAW_FROM), 1e6, 50).round()
+            right.plot(ahead, predicted_errors(table, d, ahead), color=INK, linestyle=":", lw=0.9)
     for axes, names in (
         (left, (("kernel", "vermillion", "-"), ("neighbours", "orange", ":"), ("control", "green", "--"))),
         (right, (("fit", "blue", "-"),)),
@@ -309,7 +306,6 @@ def _draw(table: DataFrame) -> Figure:
     for axes in (left, right):
         axes.set(xscale="log", yscale="log", xlabel="number of samples $M$")
         axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.17))
-    left.set_xlim(right=3.0 * table.loc[table["estimator"] == "kernel", "n_samples"].max())
     return figure
 
 

@@ -252,7 +252,8 @@ def draw(
         columns = min(2, len(panels))
         rows = -(-len(panels) // columns)
         heights = [max(p.height for p in panels[row * columns : (row + 1) * columns]) for row in range(rows)]
-        figure = Figure(figsize=(5.6 * columns, sum(heights) / 90 + 1.3 * rows), layout="constrained")
+        width = 5.6 * columns if columns > 1 else 7.0
+        figure = Figure(figsize=(width, sum(heights) / 90 + 1.3 * rows), layout="constrained")
         grid = figure.add_gridspec(rows, columns, height_ratios=[h + 90 for h in heights])
         figure.suptitle(title, fontweight="bold")
         for i, panel in enumerate(panels):
@@ -285,7 +286,11 @@ def draw(
             if axes.get_legend_handles_labels()[0]:
                 below = offset_copy(axes.transAxes, figure, 0, -36, units="points")
                 axes.legend(
-                    loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, ncols=2, frameon=False
+                    loc="upper center",
+                    bbox_to_anchor=(0.5, 0),
+                    bbox_transform=below,
+                    ncols=columns,
+                    frameon=False,
                 )
     return figure
 
