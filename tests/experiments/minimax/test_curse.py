@@ -194,7 +194,7 @@ def test_on_the_score_it_does_not(table):
 
 
 def test_the_estimator_pays_the_predicted_price(table):
-    """With thirty outputs and more for each parameter, where the law of one dimension is read: within half."""
+    """With thirty outputs and more for each parameter, from where the law is read on: within half of it."""
     fits = table[(table["estimator"] == "fit") & (table["d"] > 1) & (table["n_samples"] >= 1000)]
     seen = 0
     for (d, n_samples), part in fits[fits["n_samples"] >= 30 * fits["d"]].groupby(["d", "n_samples"]):
