@@ -167,7 +167,7 @@ class Neighbours:
     Attributes
     ----------
     k_ : int
-        What was chosen, among powers of two and all.
+        What was chosen, among powers of two.
     """
 
     k_: int = 0
@@ -179,15 +179,14 @@ class Neighbours:
             raise ValueError(f"inputs must have at least {_FOLDS} samples, got {n_samples}")
         self._inputs, self._outputs = inputs.reshape(-1, p), outputs.ravel()
         squares = squared_distances(self._inputs, self._inputs)
-        risks: dict[int, float] = {}
+        folds: list[dict[int, float]] = []
         for fold in range(_FOLDS):
             out = _held_out(n_samples, n_outputs, fold)
-            for k, means in _means(squares[np.ix_(out, ~out)], self._outputs[~out]).items():
-                risk = float(((means - self._outputs[out]) ** 2).sum())
-                risks[k] = risks.get(k, 0.0) + risk
-        # All of them: the number that is left in, which may differ by a sample from fold to fold.
-        common = [k for k in risks if k & (k - 1) == 0]
-        self.k_ = min(common, key=risks.__getitem__)
+            means = _means(squares[np.ix_(out, ~out)], self._outputs[~out])
+            folds.append({k: float(((m - self._outputs[out]) ** 2).sum()) for k, m in means.items()})
+        # Folds may differ by a sample: what is tried is what all of them can hold.
+        risks = {k: sum(fold[k] for fold in folds) for k in min(folds, key=len)}
+        self.k_ = min(risks, key=risks.__getitem__)
         return self
 
     def predict(self, inputs: _Array) -> _Array:
