@@ -13,6 +13,7 @@ from .experiments import load_results, run
 from .explorers import (
     AIMExplorer,
     CoercivityExplorer,
+    CurseExplorer,
     Eavesdropper,
     FitExplorer,
     LowerBoundExplorer,
@@ -37,6 +38,7 @@ __all__ = [
     "AIMTeacher",
     "AttentionModel",
     "CoercivityExplorer",
+    "CurseExplorer",
     "Eavesdropper",
     "FitExplorer",
     "GaussianNoise",

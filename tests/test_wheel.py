@@ -137,7 +137,7 @@ import pairint as pi
 
 assert len(pi.load_results("dimension")) == 1000
 assert "samples.measured_fit" in pi.RateExplorer(measured="rough-1-5-auto").numbers().series
-for name in ("AIM", "Coercivity", "Fit", "LowerBound", "Rate"):
+for name in ("AIM", "Coercivity", "Curse", "Fit", "LowerBound", "Rate"):
     assert '<script type="module">' in getattr(pi, f"{name}Explorer")().to_html()
 assert ".eaves .title{" in pi.Eavesdropper().to_html()
 model = pi.AttentionModel(pi.Tanh(), pi.interaction_matrix(3, 1, 0), pi.UniformCube(3))

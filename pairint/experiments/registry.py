@@ -24,6 +24,7 @@ MODULES: dict[str, str] = {
     "dimension": "pairint.experiments.minimax.dimension",
     "smoothness": "pairint.experiments.minimax.smoothness",
     "rough": "pairint.experiments.minimax.rough",
+    "curse": "pairint.experiments.minimax.curse",
     "adaptation": "pairint.experiments.minimax.adaptation",
     "network": "pairint.experiments.minimax.network",
     "exact_constant": "pairint.experiments.minimax.exact_constant",

@@ -6,6 +6,7 @@ network.
 
 from pairint.explorers.aim import AIMExplorer
 from pairint.explorers.coercivity import CoercivityExplorer
+from pairint.explorers.curse import CurseExplorer
 from pairint.explorers.eavesdropper import Eavesdropper
 from pairint.explorers.fit import FitExplorer
 from pairint.explorers.lower import LowerBoundExplorer
@@ -14,6 +15,7 @@ from pairint.explorers.rate import RateExplorer
 __all__ = [
     "AIMExplorer",
     "CoercivityExplorer",
+    "CurseExplorer",
     "Eavesdropper",
     "FitExplorer",
     "LowerBoundExplorer",

@@ -163,7 +163,7 @@ def test_the_two_bounds_are_the_packages(tokens, beta):
     """The package tries every number of bumps, the figure 160 of them: at most a few per cent less."""
     facts = TwoBounds(tokens=tokens, beta=beta).numbers().facts
     setting = Setting(beta=beta, n_tokens=tokens, noise_std=0.1, holder_constant=1.0)
-    arguments = {"interval": INTERVAL, "density": (DENSITY, DENSITY), "symmetric": True}
+    arguments = {"interval": INTERVAL, "density": DENSITY, "symmetric": True}
     proved = lower_bound(10_000, setting, method="assouad", **arguments).value
     assert 0.9 * proved < facts["odd"] <= proved * (1 + 1e-9)
     # Jensen's inequality is as if there were N - 1 times as many samples.

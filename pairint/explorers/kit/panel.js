@@ -61,6 +61,28 @@ function symbolPath(symbol, x, y, r) {
   return `M${a - r} ${b}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0z`;
 }
 
+// Several curves in one series: the next begins where x falls.
+function curvesPath(xs, ys, sx, sy, floor) {
+  let [path, from] = ["", 0];
+  for (let i = 1; i <= xs.length; i += 1) {
+    if (i < xs.length && xs[i] > xs[i - 1]) continue;
+    path += pathOf(xs.slice(from, i), ys.slice(from, i), sx, sy, floor);
+    from = i;
+  }
+  return path;
+}
+
+// Words at places of the panel, with a halo of the ground's colour; the names in them are columns of the series.
+function drawWords(mark, data, sx, sy, colors) {
+  return data.x
+    .map((x, i) => {
+      const row = Object.fromEntries(Object.entries(data).map(([name, column]) => [name, column[i]]));
+      const place = `x="${round(sx(x))}" y="${round(sy(data.y[i]) + 4)}" text-anchor="${mark.anchor}"`;
+      return `<text ${place} font-size="12" fill="${colors[mark.color]}" stroke="${colors.ground}" stroke-width="3" paint-order="stroke">${escapeText(bind(fill(mark.text, row)))}</text>`;
+    })
+    .join("");
+}
+
 // A point beyond an axis (zero on a logarithmic one, say) stands at the edge, with an arrowhead that points to it.
 function atEdge(px, py, box) {
   const x = Math.min(Math.max(px, box.left), box.right);
@@ -85,6 +107,10 @@ function drawMark(mark, data, sx, sy, box, colors) {
   if (mark.kind === "line") {
     return `<path d="${pathOf(data.x, data.y, sx, sy, box.bottom)}" fill="none" ${stroke} stroke-linejoin="round"/>`;
   }
+  if (mark.kind === "curves") {
+    return `<path d="${curvesPath(data.x, data.y, sx, sy, box.bottom)}" fill="none" ${stroke} stroke-opacity="${mark.opacity}" stroke-linejoin="round"/>`;
+  }
+  if (mark.kind === "words") return drawWords(mark, data, sx, sy, colors);
   if (mark.kind === "area") {
     const n = data.x.length;
     const floor = data.low ?? new Array(n).fill(0);

@@ -27,12 +27,14 @@ __all__ = [
     "Parameter",
     "Series",
     "area",
+    "curves",
     "draw",
     "fill",
     "line",
     "points",
     "rule",
     "short",
+    "words",
 ]
 
 #: What is drawn: ``"panel.mark"`` to the columns of that mark.
@@ -110,7 +112,9 @@ class Axis:
 
 @dataclass(frozen=True)
 class Mark:
-    """Something drawn in a panel; made by :func:`line`, :func:`points`, :func:`area`, :func:`rule`."""
+    """Something drawn in a panel: made by :func:`line`, :func:`points`, :func:`area`, :func:`rule`,
+    :func:`curves`, :func:`words`.
+    """
 
     kind: str
     key: str
@@ -121,6 +125,8 @@ class Mark:
     symbol: str = "circle"
     opacity: float = 1.0
     axis: str = "x"
+    text: str = ""
+    anchor: str = "start"
 
 
 def line(key: str, label: str, color: str = "ink", dash: str = "solid", width: float = 2.0) -> Mark:
@@ -145,6 +151,24 @@ def rule(
 ) -> Mark:
     """Return a line across the panel at the value ``at`` of an axis."""
     return Mark("rule", key, label, color, dash, width, axis=axis)
+
+
+def curves(
+    key: str, color: str = "ink", dash: str = "solid", width: float = 1.4, opacity: float = 0.4
+) -> Mark:
+    """Return faint curves that the reader tells apart by words beside them: one after the other in ``x``,
+    ``y``, the next beginning where ``x`` falls.
+    """
+    return Mark("curves", key, "", color, dash, width, opacity=opacity)
+
+
+def words(key: str, text: str, color: str = "ink", anchor: str = "start") -> Mark:
+    """Return words in the panel at the places ``x``, ``y``: ``start``, ``middle`` or ``end`` stands there.
+
+    ``{name}`` in the text is the series' column of that name.
+    """
+    check_choice("anchor", anchor, ("start", "middle", "end"))
+    return Mark("words", key, "", color, text=text, anchor=anchor)
 
 
 @dataclass(frozen=True)
@@ -228,7 +252,8 @@ def draw(
         columns = min(2, len(panels))
         rows = -(-len(panels) // columns)
         heights = [max(p.height for p in panels[row * columns : (row + 1) * columns]) for row in range(rows)]
-        figure = Figure(figsize=(5.6 * columns, sum(heights) / 90 + 1.3 * rows), layout="constrained")
+        width = 5.6 * columns if columns > 1 else 7.0
+        figure = Figure(figsize=(width, sum(heights) / 90 + 1.3 * rows), layout="constrained")
         grid = figure.add_gridspec(rows, columns, height_ratios=[h + 90 for h in heights])
         figure.suptitle(title, fontweight="bold")
         for i, panel in enumerate(panels):
@@ -261,7 +286,11 @@ def draw(
             if axes.get_legend_handles_labels()[0]:
                 below = offset_copy(axes.transAxes, figure, 0, -36, units="points")
                 axes.legend(
-                    loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, ncols=2, frameon=False
+                    loc="upper center",
+                    bbox_to_anchor=(0.5, 0),
+                    bbox_transform=below,
+                    ncols=columns,
+                    frameon=False,
                 )
     return figure
 
@@ -304,6 +333,15 @@ def _draw_mark(axes: Any, mark: Mark, data: Mapping[str, Any], label: str) -> No
         return
     if mark.kind == "line":
         axes.plot(x, y, color=color, linestyle=_DASHES[mark.dash], linewidth=mark.width, label=label)
+    elif mark.kind == "curves":
+        for curve in np.split(np.arange(x.size), 1 + np.flatnonzero(np.diff(x) <= 0)):
+            style = {"linestyle": _DASHES[mark.dash], "linewidth": mark.width, "alpha": mark.opacity}
+            axes.plot(x[curve], y[curve], color=color, label="_", **style)
+    elif mark.kind == "words":
+        side = {"start": "left", "middle": "center", "end": "right"}[mark.anchor]
+        for i in range(x.size):
+            text = fill(mark.text, {name: column[i] for name, column in data.items()})
+            axes.text(x[i], y[i], text, color=color, ha=side, va="center", fontsize="small")
     elif mark.kind == "area":
         axes.fill_between(x, data.get("low", 0.0), y, color=color, alpha=mark.opacity, label=label, lw=0)
         axes.plot(x, y, color=RIM, linewidth=1.0, label="_")

@@ -34,7 +34,7 @@ function groupByX(panel, series) {
   const groups = [];
   for (const mark of panel.marks) {
     const data = series[`${panel.key}.${mark.key}`];
-    if (mark.kind === "rule" || !present(data)) continue;
+    if (["rule", "curves", "words"].includes(mark.kind) || !present(data)) continue;
     const same = groups.find((g) => g.x.length === data.x.length && g.x.every((v, i) => v === data.x[i]));
     if (same) same.marks.push({ mark, data });
     else groups.push({ x: data.x, marks: [{ mark, data }] });

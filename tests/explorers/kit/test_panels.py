@@ -12,12 +12,14 @@ from pairint.explorers.kit.panels import (
     Panel,
     Parameter,
     area,
+    curves,
     draw,
     fill,
     line,
     points,
     rule,
     short,
+    words,
 )
 
 
@@ -129,6 +131,23 @@ def test_lines_stand_out_from_the_ground(scheme):
     for role in used:
         light, dark = sorted((luminance(palette[role]), luminance(palette["ground"])), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 3, (role, palette[role])
+
+
+def test_curves_end_where_x_falls_and_words_name_them():
+    """Several curves in one series, none joined to the next; their names hold columns of the series."""
+    marks = (curves("c"), words("w", "d = {first}", anchor="end"))
+    panel = Panel("a", "A", Axis("x"), Axis("y"), marks)
+    series = {
+        "a.c": {"x": [1, 2, 3, 1, 4], "y": [1, 3, 1, 5, 6]},
+        "a.w": {"x": [3.0, 4.0], "y": [1.0, 6.0], "first": [10, 1000]},
+    }
+    (axes,) = draw([panel], series, {"d": 7}, "T").axes
+    assert [list(curve.get_xdata()) for curve in axes.lines] == [[1, 2, 3], [1, 4]]
+    assert [text.get_text() for text in axes.texts] == ["d = 10", "d = 1000"]
+    assert {text.get_ha() for text in axes.texts} == {"right"}
+    assert axes.get_legend() is None
+    with pytest.raises(ValueError, match="anchor must be"):
+        words("w", "text", anchor="left")
 
 
 def test_areas_have_an_outline():
