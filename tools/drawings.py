@@ -1,8 +1,9 @@
-"""Put the book's figures into its pages as SVG: colours that follow the theme, a second layout for telephones.
+"""Put the book's figures into its pages as SVG: colours of the theme, a second layout for telephones.
 
-A notebook cell shows a figure as SVG (``pairint.figures.layout``): the wide layout, and in its metadata the narrow
-one. Here both enter the page itself. Each colour becomes a variable, which the dark theme sets to another: greys are
-turned over, colours keep their hue and become lighter where they would be lost. Paper always has the light ones.
+A notebook cell shows a figure as SVG (``pairint.figures.layout``): the wide layout, and in its metadata the
+narrow one. Here both enter the page itself. Each colour becomes a variable, which the dark theme sets to
+another: greys are turned over, colours keep their hue and become lighter where they would be lost. Paper
+always has the light ones.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def mixed(first: str, second: str, share: float) -> str:
 
 
 def darkened(color: str) -> str:
-    """Return what a colour on white is in the dark theme: a grey turned over, or the same hue, light enough."""
+    """Return what a colour is in the dark theme: a grey turned over, or the same hue, light enough."""
     rgb = channels(color)
     if max(rgb) - min(rgb) < 0.04:
         return mixed("#e8eaed", GROUND, luminance(rgb) ** (1 / 2.2))
@@ -136,7 +137,7 @@ def rules(colors: set[str]) -> str:
 
 
 def drawing(text: str, prefix: str, alt: str) -> tuple[str, set[str]]:
-    """Return the HTML of a figure, and its colours; a figure without a narrow layout has the wide one only."""
+    """Return the HTML of a figure, and its colours; without a narrow layout, of the wide one only."""
     wide = ElementTree.fromstring(text)
     narrow = wide.find(f"{{{SVG}}}metadata/{{{SVG}}}svg")
     html, colors = "", set()

@@ -1,7 +1,8 @@
 """Lay a finished figure out for another width: panels in fewer columns, titles broken, legends below.
 
-A figure of three panels beside one another cannot be read on a telephone, and hardly in the column of a book. Its
-panels, titles and legends are put elsewhere here; no size of a letter changes, and nothing is drawn anew.
+A figure of three panels beside one another cannot be read on a telephone, and hardly in the column of a
+book. Its panels, titles and legends are put elsewhere here; no size of a letter changes, and nothing is drawn
+anew.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import sys
 from collections.abc import Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from pairint.figures.style import figure_style
 from pairint.validation import check_integer, check_real
@@ -25,10 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["NARROW", "WIDE", "arrange", "show_as_svg", "svg", "svg_pair"]
 
 WIDE: tuple[float, int] = (7.6, 2)
-"""Inches and columns of a figure in the book's column, 688 CSS pixels: a letter of 9.5 points is 12 pixels tall."""
+"""Inches and columns of a figure in the book, 688 CSS pixels: a letter of 9.5 points is 12 pixels tall."""
 
 NARROW: tuple[float, int] = (3.9, 1)
-"""Inches and columns on a telephone of 390 pixels, whose column has about 350: the letters are as tall as there."""
+"""Inches and columns on a telephone of 390 pixels, whose column has about 350: letters are as tall there."""
 
 WORD = re.compile(r"(?:\$[^$]*\$|[^\s$])+")  # a formula is not broken
 LEAST_HEIGHT = 2.6  # inches of a panel with its labels
@@ -127,7 +130,7 @@ def _fit(figure: Figure) -> float:
     renderer = canvas.get_renderer()
     for axes in figure.axes:
         box = axes.get_window_extent(renderer)
-        for title in (axes.title, axes._left_title, axes._right_title):
+        for title in (axes.title, getattr(axes, "_left_title", axes.title)):
             if title.get_text():
                 _break(title, box.width, renderer)
         _break(axes.xaxis.label, box.width * 1.1, renderer)
@@ -136,7 +139,7 @@ def _fit(figure: Figure) -> float:
     for axes, legend in _legends(figure):
         box = axes.get_window_extent(renderer)
         for text in legend.get_texts():
-            _break(text, box.width - 3.2 * text.get_fontsize() * figure.dpi / 72, renderer)
+            _break(text, box.width - 3.2 * legend.prop.get_size_in_points() * figure.dpi / 72, renderer)
         covers = legend.get_window_extent(renderer)
         if covers.width > 0.62 * box.width or covers.width * covers.height > 0.2 * box.width * box.height:
             _lower(axes, legend, renderer)
@@ -187,11 +190,10 @@ def arrange(figure: Figure, width: float, columns: int) -> None:
 def svg(figure: Figure) -> str:
     """Return a figure as SVG: letters are outlines, what has thousands of points is a picture."""
     for axes in figure.axes:
-        for artist in (*axes.lines, *axes.collections):
-            offsets = getattr(artist, "get_offsets", None)
-            points = artist.get_xdata() if offsets is None else offsets()
-            if len(points) > DENSE:
-                artist.set_rasterized(True)
+        for line in axes.lines:
+            line.set_rasterized(np.size(line.get_xdata()) > DENSE)
+        for cloud in axes.collections:
+            cloud.set_rasterized(np.shape(cloud.get_offsets())[0] > DENSE)
     buffer = BytesIO()
     with figure_style():
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})

@@ -1,8 +1,8 @@
 """One look for every figure: colours, fonts, sizes, panel labels.
 
 Colours are those of Okabe and Ito (Color Universal Design, 2008): they stay distinct for the common
-colour-vision deficiencies. Figures have a white ground of their own; the pages of the book take it away and choose
-the colours of their theme (`pairint.figures.layout`, ``tools/drawings.py``).
+colour-vision deficiencies. Figures have a white ground of their own; the pages of the book take it away
+and choose the colours of their theme (`pairint.figures.layout`, ``tools/drawings.py``).
 
 Matplotlib is imported inside the functions: importing this module costs nothing to the numerical code.
 """

@@ -1,6 +1,7 @@
 """Layouts of a finished figure: what must hold for each panel, title, legend and letter."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_on_a_telephone_panels_stack_and_nothing_leaves_the_figure_or_covers_ano
     with figure_style():
         layout.arrange(figure, *layout.NARROW)
     places = boxes(figure)
-    assert all(upper.y0 > lower.y1 for upper, lower in zip(places, places[1:], strict=False))
+    assert all(upper.y0 > lower.y1 for upper, lower in pairwise(places))
     renderer = figure.canvas.get_renderer()
     for axes, box in zip(figure.axes, places, strict=True):
         title, legend = axes._left_title.get_window_extent(renderer), axes.get_legend()
@@ -108,5 +109,5 @@ def test_a_notebook_shows_svg_in_the_build_only(monkeypatch):
 
 @pytest.mark.parametrize(("width", "columns"), [(0.0, 1), (float("nan"), 1), (5.0, 0)])
 def test_bad_layouts(width, columns):
-    with pytest.raises(ValueError, match="width|columns"):
+    with pytest.raises(ValueError, match=r"width|columns"):
         layout.arrange(three(), width, columns)
