@@ -75,6 +75,8 @@ def poor_pictures(page: object) -> list[str]:
     return page.evaluate(
         """() => [...document.querySelectorAll("main img:not(.toggler)")]
             .filter(e => !e.complete || e.naturalWidth === 0 || !/\\s/.test(e.alt.trim()))
+            .concat([...document.querySelectorAll("main .drawing > svg")]
+                .filter(e => !/\\s/.test(e.getAttribute("aria-label")?.trim() ?? "")))
             .map(e => e.outerHTML.slice(0, 200))"""
     )
 
