@@ -16,8 +16,9 @@ CUT = """lean => {
     const paper = matchMedia("print").matches, width = document.documentElement.clientWidth, found = [];
     const scrolls = e => /auto|scroll/.test(getComputedStyle(e).overflowX);
     const inside = e => {
-        for (let p = e.parentElement; p && p !== document.body; p = p.parentElement) if (scrolls(p)) return true;
-        return false;
+        let p = e.parentElement;
+        while (p !== document.body && !scrolls(p)) p = p.parentElement;
+        return p !== document.body;
     };
     const skipped = "mjx-assistive-mml, svg, script, style, .visually-hidden, .bd-sidebar-secondary, "
         + ".pairint-explorer";
@@ -30,7 +31,8 @@ CUT = """lean => {
             if (paper) what = "scrolls on paper";
             else if (style.maskImage === "none") what = "scrolls without a sign";
         } else if (e.getBoundingClientRect().right > width + 1 && !inside(e)) what = "leaves the window";
-        if (what) found.push(`${e.tagName}.${e.className} ${what}, ${more}: ${e.textContent.trim().slice(0, 60)}`);
+        const text = e.textContent.trim().slice(0, 60);
+        if (what) found.push(`${e.tagName}.${e.className} ${what}, ${more}: ${text}`);
     }
     return found;
 }"""
@@ -38,7 +40,7 @@ CUT = """lean => {
 #: The smallest letter of each figure that is seen, apart from what is raised or lowered in a formula.
 LETTERS = """() => [...document.querySelectorAll(".drawing > svg")]
     .filter(svg => svg.getClientRects().length)
-    .map(svg => [svg.getAttribute("aria-label").slice(0, 60), Math.min(...[...svg.querySelectorAll("g.text > g")]
+    .map(svg => [svg.getAttribute("aria-label"), Math.min(...[...svg.querySelectorAll("g.text > g")]
         .filter(g => / scale\\([\\d.]+ -/.test(g.getAttribute("transform")))
         .map(g => g.getScreenCTM())
         .map(m => 100 * Math.hypot(m.c, m.d)))])"""

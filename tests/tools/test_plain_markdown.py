@@ -273,6 +273,7 @@ draw()
 
 def test_captions_stand_under_their_figures_with_the_numbers_of_the_book(root, monkeypatch):
     monkeypatch.setattr(repository, "address", lambda root: None)
+    monkeypatch.setattr(repository, "release", lambda root: "main")
     path = root / "book" / "second.md"
     path.write_text(DRAWN, encoding="utf-8")
     below = root / "book" / "deep" / "below.md"
