@@ -27,13 +27,13 @@ function repair() {
 }
 
 // What is wider than its column scrolls sideways: its edge fades where it goes on, and the keyboard reaches it.
-const SCROLLERS = ".bd-content :is(span.math, div.math mjx-container, pre, table.dataframe, .cell_output table, "
+const SCROLLERS = ".bd-content :is(span.math, div.math mjx-container, .drawing.single, pre, table.dataframe, .cell_output table, "
   + ".pst-scrollable-table-container)";
 
 function cue(box) {
   const wide = box.scrollWidth > box.clientWidth + 4; // an accent may lean out of its formula
   box.classList.toggle("goes-on", wide && box.scrollLeft + box.clientWidth < box.scrollWidth - 4);
-  if (box.matches("pre, table")) {
+  if (box.matches("pre, table, .drawing")) {
     if (wide) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
   }
@@ -47,7 +47,7 @@ function cueAll() {
 const PAPER = 620; // CSS pixels of a column on A4
 function shrink() {
   for (const box of document.querySelectorAll(SCROLLERS)) {
-    if (box.matches("pre") || box.scrollWidth === 0) continue;
+    if (box.matches("pre, .drawing") || box.scrollWidth === 0) continue;
     const share = Math.min(PAPER, box.clientWidth || PAPER) / box.scrollWidth;
     if (share < 0.99) box.style.zoom = Math.floor(share * 100) / 100;
   }

@@ -118,6 +118,20 @@ def _lower(axes: Axes, legend: Legend, renderer: Any) -> None:
     legend.set_bbox_to_anchor(Bbox.from_bounds(0, 0, 1, 0), axes.transAxes + shift)
 
 
+def _in_one_column(figure: Figure, legend: Legend, renderer: Any) -> float:
+    """Make a legend of the whole figure anew, if it is too wide; return the inches that it grows by."""
+    before = legend.get_window_extent(renderer)
+    if before.width <= figure.bbox.width:
+        return 0.0
+    title = legend.get_title().get_text()
+    words = [text.get_text() for text in legend.get_texts()]
+    new = figure.legend(
+        legend.legend_handles, words, loc="outside lower center", ncols=1, title=title or None
+    )
+    legend.remove()
+    return (new.get_window_extent(renderer).height - before.height) / figure.dpi
+
+
 def _fit(figure: Figure) -> float:
     """Break what is wider than its panel, and put a legend that covers much of a panel below it.
 
@@ -148,7 +162,7 @@ def _fit(figure: Figure) -> float:
     top = getattr(figure, "_suptitle", None)
     if top is not None:
         _break(top, figure.bbox.width * 0.98, renderer)
-    return sum(taken.values())
+    return sum(taken.values()) + sum(_in_one_column(figure, legend, renderer) for legend in [*figure.legends])
 
 
 def arrange(figure: Figure, width: float, columns: int) -> None:
@@ -201,8 +215,13 @@ def svg(figure: Figure) -> str:
 
 
 def svg_pair(figure: Figure) -> str:
-    """Return a figure as the SVG of its wide layout, which holds that of the narrow one as metadata."""
+    """Return a figure as the SVG of its wide layout, which holds that of the narrow one as metadata.
+
+    A figure that is made of figures has no narrow one: it cannot be taken apart.
+    """
     stored = pickle.dumps(figure)
+    if figure.subfigs:
+        return _laid_out(pickle.loads(stored), *WIDE)
     wide, narrow = (_laid_out(pickle.loads(stored), *layout) for layout in (WIDE, NARROW))
     inner = narrow[narrow.index("<svg") :]
     return wide.replace("</svg>", f"<metadata>{inner}</metadata></svg>")

@@ -81,6 +81,38 @@ def test_letters_of_the_narrow_layout_can_be_read_on_a_telephone():
     assert scales and min(scales) * 100 * PHONE / width >= LEAST
 
 
+def test_a_legend_of_the_whole_figure_fits_a_telephone():
+    @picture
+    def draw():
+        figure, axes = subplots(2)
+        for axis in axes:
+            lines = [axis.plot([0, k], label=f"a curve with a long name, {k}")[0] for k in range(4)]
+        figure.legend(handles=lines, loc="outside lower center", ncols=4)
+        return figure
+
+    figure = draw()
+    with figure_style():
+        layout.arrange(figure, *layout.NARROW)
+    lowest = boxes(figure)[-1]
+    (legend,) = figure.legends
+    box = legend.get_window_extent(figure.canvas.get_renderer())
+    assert len(legend.get_texts()) == 4
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y0 >= 0 and box.y1 < lowest.y0
+
+
+def test_a_figure_made_of_figures_has_one_layout():
+    @picture
+    def draw():
+        import matplotlib.pyplot as plt
+
+        figure = plt.figure(figsize=(9, 6))
+        for part in figure.subfigures(2, 1):
+            part.subplots(1, 2)
+        return figure
+
+    assert "<metadata>" not in layout.svg_pair(draw())
+
+
 def test_what_has_thousands_of_points_is_a_picture():
     @picture
     def cloud(count):
