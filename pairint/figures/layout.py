@@ -125,9 +125,8 @@ def _in_one_column(figure: Figure, legend: Legend, renderer: Any) -> float:
         return 0.0
     title = legend.get_title().get_text()
     words = [text.get_text() for text in legend.get_texts()]
-    new = figure.legend(
-        legend.legend_handles, words, loc="outside lower center", ncols=1, title=title or None
-    )
+    handles: Any = legend.legend_handles
+    new = figure.legend(handles, words, loc="outside lower center", ncols=1, title=title or None)
     legend.remove()
     return (new.get_window_extent(renderer).height - before.height) / figure.dpi
 

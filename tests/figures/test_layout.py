@@ -110,7 +110,7 @@ def test_a_figure_made_of_figures_has_one_layout():
             part.subplots(1, 2)
         return figure
 
-    assert "<metadata>" not in layout.svg_pair(draw())
+    assert "<metadata><svg" not in layout.svg_pair(draw())
 
 
 def test_what_has_thousands_of_points_is_a_picture():
@@ -134,7 +134,7 @@ def test_a_notebook_shows_svg_in_the_build_only(monkeypatch):
         monkeypatch.delenv("PAIRINT_STATIC", raising=False)
         assert "image/svg+xml" not in shell.display_formatter.format(three())[0]
         monkeypatch.setenv("PAIRINT_STATIC", "1")
-        assert "<metadata>" in shell.display_formatter.format(three())[0]["image/svg+xml"]
+        assert "<metadata><svg" in shell.display_formatter.format(three())[0]["image/svg+xml"]
     finally:
         InteractiveShell.clear_instance()
 
