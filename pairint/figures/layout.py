@@ -1,8 +1,8 @@
 """Lay a finished figure out for another width: panels in fewer columns, titles broken, legends below.
 
 A figure of three panels beside one another cannot be read on a telephone, and hardly in the column of a
-book. Its panels, titles and legends are put elsewhere here; no size of a letter changes, and nothing is drawn
-anew.
+book. Its panels, titles and legends are put elsewhere here; letters that are too small grow, and nothing else
+is drawn anew.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ NARROW: tuple[float, int] = (3.9, 1)
 """Inches and columns on a telephone of 390 pixels, whose column has about 350: letters are as tall there."""
 
 WORD = re.compile(r"(?:\$[^$]*\$|[^\s$])+")  # a formula is not broken
+LEAST_LETTER = 9.2  # points: 11 CSS pixels on a telephone
 LEAST_HEIGHT = 2.6  # inches of a panel with its labels
 DENSE = 3000  # points of one curve or cloud from which it is stored as a picture
 
@@ -137,7 +138,14 @@ def _fit(figure: Figure) -> float:
     Return the inches that these legends take.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
 
+    for text in figure.findobj(Text):
+        text.set_fontsize(max(text.get_fontsize(), LEAST_LETTER))
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if any(label.get_fontsize() <= LEAST_LETTER for label in axis.get_ticklabels()):
+                axis.set_tick_params(labelsize=LEAST_LETTER)  # of ticks that the new width brings
     canvas = FigureCanvasAgg(figure)  # measures letters, whatever the figure was drawn on
     canvas.draw()
     renderer = canvas.get_renderer()

@@ -22,7 +22,9 @@ def three(sharey=False):
         )
         axes.set_title(f"Panel {k + 1}: a title of many words, with $a + b = c$ in the midst of it")
         axes.set_xlabel("abscissa")
-        axes.legend()
+        axes.legend(fontsize=6)
+        axes.tick_params(labelsize=7)
+        axes.text(1, 1, "a word", fontsize=5)
     panels[0].set_ylabel("ordinate")
     return figure
 
