@@ -7,7 +7,7 @@ is drawn anew.
 
 from __future__ import annotations
 
-import pickle
+import copy
 import re
 import sys
 from collections.abc import Iterator
@@ -144,7 +144,8 @@ def _fit(figure: Figure) -> float:
         text.set_fontsize(max(text.get_fontsize(), LEAST_LETTER))
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
-            if any(label.get_fontsize() <= LEAST_LETTER for label in axis.get_ticklabels()):
+            labels: list[Any] = axis.get_ticklabels()
+            if any(label.get_fontsize() <= LEAST_LETTER for label in labels):
                 axis.set_tick_params(labelsize=LEAST_LETTER)  # of ticks that the new width brings
     canvas = FigureCanvasAgg(figure)  # measures letters, whatever the figure was drawn on
     canvas.draw()
@@ -226,10 +227,9 @@ def svg_pair(figure: Figure) -> str:
 
     A figure that is made of figures has no narrow one: it cannot be taken apart.
     """
-    stored = pickle.dumps(figure)
     if figure.subfigs:
-        return _laid_out(pickle.loads(stored), *WIDE)
-    wide, narrow = (_laid_out(pickle.loads(stored), *layout) for layout in (WIDE, NARROW))
+        return _laid_out(copy.deepcopy(figure), *WIDE)
+    wide, narrow = (_laid_out(copy.deepcopy(figure), *layout) for layout in (WIDE, NARROW))
     inner = narrow[narrow.index("<svg") :]
     return wide.replace("</svg>", f"<metadata>{inner}</metadata></svg>")
 
