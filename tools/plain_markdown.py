@@ -173,6 +173,10 @@ class Book:
             self.labels[label] = Label(page, heading.strip(), None)
         for fence in _directives(text.splitlines()):
             label = fence.options.get("label")
+            if figure := _figure(fence):
+                counts["figure"] += 1
+                number = ".".join(str(part) for part in (chapter, counts["figure"]) if part is not None)
+                self.labels[figure] = Label(page, f"Figure {number}", number)
             if fence.name not in NUMBERED and not (fence.name == "math" and label):
                 continue
             number = None
@@ -339,6 +343,12 @@ class Book:
             for person in persons.get("author") or persons["editor"]
         ]
         return " and ".join(last) if len(last) < 3 else f"{last[0]} et al."
+
+
+def _figure(fence: Fence) -> str | None:
+    """Return the label of a cell that draws a figure with a caption."""
+    drawn = (fence.options.get("mystnb") or {}).get("figure") if fence.name == "code-cell" else None
+    return drawn["name"] if drawn and "caption" in drawn else None
 
 
 def _place(page: str, fence: Fence) -> tuple[str, ...]:

@@ -51,8 +51,27 @@ def _make_plain(notebook: Any, page: str, book: Book) -> None:
     works = book.references([cell.source for cell in cells])
     for cell in cells:
         cell.source = book.plain(cell.source, page)
+    _write_captions(notebook, page, book)
     if works is not None:
         notebook.cells.append(nbformat.v4.new_markdown_cell(works))
+
+
+def _write_captions(notebook: Any, page: str, book: Book) -> None:
+    """Put number and caption of each figure under its cell: readers of notebooks do not show metadata."""
+    cells: list[Any] = []
+    caption = ""
+    for cell in notebook.cells:
+        if caption and cell.cell_type == "markdown":
+            cell.source = f"{caption}\n\n{cell.source}"
+        elif caption:
+            cells.append(nbformat.v4.new_markdown_cell(caption))
+        cells.append(cell)
+        figure = cell.metadata.get("mystnb", {}).get("figure", {})
+        words = figure.get("caption")
+        caption = f"*{book.labels[figure['name']].text}.* {book.plain(words, page)}" if words else ""
+    if caption:
+        cells.append(nbformat.v4.new_markdown_cell(caption))
+    notebook.cells = cells
 
 
 def text(notebook: Any) -> str:

@@ -26,12 +26,44 @@ function repair() {
   }
 }
 
-// A table that is wider than its column scrolls sideways: the keyboard must reach it.
-function reachTables() {
-  for (const table of document.querySelectorAll(".bd-content table.dataframe, .bd-content .cell_output table")) {
-    if (table.scrollWidth > table.clientWidth) table.tabIndex = 0;
-    else table.removeAttribute("tabindex");
+// What is wider than its column scrolls sideways: its edge fades where it goes on, and the keyboard reaches it.
+const SCROLLERS = ".bd-content :is(span.math, div.math mjx-container, .drawing.single, pre, table.dataframe, .cell_output table, "
+  + ".pst-scrollable-table-container)";
+
+function cue(box) {
+  const wide = box.scrollWidth > box.clientWidth + 4; // an accent may lean out of its formula
+  box.classList.toggle("goes-on", wide && box.scrollLeft + box.clientWidth < box.scrollWidth - 4);
+  if (box.matches("pre, table, .drawing")) {
+    if (wide) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
   }
+}
+
+function cueAll() {
+  for (const box of document.querySelectorAll(SCROLLERS)) cue(box);
+}
+
+// Paper does not scroll: formulas and tables become smaller there.
+const PAPER = 620; // CSS pixels of a column on A4
+function shrink() {
+  for (const box of document.querySelectorAll(SCROLLERS)) {
+    if (box.matches("pre, .drawing") || box.scrollWidth === 0) continue;
+    const share = Math.min(PAPER, box.clientWidth || PAPER) / box.scrollWidth;
+    if (share < 0.99) box.style.zoom = Math.floor(share * 100) / 100;
+  }
+}
+
+function regrow() {
+  for (const box of document.querySelectorAll(SCROLLERS)) box.style.zoom = "";
+}
+
+function watchWidths() {
+  new ResizeObserver(cueAll).observe(document.querySelector(".bd-article") ?? document.body);
+  window.MathJax?.startup?.promise?.then(cueAll);
+  document.addEventListener("scroll", (event) => event.target.matches?.(SCROLLERS) && cue(event.target), true);
+  addEventListener("beforeprint", shrink);
+  addEventListener("afterprint", regrow);
+  matchMedia("print").addEventListener("change", (event) => (event.matches ? shrink : regrow)());
 }
 
 // On the map of the theory, show what a statement rests on while it is pointed at or reached by the keyboard.
@@ -56,7 +88,6 @@ function traceMap() {
 
 addEventListener("load", repair);
 addEventListener("load", traceMap);
-addEventListener("load", reachTables);
-addEventListener("resize", reachTables);
+addEventListener("load", watchWidths);
 // Font Awesome draws the icons when it pleases, and then marks the root element.
 new MutationObserver(repair).observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });

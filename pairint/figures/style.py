@@ -1,14 +1,15 @@
 """One look for every figure: colours, fonts, sizes, panel labels.
 
 Colours are those of Okabe and Ito (Color Universal Design, 2008): they stay distinct for the common
-colour-vision deficiencies. Figures have a white ground of their own, so that they read the same on a
-light and on a dark page; the book's stylesheet shows them as cards.
+colour-vision deficiencies. Figures have a white ground of their own; the pages of the book take it away
+and choose the colours of their theme (`pairint.figures.layout`, ``tools/drawings.py``).
 
 Matplotlib is imported inside the functions: importing this module costs nothing to the numerical code.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -118,7 +119,7 @@ def style_parameters(scale: float = 1.0) -> dict[str, Any]:
         "lines.markersize": 5.5 * scale,
         "mathtext.fontset": "cm",
         "savefig.facecolor": "white",
-        "svg.fonttype": "none",
+        "svg.fonttype": "path",  # a reader has neither DejaVu nor the fonts of formulas
         "svg.hashsalt": "pairint",  # the same SVG identifiers at every build
         "text.color": INK,
         "xtick.color": INK,
@@ -161,6 +162,10 @@ def picture(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
         with figure_style():
             figure = draw(*args, **kwargs)
         plt.close(figure)
+        if os.environ.get("PAIRINT_STATIC", "") not in ("", "0"):  # the book is being built
+            from pairint.figures.layout import show_as_svg
+
+            show_as_svg()
         return figure
 
     return drawn

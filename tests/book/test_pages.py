@@ -64,6 +64,30 @@ def test_no_cell_is_folded_by_the_theme(path):
     assert not any(tag.startswith("hide-") for tag in tags)
 
 
+def drawn_cells(path: Path) -> list[dict]:
+    """Return what the cells that draw a figure say of it: those with a text for who cannot see it."""
+    cells = jupytext.read(path, fmt="md:myst").cells
+    said = [cell.metadata.get("mystnb", {}) for cell in cells if cell.cell_type == "code"]
+    return [each for each in said if "image" in each]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_figures_are_numbered_and_captioned(path):
+    """The caption says where to look; what is seen is the other text's business."""
+    for said in drawn_cells(path):
+        if path.stem == "intro" and "figure" not in said:
+            continue  # the cover's picture stands before the first number
+        caption, name = said["figure"]["caption"], said["figure"]["name"]
+        assert name.startswith(f"fig-{path.stem.replace('_', '-')}-")
+        assert caption.endswith((".", "?")) and 8 <= len(caption.split()) <= 60
+        assert caption != said["image"]["alt"]
+
+
+def test_names_of_figures_are_unique():
+    names = [said["figure"]["name"] for path in SOURCES for said in drawn_cells(path) if "figure" in said]
+    assert len(names) > 50 and len(names) == len(set(names))
+
+
 def test_pages_load_nothing_from_elsewhere():
     """A link may lead out; an image, a script, a style sheet or a frame may not come from outside."""
     loads = re.compile(

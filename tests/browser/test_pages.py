@@ -19,8 +19,8 @@ AXE = ROOT / "_build" / "vendor" / "axe-core" / "axe.min.js"
 WEIGHTS = ROOT / "_build" / "page-weights.json"
 MEGABYTE = 1_000_000
 SHARED_LIMIT = 4 * MEGABYTE  # MathJax, the theme, fonts, before compression: cached after the first page
-OWN_LIMIT = 2 * MEGABYTE  # one page's HTML and pictures, before compression
-HTML_LIMIT = 250_000  # one page's HTML with its interactive figures, as a server compresses it
+OWN_LIMIT = 3 * MEGABYTE  # one page's HTML with its figures, before compression: SVG shrinks to a seventh
+HTML_LIMIT = 350_000  # one page's HTML with all its figures, as a server compresses it
 FIGURE_LIMIT = 60_000  # one interactive figure in it
 
 
@@ -75,6 +75,8 @@ def poor_pictures(page: object) -> list[str]:
     return page.evaluate(
         """() => [...document.querySelectorAll("main img:not(.toggler)")]
             .filter(e => !e.complete || e.naturalWidth === 0 || !/\\s/.test(e.alt.trim()))
+            .concat([...document.querySelectorAll("main .drawing > svg")]
+                .filter(e => !/\\s/.test(e.getAttribute("aria-label")?.trim() ?? "")))
             .map(e => e.outerHTML.slice(0, 200))"""
     )
 

@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import book_extension
 import pytest
+import repository
+import twins
 from docutils import nodes
 from plain_markdown import Book
 
@@ -238,6 +240,52 @@ def test_links_start_at_the_page(root):
     assert text.startswith(f"# Below\n\n> **Theorem 2.2.**\n>\n> {links}\n")
     proof = "*Proof of [Theorem 2.1](../second.md).* It is in What is *here*, or there. $\\square$"
     assert text.endswith(f"\n\n## What is *here*\n\n{proof}")
+
+
+DRAWN = f"""\
+{HEADER}
+# The second
+
+```{{code-cell}} ipython3
+---
+mystnb:
+  image:
+    alt: "A line"
+  figure:
+    name: fig-line
+    caption: "Look at the right end of $x$, and at {{eq}}`eq-sum`."
+---
+draw()
+```
+
+As {{numref}}`fig-line` shows.
+
+```{{code-cell}} ipython3
+---
+mystnb:
+  figure:
+    name: fig-last
+    caption: "The last one."
+---
+draw()
+```
+"""
+
+
+def test_captions_stand_under_their_figures_with_the_numbers_of_the_book(root, monkeypatch):
+    monkeypatch.setattr(repository, "address", lambda root: None)
+    monkeypatch.setattr(repository, "release", lambda root: "main")
+    path = root / "book" / "second.md"
+    path.write_text(DRAWN, encoding="utf-8")
+    below = root / "book" / "deep" / "below.md"
+    below.write_text("# Below\n\nSee {numref}`fig-last`.\n", encoding="utf-8")
+    cells = twins.read(path, root, Book(root)).cells
+    assert [cell.cell_type for cell in cells] == ["markdown", "code", "markdown", "code", "markdown"]
+    first = "*Figure 2.1.* Look at the right end of $x$, and at [(1.1)](first.ipynb)."
+    assert cells[2].source == f"{first}\n\nAs Figure 2.1 shows."
+    assert cells[4].source == "*Figure 2.2.* The last one."
+    elsewhere = Book(root).plain("See {numref}`fig-last`.", "book/deep/below")
+    assert elsewhere == "See [Figure 2.2](../second.ipynb)."
 
 
 def test_what_is_cited_stands_at_the_end(root):

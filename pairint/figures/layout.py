@@ -1,0 +1,250 @@
+"""Lay a finished figure out for another width: panels in fewer columns, titles broken, legends below.
+
+A figure of three panels beside one another cannot be read on a telephone, and hardly in the column of a
+book. Its panels, titles and legends are put elsewhere here; letters that are too small grow, and nothing else
+is drawn anew.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import sys
+from collections.abc import Iterator
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pairint.figures.style import figure_style
+from pairint.validation import check_integer, check_real
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
+    from matplotlib.text import Text
+
+__all__ = ["NARROW", "WIDE", "arrange", "show_as_svg", "svg", "svg_pair"]
+
+WIDE: tuple[float, int] = (7.6, 2)
+"""Inches and columns of a figure in the book, 688 CSS pixels: a letter of 9.5 points is 12 pixels tall."""
+
+NARROW: tuple[float, int] = (3.9, 1)
+"""Inches and columns on a telephone of 390 pixels, whose column has about 350: letters are as tall there."""
+
+WORD = re.compile(r"(?:\$[^$]*\$|[^\s$])+")  # a formula is not broken
+LEAST_LETTER = 9.2  # points: 11 CSS pixels on a telephone
+LEAST_HEIGHT = 2.6  # inches of a panel with its labels
+DENSE = 3000  # points of one curve or cloud from which it is stored as a picture
+
+
+def _words(text: str) -> list[str]:
+    return WORD.findall(text)
+
+
+def _break(text: Text, width: float, renderer: Any) -> None:
+    """Break a text at spaces, so that no line is wider than `width` pixels if its words are not."""
+    if text.get_window_extent(renderer).width <= width:
+        return
+    lines: list[str] = []
+    for paragraph in text.get_text().split("\n"):
+        line = ""
+        for word in _words(paragraph):
+            longer = f"{line} {word}".lstrip()
+            text.set_text(longer)
+            if line and text.get_window_extent(renderer).width > width:
+                lines.append(line)
+                longer = word
+            line = longer
+        lines.append(line)
+    text.set_text("\n".join(lines))
+
+
+def _break_rotated(text: Text, height: float, renderer: Any) -> None:
+    """Break the label of an upright axis."""
+    angle = text.get_rotation()
+    text.set_rotation(0)
+    _break(text, height, renderer)
+    text.set_rotation(angle)
+
+
+def _grids(figure: Figure) -> dict[Any, list[tuple[Any, list[Axes]]]]:
+    """Return, for each grid of the figure, its cells in reading order with the axes in each."""
+    grids: dict[Any, dict[tuple[int, int], list[Axes]]] = {}
+    for axes in figure.axes:
+        spec = axes.get_subplotspec()
+        if spec is not None:
+            cells = grids.setdefault(spec.get_topmost_subplotspec().get_gridspec(), {})
+            cells.setdefault((spec.num1, spec.num2), []).append(axes)
+    return {grid: sorted(cells.items(), key=lambda cell: cell[0]) for grid, cells in grids.items()}
+
+
+def _restack(figure: Figure, grid: Any, cells: list[tuple[Any, list[Axes]]], columns: int) -> int:
+    """Move the cells of a grid into fewer columns; return the number of rows."""
+    from matplotlib.gridspec import GridSpec
+
+    rows = -(-len(cells) // columns)
+    new = GridSpec(rows, columns, figure=figure)
+    for place, (_, members) in enumerate(cells):
+        for axes in members:
+            axes.set_subplotspec(new[place])
+            # Panels that shared the numbers of an axis stand beside or above one another no more.
+            if place % columns == 0 or columns < grid.ncols:
+                axes.tick_params(labelleft=True, labelbottom=True)
+    first = cells[0][1][0]
+    for _, members in cells:
+        if columns == 1 and not members[0].get_ylabel():
+            members[0].set_ylabel(first.get_ylabel())
+    return rows
+
+
+def _legends(figure: Figure) -> Iterator[tuple[Axes, Legend]]:
+    for axes in figure.axes:
+        legend = axes.get_legend()
+        if legend is not None:
+            yield axes, legend
+
+
+def _lower(axes: Axes, legend: Legend, renderer: Any) -> None:
+    """Put a legend under the label of the horizontal axis."""
+    from matplotlib.transforms import Bbox, ScaledTranslation
+
+    figure = axes.figure
+    box, below = axes.get_window_extent(renderer), axes.xaxis.get_tightbbox(renderer)
+    gap = (box.y0 - (below.y0 if below is not None else box.y0)) / figure.dpi + 0.04
+    shift = ScaledTranslation(0, -gap, figure.dpi_scale_trans)
+    legend.set_loc("upper left")
+    legend.borderaxespad = 0
+    legend.set_bbox_to_anchor(Bbox.from_bounds(0, 0, 1, 0), axes.transAxes + shift)
+
+
+def _in_one_column(figure: Figure, legend: Legend, renderer: Any) -> float:
+    """Make a legend of the whole figure anew, if it is too wide; return the inches that it grows by."""
+    before = legend.get_window_extent(renderer)
+    if before.width <= figure.bbox.width:
+        return 0.0
+    title = legend.get_title().get_text()
+    words = [text.get_text() for text in legend.get_texts()]
+    handles: Any = legend.legend_handles
+    new = figure.legend(handles, words, loc="outside lower center", ncols=1, title=title or None)
+    legend.remove()
+    return (new.get_window_extent(renderer).height - before.height) / figure.dpi
+
+
+def _fit(figure: Figure) -> float:
+    """Break what is wider than its panel, and put a legend that covers much of a panel below it.
+
+    Return the inches that these legends take.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_fontsize(max(text.get_fontsize(), LEAST_LETTER))
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            labels: list[Any] = axis.get_ticklabels()
+            if any(label.get_fontsize() <= LEAST_LETTER for label in labels):
+                axis.set_tick_params(labelsize=LEAST_LETTER)  # of ticks that the new width brings
+    canvas = FigureCanvasAgg(figure)  # measures letters, whatever the figure was drawn on
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    for axes in figure.axes:
+        box = axes.get_window_extent(renderer)
+        for title in (axes.title, getattr(axes, "_left_title", axes.title)):
+            if title.get_text():
+                _break(title, box.width, renderer)
+        _break(axes.xaxis.label, box.width * 1.1, renderer)
+        _break_rotated(axes.yaxis.label, box.height * 1.05, renderer)
+    taken: dict[int, float] = {}  # by row of panels
+    for axes, legend in _legends(figure):
+        box = axes.get_window_extent(renderer)
+        for text in legend.get_texts():
+            _break(text, box.width - 3.2 * legend.prop.get_size_in_points() * figure.dpi / 72, renderer)
+        covers = legend.get_window_extent(renderer)
+        if covers.width > 0.62 * box.width or covers.width * covers.height > 0.2 * box.width * box.height:
+            _lower(axes, legend, renderer)
+            row = round(box.y0)
+            taken[row] = max(taken.get(row, 0.0), covers.height / figure.dpi)
+    top = getattr(figure, "_suptitle", None)
+    if top is not None:
+        _break(top, figure.bbox.width * 0.98, renderer)
+    return sum(taken.values()) + sum(_in_one_column(figure, legend, renderer) for legend in [*figure.legends])
+
+
+def arrange(figure: Figure, width: float, columns: int) -> None:
+    """Lay a figure out anew, in place: at most so many columns of panels, and so wide.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        A figure with a constrained layout. One that is made of figures itself only changes its size.
+    width : float
+        Positive, in inches.
+    columns : int
+        At least 1.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    """
+    width = check_real("width", width, 0.0, exclusive_minimum=True)
+    columns = check_integer("columns", columns, 1)
+    old_width, height = figure.get_size_inches()
+    grids = _grids(figure)
+    if len(grids) == 1 and not figure.subfigs:
+        ((grid, cells),) = grids.items()
+        old_columns, old_rows = grid.ncols, grid.nrows
+        columns = min(columns, old_columns)
+        rows = old_rows
+        if columns < old_columns and all(first == last for (first, last), _ in cells):
+            rows = _restack(figure, grid, cells, columns)
+        shrink = (width / columns) / (old_width / old_columns)
+        panel = height / old_rows
+        height = rows * max(min(panel, panel * shrink**0.5), LEAST_HEIGHT)
+    figure.set_size_inches(width, height)
+    legends = _fit(figure)
+    figure.set_size_inches(width, height + legends)
+
+
+def svg(figure: Figure) -> str:
+    """Return a figure as SVG: letters are outlines, what has thousands of points is a picture."""
+    for axes in figure.axes:
+        for line in axes.lines:
+            line.set_rasterized(np.size(line.get_xdata()) > DENSE)
+        for cloud in axes.collections:
+            cloud.set_rasterized(np.shape(cloud.get_offsets())[0] > DENSE)
+    buffer = BytesIO()
+    with figure_style():
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return buffer.getvalue().decode()
+
+
+def svg_pair(figure: Figure) -> str:
+    """Return a figure as the SVG of its wide layout, which holds that of the narrow one as metadata.
+
+    A figure that is made of figures has no narrow one: it cannot be taken apart.
+    """
+    if figure.subfigs:
+        return _laid_out(copy.deepcopy(figure), *WIDE)
+    wide, narrow = (_laid_out(copy.deepcopy(figure), *layout) for layout in (WIDE, NARROW))
+    inner = narrow[narrow.index("<svg") :]
+    return wide.replace("</svg>", f"<metadata>{inner}</metadata></svg>")
+
+
+def _laid_out(figure: Figure, width: float, columns: int) -> str:
+    with figure_style():
+        arrange(figure, width, columns)
+        return svg(figure)
+
+
+def show_as_svg() -> None:
+    """Let the notebook that runs this show figures as `svg_pair` too, if one runs this."""
+    interactive = sys.modules.get("IPython")
+    shell = interactive.get_ipython() if interactive is not None else None
+    if shell is not None:
+        from matplotlib.figure import Figure
+
+        shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, svg_pair)

@@ -1,0 +1,66 @@
+"""Nothing on a page is cut off, on any screen and on paper; what scrolls says so; letters can be read."""
+
+from pathlib import Path
+
+import pytest
+
+HTML = Path(__file__).resolve().parents[2] / "_build" / "html"
+PAGES = sorted(path.relative_to(HTML).as_posix() for path in (HTML / "book").rglob("*.html"))
+WIDTHS = (390, 768, 1280, 1920)
+PAPER = 700  # CSS pixels of A4 between its margins
+LEAN = 4  # CSS pixels by which an accent or a slanted letter may lean out of its box
+LEAST = 11  # CSS pixels of a letter in a figure
+
+#: What is cut, what leaves the window, what scrolls without a sign, or scrolls on paper.
+CUT = """lean => {
+    const paper = matchMedia("print").matches, width = document.documentElement.clientWidth, found = [];
+    const scrolls = e => /auto|scroll/.test(getComputedStyle(e).overflowX);
+    const inside = e => {
+        let p = e.parentElement;
+        while (p !== document.body && !scrolls(p)) p = p.parentElement;
+        return p !== document.body;
+    };
+    const skipped = "mjx-assistive-mml, svg, script, style, .visually-hidden, .bd-sidebar-secondary, "
+        + ".pairint-explorer";
+    for (const e of document.querySelectorAll("main *")) {
+        if (!e.getClientRects().length || e.closest(skipped)) continue;
+        const style = getComputedStyle(e), more = e.scrollWidth - e.clientWidth;
+        let what = "";
+        if (e.clientWidth > 1 && more > lean && /hidden|clip/.test(style.overflowX)) what = "is cut";
+        else if (e.clientWidth > 1 && more > lean && scrolls(e)) {
+            if (paper) what = "scrolls on paper";
+            else if (style.maskImage === "none") what = "scrolls without a sign";
+        } else if (e.getBoundingClientRect().right > width + 1 && !inside(e)) what = "leaves the window";
+        const text = e.textContent.trim().slice(0, 60);
+        if (what) found.push(`${e.tagName}.${e.className} ${what}, ${more}: ${text}`);
+    }
+    return found;
+}"""
+
+#: The smallest letter of each figure that is seen, apart from what is raised or lowered in a formula.
+LETTERS = """() => [...document.querySelectorAll(".drawing > svg")]
+    .filter(svg => svg.getClientRects().length)
+    .map(svg => [svg.getAttribute("aria-label"), Math.min(...[...svg.querySelectorAll("g.text > g")]
+        .filter(g => / scale\\([\\d.]+ -/.test(g.getAttribute("transform")))
+        .map(g => g.getScreenCTM())
+        .map(m => 100 * Math.hypot(m.c, m.d)))])"""
+
+
+@pytest.mark.parametrize("address", PAGES or ["nothing-is-built.html"])
+def test_nothing_is_cut(site, visit, address):
+    page = visit(f"{site}/{address}").page
+    page.evaluate("() => window.MathJax?.startup?.promise")
+    found = []
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        # Two frames: the marks of what scrolls follow the new widths.
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        found += [f"{width}: {each}" for each in page.evaluate(CUT, LEAN)]
+        if width == min(WIDTHS):
+            small = [(alt, size) for alt, size in page.evaluate(LETTERS) if size < LEAST]
+            found += [f"{size:.1f} px: {alt}" for alt, size in small]
+    page.set_viewport_size({"width": PAPER, "height": 900})
+    page.emulate_media(media="print")
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    found += [f"paper: {each}" for each in page.evaluate(CUT, LEAN)]
+    assert found == [], "\n".join(found)

@@ -1,0 +1,68 @@
+"""Figures put into a page: colours that can be seen in both themes, identifiers of their own."""
+
+import re
+from xml.etree import ElementTree
+
+import drawings
+import numpy as np
+import pytest
+
+from pairint.figures.layout import svg_pair
+from pairint.figures.style import COLORS, INK, picture, subplots
+
+LIGHT_GREYS = ("#dddddd", "#cccccc", "#ffffff")  # grid, edges, ground: faint on purpose
+
+
+@picture
+def two():
+    figure, (left, right) = subplots(2)
+    left.plot([0, 1], [0, 1], "o-", label="rising")
+    left.legend()
+    right.pcolormesh(np.arange(9.0).reshape(3, 3), cmap="RdBu")
+    return figure
+
+
+@pytest.mark.parametrize("color", [INK, *COLORS.values()])
+def test_each_colour_of_the_book_can_be_read_in_the_dark(color):
+    assert drawings.contrast(drawings.darkened(color), drawings.GROUND) >= 4.5
+
+
+def test_a_grey_is_turned_over():
+    light = [drawings.luminance(drawings.channels(grey)) for grey in ("#222222", "#888888", *LIGHT_GREYS)]
+    dark = [
+        drawings.luminance(drawings.channels(drawings.darkened(grey)))
+        for grey in ("#222222", "#888888", *LIGHT_GREYS)
+    ]
+    assert np.argsort(light).tolist() == np.argsort(dark)[::-1].tolist()
+    assert drawings.darkened("#ffffff") == drawings.GROUND
+
+
+def test_contrast_is_that_of_wcag():
+    assert drawings.contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert drawings.contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.005)
+
+
+def test_two_drawings_of_a_page_share_no_identifier_and_miss_none():
+    text = svg_pair(two())
+    first, colors = drawings.drawing(text, "d0", "An alternative text")
+    second, _ = drawings.drawing(text, "d1", "An alternative text")
+    identifiers = re.findall(r' id="([^"]+)"', first + second)
+    assert identifiers and len(identifiers) == len(set(identifiers))
+    wanted = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', first + second))
+    assert wanted == set(identifiers)
+    assert first.count('aria-label="An alternative text"') == first.count('role="img"') == 2
+    assert "<style" not in first and "<metadata" not in first
+    for color in colors:
+        assert f"--c{color[1:]}:" in drawings.rules(colors)
+    left = re.sub(r"var\(--c\w+,#\w+\)", "", first)
+    heat = ElementTree.fromstring(text).findall(".//{*}g[@id='QuadMesh_1']/{*}path")
+    assert len(heat) == 2 * 9  # of both layouts: a map keeps its colours, and only a map does
+    kept = [color for path in heat for color in re.findall(r"#[0-9a-f]{6}\b", path.get("style"))]
+    assert sorted(re.findall(r"#[0-9a-f]{6}\b", left)) == sorted(kept)
+
+
+def test_a_figure_without_a_narrow_layout_is_always_seen():
+    html, _ = drawings.drawing(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 72 36"/>', "d", "Nothing"
+    )
+    assert html.startswith('<div class="drawing single">') and 'width="96"' in html

@@ -1,0 +1,180 @@
+"""Put the book's figures into its pages as SVG: colours of the theme, a second layout for telephones.
+
+A notebook cell shows a figure as SVG (``pairint.figures.layout``): the wide layout, and in its metadata the
+narrow one. Here both enter the page itself. Each colour becomes a variable, which the dark theme sets to
+another: greys are turned over, colours keep their hue and become lighter where they would be lost. Paper
+always has the light ones.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util import logging
+
+LOGGER = logging.getLogger(__name__)
+SVG = "http://www.w3.org/2000/svg"
+XLINK = "{http://www.w3.org/1999/xlink}href"
+GROUND = "#121212"  # of the dark theme
+CONTRAST = 4.5  # of a colour of the dark theme with its ground: what letters need, and more than lines need
+COLOR = re.compile(r"#[0-9a-fA-F]{6}\b")
+NUMBER = re.compile(r"-?\d+\.\d{3,}")
+HEAT = "QuadMesh"  # the colours of a map of values say the value: they stay
+
+
+def channels(color: str) -> tuple[float, ...]:
+    """Return red, green, blue of ``#rrggbb`` between 0 and 1."""
+    return tuple(int(color[k : k + 2], 16) / 255 for k in (1, 3, 5))
+
+
+def luminance(rgb: tuple[float, ...]) -> float:
+    """Return the relative luminance of WCAG 2."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(first: str, second: str) -> float:
+    """Return the contrast of two colours by WCAG 2, between 1 and 21."""
+    low, high = sorted(luminance(channels(color)) for color in (first, second))
+    return (high + 0.05) / (low + 0.05)
+
+
+def mixed(first: str, second: str, share: float) -> str:
+    """Return a colour on the way from one to another."""
+    both = zip(channels(first), channels(second), strict=True)
+    return "#" + "".join(f"{round(255 * (a + share * (b - a))):02x}" for a, b in both)
+
+
+def darkened(color: str) -> str:
+    """Return what a colour is in the dark theme: a grey turned over, or the same hue, light enough."""
+    rgb = channels(color)
+    if max(rgb) - min(rgb) < 0.04:
+        return mixed("#e8eaed", GROUND, luminance(rgb) ** (1 / 2.2))
+    share = 0.0
+    while contrast(mixed(color, "#ffffff", share), GROUND) < CONTRAST:
+        share += 0.02
+    return mixed(color, "#ffffff", share)
+
+
+def variable(found: re.Match[str]) -> str:
+    """Return a colour as a variable, which is that colour where nothing sets it."""
+    color = found[0].lower()
+    return f"var(--c{color[1:]},{color})"
+
+
+def rounded(found: re.Match[str]) -> str:
+    """Return a number of a path to the hundredth of a point."""
+    return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
+
+
+def themed(root: ElementTree.Element, prefix: str) -> set[str]:
+    """Make one drawing fit for a page, in place: its own identifiers, variables for colours; return these.
+
+    Identifiers get a prefix, and those that nothing uses are dropped: two drawings of a page share none.
+    """
+    text = ElementTree.tostring(root, encoding="unicode")
+    used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text))
+    colors = {"#000000"}
+
+    def walk(element: ElementTree.Element, heat: bool) -> None:
+        heat = heat or HEAT in element.get("id", "")
+        for name, value in list(element.attrib.items()):
+            if name == "id":
+                if value.startswith("text_"):
+                    element.set("class", "text")  # by which a test finds the letters
+                if value in used:
+                    element.set("id", prefix + value)
+                else:
+                    del element.attrib["id"]
+            elif name == XLINK:
+                del element.attrib[name]
+                element.set("href", f"#{prefix}{value[1:]}" if value.startswith("#") else value)
+            elif name in ("style", "fill", "stroke") and not heat:
+                if name != "style" and COLOR.fullmatch(value):
+                    del element.attrib[name]
+                    name, value = "style", f"{name}: {value};{element.get('style', '')}"
+                colors.update(color.lower() for color in COLOR.findall(value))
+                element.set(name, COLOR.sub(variable, value))
+            elif name in ("clip-path", "mask"):
+                element.set(name, value.replace("url(#", f"url(#{prefix}"))
+            elif name in ("d", "x", "y"):
+                element.set(name, NUMBER.sub(rounded, value))
+        for child in list(element):
+            if child.tag in (f"{{{SVG}}}metadata", f"{{{SVG}}}style"):
+                element.remove(child)
+            else:
+                walk(child, heat)
+
+    walk(root, False)
+    return colors
+
+
+def drawn(root: ElementTree.Element, layout: str, prefix: str, alt: str) -> tuple[str, set[str]]:
+    """Return one layout of a figure as HTML, and its colours."""
+    colors = themed(root, prefix)
+    width = float(root.get("viewBox", "0 0 0 0").split()[2])
+    for name in ("width", "height", "version"):
+        root.attrib.pop(name, None)
+    root.set("class", layout)
+    root.set("role", "img")
+    root.set("aria-label", alt)
+    root.set("width", f"{width * 96 / 72:.0f}")
+    # What Matplotlib writes as a rule for all that is drawn would be a rule for the whole page.
+    root.set("style", "fill:var(--c000000,#000000);stroke-linejoin:round;stroke-linecap:butt")
+    return ElementTree.tostring(root, encoding="unicode"), colors
+
+
+def rules(colors: set[str]) -> str:
+    """Return the colours of the dark theme as a style sheet."""
+    dark = "".join(f"--c{color[1:]}:{darkened(color)};" for color in sorted(colors))
+    return f'<style>@media screen{{html[data-theme="dark"] .drawing{{{dark}}}}}</style>'
+
+
+def drawing(text: str, prefix: str, alt: str) -> tuple[str, set[str]]:
+    """Return the HTML of a figure, and its colours; without a narrow layout, of the wide one only."""
+    wide = ElementTree.fromstring(text)
+    narrow = wide.find(f"{{{SVG}}}metadata/{{{SVG}}}svg")
+    html, colors = "", set()
+    for layout, root in (("wide", wide), ("narrow", narrow)):
+        if root is not None:
+            part, its = drawn(root, layout, f"{prefix}{layout[0]}-", alt)
+            html, colors = html + part, colors | its
+    kind = "drawing" if narrow is not None else "drawing single"
+    return f'<div class="{kind}">{html}</div>', colors
+
+
+class InlineDrawings(SphinxPostTransform):
+    """Replaces what a cell drew as SVG by the drawing itself."""
+
+    default_priority = 400  # myst_nb has chosen among the forms of an output by then
+    formats = ("html",)
+
+    def run(self, **kwargs: Any) -> None:
+        """Replace the pictures of one page."""
+        first, colors = None, set()
+        for count, node in enumerate(list(self.document.findall(nodes.image))):
+            path = Path(self.app.srcdir) / node["uri"]
+            if path.suffix != ".svg" or "jupyter_execute" not in path.parts:
+                continue
+            if not node.get("alt"):
+                LOGGER.warning("a figure has no text for those who cannot see it", location=self.env.docname)
+            html, its = drawing(path.read_text(encoding="utf-8"), f"d{count}", node.get("alt", ""))
+            raw = nodes.raw("", html, format="html")
+            first, colors = first or raw, colors | its
+            node.replace_self(raw)
+        if first is not None:
+            first.children[0] = nodes.Text(rules(colors) + first.astext())
+            first.rawsource = first.astext()
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the transform."""
+    ElementTree.register_namespace("", SVG)
+    app.add_post_transform(InlineDrawings)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
