@@ -15,17 +15,19 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
+import execute
 import jupytext
+import vendor_live
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
 LOGGER = logging.getLogger(__name__)
 VENDORED = Path("book") / "assets" / "vendor" / "pyodide"
-CORE = ("pyodide.mjs", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip")
 
 #: Pages with code that do not run in a browser, and why not: a sentence for the reader.
 CANNOT: dict[str, str] = {}
@@ -33,7 +35,7 @@ CANNOT: dict[str, str] = {}
 
 def wanted(root: Path) -> bool:
     """Return whether the pages of this build run in the browser: with LIVE=1, where the files are."""
-    return os.environ.get("PAIRINT_LIVE") == "1" and (root / VENDORED / "live-lock.json").is_file()
+    return os.environ.get("PAIRINT_LIVE") == "1" and (root / VENDORED / vendor_live.LOCK).is_file()
 
 
 def wheel(root: Path) -> tuple[str, bytes]:
@@ -103,7 +105,11 @@ def add_script(app: Sphinx, pagename: str, templatename: str, context: dict, doc
     else:
         target = Path(app.outdir) / "_static" / "live" / "cells" / f"{pagename}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(cells(root / f"{pagename}.md")), encoding="utf-8")
+        page = root / f"{pagename}.md"
+        parts = json.loads((root / VENDORED / vendor_live.LOCK).read_text(encoding="utf-8"))["files"]
+        imported = execute.modules(page, root / "_build" / ".jupyter_cache")
+        described = {"cells": cells(page), "needs": needs(imported, parts)}
+        target.write_text(json.dumps(described), encoding="utf-8")
     app.add_js_file("live/live.js", **options)
     app.add_css_file("live/live.css")
 
@@ -121,7 +127,7 @@ def finish(app: Sphinx, error: Exception | None) -> None:
 
 
 def write_manifest(root: Path, static: Path) -> None:
-    """Write into a built book's ``_static/live`` the wheel, the lock file and the list of files.
+    """Write into a built book's ``_static/live`` the wheel, and the list of all files that Python may ask for.
 
     Addresses in the list are relative to ``_static``.
     """
@@ -129,32 +135,21 @@ def write_manifest(root: Path, static: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     name, content = wheel(root)
     (folder / name).write_bytes(content)
-    lock = json.loads((root / VENDORED / "live-lock.json").read_text(encoding="utf-8"))
-    packages = lock["packages"]
-    files = [
-        (file, f"vendor/pyodide/{file}") for file in (*CORE, *(p["file_name"] for p in packages.values()))
-    ]
-    files.append((name, f"live/{name}"))
-    packages["pairint"] = {
-        "depends": sorted(packages),
-        "file_name": name,
-        "imports": ["pairint"],
-        "install_dir": "site",
-        "name": "pairint",
-        "package_type": "package",
+    lock = json.loads((root / VENDORED / vendor_live.LOCK).read_text(encoding="utf-8"))
+    files = {part: {"path": f"vendor/pyodide/{each.pop('file')}", **each} for part, each in lock["files"].items()}
+    files["pairint"] = {
+        "path": f"live/{name}",
+        "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
-        "unvendored_tests": False,
-        "version": name.split("-")[1],
     }
-    text = json.dumps(lock, indent=1) + "\n"
-    (folder / "lock.json").write_text(text, encoding="utf-8")
-    files.append(("lock.json", "live/lock.json"))
-    entries = [
-        {"name": file, "path": path, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        for file, path in files
-        for data in [(static / path).read_bytes()]
-    ]
-    (folder / "manifest.json").write_text(json.dumps({"files": entries}, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps({"info": lock["info"], "files": files}, indent=1) + "\n"
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
+
+
+def needs(modules: list[str], parts: Container[str]) -> list[str]:
+    """Return the parts of packages that hold the modules which a page imports."""
+    names = {".".join(module.split(".")[:depth]) for module in modules for depth in (1, 2)}
+    return sorted(name for name in names if name in parts)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def live_pages() -> tuple[str, ...]:
 def live(site, visit):
     """Return a function that opens a page, its button not yet pressed."""
     if not (HTML / "_static" / "live" / "manifest.json").is_file():
-        pytest.skip("the book was built without Pyodide: run `make book LIVE=1`")
+        pytest.skip("the book was built without live pages: run `make live book`")
 
     def open_page(name, **options):
         seen = visit(f"{site}/{name}.html", **options)
@@ -113,7 +113,8 @@ def test_runs_to_its_end_with_the_numbers_of_the_built_page(live, name):
         assert printed > 5
     known = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
     known[name] = {
-        "seconds": float(seen.page.locator(".live-panel").get_attribute("data-seconds")),
+        "start": float(seen.page.locator(".live-panel").get_attribute("data-start")),  # seconds
+        "run": float(seen.page.locator(".live-panel").get_attribute("data-seconds")),
         "bytes": sum(size for url, size in seen.received.items() if "/live/" in url or "/pyodide/" in url),
         "numbers": printed,
     }
@@ -177,30 +178,93 @@ def test_nothing_is_loaded_before_the_click(live):
     assert sorted(loaded) == ["live/live.css", "live/live.js"]
 
 
-@pytest.mark.parametrize("part", ["pairint-", "numpy-", "pyodide.asm.wasm"])
+def alter(route):
+    """Answer with a file of which one bit is another."""
+    answer = route.fetch()
+    body = bytearray(answer.body())
+    body[len(body) // 2] ^= 1
+    route.fulfill(response=answer, body=bytes(body))
+
+
+@pytest.mark.parametrize("part", ["pairint", "numpy._core", "pyodide.asm.wasm"])
 def test_an_altered_file_is_refused(live, part):
     page = live("book/particles").page
-
-    def alter(route):
-        answer = route.fetch()
-        body = bytearray(answer.body())
-        body[len(body) // 2] ^= 1
-        route.fulfill(response=answer, body=bytes(body))
-
-    page.route(f"**/{part}*", alter)
+    files = json.loads((HTML / "_static" / "live" / "manifest.json").read_text())["files"]
+    page.route(f"**/{files[part]['path']}", alter)
     press(page, "Run this page")
     wait_for(page, "dead")
-    assert "is not the file that this book was built with" in said(page) and part in said(page)
+    assert said(page).startswith(f"{part} is not the file that this book was built with")
 
 
 @pytest.mark.parametrize("how", ["missing", "cut"])
 def test_a_download_that_fails_is_said(live, how):
     page = live("book/particles").page
-    page.route("**/scipy-*", lambda route: route.fulfill(status=404) if how == "missing" else route.abort())
+    page.route(
+        "**/matplotlib.zip", lambda route: route.fulfill(status=404) if how == "missing" else route.abort()
+    )
     press(page, "Run this page")
     wait_for(page, "dead")
-    assert {"missing": "does not have scipy", "cut": "cut off"}[how] in said(page)
+    assert {"missing": "does not have matplotlib", "cut": "download of matplotlib was cut off"}[how] in said(page)
     assert page.get_by_role("button", name="Run all").is_visible()
+
+
+def before_worker(page, code):
+    """Run code in the worker before its own."""
+    body = (HTML / "_static" / "live" / "worker.mjs").read_text()
+    page.route("**/worker.mjs", lambda route: route.fulfill(content_type="text/javascript", body=f"{code}\n{body}"))
+
+
+REFUSED = "Object.defineProperty(globalThis, 'caches', {get() { throw new Error('refused'); }});"
+
+
+def test_what_a_changed_cell_needs_is_fetched_then(live):
+    """Where storage is refused, too; and an altered file is refused as it is at the start."""
+    seen = live("book/particles")
+    page = seen.page
+    before_worker(page, REFUSED)
+    press(page, "Run this page")
+    press(page, "Cancel")
+    editor = page.get_by_label("Code of cell 1", exact=True)
+    editor.fill("from scipy.special import ndtr\nprint(ndtr(0.0))")
+    page.route("**/scipy.special.zip", alter)
+    press(page, "Run cell 1")
+    error = page.locator("#code-cell-0 .live-output .error")
+    error.wait_for()
+    assert "scipy.special is not the file that this book was built with" in error.inner_text()
+    page.unroute("**/scipy.special.zip")
+    press(page, "Run cell 1")
+    page.wait_for_selector("#code-cell-0 .live-output >> text=0.5")
+    assert any(url.endswith("/scipy.special.zip") for url in seen.received)
+    assert not any(url.endswith("/pandas.zip") for url in seen.received)
+
+
+def test_two_pages_at_once_one_closed_while_it_runs(live):
+    first = live("book/particles")
+    second = first.page.context.new_page()
+    second.goto(first.page.url)
+    press(first.page, "Run this page")
+    press(second, "Run this page")
+    wait_for(first.page, "running")
+    first.page.get_by_label("Code of cell 9", exact=True).fill("'typed before the end'")
+    first.page.close()
+    second.wait_for_function("document.querySelector('.live-status').textContent.startsWith('Done')")
+
+    third, fetched = second.context.new_page(), []
+    third.on("response", lambda response: fetched.append(response.url))
+    third.goto(second.url)
+    press(third, "Run this page")
+    wait_for(third, "running")
+    assert third.get_by_label("Code of cell 9", exact=True).input_value() == "'typed before the end'"
+    press(third, "Stop")
+    assert [url for url in fetched if "/pyodide/" in url] == []  # all of it was kept
+
+
+def test_too_little_memory_is_said(live):
+    page = live("book/particles").page
+    before_worker(page, "WebAssembly.Memory = function () { throw new RangeError('could not allocate memory'); };")
+    press(page, "Run this page")
+    wait_for(page, "dead")
+    assert "out of memory" in said(page)
 
 
 def test_without_webassembly_or_storage(live):
