@@ -76,7 +76,7 @@ def choose_live(wish: str, folder: Path = vendor.BOOK_ASSETS) -> bool:
         if wish == "1":
             vendor_live.fetch(folder)
         elif (folder / vendor_live.PYODIDE.name).is_dir() and not vendor_live.whole(folder):
-            print("Pages will not run in the browser: what `make live` fetched is damaged or of another version.")
+            print("Pages will not run in the browser: `make live` must fetch their Python anew.")
         return vendor_live.whole(folder)
     except vendor.Unreachable as error:
         print(f"Pages will not run in the browser: their Python could not be fetched ({error}).", flush=True)

@@ -61,6 +61,14 @@ WHEELS = {
         "tqdm-4.66.2-py3-none-any.whl",
         "1ee4f8a893eb9bef51c6e35730cebf234d5d0b6bd112b0271e10ed7c24a02bd9",
     ),
+    "markdown-it-py": (
+        "markdown_it_py-3.0.0-py3-none-any.whl",
+        "355216845c60bd96232cd8d8c40e8f9765cc86f46880e43a8fd22dc1a1a8cab1",
+    ),
+    "mdurl": (
+        "mdurl-0.1.2-py3-none-any.whl",
+        "84008a41e51615a49fc9966191ff91509e3c40b939176e643fd50a5c2196b8f8",
+    ),
     "lazy-loader": (
         "lazy_loader-0.4-py3-none-any.whl",
         "342aa8e14d543a154047afb4ba8ef17f5563baad3fc610d7b15b213b0f119efc",
@@ -73,8 +81,8 @@ PACKED = ("pyodide.asm.js", "pyodide.asm.wasm")
 
 #: A subpackage with more bytes than this, unpacked, is a part of its own.
 PART_BYTES = 200_000
-#: Files that nothing imports: sources of compiled modules, headers, types, samples, fonts of printers and those
-#: that no figure of this book is set in.
+#: Files that nothing imports: sources of compiled modules, headers, types, samples, fonts of printers and
+#: those that no figure of this book is set in.
 LEFT_OUT = re.compile(
     r".*\.(pyi|pyx|pxd|pxi|h|c|f|f90|lua)"
     r"|matplotlib/mpl-data/(sample_data|images|fonts/(afm|pdfcorefonts))/.*"
@@ -227,12 +235,17 @@ def parts(wheel: bytes) -> dict[str, dict[str, bytes]]:
         for key in {first.removesuffix(".py"), "/".join([first, *rest[:-1][:1]])}:
             sizes[key] = sizes.get(key, 0) + len(content)
     about = re.compile(r".*\.(dist-info|data)")
-    main = max((key for key in sizes if "/" not in key and not about.fullmatch(key)), key=lambda key: sizes[key])
+    main = max(
+        (key for key in sizes if "/" not in key and not about.fullmatch(key)), key=lambda key: sizes[key]
+    )
     found: dict[str, dict[str, bytes]] = {}
     for name, content in files.items():
         first, *rest = name.split("/")
         part = main if about.fullmatch(first) else first.removesuffix(".py")
-        if f"{first}/{rest[0] if rest else ''}/__init__.py" in files and sizes[f"{first}/{rest[0]}"] > PART_BYTES:
+        if (
+            f"{first}/{rest[0] if rest else ''}/__init__.py" in files
+            and sizes[f"{first}/{rest[0]}"] > PART_BYTES
+        ):
             part = f"{first}.{rest[0]}"
         found.setdefault(part, {})[name] = content
     return found
@@ -253,7 +266,8 @@ def whole(folder: Path = vendor.BOOK_ASSETS) -> bool:
     try:
         lock = json.loads((target / LOCK).read_text(encoding="utf-8"))
         return lock["made_by"] == recipe() and all(
-            digest((target / entry["file"]).read_bytes()) == entry["sha256"] for entry in lock["files"].values()
+            digest((target / entry["file"]).read_bytes()) == entry["sha256"]
+            for entry in lock["files"].values()
         )
     except (OSError, ValueError, KeyError):
         return False
@@ -261,7 +275,7 @@ def whole(folder: Path = vendor.BOOK_ASSETS) -> bool:
 
 def recipe() -> str:
     """Return a digest of what decides which files there are."""
-    return digest(Path(__file__).read_bytes())
+    return digest(repr((PYODIDE.stamp, WANTED, WHEELS, CORE, PACKED, PART_BYTES, LEFT_OUT.pattern)).encode())
 
 
 def fetch(folder: Path = vendor.BOOK_ASSETS) -> int:
@@ -306,7 +320,9 @@ def fetch(folder: Path = vendor.BOOK_ASSETS) -> int:
                     keep(package, f"{package}.zip", packed({n: archive.read(n) for n in archive.namelist()}))
                 continue
             for part, files in parts(content).items():
-                linked = any(b"libopenblas.so" in content for n, content in files.items() if n.endswith(".so"))
+                linked = any(
+                    b"libopenblas.so" in content for n, content in files.items() if n.endswith(".so")
+                )
                 keep(part, f"{part}.zip", packed(files), **({"needs": ["openblas"]} if linked else {}))
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(made, target)

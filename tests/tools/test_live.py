@@ -97,7 +97,12 @@ def test_a_wheel_is_cut_where_it_is_imported():
     )
     found = vendor_live.parts(wheel)
     assert {part: sorted(files) for part, files in found.items()} == {
-        "pack": ["pack-1.dist-info/METADATA", "pack/__init__.py", "pack/data/numbers.bin", "pack/small/__init__.py"],
+        "pack": [
+            "pack-1.dist-info/METADATA",
+            "pack/__init__.py",
+            "pack/data/numbers.bin",
+            "pack/small/__init__.py",
+        ],
         "pack.big": ["pack/big/__init__.py", "pack/big/deep/one.py"],
         "alone": ["alone.py"],
     }
@@ -171,7 +176,7 @@ def test_a_book_is_live_where_the_files_are(mirror, monkeypatch, capsys):
     assert capsys.readouterr().out == ""
     (assets / "pyodide" / "numpy.zip").write_bytes(b"damaged")
     assert not build_book.choose_live("", assets)
-    assert "damaged" in capsys.readouterr().out
+    assert "anew" in capsys.readouterr().out
 
 
 def test_a_book_is_built_without_what_cannot_be_fetched(mirror, capsys):
@@ -189,7 +194,12 @@ def test_a_page_fetches_what_it_imports_and_no_more():
 
 def test_only_a_build_that_asks_for_it_is_live(monkeypatch, tmp_path):
     lock = tmp_path / live.VENDORED / vendor_live.LOCK
-    for wish, there, expected in (("1", False, False), ("0", True, False), ("", True, False), ("1", True, True)):
+    for wish, there, expected in (
+        ("1", False, False),
+        ("0", True, False),
+        ("", True, False),
+        ("1", True, True),
+    ):
         monkeypatch.setenv("PAIRINT_LIVE", wish)
         if there and not lock.exists():
             lock.parent.mkdir(parents=True)
@@ -288,7 +298,9 @@ def parts(tmp_path, monkeypatch):
 
 PACK = {
     "pack_": wheel_of({"pack_/__init__.py": b"x = 1\n"}),
-    "pack_.sub": wheel_of({"pack_/sub/__init__.py": b"from . import deep\n", "pack_/sub/deep.py": b"y = 2\n"}),
+    "pack_.sub": wheel_of(
+        {"pack_/sub/__init__.py": b"from . import deep\n", "pack_/sub/deep.py": b"y = 2\n"}
+    ),
     "pack_.other": wheel_of({"pack_/other/__init__.py": b""}),
 }
 
@@ -320,7 +332,10 @@ def test_what_was_compiled_is_used_by_the_next_page(parts, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(OSError("the download of pack_ was cut off"), "could not be fetched: the download"), (b"", "is not the file")],
+    [
+        (OSError("the download of pack_ was cut off"), "could not be fetched: the download"),
+        (b"", "is not the file"),
+    ],
 )
 def test_a_part_that_is_not_there_or_altered_is_an_import_error(parts, content, sentence):
     found, host = parts("one", {"pack_": content})
@@ -370,6 +385,23 @@ def test_an_interactive_figure_is_its_html(cell, monkeypatch):
     monkeypatch.setenv("PAIRINT_STATIC", "1")
     good, told = cell("from pairint.explorers import CoercivityExplorer\nCoercivityExplorer()")
     assert good and [kind for kind, _ in told] == ["html"] and "pairint-explorer" in told[0][1]
+
+
+def test_markdown_and_its_formulas_are_shown_without_ipython(monkeypatch):
+    names = {"__name__": "kernel"}
+    for name in ("PAIRINT_STATIC", "MPLBACKEND"):
+        monkeypatch.setenv(name, "")
+    source = ROOT / "book" / "assets" / "live" / "kernel.py"
+    exec(compile(source.read_text(encoding="utf-8"), str(source), "exec"), names)
+    for name in ("IPython", "IPython.display"):
+        monkeypatch.setitem(sys.modules, name, None)  # put back afterwards
+    names["stand_for_ipython"](print)
+    scope = {}
+    exec("from IPython import get_ipython\nfrom IPython.display import Markdown, display", scope)
+    assert scope["get_ipython"]() is None and scope["display"] is print
+    shown = scope["Markdown"]("| $a_1 < b$ | `$5` |\n|---|---|\n| **2** | *3* |")._repr_html_()
+    assert '<span class="math notranslate nohighlight">\\(a_1 &lt; b\\)</span>' in shown
+    assert "<table>" in shown and "<strong>2</strong>" in shown and "<code>$5</code>" in shown
 
 
 def test_an_error_shows_the_readers_lines_only(cell):

@@ -3,15 +3,18 @@
 import ast
 import base64
 import hashlib
+import html
 import importlib
+import importlib.machinery
 import io
 import linecache
 import os
+import re
 import site
 import sys
 import traceback
+import types
 import zipfile
-from importlib.machinery import PathFinder
 
 os.environ["PAIRINT_STATIC"] = "1"  # interactive figures give plain HTML
 os.environ["MPLBACKEND"] = "Agg"
@@ -47,7 +50,7 @@ class Parts:
             return None
         self.unpack(name)
         importlib.invalidate_caches()
-        return PathFinder.find_spec(name, path)
+        return importlib.machinery.PathFinder.find_spec(name, path)
 
     def unpack(self, name):
         file = self.files[name]
@@ -89,9 +92,15 @@ class Parts:
         for folder, _, files in os.walk(self.folder):
             if os.path.basename(folder) == "__pycache__":
                 inside = os.path.relpath(folder, self.folder).split(os.sep)[:-1]
-                part = next((p for p in (".".join(inside[:2]), inside[0]) if p in found), None) if inside else None
+                part = (
+                    next((p for p in (".".join(inside[:2]), inside[0]) if p in found), None)
+                    if inside
+                    else None
+                )
                 if part:
-                    found[part] += [os.path.relpath(os.path.join(folder, file), self.folder) for file in files]
+                    found[part] += [
+                        os.path.relpath(os.path.join(folder, file), self.folder) for file in files
+                    ]
         for part, names in found.items():
             if set(names) - self.known[part]:
                 buffer = io.BytesIO()
@@ -110,9 +119,71 @@ def install(files, host):
     return parts
 
 
-def prepare():
+def prepare(kernel):
     """Import what every page needs, so that its first cell is not blamed for it."""
+    stand_for_ipython(kernel.display)
     importlib.import_module("pairint")
+
+
+class Rich:
+    """A text with its kind, as ``IPython.display`` has them."""
+
+    def __init__(self, data):
+        self.data = str(data)
+
+
+class HTML(Rich):
+    def _repr_html_(self):
+        return self.data
+
+
+class SVG(Rich):
+    def _repr_svg_(self):
+        return self.data
+
+
+class Markdown(Rich):
+    def _repr_html_(self):
+        return rendered(self.data)
+
+
+class Math(Markdown):
+    def __init__(self, data):
+        super().__init__(f"${data.strip().strip('$')}$")
+
+
+class Latex(Math):
+    pass
+
+
+def rendered(text):
+    """Return Markdown, tables and formulas included, as HTML; formulas are left to the page's MathJax."""
+    from markdown_it import MarkdownIt
+
+    formulas = []
+
+    def put_away(match):
+        formulas.append(html.escape(match[1]))
+        return f"\ue000{len(formulas) - 1}\ue001"  # characters of no meaning, which Markdown leaves alone
+
+    shown = MarkdownIt("commonmark").enable("table").render(re.sub(r"\$([^$`]+)\$", put_away, text))
+    return re.sub(
+        "\ue000([0-9]+)\ue001",
+        lambda match: rf'<span class="math notranslate nohighlight">\({formulas[int(match[1])]}\)</span>',
+        shown,
+    )
+
+
+def stand_for_ipython(display):
+    """Let cells import from ``IPython.display`` what shows their results, without all of IPython."""
+    package, module = types.ModuleType("IPython"), types.ModuleType("IPython.display")
+    module.display = display
+    for kind in (HTML, SVG, Markdown, Math, Latex):
+        setattr(module, kind.__name__, kind)
+    package.display, package.get_ipython, package.__path__ = module, lambda: None, []
+    for each in (package, module):
+        each.__spec__ = importlib.machinery.ModuleSpec(each.__name__, None)
+        sys.modules[each.__name__] = each
 
 
 class Stream(io.TextIOBase):

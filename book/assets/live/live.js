@@ -176,6 +176,7 @@
           still.replaceWith(alive);
         }
         this.output.append(box);
+        if (box.querySelector(".math")) globalThis.MathJax?.typesetPromise?.([box]);
       }
     }
   }

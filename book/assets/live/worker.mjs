@@ -212,7 +212,7 @@ async function start(root, needs) {
   kernel = names.get("Kernel")((kind, content) => {
     if (running !== null) postMessage({ is: "output", id: running, kind, content }); // else: warnings of imports
   });
-  names.get("prepare")();
+  names.get("prepare")(kernel);
   saveCompiled = () => {
     for (const pair of installed.compiled()) {
       const [part, archive] = pair.toJs();
