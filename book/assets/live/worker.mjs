@@ -186,6 +186,7 @@ async function start(root, needs) {
   let late = null;
   const host = {
     provide(name) {
+      late = null; // one that was refused is not kept
       const bytes = store.get(name);
       if (bytes) {
         store.delete(name); // once: the copy inside Python is enough
