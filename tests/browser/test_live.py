@@ -67,9 +67,17 @@ def run_to_the_end(page):
     assert said(page).startswith("Done")
 
 
-TEXTS = """() => [...document.querySelectorAll("[id^=code-cell-]")].map(cell => [false, true].map(live =>
-    [...cell.querySelectorAll(`:scope > .cell_output:${live ? "is" : "not"}(.live-output) > .output`)]
-        .filter(e => !e.querySelector(".pairint-explorer")).map(e => e.textContent).join("\\n")))"""
+# What a cell shows, but for interactive figures and formulas, which a page typesets in its own time.
+TEXTS = """() => {
+    const text = part => {
+        const copy = part.cloneNode(true);
+        copy.querySelectorAll(".math, mjx-container, style, script").forEach(each => each.remove());
+        return copy.textContent;
+    };
+    return [...document.querySelectorAll("[id^=code-cell-]")].map(cell => [false, true].map(live =>
+        [...cell.querySelectorAll(`:scope > .cell_output:${live ? "is" : "not"}(.live-output) > *`)]
+            .filter(part => !part.querySelector(".pairint-explorer")).map(text).join("\\n")));
+}"""
 
 
 def numbers(text):
@@ -246,6 +254,7 @@ def test_what_a_changed_cell_needs_is_fetched_then(live):
 
 def test_two_pages_at_once_one_closed_while_it_runs(live):
     first = live("book/particles")
+    first.page.context.set_default_timeout(15 * MINUTES)
     second = first.page.context.new_page()
     second.goto(first.page.url)
     press(first.page, "Run this page")

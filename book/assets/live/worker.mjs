@@ -194,7 +194,7 @@ async function start(root, needs) {
       }
       const file = files.get(name);
       postMessage({ is: "fetching", part: name, bytes: file.bytes });
-      late = new Uint8Array(waitFor(new URL(file.path, root).href, name));
+      late = new Uint8Array(waitFor(new URL(file.path, root).href, file));
       return late;
     },
     accept(name) {
@@ -265,16 +265,17 @@ async function startPyodide(root, info, store) {
 }
 
 // Fetches while Python waits.
-function waitFor(url, name) {
+function waitFor(url, file) {
   const request = new XMLHttpRequest();
   request.open("GET", url, false);
   request.responseType = "arraybuffer";
   try {
     request.send();
   } catch {
-    throw new Error(`the download of ${name} was cut off`);
+    throw new Error(`the download of ${file.name} was cut off`);
   }
-  if (request.status !== 200) throw new Error(`the host does not have ${name}: ${request.status}`);
+  if (request.status !== 200) throw new Error(`the host does not have ${file.name}: ${request.status}`);
+  if (request.response?.byteLength !== file.bytes) throw new Error(`the download of ${file.name} was cut off`);
   return request.response;
 }
 
