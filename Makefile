@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 EXTRAS ?=
 JOBS   ?= 2
-LIVE   ?= 0
+LIVE   ?=
 PYTEST_ARGS ?=
 
 PY      := $(VENV)/bin/python
@@ -22,7 +22,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-fast test-nightly browser-test live-test notebooks notebooks-check assignments \
+.PHONY: help book test test-fast test-nightly browser-test live live-test notebooks notebooks-check assignments \
         constraints lint format environment clean distclean
 
 # A stamp says which extras are installed, for which Python: $(call with,book classroom).
@@ -57,8 +57,11 @@ $(VENV)/.with-$(VERSION)-%: pyproject.toml constraints.txt
 	@$(PY) -m pip install -qq --no-input -c constraints.txt -e ".[$(extras)]"
 	@touch $@ $(stamps)
 
-book: $(BOOK) ## build the whole book, every cell executed (FRESH=1: nothing from the cache; LIVE=1: pages run in the browser)
+book: $(BOOK) ## build the whole book, every cell executed (FRESH=1: nothing from the cache; LIVE=0: no page runs in the browser)
 	@PAIRINT_LIVE=$(LIVE) $(PY) tools/build_book.py $(if $(FRESH),--fresh)
+
+live: $(BOOK) ## fetch, once, the Python that runs pages in the browser: later books have it
+	@$(PY) tools/vendor.py --live
 
 test: $(TEST) ## run the tests; says what is skipped, and why
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)

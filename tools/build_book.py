@@ -26,7 +26,7 @@ import vendor_live
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 CACHE = BUILD / ".jupyter_cache"
-USED_BY_CELLS = ("pairint/**/*", "book/assignments/**/*", "constraints.txt")
+USED_BY_CELLS = ("pairint/**/*", "book/assignments/**/*", "constraints.txt", "tools/execute.py")
 
 
 def sources_key(root: Path = ROOT) -> str:
@@ -64,14 +64,32 @@ def fetch_assets() -> None:
         )
 
 
+def choose_live(wish: str, folder: Path = vendor.BOOK_ASSETS) -> bool:
+    """Return whether the pages of this build run in the browser.
+
+    With the wish "0" they do not; with "1" what is missing is fetched, and a book without it is built where
+    that cannot be; otherwise they do if `make live` has fetched the files, and nothing is asked of anybody.
+    """
+    if wish == "0":
+        return False
+    try:
+        if wish == "1":
+            vendor_live.fetch(folder)
+        elif (folder / vendor_live.PYODIDE.name).is_dir() and not vendor_live.whole(folder):
+            print("Pages will not run in the browser: `make live` must fetch their Python anew.")
+        return vendor_live.whole(folder)
+    except vendor.Unreachable as error:
+        print(f"Pages will not run in the browser: their Python could not be fetched ({error}).", flush=True)
+        return False
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build the HTML book.")
     parser.add_argument("--fresh", action="store_true", help="execute every cell anew")
     fresh = parser.parse_args().fresh or bool(os.environ.get("CI"))
     start = time.monotonic()
     fetch_assets()
-    if os.environ.get("PAIRINT_LIVE") == "1":
-        vendor_live.fetch()  # the Python that runs pages in the browser
+    os.environ["PAIRINT_LIVE"] = "1" if choose_live(os.environ.get("PAIRINT_LIVE", "")) else "0"
     prepare_cache(fresh)
     shutil.rmtree(BUILD / "html", ignore_errors=True)  # no page of an earlier book stays behind
     # --all: every page is read again, so that no warning of an earlier build is lost.

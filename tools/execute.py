@@ -6,6 +6,7 @@ fails is left to the build, which executes it again and reports it.
 
 from __future__ import annotations
 
+import json
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -17,6 +18,10 @@ from jupyter_cache.executors.utils import single_nb_execution
 from myst_nb.core.config import NbParserConfig
 from myst_nb.core.read import create_nb_reader
 from myst_parser.config.main import MdParserConfig
+from nbformat.v4 import new_code_cell
+
+#: Run after a page's own cells: what they have imported, for those who run the page elsewhere.
+PROBE = "import json, sys; print(json.dumps(sorted(sys.modules)))"
 
 
 def read(path: Path) -> tuple[Any, dict | None] | None:
@@ -26,10 +31,27 @@ def read(path: Path) -> tuple[Any, dict | None] | None:
     return None if reader is None else (reader.read(text), reader.read_fmt)
 
 
-def run(notebook: Any, folder: Path, timeout: float) -> tuple[Any, float] | None:
-    """Execute a notebook in a folder; nothing if it fails."""
+def run(notebook: Any, folder: Path, timeout: float) -> tuple[Any, float, list[str]] | None:
+    """Execute a notebook in a folder; return it with its seconds and its modules, or nothing if it fails."""
+    notebook.cells.append(new_code_cell(PROBE))
     result = single_nb_execution(notebook, cwd=str(folder), timeout=timeout, allow_errors=False)
-    return None if result.err is not None else (notebook, result.time)
+    probe = notebook.cells.pop()
+    if result.err is not None:
+        return None
+    printed = "".join(each.text for each in probe.outputs if each.get("name") == "stdout")
+    return notebook, result.time, json.loads(printed)
+
+
+def modules(page: Path, cache_folder: Path) -> list[str]:
+    """Return the names of the modules that a page had imported at its end; none if that is not known."""
+    found = read(page)
+    if found is None:
+        return []
+    try:
+        record = get_cache(str(cache_folder)).match_cache_notebook(found[0])
+    except KeyError:
+        return []
+    return record.data.get("modules", [])
 
 
 def execute(pages: list[Path], cache_folder: Path, jobs: int | None = None, timeout: float = 300) -> int:
@@ -58,10 +80,11 @@ def execute(pages: list[Path], cache_folder: Path, jobs: int | None = None, time
             if result is None:
                 print(f"{done}/{len(missing)} {page.name}: failed, the build will say how", flush=True)
                 continue
-            notebook, seconds = result
+            notebook, seconds, imported = result
             form = missing[page][1]
             record = cache.add_nb_to_project(str(page), **({"read_data": form} if form else {}))
-            bundle = CacheBundleIn(notebook, record.uri, data={"execution_seconds": seconds})
+            data = {"execution_seconds": seconds, "modules": imported}
+            bundle = CacheBundleIn(notebook, record.uri, data=data)
             cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
             count += 1
             print(f"{done}/{len(missing)} {page.name}: {seconds:.0f} s", flush=True)

@@ -2,7 +2,8 @@
 
 An extension of Sphinx. Where ``tools/vendor_live.py`` has fetched Pyodide, each page with code gets a script
 that shows one button; nothing else is loaded before the reader presses it. The cells come from the page's
-own notebook, those too whose code the page does not show. Beside them the build writes the package as a
+own notebook, those too whose code the page does not show; with them stands what they imported when the
+book was built, so that the browser fetches that and no more. Beside them the build writes the package as a
 wheel, and a list of all files with their sizes and SHA-256.
 """
 
@@ -15,25 +16,45 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
+import execute
 import jupytext
+import notebooks
+import vendor_live
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
 LOGGER = logging.getLogger(__name__)
 VENDORED = Path("book") / "assets" / "vendor" / "pyodide"
-CORE = ("pyodide.mjs", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip")
+
+CACHE = Path("_build") / ".jupyter_cache"
+PLACE = "% table of live pages"
+#: What a page may import beside the package, by the name of the import.
+NAMES = {
+    "numpy": "NumPy",
+    "scipy": "SciPy",
+    "matplotlib": "Matplotlib",
+    "pandas": "pandas",
+    "sklearn": "scikit-learn",
+}
 
 #: Pages with code that do not run in a browser, and why not: a sentence for the reader.
-CANNOT: dict[str, str] = {}
+CANNOT: dict[str, str] = {
+    "book/experiments": "its cells compute experiments, for minutes on several processor cores.",
+    "book/how_results": "it shows measurements that the repository holds, and not the package.",
+}
+
+#: What a newer Matplotlib imports and the one of the browser does not, before it writes a PDF.
+NOT_AHEAD = ("fontTools",)
 
 
 def wanted(root: Path) -> bool:
-    """Return whether the pages of this build run in the browser: with LIVE=1, where the files are."""
-    return os.environ.get("PAIRINT_LIVE") == "1" and (root / VENDORED / "live-lock.json").is_file()
+    """Return whether the pages of this build run in the browser: ``tools/build_book.py`` says so."""
+    return os.environ.get("PAIRINT_LIVE") == "1" and (root / VENDORED / vendor_live.LOCK).is_file()
 
 
 def wheel(root: Path) -> tuple[str, bytes]:
@@ -103,7 +124,11 @@ def add_script(app: Sphinx, pagename: str, templatename: str, context: dict, doc
     else:
         target = Path(app.outdir) / "_static" / "live" / "cells" / f"{pagename}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(cells(root / f"{pagename}.md")), encoding="utf-8")
+        page = root / f"{pagename}.md"
+        parts = json.loads((root / VENDORED / vendor_live.LOCK).read_text(encoding="utf-8"))["files"]
+        imported = [*execute.modules(page, root / CACHE), *rich(page)]
+        described = {"cells": cells(page), "needs": needs(imported, parts)}
+        target.write_text(json.dumps(described), encoding="utf-8")
     app.add_js_file("live/live.js", **options)
     app.add_css_file("live/live.css")
 
@@ -120,45 +145,83 @@ def finish(app: Sphinx, error: Exception | None) -> None:
         shutil.rmtree(static / "vendor" / "pyodide", ignore_errors=True)  # fetched, but not asked for
 
 
-def write_manifest(root: Path, static: Path) -> None:
-    """Write into a built book's ``_static/live`` the wheel, the lock file and the list of files.
+def listed(root: Path) -> dict[str, Any]:
+    """Return the list of all files that Python may ask for, its addresses relative to ``_static``."""
+    name, content = wheel(root)
+    lock = json.loads((root / VENDORED / vendor_live.LOCK).read_text(encoding="utf-8"))
+    files = {
+        part: {**entry, "path": f"vendor/pyodide/{entry['file']}"} for part, entry in lock["files"].items()
+    }
+    files["pairint"] = {
+        "path": f"live/{name}",
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    return {"info": lock["info"], "files": files}
 
-    Addresses in the list are relative to ``_static``.
-    """
+
+def write_manifest(root: Path, static: Path) -> None:
+    """Write the wheel and the list of files into a built book's ``_static/live``."""
     folder = static / "live"
     folder.mkdir(parents=True, exist_ok=True)
     name, content = wheel(root)
     (folder / name).write_bytes(content)
-    lock = json.loads((root / VENDORED / "live-lock.json").read_text(encoding="utf-8"))
-    packages = lock["packages"]
-    files = [
-        (file, f"vendor/pyodide/{file}") for file in (*CORE, *(p["file_name"] for p in packages.values()))
-    ]
-    files.append((name, f"live/{name}"))
-    packages["pairint"] = {
-        "depends": sorted(packages),
-        "file_name": name,
-        "imports": ["pairint"],
-        "install_dir": "site",
-        "name": "pairint",
-        "package_type": "package",
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "unvendored_tests": False,
-        "version": name.split("-")[1],
-    }
-    text = json.dumps(lock, indent=1) + "\n"
-    (folder / "lock.json").write_text(text, encoding="utf-8")
-    files.append(("lock.json", "live/lock.json"))
-    entries = [
-        {"name": file, "path": path, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        for file, path in files
-        for data in [(static / path).read_bytes()]
-    ]
-    (folder / "manifest.json").write_text(json.dumps({"files": entries}, indent=1) + "\n", encoding="utf-8")
+    (folder / "manifest.json").write_text(json.dumps(listed(root), indent=1) + "\n", encoding="utf-8")
+
+
+def rich(page: Path) -> list[str]:
+    """Return what shows Markdown in the browser, if the page has some."""
+    return ["markdown_it", "mdurl"] if any("Markdown" in cell["source"] for cell in cells(page)) else []
+
+
+def weight(ahead: list[str], files: dict[str, Any]) -> int:
+    """Return how many bytes a page fetches that starts with these parts of packages."""
+    parts = {"pairint", *ahead} | {other for name in ahead for other in files[name].get("needs", ())}
+    return sum(files[name]["bytes"] for name in {*vendor_live.CORE, *parts})
+
+
+def table(root: Path) -> str:
+    """Return, as Markdown, what the pages fetch, by the packages that they import."""
+    files = listed(root)["files"]
+    groups: dict[tuple[str, ...], list[tuple[str, int]]] = {}
+    for page in notebooks.page_files(root):
+        name = page.relative_to(root).with_suffix("").as_posix()
+        if name not in CANNOT and cells(page):
+            ahead = needs([*execute.modules(page, root / CACHE), *rich(page)], files)
+            groups.setdefault(tuple(p for p in NAMES if p in ahead), []).append((name, weight(ahead, files)))
+    rows = ["| Packages | Pages | MB | at 10 Mbit/s |", "|---|---|---|---|"]
+    for packages, pages in sorted(groups.items(), key=lambda group: max(size for _, size in group[1])):
+        most = max(size for _, size in pages)
+        words = ", ".join(NAMES[each] for each in packages)
+        links = ", ".join(f"{{doc}}`/{name}`" for name, _ in pages)
+        rows.append(f"| {words} | {links} | {most / 1e6:.0f} | {most * 8 / 10e6:.0f} s |")
+    cannot = "".join(f"\n{{doc}}`/{name}` does not run in a browser: {why}\n" for name, why in CANNOT.items())
+    return (
+        "What a first page fetches, the interpreter and this book's package included, by what it imports; "
+        "the most that a page of the row needs, and the time of its download.\n\n"
+        + "\n".join(rows)
+        + "\n"
+        + cannot
+    )
+
+
+def expand_table(app: Sphinx, docname: str, content: list[str]) -> None:
+    """Fill the place of the table of live pages."""
+    if PLACE in content[0]:
+        root = Path(app.srcdir)
+        absent = "This copy of the book was built without the button; `make live book` builds one with it."
+        content[0] = content[0].replace(PLACE, table(root) if wanted(root) else absent)
+
+
+def needs(modules: list[str], parts: Container[str]) -> list[str]:
+    """Return the parts of packages that hold the modules which a page imports."""
+    names = {".".join(module.split(".")[:depth]) for module in modules for depth in (1, 2)}
+    return sorted(name for name in names if name in parts and name.split(".")[0] not in NOT_AHEAD)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the hooks."""
+    app.connect("source-read", expand_table)
     app.connect("doctree-resolved", mark_cells)
     app.connect("html-page-context", add_script)
     app.connect("build-finished", finish)

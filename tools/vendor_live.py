@@ -10,14 +10,21 @@ anywhere, and are taken from the first source that has them whole:
 2. Pyodide's own site of releases;
 3. the Python package index: wheels that run anywhere, and a project that happens to carry the same files.
    Nothing of that project is installed or run.
+
+A page needs a small part of them: it never plots into a PDF, nor reads MATLAB files. So wheels are cut into
+parts, one per subpackage, each fetched by the reader's browser when it is first imported.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import http.client
+import io
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,11 +61,35 @@ WHEELS = {
         "tqdm-4.66.2-py3-none-any.whl",
         "1ee4f8a893eb9bef51c6e35730cebf234d5d0b6bd112b0271e10ed7c24a02bd9",
     ),
+    "markdown-it-py": (
+        "markdown_it_py-3.0.0-py3-none-any.whl",
+        "355216845c60bd96232cd8d8c40e8f9765cc86f46880e43a8fd22dc1a1a8cab1",
+    ),
+    "mdurl": (
+        "mdurl-0.1.2-py3-none-any.whl",
+        "84008a41e51615a49fc9966191ff91509e3c40b939176e643fd50a5c2196b8f8",
+    ),
     "lazy-loader": (
         "lazy_loader-0.4-py3-none-any.whl",
         "342aa8e14d543a154047afb4ba8ef17f5563baad3fc610d7b15b213b0f119efc",
     ),
 }
+
+#: What Python reads as it starts. Programs are packed here, since few hosts pack them on the way.
+CORE = ("pyodide.mjs", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip")
+PACKED = ("pyodide.asm.js", "pyodide.asm.wasm")
+
+#: A subpackage with more bytes than this, unpacked, is a part of its own.
+PART_BYTES = 200_000
+#: Files that nothing imports: sources of compiled modules, headers, types, samples, fonts of printers and
+#: those that no figure of this book is set in.
+LEFT_OUT = re.compile(
+    r".*\.(pyi|pyx|pxd|pxi|h|c|f|f90|lua)"
+    r"|matplotlib/mpl-data/(sample_data|images|fonts/(afm|pdfcorefonts))/.*"
+    r"|matplotlib/mpl-data/fonts/ttf/(DejaVuSerif|DejaVuSansMono|Humor).*"
+    r"|scipy/misc/.*\.(dat|bz2)"
+)
+LOCK = "live-lock.json"
 
 Source = Callable[[str], bytes | None]
 
@@ -186,30 +217,115 @@ def get(file: str, sha256: str, asked: list[tuple[str, Source]]) -> bytes:
     raise vendor.Unreachable(f"{file} was asked of " + ", ".join(name for name, _ in asked))
 
 
+def parts(wheel: bytes) -> dict[str, dict[str, bytes]]:
+    """Return the files of a wheel by the package or subpackage, as it is imported, that needs them.
+
+    A subpackage is a part of its own if it is large; what is small stays with the package, and what describes
+    the whole wheel with the largest.
+    """
+    with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
+        files = {
+            info.filename: archive.read(info)
+            for info in archive.infolist()
+            if not info.is_dir() and not LEFT_OUT.fullmatch(info.filename)
+        }
+    sizes: dict[str, int] = {}  # of packages, and of their subpackages
+    for name, content in files.items():
+        first, *rest = name.split("/")
+        for key in {first.removesuffix(".py"), "/".join([first, *rest[:-1][:1]])}:
+            sizes[key] = sizes.get(key, 0) + len(content)
+    about = re.compile(r".*\.(dist-info|data)")
+    main = max(
+        (key for key in sizes if "/" not in key and not about.fullmatch(key)), key=lambda key: sizes[key]
+    )
+    found: dict[str, dict[str, bytes]] = {}
+    for name, content in files.items():
+        first, *rest = name.split("/")
+        part = main if about.fullmatch(first) else first.removesuffix(".py")
+        if (
+            f"{first}/{rest[0] if rest else ''}/__init__.py" in files
+            and sizes[f"{first}/{rest[0]}"] > PART_BYTES
+        ):
+            part = f"{first}.{rest[0]}"
+        found.setdefault(part, {})[name] = content
+    return found
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    """Return files as a zip archive."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def whole(folder: Path = vendor.BOOK_ASSETS) -> bool:
+    """Return whether ``folder / "pyodide"`` holds, undamaged, what :func:`fetch` would put there."""
+    target = folder / PYODIDE.name
+    try:
+        lock = json.loads((target / LOCK).read_text(encoding="utf-8"))
+        return lock["made_by"] == recipe() and all(
+            digest((target / entry["file"]).read_bytes()) == entry["sha256"]
+            for entry in lock["files"].values()
+        )
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def recipe() -> str:
+    """Return a digest of what decides which files there are."""
+    return digest(repr((PYODIDE.stamp, WANTED, WHEELS, CORE, PACKED, PART_BYTES, LEFT_OUT.pattern)).encode())
+
+
 def fetch(folder: Path = vendor.BOOK_ASSETS) -> int:
-    """Make sure that ``folder / "pyodide"`` holds the interpreter, the packages and a lock file of them.
+    """Make sure that ``folder / "pyodide"`` holds the interpreter, parts of packages and a list of them.
+
+    The list, ``live-lock.json``, has for each file its name, its SHA-256, its size and, for a part, whether
+    it needs OpenBLAS. It is written last: without it, or with another recipe, everything is fetched anew.
 
     Returns
     -------
     int
         How many package files had to be fetched.
     """
-    vendor.fetch(PYODIDE, folder)
     target = folder / PYODIDE.name
-    lock = json.loads((target / "pyodide-lock.json").read_text(encoding="utf-8"))
-    packages = needed(lock)
-    missing = [
-        (entry["file_name"], entry["sha256"])
-        for entry in packages.values()
-        if not (path := target / entry["file_name"]).is_file() or digest(path.read_bytes()) != entry["sha256"]
-    ]
-    with tempfile.TemporaryDirectory() as scratch:
-        asked = list(sources(Path(scratch)))
-        for file, sha256 in missing:
-            content = get(file, sha256, asked)
-            part = target / f"{file}.part"
-            part.write_bytes(content)
-            part.replace(target / file)  # whole or not at all
-    short = {"info": lock["info"], "packages": packages}
-    (target / "live-lock.json").write_text(json.dumps(short, indent=1) + "\n", encoding="utf-8")
-    return len(missing)
+    if whole(folder):
+        return 0
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        vendor.fetch(PYODIDE, scratch)
+        core = scratch / PYODIDE.name
+        lock = json.loads((core / "pyodide-lock.json").read_text(encoding="utf-8"))
+        packages = needed(lock)
+        asked = list(sources(scratch))
+        made = scratch / "made"
+        made.mkdir()
+        entries: dict[str, dict[str, Any]] = {}
+
+        def keep(part: str, file: str, content: bytes, **more: Any) -> None:
+            (made / file).write_bytes(content)
+            entries[part] = {"file": file, "bytes": len(content), "sha256": digest(content), **more}
+
+        for file in CORE:
+            content = (core / file).read_bytes()
+            if file in PACKED:
+                keep(file, f"{file}.packed", gzip.compress(content, mtime=0), packed=len(content))
+            else:
+                keep(file, file, content)
+        for package, entry in packages.items():
+            content = get(entry["file_name"], entry["sha256"], asked)
+            if entry["package_type"] == "shared_library":
+                with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                    keep(package, f"{package}.zip", packed({n: archive.read(n) for n in archive.namelist()}))
+                continue
+            for part, files in parts(content).items():
+                linked = any(
+                    b"libopenblas.so" in content for n, content in files.items() if n.endswith(".so")
+                )
+                keep(part, f"{part}.zip", packed(files), **({"needs": ["openblas"]} if linked else {}))
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(made, target)
+    short = {"made_by": recipe(), "info": lock["info"], "files": dict(sorted(entries.items()))}
+    (target / LOCK).write_text(json.dumps(short, indent=1) + "\n", encoding="utf-8")
+    return len(packages)

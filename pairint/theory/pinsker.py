@@ -256,7 +256,7 @@ def _lower(price: float, beta: float, energy: float, best: PinskerFilter) -> tup
         # The profile of the least favourable truth whose last coefficient is this one.
         profile = a[:size] * (a[size] - a[:size])
         for n_blocks in range(1, min(size, 12) + 1):
-            edges = np.linspace(0, size, n_blocks + 1).round().astype(np.int64)
+            edges = np.linspace(0, size, n_blocks + 1).round().astype(np.intp)
             starts, sizes = edges[:-1], np.diff(edges)
             radius = energy * np.add.reduceat(profile, starts) / profile.sum()
             information = np.array([ball_information(int(n)) for n in sizes]) / radius

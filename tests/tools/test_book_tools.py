@@ -278,6 +278,7 @@ def test_pages_are_executed_once_into_the_cache(tmp_path, page):
     _, found = get_cache(str(cache)).merge_match_into_notebook(notebook)
     (cell,) = (cell for cell in found.cells if cell.cell_type == "code")
     assert cell.outputs[0]["data"]["text/plain"] == "2"
+    assert "json" in execute.modules(page, cache) and execute.modules(words, cache) == []
 
 
 def test_repeated_scripts_are_dropped():

@@ -176,6 +176,7 @@
           still.replaceWith(alive);
         }
         this.output.append(box);
+        if (box.querySelector(".math")) globalThis.MathJax?.typesetPromise?.([box]);
       }
     }
   }
@@ -253,7 +254,8 @@
         const response = await fetch(new URL(`live/cells/${pageName}.json`, root));
         if (!response.ok) throw new Error(String(response.status));
         const described = await response.json();
-        this.cells = described.map((cell, index) => new Cell(index, cell, (chosen) => this.run(chosen)));
+        this.needs = described.needs;
+        this.cells = described.cells.map((cell, index) => new Cell(index, cell, (chosen) => this.run(chosen)));
       } catch {
         this.dress("dead");
         this.say("The cells of this page could not be fetched. Are you online? Press the button to try again.");
@@ -279,7 +281,7 @@
           if (worker === this.worker) this.hear({ is: "failed", reason: "python", file: "" });
         });
       });
-      worker.postMessage({ do: "start", static: root });
+      worker.postMessage({ do: "start", static: root, needs: this.needs });
       return this.ready;
     }
 
@@ -289,14 +291,17 @@
         this.bar.max = data.total || 1;
         this.bar.value = data.loaded;
         const steps = {
-          download: `Step 1 of 4: Python and its packages, ${mb(data.loaded)} of ${mb(data.total)} MB`,
-          start: "Step 2 of 4: starting Python",
-          packages: "Step 3 of 4: unpacking the packages",
-          imports: "Step 4 of 4: importing NumPy, SciPy, pandas, Matplotlib and pairint",
+          download: "Step 1 of 3: fetching Python and its packages",
+          start: "Step 2 of 3: starting Python, fetching its packages",
+          imports: "Step 3 of 3: importing what the page needs",
         };
-        this.say(steps[data.step]);
+        this.say(`${steps[data.step]}, ${mb(data.loaded)} of ${mb(data.total)} MB`);
+      } else if (data.is === "fetching") {
+        this.say(`Fetching ${data.part}, ${(data.bytes / 1e6).toFixed(1)} MB, which this page did not need so far`);
       } else if (data.is === "ready") {
-        this.say(`Python is ready after ${((performance.now() - before) / 1000).toFixed(0)} s. Ctrl+Enter or Shift+Enter runs a cell.`);
+        const seconds = (performance.now() - before) / 1000;
+        this.panel.dataset.start = seconds.toFixed(1);
+        this.say(`Python is ready after ${seconds.toFixed(0)} s. Ctrl+Enter or Shift+Enter runs a cell.`);
         this.dress("idle");
         this.settle(true);
       } else if (data.is === "output") {
@@ -357,6 +362,7 @@
       }
       this.busy = false;
       if (!this.worker) return;
+      this.worker.postMessage({ do: "rest" });
       this.dress("idle");
       const seconds = ((performance.now() - before) / 1000).toFixed(1);
       this.say(wrong ? `An error in ${wrong.name}: it stands below the cell.` : `Done in ${seconds} s.`);

@@ -1,13 +1,16 @@
-// Python in a worker of the page: it loads what the list names, checks each file, and runs cells on demand.
+// Python in a worker of the page: it loads what the page needs, checks each file, and runs cells on demand.
 //
-// In:  {do: "start", static}            the address of the book's _static folder
-//      {do: "run", id, source, name}
+// In:  {do: "start", static, needs}     the address of the book's _static folder; the parts of packages to fetch ahead
+//      {do: "run", id, source, name}    {do: "rest"}: nothing will be asked for a while
 // Out: {is: "progress", step, loaded, total}   {is: "ready"}   {is: "failed", reason, file}
-//      {is: "output", id, kind, content}       {is: "done", id, good}
+//      {is: "output", id, kind, content}       {is: "done", id, good}   {is: "fetching", part, bytes}
 
 const CACHE = "pairint-live";
+const CORE = ["pyodide.asm.wasm", "python_stdlib.zip", "pyodide.asm.js", "pyodide.mjs"];
+const LANES = 6; // downloads at a time: what a browser allows one host
 let kernel = null;
 let running = null;
+let saveCompiled = () => {};
 
 class Refused extends Error {
   constructor(reason, file, detail) {
@@ -63,10 +66,13 @@ async function download(url, file, count) {
   return bytes;
 }
 
+const keyOf = (file, root) => `${new URL(file.path, root).href}?sha256=${file.sha256}`;
+// What Python compiled of a part: the same for all pages, so that the next one starts sooner.
+const compiledKeyOf = (file, root) => `${keyOf(file, root)}&compiled`;
+
 // The file's bytes, from the cache or the host; the cache keeps only what was found right.
 async function obtain(file, root, cache, count) {
-  const url = new URL(file.path, root).href;
-  const key = `${url}?sha256=${file.sha256}`;
+  const key = keyOf(file, root);
   try {
     const kept = await cache?.match(key);
     if (kept) {
@@ -79,19 +85,26 @@ async function obtain(file, root, cache, count) {
   } catch {
     // a cache that cannot be read is no cache
   }
-  const bytes = await download(url, file, count);
+  const bytes = await download(new URL(file.path, root).href, file, count);
   if (canHash && (await hash(bytes)) !== file.sha256) throw new Refused("altered", file.name);
-  try {
-    await cache?.put(key, new Response(bytes));
-  } catch {
-    // no room: the next page will fetch the file again
-  }
+  keep(cache, key, bytes);
   return bytes;
+}
+
+// Not waited for: where there is no room, the next page fetches the file again.
+function keep(cache, key, bytes) {
+  cache?.put(key, new Response(bytes)).catch(() => {});
+}
+
+async function unpack(file, bytes) {
+  if (!file.packed) return bytes;
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 async function forgetOthers(cache, files, root) {
   try {
-    const wanted = new Set(files.map((file) => `${new URL(file.path, root).href}?sha256=${file.sha256}`));
+    const wanted = new Set(files.flatMap((file) => [keyOf(file, root), compiledKeyOf(file, root)]));
     for (const request of await cache.keys()) {
       if (request.url.startsWith(root) && !wanted.has(request.url)) await cache.delete(request);
     }
@@ -100,39 +113,126 @@ async function forgetOthers(cache, files, root) {
   }
 }
 
-async function start(root) {
-  const progress = (step, loaded, total) => postMessage({ is: "progress", step, loaded, total });
-  const address = new URL("live/manifest.json", root).href;
-  let files;
+async function readManifest(root) {
   try {
-    const response = await fetch(address, { cache: "no-cache" });
+    const response = await fetch(new URL("live/manifest.json", root).href, { cache: "no-cache" });
     if (!response.ok) throw new Refused("missing", "manifest.json", `${response.status}`);
-    files = (await response.json()).files;
+    return await response.json();
   } catch (error) {
     throw error instanceof Refused ? error : new Refused("cut", "manifest.json", String(error));
   }
-  const total = files.reduce((sum, file) => sum + file.bytes, 0);
+}
+
+async function start(root, needs) {
+  const { info, files: listed } = await readManifest(root);
+  const files = new Map(Object.entries(listed).map(([name, file]) => [name, { name, ...file }]));
+  const first = CORE.map((name) => files.get(name));
+  const parts = new Set(["pairint", ...needs].filter((name) => files.has(name)));
+  for (const name of [...parts]) for (const other of files.get(name).needs ?? []) parts.add(other);
+  const waiting = [...first, ...[...parts].map((name) => files.get(name))];
+
+  const total = waiting.reduce((sum, file) => sum + file.bytes, 0);
   let loaded = 0;
   let told = 0;
+  let step = "download";
+  const tell = () => postMessage({ is: "progress", step, loaded: (told = loaded), total });
+  const enter = (next) => {
+    step = next;
+    tell();
+  };
   const count = (bytes) => {
     loaded += bytes;
-    if (loaded - told > total / 200 || loaded === total) progress("download", (told = loaded), total);
+    if (loaded - told > total / 200 || loaded === total) tell();
   };
-  progress("download", 0, total);
+  tell();
   const cache = await openCache();
+  if (cache) forgetOthers(cache, [...files.values()], root);
   const store = new Map();
-  const waiting = [...files].sort((a, b) => b.bytes - a.bytes);
-  // Four at a time: what a host allows, and a cut loses little.
-  await Promise.all(
-    Array.from({ length: 4 }, async () => {
-      for (let file; (file = waiting.shift()); ) store.set(file.name, await obtain(file, root, cache, count));
-    }),
-  );
-  if (cache) forgetOthers(cache, files, root);
+  const compiled = new Map();
+  const recall = async (name) => {
+    const kept = await cache?.match(compiledKeyOf(files.get(name), root));
+    if (kept) compiled.set(name, new Uint8Array(await kept.arrayBuffer()));
+  };
+  const recalled = Promise.all([...parts].map((name) => recall(name).catch(() => {})));
+  const arrived = new Map(waiting.map(({ name }) => [name, Promise.withResolvers?.() ?? withResolvers()]));
+  for (const { promise } of arrived.values()) promise.catch(() => {}); // all are waited for below
+  const lane = async () => {
+    for (let file; (file = waiting.shift()); ) {
+      try {
+        store.set(file.name, await unpack(file, await obtain(file, root, cache, count)));
+        arrived.get(file.name).resolve();
+      } catch (error) {
+        arrived.get(file.name).reject(error);
+        throw error;
+      }
+    }
+  };
+  const everything = Promise.all(Array.from({ length: LANES }, lane));
+  everything.catch(() => {});
+  const coreThere = Promise.all(CORE.map((name) => arrived.get(name).promise));
+  await Promise.race([coreThere, everything]); // an error of any file ends the start at once
+  await coreThere;
 
-  progress("start", total, total);
+  // Python starts while its packages arrive.
+  enter("start");
+  const pyodide = await startPyodide(root, info, store);
+  const names = pyodide.globals.get("dict")();
+  const source = await (await fetch(new URL("live/kernel.py", root))).text();
+  pyodide.runPython(source, { globals: names });
+  await Promise.all([everything, recalled]);
+  enter("imports");
+
+  // What an import finds missing is taken from what was fetched ahead, else fetched now: a worker may wait.
+  let late = null;
+  const host = {
+    provide(name) {
+      late = null; // one that was refused is not kept
+      const bytes = store.get(name);
+      if (bytes) {
+        store.delete(name); // once: the copy inside Python is enough
+        return bytes;
+      }
+      const file = files.get(name);
+      postMessage({ is: "fetching", part: name, bytes: file.bytes });
+      late = new Uint8Array(waitFor(new URL(file.path, root).href, file));
+      return late;
+    },
+    accept(name) {
+      if (late) keep(cache, keyOf(files.get(name), root), late);
+      late = null;
+    },
+    compiled: (name) => compiled.get(name),
+    library(path) {
+      const fs = { findObject: () => true, readFile: () => pyodide.FS.readFile(path) };
+      const flags = { global: true, nodelete: true, allowUndefined: true, loadAsync: false, fs };
+      pyodide._module.loadDynamicLibrary(path.split("/").pop(), flags); // by the name that others link to
+    },
+  };
+  const described = pyodide.toPy(Object.fromEntries([...files].filter(([name]) => !CORE.includes(name))));
+  const installed = names.get("install")(described, host);
+  kernel = names.get("Kernel")((kind, content) => {
+    if (running !== null) postMessage({ is: "output", id: running, kind, content }); // else: warnings of imports
+  });
+  names.get("prepare")(kernel);
+  saveCompiled = () => {
+    for (const pair of installed.compiled()) {
+      const [part, archive] = pair.toJs();
+      keep(cache, compiledKeyOf(files.get(part), root), archive);
+      pair.destroy();
+    }
+  };
+}
+
+function withResolvers() {
+  const made = {};
+  made.promise = new Promise((resolve, reject) => Object.assign(made, { resolve, reject }));
+  return made;
+}
+
+async function startPyodide(root, info, store) {
   // Pyodide asks for its files with fetch: it gets the bytes that were checked, and nothing from elsewhere.
   const honest = globalThis.fetch;
+  store.set("lock.json", new TextEncoder().encode(JSON.stringify({ info, packages: {} })));
   globalThis.fetch = async (request, options) => {
     const name = new URL(typeof request === "string" ? request : (request.url ?? request.href), root).pathname
       .split("/")
@@ -140,7 +240,7 @@ async function start(root) {
     if (!store.has(name)) return honest(request, options);
     const type = name.endsWith(".wasm") ? "application/wasm" : "application/octet-stream";
     const bytes = store.get(name);
-    store.delete(name); // once: the copy inside Python is enough
+    store.delete(name);
     return new Response(bytes, { headers: { "content-type": type } });
   };
   const load = async (name) => {
@@ -150,33 +250,39 @@ async function start(root) {
     URL.revokeObjectURL(url);
     return module;
   };
-  await load("pyodide.asm.js"); // Pyodide would ask for it by its address
-  const { loadPyodide } = await load("pyodide.mjs");
-  const pyodide = await loadPyodide({
-    indexURL: new URL("vendor/pyodide/", root).href,
-    lockFileURL: new URL("live/lock.json", root).href,
-    stdout: () => {},
-    stderr: () => {},
-  });
-  progress("packages", total, total);
-  await pyodide.loadPackage("pairint", { messageCallback: () => {}, errorCallback: () => {} });
-  globalThis.fetch = honest;
-  store.clear();
-  progress("imports", total, total);
-  const source = await (await fetch(new URL("live/kernel.py", root))).text();
-  const names = pyodide.globals.get("dict")();
-  pyodide.runPython(source, { globals: names });
-  kernel = names.get("Kernel")((kind, content) => {
-    if (running !== null) postMessage({ is: "output", id: running, kind, content }); // else: warnings of imports
-  });
-  // What every page needs is imported now, so that its first cell is not blamed for it.
-  pyodide.runPython("import numpy, scipy.optimize, pandas, matplotlib.pyplot, sklearn.base, pairint");
+  try {
+    await load("pyodide.asm.js"); // Pyodide would ask for it by its address
+    const { loadPyodide } = await load("pyodide.mjs");
+    return await loadPyodide({
+      indexURL: new URL("vendor/pyodide/", root).href,
+      lockFileURL: new URL("live/lock.json", root).href,
+      stdout: () => {},
+      stderr: () => {},
+    });
+  } finally {
+    globalThis.fetch = honest;
+  }
+}
+
+// Fetches while Python waits.
+function waitFor(url, file) {
+  const request = new XMLHttpRequest();
+  request.open("GET", url, false);
+  request.responseType = "arraybuffer";
+  try {
+    request.send();
+  } catch {
+    throw new Error(`the download of ${file.name} was cut off`);
+  }
+  if (request.status !== 200) throw new Error(`the host does not have ${file.name}: ${request.status}`);
+  if (request.response?.byteLength !== file.bytes) throw new Error(`the download of ${file.name} was cut off`);
+  return request.response;
 }
 
 addEventListener("message", async ({ data }) => {
   if (data.do === "start") {
     try {
-      await start(data.static);
+      await start(data.static, data.needs ?? []);
       postMessage({ is: "ready" });
     } catch (error) {
       postMessage({
@@ -197,5 +303,7 @@ addEventListener("message", async ({ data }) => {
       return;
     }
     postMessage({ is: "done", id: data.id, good });
+  } else if (data.do === "rest") {
+    if (canHash) saveCompiled();
   }
 });
