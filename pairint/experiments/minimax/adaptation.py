@@ -332,7 +332,7 @@ EXPERIMENT = Experiment(
     compute=compute,
     plot=plot,
     claims=claims,
-    expected_seconds={"quick": 20.0, "full": 700.0},
+    expected_seconds={"quick": 20.0, "full": 2100.0},
     data_keys=_DATA_KEYS,
     cost=cost,
 )
