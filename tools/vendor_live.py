@@ -232,7 +232,8 @@ def parts(wheel: bytes) -> dict[str, dict[str, bytes]]:
     sizes: dict[str, int] = {}  # of packages, and of their subpackages
     for name, content in files.items():
         first, *rest = name.split("/")
-        for key in {first.removesuffix(".py"), "/".join([first, *rest[:-1][:1]])}:
+        keys = [first.removesuffix(".py")] + ([f"{first}/{rest[0]}"] if len(rest) > 1 else [])
+        for key in keys:
             sizes[key] = sizes.get(key, 0) + len(content)
     about = re.compile(r".*\.(dist-info|data)")
     main = max(
