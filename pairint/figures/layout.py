@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -128,7 +129,7 @@ def _in_one_column(figure: Figure, legend: Legend, renderer: Any) -> float:
     words = [text.get_text() for text in legend.get_texts()]
     handles: Any = legend.legend_handles
     new = figure.legend(handles, words, loc="outside lower center", ncols=1, title=title or None)
-    legend.remove()
+    figure.legends.remove(legend)  # its own way to go leads, in a copy, to the figure that was copied
     return (new.get_window_extent(renderer).height - before.height) / figure.dpi
 
 
@@ -148,7 +149,12 @@ def _fit(figure: Figure) -> float:
             if any(label.get_fontsize() <= LEAST_LETTER for label in labels):
                 axis.set_tick_params(labelsize=LEAST_LETTER)  # of ticks that the new width brings
     canvas = FigureCanvasAgg(figure)  # measures letters, whatever the figure was drawn on
-    canvas.draw()
+    for legend in [*figure.legends, *(legend for _, legend in _legends(figure))]:
+        _break(legend.get_title(), 0.7 * figure.bbox.width, canvas.get_renderer())
+    with warnings.catch_warnings():
+        # Before titles are broken and legends moved there may be no room for the panels.
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")
+        canvas.draw()
     renderer = canvas.get_renderer()
     for axes in figure.axes:
         box = axes.get_window_extent(renderer)
