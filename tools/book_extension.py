@@ -145,12 +145,16 @@ def refuse_names_of_pictures(app: Sphinx, doctree: nodes.document, docname: str)
             LOGGER.warning("a picture is missing: the page shows %r", node.astext().strip(), location=docname)
 
 
+#: Methods that scikit-learn adds to estimators whose fit takes weights, with references to its own pages.
+FOREIGN = "set_fit_request, set_score_request"
+
+
 def describe(package: str, names: list[str]) -> str:
     """Return the Markdown that documents objects of a package: a table, then each in full."""
     module = importlib.import_module(package)
     table = "\n".join(f"   {name}" for name in names)
     full = "\n".join(
-        f".. autoclass:: {name}\n   :members:\n"
+        f".. autoclass:: {name}\n   :members:\n   :exclude-members: {FOREIGN}\n"
         if inspect.isclass(getattr(module, name))
         else f".. autofunction:: {name}\n"
         for name in names
