@@ -254,9 +254,13 @@ def estimation() -> dict[str, Call]:
     def fitted(kind: type, **options: Any) -> Call:
         weighted = "sample_weight" in inspect.signature(kind.fit).parameters
 
-        def fit(X: Any, Y: Any, sample_weight: Any = None, **options: Any) -> Any:
-            weight = {"sample_weight": sample_weight} if weighted else {}
-            return kind(**options).fit(X, Y, **weight).predict(problem.X)
+        def fit_weighted(X: Any, Y: Any, sample_weight: Any, **options: Any) -> Any:
+            return kind(**options).fit(X, Y, sample_weight).predict(problem.X)
+
+        def fit_plain(X: Any, Y: Any, **options: Any) -> Any:
+            return kind(**options).fit(X, Y).predict(problem.X)
+
+        fit = fit_weighted if weighted else fit_plain
 
         declared = inspect.signature(kind).parameters.values()
         defaults = {p.name: p.default for p in declared if p.default is not p.empty}
