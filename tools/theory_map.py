@@ -385,7 +385,7 @@ def sources(root: Path = ROOT) -> tuple[dict[str, str], list[str]]:
         if path.suffix == ".md"
     }
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    for each in toc["parts"]:
+    for each in toc.get("parts", [toc]):
         listed = [Path(page).name for page in notebooks.pages(each)]
         if "map" in listed:
             return pages, listed

@@ -27,7 +27,7 @@ function repair() {
 }
 
 // What is wider than its column scrolls sideways: its edge fades where it goes on, and the keyboard reaches it.
-const SCROLLERS = ".bd-content :is(span.math, div.math mjx-container, .drawing.single, pre, table.dataframe, .cell_output table, "
+const SCROLLERS = ".bd-content :is(.theory-map-box, span.math, div.math mjx-container, .drawing.single, pre, table.dataframe, .cell_output table, "
   + ".pst-scrollable-table-container)";
 
 function cue(box) {

@@ -20,7 +20,8 @@ CUT = """lean => {
         while (p !== document.body && !scrolls(p)) p = p.parentElement;
         return p !== document.body;
     };
-    const skipped = "mjx-assistive-mml, mjx-ext, svg, script, style, .visually-hidden, .bd-sidebar-secondary, "
+    const skipped = "mjx-assistive-mml, mjx-ext, "
+        + "svg, script, style, .visually-hidden, .bd-sidebar-secondary, "
         + ".pairint-explorer";
     for (const e of document.querySelectorAll("main *")) {
         if (!e.getClientRects().length || e.closest(skipped)) continue;
