@@ -34,7 +34,7 @@ ALL = LARGE + SMALL
 #: Two suffice where only the shared library is tested: one with sliders alone, one with a list of choices.
 TWO = [pairint.explorers.LowerBoundExplorer, pairint.explorers.FitExplorer]
 TOLERANCE = 1e-6
-WIRE_LIMIT = 70_000
+WIRE_LIMIT = 60_000
 WORK_LIMIT = 250.0  # ms, for the median of computing and drawing, where the loop below takes at most 20 ms
 LOOP = """() => {
     const start = performance.now();

@@ -21,7 +21,7 @@ MEGABYTE = 1_000_000
 SHARED_LIMIT = 4 * MEGABYTE  # MathJax, the theme, fonts, before compression: cached after the first page
 OWN_LIMIT = 3 * MEGABYTE  # one page's HTML with its figures, before compression: SVG shrinks to a seventh
 HTML_LIMIT = 350_000  # one page's HTML with all its figures, as a server compresses it
-FIGURE_LIMIT = 70_000  # one interactive figure in it
+FIGURE_LIMIT = 60_000  # one interactive figure in it
 
 
 @functools.cache

@@ -85,7 +85,7 @@ def test_html_is_whole_and_needs_nothing_else(explorer, html):
     assert checker.ids == ["figure"]
     assert all(address.startswith("data:") for address in checker.addresses)
     assert not re.search(r"https?://(?!www\.w3\.org/)", html)
-    assert len(gzip.compress(html.encode())) < 70_000
+    assert len(gzip.compress(html.encode())) < 60_000
     assert explorer.sentence().replace("′", "′") in html
 
 
