@@ -3,12 +3,13 @@
 A notebook cell shows a figure as SVG (``pairint.figures.layout``): the wide layout, and in its metadata the
 narrow one. Here both enter the page itself. Each colour becomes a variable, which the dark theme sets to
 another: greys are turned over, colours keep their hue and become lighter where they would be lost. Paper
-always has the light ones.
+always has the light ones. The outlines of letters stand once a page: they are most of a figure.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -25,7 +26,35 @@ GROUND = "#121212"  # of the dark theme
 CONTRAST = 4.5  # of a colour of the dark theme with its ground: what letters need, and more than lines need
 COLOR = re.compile(r"#[0-9a-fA-F]{6}\b")
 NUMBER = re.compile(r"-?\d+\.\d{3,}")
+LETTER = re.compile(r"[\w-]+-[0-9a-f]+")  # the name of an outline: font, number of the letter
 HEAT = "QuadMesh"  # the colours of a map of values say the value: they stay
+
+
+@dataclass
+class Shared:
+    """What the drawings of one page have in common: colours, and outlines of letters by name."""
+
+    colors: set[str] = field(default_factory=set)
+    letters: dict[str, ElementTree.Element] = field(default_factory=dict)
+
+    def take_letters(self, root: ElementTree.Element) -> None:
+        """Move the outlines of a drawing here; one that differs from its namesake stays."""
+        for group in root.iter(f"{{{SVG}}}defs"):
+            for path in group.findall(f"{{{SVG}}}path"):
+                name = path.get("id", "")
+                if LETTER.fullmatch(name) and path.attrib == self.letters.setdefault(name, path).attrib:
+                    group.remove(path)
+
+    def html(self) -> str:
+        """Return the colours of the dark theme as a style sheet, and the letters in a drawing of no size."""
+        dark = "".join(f"--c{color[1:]}:{darkened(color)};" for color in sorted(self.colors))
+        sheet = f'<style>@media screen{{html[data-theme="dark"] .drawing{{{dark}}}}}</style>'
+        letters = "".join(
+            f'<path id="letter-{name}" d="{path.get("d", "")}" transform="{path.get("transform", "")}"/>'
+            for name, path in sorted(self.letters.items())
+        )
+        hidden = 'width="0" height="0" style="position:absolute" aria-hidden="true"'
+        return f"{sheet}<svg {hidden}><defs>{letters}</defs></svg>"
 
 
 def channels(color: str) -> tuple[float, ...]:
@@ -73,14 +102,16 @@ def rounded(found: re.Match[str]) -> str:
     return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
 
 
-def themed(root: ElementTree.Element, prefix: str) -> set[str]:
-    """Make one drawing fit for a page, in place: its own identifiers, variables for colours; return these.
+def themed(root: ElementTree.Element, prefix: str, shared: Shared) -> None:
+    """Make one drawing fit for a page, in place: its own identifiers, variables for colours.
 
     Identifiers get a prefix, and those that nothing uses are dropped: two drawings of a page share none.
     """
+    shared.take_letters(root)
+    kept = {element.get("id") for element in root.iter()}
     text = ElementTree.tostring(root, encoding="unicode")
     used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text))
-    colors = {"#000000"}
+    shared.colors.add("#000000")
 
     def walk(element: ElementTree.Element, heat: bool) -> None:
         heat = heat or HEAT in element.get("id", "")
@@ -94,12 +125,14 @@ def themed(root: ElementTree.Element, prefix: str) -> set[str]:
                     del element.attrib["id"]
             elif name == XLINK:
                 del element.attrib[name]
-                element.set("href", f"#{prefix}{value[1:]}" if value.startswith("#") else value)
+                if value.startswith("#"):
+                    value = f"#{prefix if value[1:] in kept else 'letter-'}{value[1:]}"
+                element.set("href", value)
             elif name in ("style", "fill", "stroke") and not heat:
                 if name != "style" and COLOR.fullmatch(value):
                     del element.attrib[name]
                     name, value = "style", f"{name}: {value};{element.get('style', '')}"
-                colors.update(color.lower() for color in COLOR.findall(value))
+                shared.colors.update(color.lower() for color in COLOR.findall(value))
                 element.set(name, COLOR.sub(variable, value))
             elif name in ("clip-path", "mask"):
                 element.set(name, value.replace("url(#", f"url(#{prefix}"))
@@ -112,12 +145,11 @@ def themed(root: ElementTree.Element, prefix: str) -> set[str]:
                 walk(child, heat)
 
     walk(root, False)
-    return colors
 
 
-def drawn(root: ElementTree.Element, layout: str, prefix: str, alt: str) -> tuple[str, set[str]]:
-    """Return one layout of a figure as HTML, and its colours."""
-    colors = themed(root, prefix)
+def drawn(root: ElementTree.Element, layout: str, prefix: str, alt: str, shared: Shared) -> str:
+    """Return one layout of a figure as HTML."""
+    themed(root, prefix, shared)
     width = float(root.get("viewBox", "0 0 0 0").split()[2])
     for name in ("width", "height", "version"):
         root.attrib.pop(name, None)
@@ -127,26 +159,20 @@ def drawn(root: ElementTree.Element, layout: str, prefix: str, alt: str) -> tupl
     root.set("width", f"{width * 96 / 72:.0f}")
     # What Matplotlib writes as a rule for all that is drawn would be a rule for the whole page.
     root.set("style", "fill:var(--c000000,#000000);stroke-linejoin:round;stroke-linecap:butt")
-    return ElementTree.tostring(root, encoding="unicode"), colors
+    return ElementTree.tostring(root, encoding="unicode")
 
 
-def rules(colors: set[str]) -> str:
-    """Return the colours of the dark theme as a style sheet."""
-    dark = "".join(f"--c{color[1:]}:{darkened(color)};" for color in sorted(colors))
-    return f'<style>@media screen{{html[data-theme="dark"] .drawing{{{dark}}}}}</style>'
-
-
-def drawing(text: str, prefix: str, alt: str) -> tuple[str, set[str]]:
-    """Return the HTML of a figure, and its colours; without a narrow layout, of the wide one only."""
+def drawing(text: str, prefix: str, alt: str, shared: Shared) -> str:
+    """Return the HTML of a figure; without a narrow layout, of the wide one only."""
     wide = ElementTree.fromstring(text)
     narrow = wide.find(f"{{{SVG}}}metadata/{{{SVG}}}svg")
-    html, colors = "", set()
-    for layout, root in (("wide", wide), ("narrow", narrow)):
-        if root is not None:
-            part, its = drawn(root, layout, f"{prefix}{layout[0]}-", alt)
-            html, colors = html + part, colors | its
+    html = "".join(
+        drawn(root, layout, f"{prefix}{layout[0]}-", alt, shared)
+        for layout, root in (("wide", wide), ("narrow", narrow))
+        if root is not None
+    )
     kind = "drawing" if narrow is not None else "drawing single"
-    return f'<div class="{kind}">{html}</div>', colors
+    return f'<div class="{kind}">{html}</div>'
 
 
 class InlineDrawings(SphinxPostTransform):
@@ -157,19 +183,19 @@ class InlineDrawings(SphinxPostTransform):
 
     def run(self, **kwargs: Any) -> None:
         """Replace the pictures of one page."""
-        first, colors = None, set()
+        first, shared = None, Shared()
         for count, node in enumerate(list(self.document.findall(nodes.image))):
             path = Path(self.app.srcdir) / node["uri"]
             if path.suffix != ".svg" or "jupyter_execute" not in path.parts:
                 continue
             if not node.get("alt"):
                 LOGGER.warning("a figure has no text for those who cannot see it", location=self.env.docname)
-            html, its = drawing(path.read_text(encoding="utf-8"), f"d{count}", node.get("alt", ""))
+            html = drawing(path.read_text(encoding="utf-8"), f"d{count}", node.get("alt", ""), shared)
             raw = nodes.raw("", html, format="html")
-            first, colors = first or raw, colors | its
+            first = first or raw
             node.replace_self(raw)
         if first is not None:
-            first.children[0] = nodes.Text(rules(colors) + first.astext())
+            first.children[0] = nodes.Text(shared.html() + first.astext())
             first.rawsource = first.astext()
 
 

@@ -44,16 +44,18 @@ def test_contrast_is_that_of_wcag():
 
 def test_two_drawings_of_a_page_share_no_identifier_and_miss_none():
     text = svg_pair(two())
-    first, colors = drawings.drawing(text, "d0", "An alternative text")
-    second, _ = drawings.drawing(text, "d1", "An alternative text")
-    identifiers = re.findall(r' id="([^"]+)"', first + second)
+    shared = drawings.Shared()
+    first, second = (drawings.drawing(text, f"d{k}", "An alternative text", shared) for k in range(2))
+    page = shared.html() + first + second
+    identifiers = re.findall(r' id="([^"]+)"', page)
     assert identifiers and len(identifiers) == len(set(identifiers))
-    wanted = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', first + second))
+    wanted = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', page))
     assert wanted == set(identifiers)
+    assert shared.letters and "letter-" in first and ' id="letter-' not in first  # once a page
     assert first.count('aria-label="An alternative text"') == first.count('role="img"') == 2
     assert "<style" not in first and "<metadata" not in first
-    for color in colors:
-        assert f"--c{color[1:]}:" in drawings.rules(colors)
+    for color in shared.colors:
+        assert f"--c{color[1:]}:" in shared.html()
     left = re.sub(r"var\(--c\w+,#\w+\)", "", first)
     heat = ElementTree.fromstring(text).findall(".//{*}g[@id='QuadMesh_1']/{*}path")
     assert len(heat) == 2 * 9  # of both layouts: a map keeps its colours, and only a map does
@@ -62,7 +64,26 @@ def test_two_drawings_of_a_page_share_no_identifier_and_miss_none():
 
 
 def test_a_figure_without_a_narrow_layout_is_always_seen():
-    html, _ = drawings.drawing(
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 72 36"/>', "d", "Nothing"
-    )
+    empty = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 72 36"/>'
+    html = drawings.drawing(empty, "d", "Nothing", drawings.Shared())
     assert html.startswith('<div class="drawing single">') and 'width="96"' in html
+
+
+def outlined(name, path):
+    """Return a drawing of one letter."""
+    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return (
+        f'<svg {spaces} viewBox="0 0 72 36">'
+        f'<defs><path id="{name}" d="{path}"/></defs><use xlink:href="#{name}"/></svg>'
+    )
+
+
+def test_a_letter_of_another_shape_stays_with_its_drawing():
+    shared = drawings.Shared()
+    html = [
+        drawings.drawing(outlined("Font-41", path), f"d{k}", "A letter", shared)
+        for k, path in enumerate(("M 0 0", "M 0 0", "M 1 1"))
+    ]
+    assert html[0].count("#letter-Font-41") == html[1].count("#letter-Font-41") == 1
+    assert 'id="d2w-Font-41"' in html[2] and '"#d2w-Font-41"' in html[2]
+    assert shared.html().count('d="M 0 0"') == 1
