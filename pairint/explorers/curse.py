@@ -13,7 +13,18 @@ from pairint.engine.statistics import summarize
 from pairint.experiments.minimax.curse import predicted_errors, samples_to_merge
 from pairint.experiments.tables import load_results
 from pairint.explorers.kit.explorer import Explorer, Numbers
-from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, curves, fill, line, points, words
+from pairint.explorers.kit.panels import (
+    Axis,
+    Panel,
+    Parameter,
+    Series,
+    curves,
+    fill,
+    line,
+    points,
+    rounded,
+    words,
+)
 
 __all__ = ["CurseExplorer"]
 
@@ -96,7 +107,7 @@ def _lines() -> dict[str, Any]:
         pairs, ours = (_columns(means, name, d) for name in ("kernel", "fit"))
         first = max([_SAFE * d, 1000.0, *ours["x"]])
         grid = np.geomspace(first, _LAST, 25)
-        ahead = {"x": _rounded(grid), "y": _rounded(predicted_errors(table, d, grid.round()))}
+        ahead = {"x": rounded(grid, 4), "y": rounded(predicted_errors(table, d, grid.round()), 4)}
         for name, part in (("pairs", pairs), ("ours", ours), ("ahead", ahead)):
             for column in ("x", "y"):
                 shared[f"errors.all_{name}"][column] += part[column]
@@ -109,7 +120,7 @@ def _lines() -> dict[str, Any]:
         }
         own[str(d)] = {"series": series, "facts": _facts(d, pairs, ours, samples_to_merge(table, d))}
     control = summarize(table[table["estimator"] == "control"], "n_samples").sort_values("n_samples")
-    shared["errors.control"] = {"x": control["n_samples"].tolist(), "y": _rounded(control["mean"])}
+    shared["errors.control"] = {"x": control["n_samples"].tolist(), "y": rounded(control["mean"], 4)}
     ends = {
         name: {d: own[str(d)]["series"][f"errors.{name}"] for d in _DIMENSIONS} for name in ("pairs", "ahead")
     }
@@ -126,12 +137,7 @@ def _columns(means: Any, estimator: str, d: int) -> dict[str, list[float]]:
     """Return the measured points of a line; none if it was not run."""
     part = means[(means["estimator"] == estimator) & (means["d"] == d)]
     columns = {"x": "n_samples", "y": "mean", "low": "low", "high": "high"}
-    return {key: _rounded(part[column]) for key, column in columns.items()}
-
-
-def _rounded(values: Any) -> list[float]:
-    """Return four digits of each: more than are drawn, and light in a page."""
-    return [float(f"{value:.4g}") for value in values]
+    return {key: rounded(part[column], 4) for key, column in columns.items()}
 
 
 def _names(key: str, ends: Mapping[int, tuple[float, float]]) -> Series:
@@ -149,7 +155,7 @@ def _names(key: str, ends: Mapping[int, tuple[float, float]]) -> Series:
     ):
         series[f"errors.{key}_{name}"] = {
             "x": [1.15 * max(ends[d][0] for d in group) for group in chosen],
-            "y": _rounded(math.exp(np.mean([math.log(ends[d][1]) for d in group])) for group in chosen),
+            "y": rounded((math.exp(np.mean([math.log(ends[d][1]) for d in group])) for group in chosen), 4),
             "first": [min(group) for group in chosen],
             "last": [max(group) for group in chosen],
         }
@@ -160,7 +166,6 @@ def _facts(d: int, pairs: Any, ours: Any, meet: float) -> dict[str, Any]:
     """Return the numbers and words of the sentence for one dimension."""
     measured = {"error": ours["y"][-1], "samples": ours["x"][-1]} if ours["x"] else {}
     return {
-        "d": d,
         "coordinates": 2 * d,
         "left": pairs["y"][-1],
         "blind": pairs["x"][-1],

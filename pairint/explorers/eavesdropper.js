@@ -8,7 +8,7 @@ import { roughFunction } from "./formulas/rough.js";
 import { splineAt } from "./formulas/splines.js";
 import { makeControl, node } from "./kit/controls.js";
 import { makeDraggable } from "./kit/drag.js";
-import { attachPen, makeGuess } from "./kit/draw.js";
+import { attachPen, clamp, makeGuess } from "./kit/draw.js";
 import { followAddress } from "./kit/follow.js";
 import { followKernel, staticModel, tellKernel } from "./kit/kernel.js";
 import { fill, linspace } from "./kit/numbers.js";
@@ -493,7 +493,6 @@ function sheetFrame(width, height, { bound, height: most }) {
   const [left, right, top, bottom] = [26, (width || 320) - 8, 20, (height || 240) - 36];
   const x = (u) => left + ((u + bound) / (2 * bound)) * (right - left);
   const y = (v) => bottom - ((Math.min(Math.max(v, -most), most) + most) / (2 * most)) * (bottom - top);
-  const clamp = (v, low, high) => Math.min(Math.max(v, low), high);
   const invert = (px, py) => [
     -bound + (2 * bound * (clamp(px, left, right) - left)) / (right - left),
     -most + (2 * most * (bottom - clamp(py, top, bottom))) / (bottom - top),

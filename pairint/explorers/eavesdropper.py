@@ -26,6 +26,7 @@ __all__ = ["Eavesdropper", "listen", "secret_model"]
 _BOUND, _HEIGHT = 3.0, 1.9
 _SIDE = math.sqrt(3)
 _TOKENS, _RANK, _SAMPLES, _NOISE = 6, 2, 1000, 0.1
+_FIRST_NOISE = 0.6  # of the first average that is heard, in standard deviations
 _LARGEST = 10
 _TERMS = 10
 _GRID, _NODES, _STRIDE = 241, 61, 3
@@ -216,7 +217,7 @@ class Eavesdropper(Explorer):
         return {
             "secrets": secrets,
             "places": _places().tolist(),
-            "first_noise": 0.6,
+            "first_noise": _FIRST_NOISE,
             "bound": _BOUND,
             "height": _HEIGHT,
             "tokens": _TOKENS,
@@ -237,7 +238,7 @@ class Eavesdropper(Explorer):
         places = _places()[:, : values["d"]]
         scores = model.scores(places[None])[0, 0, 1:]
         given = model.activation(scores)
-        average = float(given.mean()) + _NOISE * 0.6
+        average = float(given.mean()) + _NOISE * _FIRST_NOISE
         fit, error = _fitted(values["beta"], values["d"])
         ends = np.broadcast_to(places[:1, :2], (_TOKENS - 1, 2)), places[1:, :2]
         star = np.stack(ends, axis=1).reshape(-1, 2)

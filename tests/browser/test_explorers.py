@@ -829,7 +829,7 @@ def test_ten_rounds_are_played(by, tmp_path, visit):
 
 
 def test_the_line_of_the_algorithm_is_lit(tmp_path, visit):
-    figure = pairint.explorers.small.MessagePassingFigure()
+    figure = pairint.explorers.small.MessagePassing()
     seen = visit(figure.save(tmp_path / "figure.html").as_uri())
     page = seen.page
     ready(page, figure)

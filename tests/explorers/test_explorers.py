@@ -6,6 +6,7 @@ import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -86,6 +87,8 @@ def test_html_is_whole_and_needs_nothing_else(explorer, html):
     assert all(address.startswith("data:") for address in checker.addresses)
     assert not re.search(r"https?://(?!www\.w3\.org/)", html)
     assert len(gzip.compress(html.encode())) < 60_000
+    # Letters stay letters: outlines would be scaled to nothing, since numbers in tags have one decimal.
+    assert "<text" in unquote(explorer.picture())
     assert explorer.sentence().replace("′", "′") in html
 
 

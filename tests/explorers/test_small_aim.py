@@ -12,11 +12,11 @@ from pairint.aim.spectrum import NoisySpectrum, limiting_moments
 from pairint.aim.state_evolution import fixed_points
 from pairint.aim.teacher import AIMTeacher
 from pairint.explorers.small import (
-    AveragingFigure,
-    HardPhaseFigure,
-    MessagePassingFigure,
-    SpectrumFigure,
-    StaircaseFigure,
+    AveragedRuns,
+    HardPhase,
+    MessagePassing,
+    SplittingSpectrum,
+    Staircase,
 )
 from pairint.explorers.small.aim_amp import recorded
 from pairint.explorers.small.aim_gradient_descent import recorded as recorded_runs
@@ -31,11 +31,11 @@ def heights(series):
     return mass.sum(), (mass * (x[1:] + x[:-1]) / 2).sum()
 
 
-@pytest.mark.parametrize("rho", SpectrumFigure.parameters[1].choices)
+@pytest.mark.parametrize("rho", SplittingSpectrum.parameters[1].choices)
 def test_recorded_eigenvalues_have_the_moments_of_the_law(rho):
     """Traces of the first two powers are sums of independent terms: six standard errors."""
     d = eigenvalues(rho).shape[1]
-    for noise, hundredths in zip(SpectrumFigure.parameters[0].choices, eigenvalues(rho), strict=True):
+    for noise, hundredths in zip(SplittingSpectrum.parameters[0].choices, eigenvalues(rho), strict=True):
         x = hundredths / 100
         assert np.all(np.diff(hundredths) >= 0)
         _, mean, second = limiting_moments(rho, noise, 2)
@@ -48,16 +48,16 @@ def test_recorded_eigenvalues_have_the_moments_of_the_law(rho):
 
 def test_as_many_eigenvalues_stand_apart_as_the_matrix_has():
     """Where the gap is wide: at rho = 0.5 the spectrum has hardly split at the least noise."""
-    noises, rhos = (p.choices for p in SpectrumFigure.parameters)
+    noises, rhos = (p.choices for p in SplittingSpectrum.parameters)
     for rho in rhos[:2]:
-        facts = SpectrumFigure(rho=rho, noise=noises[-1]).numbers().facts
+        facts = SplittingSpectrum(rho=rho, noise=noises[-1]).numbers().facts
         assert facts["words"] == f"{facts['rank']} eigenvalues stand apart from the rest"
-    assert "one interval" in SpectrumFigure(rho=rhos[-1], noise=noises[0]).sentence()
+    assert "one interval" in SplittingSpectrum(rho=rhos[-1], noise=noises[0]).sentence()
 
 
 def test_the_histogram_is_one_of_all_eigenvalues():
-    for noise in SpectrumFigure.parameters[0].choices:
-        series = SpectrumFigure(noise=noise).numbers().series
+    for noise in SplittingSpectrum.parameters[0].choices:
+        series = SplittingSpectrum(noise=noise).numbers().series
         mass, mean = heights(series["density.histogram"])
         width = np.max(np.diff(series["density.histogram"]["x"]))
         assert mass == pytest.approx(1, abs=1e-12)
@@ -66,7 +66,7 @@ def test_the_histogram_is_one_of_all_eigenvalues():
 
 @pytest.mark.parametrize("alpha", [0.02, 0.15, 0.185, 0.19, 0.3])
 def test_the_stairs_go_down_to_the_crossing_with_the_diagonal(alpha):
-    numbers = StaircaseFigure(alpha=alpha, step=24).numbers()
+    numbers = Staircase(alpha=alpha, step=24).numbers()
     errors, bayes = numbers.series["errors.errors"]["y"], numbers.facts["bayes"]
     assert np.all(np.diff(errors) < 1e-9)  # they are exact to about 1e-10
     assert errors[-1] > bayes - 1e-9
@@ -100,13 +100,13 @@ def test_without_the_onsager_term_the_run_leaves_the_theory():
 
 @pytest.mark.slow
 def test_a_line_shows_what_it_has_computed():
-    first = [MessagePassingFigure(done=done).numbers() for done in range(9)]
+    first = [MessagePassing(done=done).numbers() for done in range(9)]
     known = [(n.facts["line"], n.facts["delta"], len(n.series["errors.errors"]["x"])) for n in first]
     deltas = recorded()["runs"]["off"]["delta"]
     assert known[:4] == [(0, "?", 1), (1, deltas[0], 1), (2, deltas[0], 1), (3, deltas[0], 2)]
     assert known[4:8] == [(4, deltas[0], 2), (1, deltas[1], 2), (2, deltas[1], 2), (3, deltas[1], 3)]
     assert [n.facts["iteration"] for n in first] == [1, 1, 1, 1, 1, 2, 2, 2, 2]
-    with_term, without = (MessagePassingFigure(onsager=o).numbers().facts["echo"] for o in ("on", "off"))
+    with_term, without = (MessagePassing(onsager=o).numbers().facts["echo"] for o in ("on", "off"))
     assert "C g" in with_term and "C g" not in without
 
 
@@ -123,8 +123,8 @@ def test_the_error_of_a_mean_is_that_of_the_mean_matrix():
 
 @pytest.mark.slow
 def test_averages_of_runs_come_closer_to_the_truth():
-    for alpha in AveragingFigure.parameters[1].choices:
-        one, many = (AveragingFigure(alpha=alpha, runs=k).numbers() for k in (1, 16))
+    for alpha in AveragedRuns.parameters[1].choices:
+        one, many = (AveragedRuns(alpha=alpha, runs=k).numbers() for k in (1, 16))
         scatter = [
             np.subtract(n.series["entries.entries"]["y"], n.series["entries.entries"]["x"])
             for n in (one, many)
@@ -178,7 +178,7 @@ def test_valleys_and_walls_are_the_fixed_points():
     alphas = [0.03, 0.035, 0.04, 0.044, 0.046]
     expected = fixed_points(alphas, 0.1, Magnitudes())
     for alpha in alphas:
-        numbers = HardPhaseFigure(alpha=alpha).numbers()
+        numbers = HardPhase(alpha=alpha).numbers()
         points = [point for point in expected if point.alpha == alpha and point.error > 0]
         for name, stable in (("stops", True), ("wall", False)):
             drawn = numbers.series[f"valley.{name}"]
@@ -200,7 +200,7 @@ def test_valleys_and_walls_are_the_fixed_points():
 
 
 def test_the_hard_phase_begins_and_ends():
-    facts = {alpha: HardPhaseFigure(alpha=alpha).numbers().facts for alpha in (0.0315, 0.032, 0.044, 0.0445)}
+    facts = {alpha: HardPhase(alpha=alpha).numbers().facts for alpha in (0.0315, 0.032, 0.044, 0.0445)}
     assert [f["bayes"] > 0 for f in facts.values()] == [True, False, False, False]
     assert [f["stops"] > 0 for f in facts.values()] == [True, True, True, False]
     assert len({f["words"] for f in facts.values()}) == 3

@@ -1,6 +1,6 @@
 // Roots of functions of one variable.
 
-// Solve f(v) = target for an increasing function of v > 0, by bisection in log v.
+// Solve f(v) = target on [low, high], v > 0, by bisection in log v: f increases, or passes the target there once, upwards.
 export function increasingRoot(f, target, low, high) {
   let [a, b] = [Math.log(low), Math.log(high)];
   for (let i = 0; i < 52; i += 1) {

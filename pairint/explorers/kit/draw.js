@@ -1,6 +1,6 @@
 // A curve drawn by mouse, finger or keys: heights at equally spaced places, null where nothing was drawn.
 
-const clamp = (v, low, high) => Math.min(Math.max(v, low), high);
+export const clamp = (v, low, high) => Math.min(Math.max(v, low), high);
 
 export function makeGuess(count, lower, upper) {
   const heights = new Array(count).fill(null);

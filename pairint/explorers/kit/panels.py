@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,17 @@ __all__ = [
 
 #: What is drawn: ``"panel.mark"`` to the columns of that mark.
 Series = dict[str, dict[str, Any]]
+
+
+def columns(rows: Sequence[tuple[float, float]]) -> dict[str, list[float]]:
+    """Return the columns ``x`` and ``y`` of a mark from its rows."""
+    return {"x": [x for x, _ in rows], "y": [y for _, y in rows]}
+
+
+def rounded(values: Iterable[float], digits: int) -> list[float]:
+    """Return so many significant digits of each value: more than are drawn, and light in a page."""
+    return [float(f"{value:.{digits}g}") for value in values]
+
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DASHES = {"solid": "-", "dash": (0, (5, 3)), "dot": (0, (1.2, 2.2)), "dashdot": (0, (5, 2, 1.2, 2))}

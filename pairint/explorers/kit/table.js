@@ -9,7 +9,7 @@ export function makeTables(spec, state) {
     for (const group of groupByX(panel, state.series)) {
       const rows = thin(group.x.length, 13);
       const head = node("tr", {}, node("th", { scope: "col", textContent: fill(panel.x.label, state.facts) }));
-      for (const { mark } of group.marks) head.append(node("th", { scope: "col", textContent: fill(mark.label || mark.key, state.facts) }));
+      for (const { mark } of group.marks) head.append(node("th", { scope: "col", textContent: fill(mark.label, state.facts) }));
       const body = node("tbody");
       for (const i of rows) {
         const row = node("tr", {}, node("th", { scope: "row", textContent: short(group.x[i]) }));
@@ -22,7 +22,7 @@ export function makeTables(spec, state) {
       const caption = `${fill(panel.title, state.facts)} (${fill(panel.y.label, state.facts)})`;
       tables.push(node("table", {}, node("caption", { textContent: caption }), node("thead", {}, head), body));
     }
-    const rules = panel.marks.filter((m) => m.kind === "rule" && present(state.series[`${panel.key}.${m.key}`]));
+    const rules = panel.marks.filter((m) => m.kind === "rule" && m.label && present(state.series[`${panel.key}.${m.key}`]));
     for (const mark of rules) {
       tables.push(node("p", { textContent: `${fill(mark.label, state.facts)}: ${short(state.series[`${panel.key}.${mark.key}`].at)}` }));
     }
@@ -34,7 +34,8 @@ function groupByX(panel, series) {
   const groups = [];
   for (const mark of panel.marks) {
     const data = series[`${panel.key}.${mark.key}`];
-    if (["rule", "curves", "words"].includes(mark.kind) || !present(data)) continue;
+    // What has no label of its own shows again what another mark shows.
+    if (mark.kind === "rule" || !mark.label || !present(data)) continue;
     const same = groups.find((g) => g.x.length === data.x.length && g.x.every((v, i) => v === data.x[i]));
     if (same) same.marks.push({ mark, data });
     else groups.push({ x: data.x, marks: [{ mark, data }] });

@@ -1,10 +1,10 @@
 """Small interactive figures, each where a chapter needs it: two controls and two panels at most."""
 
-from pairint.explorers.small.aim_amp import MessagePassingFigure
-from pairint.explorers.small.aim_gradient_descent import AveragingFigure
-from pairint.explorers.small.aim_own import HardPhaseFigure
-from pairint.explorers.small.aim_spectrum import SpectrumFigure
-from pairint.explorers.small.aim_state_evolution import StaircaseFigure
+from pairint.explorers.small.aim_amp import MessagePassing
+from pairint.explorers.small.aim_gradient_descent import AveragedRuns
+from pairint.explorers.small.aim_own import HardPhase
+from pairint.explorers.small.aim_spectrum import SplittingSpectrum
+from pairint.explorers.small.aim_state_evolution import Staircase
 from pairint.explorers.small.averages import HiddenByAveraging
 from pairint.explorers.small.cells import FollowingCells
 from pairint.explorers.small.game import DotsGame
@@ -15,17 +15,17 @@ from pairint.explorers.small.tokens import TwoBounds
 from pairint.explorers.small.words import CodeWords
 
 __all__ = [
-    "AveragingFigure",
+    "AveragedRuns",
     "CodeWords",
     "DotsGame",
     "EstimatorSteps",
     "FollowingCells",
-    "HardPhaseFigure",
+    "HardPhase",
     "HiddenByAveraging",
-    "MessagePassingFigure",
+    "MessagePassing",
     "Sandwich",
-    "SpectrumFigure",
-    "StaircaseFigure",
+    "SplittingSpectrum",
+    "Staircase",
     "ThreeTerms",
     "TwoBounds",
 ]

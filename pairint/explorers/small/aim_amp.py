@@ -14,10 +14,10 @@ from pairint.aim.channels import make_channel
 from pairint.aim.state_evolution import state_evolution_iterates
 from pairint.aim.teacher import AIMTeacher
 from pairint.explorers.kit.explorer import Numbers
-from pairint.explorers.kit.panels import Axis, Panel, Parameter, line, points
+from pairint.explorers.kit.panels import Axis, Panel, Parameter, line, points, rounded
 from pairint.explorers.small.base import SmallFigure
 
-__all__ = ["MessagePassingFigure"]
+__all__ = ["MessagePassing"]
 
 _D, _RHO, _ALPHA = 100, 0.5, 1.0
 _ITERATIONS = 10
@@ -26,7 +26,7 @@ _LINES = 4
 _ECHO = {"on": " − σ² C g", "off": ", echo and all"}
 
 
-class MessagePassingFigure(SmallFigure):
+class MessagePassing(SmallFigure):
     """One run of message passing on hardmax labels (recorded), against the state evolution (exact limit).
 
     Book: :doc:`/book/aim_amp`.
@@ -115,15 +115,11 @@ def recorded() -> dict[str, Any]:
                 X, y, _RHO, "hardmax", truth=teacher.S, onsager=onsager, max_iter=_ITERATIONS, tol=1e-12
             )
             runs[name] = {
-                "error": _rounded([first, *result.history["error"]]),
-                "claimed": _rounded([1.0, *result.history["mmse"]]),
-                "delta": _rounded(result.history["delta"]),
+                "error": rounded([first, *result.history["error"]], 6),
+                "claimed": rounded([1.0, *result.history["mmse"]], 6),
+                "delta": rounded(result.history["delta"], 6),
             }
     errors = state_evolution_iterates(_ALPHA, _RHO, "hardmax", n_iter=_ITERATIONS)
     kappa = make_channel("hardmax").kappa((1 + _RHO - errors) / errors)
-    theory = {"error": _rounded(errors), "delta": _rounded(errors / (_ALPHA * kappa))}
+    theory = {"error": rounded(errors, 6), "delta": rounded(errors / (_ALPHA * kappa), 6)}
     return {"runs": runs, "theory": theory}
-
-
-def _rounded(values: Any) -> list[float]:
-    return [float(f"{value:.6g}") for value in values]

@@ -19,7 +19,7 @@ from pairint.explorers.kit.explorer import Numbers
 from pairint.explorers.kit.panels import Axis, Panel, Parameter, line, points, rule
 from pairint.explorers.small.base import SmallFigure
 
-__all__ = ["AveragingFigure"]
+__all__ = ["AveragedRuns"]
 
 _D, _RHO = 30, 0.5
 _ALPHAS = (0.05, 0.1)
@@ -28,7 +28,7 @@ _ENTRIES = 150
 _REACH = 0.8
 
 
-class AveragingFigure(SmallFigure):
+class AveragedRuns(SmallFigure):
     """Means of the first k runs of gradient descent (recorded; Monte Carlo), and those of posterior samples.
 
     Book: :doc:`/book/aim_gradient_descent`.

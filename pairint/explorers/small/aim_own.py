@@ -13,10 +13,10 @@ from scipy.interpolate import CubicSpline
 
 from pairint.aim.spectrum import NoisySpectrum, parameter_count
 from pairint.explorers.kit.explorer import Numbers
-from pairint.explorers.kit.panels import Axis, Panel, Parameter, line, points
+from pairint.explorers.kit.panels import Axis, Panel, Parameter, columns, line, points
 from pairint.explorers.small.base import SmallFigure
 
-__all__ = ["HardPhaseFigure"]
+__all__ = ["HardPhase"]
 
 _RHO, _TOKENS = 0.1, 2
 #: Noises of the recorded curve, from much to little; steps are equal in the logarithm.
@@ -29,7 +29,7 @@ _WORDS = {
 }
 
 
-class HardPhaseFigure(SmallFigure):
+class HardPhase(SmallFigure):
     r"""Mutual information against the error, for labels that are magnitudes (heuristic: the replica theory).
 
     Book: :doc:`/book/aim_own`.
@@ -93,8 +93,8 @@ class HardPhaseFigure(SmallFigure):
         bayes = 0.0 if exact else stops
         series = {
             "valley.curve": {"x": error, "y": matrix - alpha * labels},
-            "valley.stops": _columns(stable),
-            "valley.wall": _columns(walls),
+            "valley.stops": columns(stable),
+            "valley.wall": columns(walls),
             "branches.curve": {
                 "x": [*np.exp(log_alpha), _zero(), _ALPHAS[1]],
                 "y": [*error, 0.0, 0.0],
@@ -172,7 +172,3 @@ def crossings(values: NDArray[np.float64], target: float) -> list[tuple[int, flo
                 high = middle
         found.append((i, (low + high) / 2))
     return found
-
-
-def _columns(rows: list[tuple[float, float]]) -> dict[str, list[float]]:
-    return {"x": [x for x, _ in rows], "y": [y for _, y in rows]}

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from pairint.aim.spectrum import NoisySpectrum
 from pairint.aim.teacher import AIMTeacher
 from pairint.explorers.kit.explorer import Numbers
-from pairint.explorers.kit.panels import Axis, Panel, Parameter, area, fill, line, points, rule
+from pairint.explorers.kit.panels import Axis, Panel, Parameter, area, columns, fill, line, points, rule
 from pairint.explorers.small.base import SmallFigure
 
-__all__ = ["SpectrumFigure"]
+__all__ = ["SplittingSpectrum"]
 
 _D = 200
 _RHOS = (0.05, 0.2, 0.5)
@@ -34,7 +34,7 @@ _WORDS = {
 }
 
 
-class SpectrumFigure(SmallFigure):
+class SplittingSpectrum(SmallFigure):
     """Eigenvalues of one matrix of size 200 in noise, against their limiting law (exact for large sizes).
 
     Book: :doc:`/book/aim_spectrum`.
@@ -121,8 +121,8 @@ class SpectrumFigure(SmallFigure):
             "density.histogram": _histogram(hundredths),
             "density.sticks": {"x": drawn, "y": np.zeros(_D)},
             "density.limit": limit,
-            "fork.ends": _columns(ends),
-            "fork.gap": _columns(gap),
+            "fork.ends": columns(ends),
+            "fork.gap": columns(gap),
             "fork.here": {"x": drawn, "y": np.full(_D, noise)},
             "fork.level": {"at": noise},
         }
@@ -153,7 +153,3 @@ def _histogram(hundredths: NDArray[np.int64]) -> dict[str, list[float]]:
     heights = 100 * counts / (len(hundredths) * width)
     places = (start + width * np.arange(len(counts) + 1)) / 100
     return {"x": np.repeat(places, 2).tolist(), "y": [0.0, *np.repeat(heights, 2), 0.0]}
-
-
-def _columns(rows: list[tuple[float, float]]) -> dict[str, list[float]]:
-    return {"x": [x for x, _ in rows], "y": [y for _, y in rows]}

@@ -1,4 +1,5 @@
 // The staircase of the state evolution, as pairint.aim.state_evolution.state_evolution_iterates.
+import { increasingRoot } from "../formulas/roots.js";
 import { noisySpectrum } from "../formulas/spectrum.js";
 import { fill, linspace } from "../kit/numbers.js";
 
@@ -9,17 +10,8 @@ export function compute(p, data) {
   for (let step = 0; step < p.step; step += 1) errors.push(after(errors[step]));
   const last = errors[errors.length - 1];
 
-  // The one crossing with the diagonal, by bisection in the logarithm; none but zero from the threshold on.
-  let bayes = 0;
-  if (p.alpha < data.threshold) {
-    let [low, high] = [-20, 0];
-    for (let i = 0; i < 48; i += 1) {
-      const middle = (low + high) / 2;
-      if (after(Math.exp(middle)) > Math.exp(middle)) low = middle;
-      else high = middle;
-    }
-    bayes = Math.exp((low + high) / 2);
-  }
+  // The one crossing with the diagonal, none but zero from the threshold on.
+  const bayes = p.alpha < data.threshold ? increasingRoot((v) => v - after(v), 0, Math.exp(-20), 1) : 0;
   const corners = errors.flatMap((error) => [error, error]);
   return {
     series: {

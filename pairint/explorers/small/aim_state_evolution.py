@@ -13,7 +13,7 @@ from pairint.explorers.kit.explorer import Numbers
 from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, fill, line, points, rule
 from pairint.explorers.small.base import SmallFigure
 
-__all__ = ["StaircaseFigure"]
+__all__ = ["Staircase"]
 
 _RHO = 0.5
 #: Of a softmax of two tokens: a label's information times the error, whatever is known.
@@ -26,7 +26,7 @@ _WORDS = {
 }
 
 
-class StaircaseFigure(SmallFigure):
+class Staircase(SmallFigure):
     """The iteration of the state evolution for a softmax layer (exact in the limit of large d).
 
     Book: :doc:`/book/aim_state_evolution`.

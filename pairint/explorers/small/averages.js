@@ -1,4 +1,5 @@
 // What averaging hides: values at the scores of one token, and outputs against one score.
+import { roughFunction } from "../formulas/rough.js";
 import { linspace } from "../kit/numbers.js";
 
 // Scores of each token with its partners: the generator of Lehmer, Park and Miller, as in averages.py.
@@ -12,9 +13,7 @@ function drawScores({ outputs, most, seed, bound }) {
 
 export function compute(p, data) {
   const partners = p.tokens - 1;
-  const raw = data.frequencies.map((_, k) => 2 ** (-p.beta * k));
-  const size = Math.sqrt(raw.reduce((sum, h) => sum + h * h, 0));
-  const phi = (u) => raw.reduce((sum, h, k) => sum + (h / size) * Math.cos(data.frequencies[k] * u + data.phases[k]), 0);
+  const phi = roughFunction(p.beta, data.phases, data.bound);
   const drawn = drawScores(data).map((row) => row.slice(0, partners));
   const outputs = drawn.map((row) => row.reduce((sum, u) => sum + phi(u), 0) / partners);
   const u = linspace(-data.bound, data.bound, data.grid);

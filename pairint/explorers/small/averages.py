@@ -73,7 +73,6 @@ class HiddenByAveraging(SmallFigure):
         return {
             "bound": INTERVAL[1],
             "grid": _GRID,
-            "frequencies": truth(1.0).frequencies.tolist(),
             "phases": phases(),
             "outputs": _OUTPUTS,
             "most": _MOST_TOKENS - 1,

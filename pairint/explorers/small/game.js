@@ -99,7 +99,6 @@ compute.extra = ({ spec, handle, change, redraw }) => {
   };
   return {
     root,
-    answers,
     series: () => {
       const played = ofThisGame();
       if (!played.length) return {};

@@ -25,7 +25,6 @@ export function compute(p, data) {
       last: data.last,
       what: data.words[here.kind],
       error: here.error,
-      matrix: here.matrix,
       oracle: data.oracle,
     },
   };

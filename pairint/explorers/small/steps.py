@@ -166,7 +166,6 @@ class EstimatorSteps(SmallFigure):
             "last": _LAST,
             "what": _WORDS[here.kind],
             "error": here.error,
-            "matrix": here.matrix_error,
             "oracle": oracle_error(),
         }
         return Numbers(series, facts)
