@@ -7,6 +7,7 @@ a set of samples that grows).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ from pairint.validation import (
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["Slope", "fit_slope", "mean_interval", "slope_table", "summarize"]
+__all__ = ["Slope", "fit_slope", "geometric_mean_interval", "mean_interval", "slope_table", "summarize"]
 
 _STATISTICS = {
     "mean": lambda values, axis: values.mean(axis=axis),
@@ -245,6 +246,29 @@ def mean_interval(values: Any, level: float = 0.95) -> tuple[float, float, float
         return mean, -np.inf, np.inf
     half = float(special.stdtrit(n - 1, 0.5 + level / 2) * values.std(ddof=1) / np.sqrt(n))
     return mean, mean - half, mean + half
+
+
+def geometric_mean_interval(values: Any, level: float = 0.95) -> tuple[float, float, float]:
+    """Return the geometric mean of positive values with Student's interval of their logarithms.
+
+    Book: :doc:`/book/how_results`.
+
+    Parameters
+    ----------
+    values : (n,) array_like
+        Positive, ratios of errors for example.
+    level : float
+
+    Returns
+    -------
+    mean, low, high : float
+        The interval is from 0 to infinity for a single value.
+    """
+    values = np.asarray(check_floats("values", values, (None,)), dtype=float)
+    if not (values > 0).all():
+        raise ValueError(f"values must be positive, got {values.min()}")
+    mean, low, high = mean_interval(np.log(values), level)
+    return math.exp(mean), math.exp(low), float(np.exp(high))
 
 
 def summarize(

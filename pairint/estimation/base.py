@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import r2_score
 
 from pairint.backend import array_namespace, one_blas_thread, to_device, to_host
 from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem, OuterState, check_weight
@@ -73,12 +74,8 @@ class PairwiseRegressor(RegressorMixin, BaseEstimator):
         X = check_floats("X", X, largest=LARGEST_NUMBER)
         Y = check_floats("Y", Y, tuple(X.shape[:2]), largest=LARGEST_NUMBER)
         weight = _output_weight(sample_weight, Y)
-        weight = array_namespace(Y).ones_like(Y) if weight is None else weight
-        total = float((weight * (Y - (weight * Y).sum() / weight.sum()) ** 2).sum())
-        residual = float((weight * (Y - self.predict(X)) ** 2).sum())
-        if total == 0.0:
-            return 1.0 if residual == 0.0 else 0.0
-        return 1.0 - residual / total
+        weight = None if weight is None else to_host(weight).ravel()
+        return float(r2_score(to_host(Y).ravel(), to_host(self.predict(X)).ravel(), sample_weight=weight))
 
     def interaction(self, x: Any, y: Any) -> Any:
         """Return the fitted ``g(x, y)`` for tokens of shapes ``(..., d)`` that broadcast."""
@@ -148,11 +145,11 @@ def _output_weight(sample_weight: Any, Y: Any) -> Any:
         return None
     xp = array_namespace(Y)
     shape = tuple(Y.shape)
-    if len(getattr(sample_weight, "shape", np.shape(sample_weight))) == 1:
-        weight = check_weight("sample_weight", sample_weight, shape[:1])[:, None] * xp.ones(shape)
-    else:
-        weight = check_weight("sample_weight", sample_weight, shape)
-    weight = xp.asarray(to_device(weight, Y) / weight.max(), dtype=xp.float64)
+    weight = check_floats("sample_weight", sample_weight)
+    weight = to_device(check_weight("sample_weight", weight, shape[: max(weight.ndim, 1)]), Y)
+    if weight.ndim == 1:
+        weight = xp.broadcast_to(weight[:, None], shape)
+    weight = xp.asarray(weight, dtype=xp.float64) / weight.max()
     return weight * (float((weight > 0).sum()) / float(weight.sum()))
 
 

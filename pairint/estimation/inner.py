@@ -38,17 +38,16 @@ RIDGE = 1e-12
 
 @dataclass(frozen=True)
 class NormalEquations:
-    """``F'F``, ``F'Y``, ``Y'Y`` and the number of rows, on the host."""
+    """``F'F``, ``F'Y`` and ``Y'Y``, on the host."""
 
     gram: NDArray[np.float64]
     moment: NDArray[np.float64]
     total: float
-    n_rows: int
 
     def restricted(self, embedding: sparse.csr_matrix) -> NormalEquations:
         """Return the equations on a subspace, ``embedding`` of shape (dimension, subdimension)."""
         gram = embedding.T @ (embedding.T @ self.gram).T  # the Gram matrix is symmetric
-        return NormalEquations(gram, embedding.T @ self.moment, self.total, self.n_rows)
+        return NormalEquations(gram, embedding.T @ self.moment, self.total)
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def normal_equations(
         gram = gram + (product.toarray() if sparse.issparse(F) else to_host(product))
         moment = moment + to_host(F.T @ y)
     total = float((Y * Y).sum() if weight is None else (weight * Y * Y).sum())
-    return NormalEquations(gram, moment, total, Y.shape[0] * n_tokens)
+    return NormalEquations(gram, moment, total)
 
 
 def solve_inner(equations: NormalEquations, space: SplineSpace, penalty: float) -> InnerSolution:

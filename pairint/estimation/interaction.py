@@ -137,7 +137,8 @@ class InteractionRegressor(PairwiseRegressor):
     risk_ : float
         Mean squared residual at the fit, weighted; with ``loss="huber"`` the mean of the losses.
     noise_std_ : float
-        Estimate of the noise's standard deviation, corrected for the fitted parameters; with ``loss="huber"``
+        Estimate of the noise's standard deviation, corrected for the fitted parameters: with weights that of
+        an output of weight one, when they are scaled to the mean one; with ``loss="huber"``
         from the median of the absolute residuals, as if the noise of most outputs were Gaussian.
     outliers_ : array of bool, shape (M', N), or None
         With ``loss="huber"``, which outputs of the samples of positive weight lie beyond the limit. Of
@@ -204,7 +205,8 @@ class InteractionRegressor(PairwiseRegressor):
             Outputs.
         sample_weight : array_like, shape (M,) or (M, N), optional
             Weights ``>= 0`` of the samples, or of their outputs: inverse variances of the noise, up to a
-            factor. A sample of weight zero is left out.
+            factor. They are scaled to the mean one; a sample of weight zero is left out. Huber's limit is
+            for residuals times the root of their weight.
 
         Returns
         -------
@@ -236,11 +238,12 @@ class InteractionRegressor(PairwiseRegressor):
         max_iter = check_integer("max_iter", self.max_iter, 1)
         tol = check_real("tol", self.tol, 0.0, exclusive_minimum=True)
         rng = check_rng(self.random_state, "random_state")
+        n_rows = Y.shape[0] * Y.shape[1] if weight is None else int((weight > 0).sum())
+        check_enough_data(n_rows, matrix_parameters(d, rank or 1) + (n_intervals or 1) + degree, Y.shape[0])
+
         with fit_threads(2 * d):
             whitened, back = whiten(X)
         problem = LeastSquaresProblem(whitened, Y, degree, penalty, weight=weight)
-        n_rows, n_fixed = problem.n_rows, (n_intervals or 1) + degree
-        check_enough_data(n_rows, matrix_parameters(d, rank or 1) + n_fixed, Y.shape[0])
         n_restarts = N_RESTARTS * n_starts if self.start == "auto" and d > 1 else 0
         while largest_rank > 1 and _RANK_OUTPUTS * matrix_parameters(d, largest_rank) > n_rows:
             largest_rank -= 1
@@ -262,7 +265,7 @@ class InteractionRegressor(PairwiseRegressor):
 
         robust = None
         if self.loss == "huber":
-            found, rank_selection = find(replace(problem, Y=pulled_in(Y)))
+            found, rank_selection = find(replace(problem, Y=pulled_in(Y, weight)))
             robust = found.reweighted(Y)
             if rank is None:  # outliers hide what a further rank is good for
                 found, rank_selection = find(replace(problem, Y=robust.outputs))
@@ -487,7 +490,7 @@ class _Search:
     def _samples(self, per_parameter: int, n_intervals: int) -> int:
         """Return how many samples hold so many outputs a parameter."""
         n_parameters = self.problem.n_matrix + n_intervals + self.problem.degree
-        return math.ceil(per_parameter * n_parameters / self.problem.Y.shape[1])
+        return math.ceil(per_parameter * n_parameters * self.problem.Y.shape[0] / self.problem.n_rows)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any, Self
+
+from sklearn.exceptions import ConvergenceWarning
 
 from pairint.backend import array_namespace, to_device
 from pairint.estimation.base import (
@@ -69,6 +72,8 @@ class OracleRegressor(PairwiseRegressor):
 
         Warns
         -----
+        ConvergenceWarning
+            If the reweighting for Huber's loss did not end.
         UserWarning
             If ``n_intervals="auto"`` chose the largest ``K`` that it may try.
         """
@@ -81,9 +86,9 @@ class OracleRegressor(PairwiseRegressor):
         problem = LeastSquaresProblem(X, Y, degree, penalty, weight=weight)
         check_enough_data(problem.n_rows, (n_intervals or 1) + degree, Y.shape[0])
         left, right = to_device(matrix, X), array_namespace(X).eye(d)
-        selection, residual, scale, outliers = None, None, None, None
+        selection, residual, scale, outliers, converged = None, None, None, None, True
         with fit_threads(d):
-            view = replace(problem, Y=pulled_in(Y)) if self.loss == "huber" else problem
+            view = replace(problem, Y=pulled_in(Y, weight)) if self.loss == "huber" else problem
             lower, upper = score_range(X, left, right)
 
             def solve(problem: LeastSquaresProblem, state: OuterState | None, n_intervals: int) -> OuterState:
@@ -99,7 +104,14 @@ class OracleRegressor(PairwiseRegressor):
                 robust = huber_fit(problem, state, solve, n_intervals, tol)
                 state, selection = robust.state, robust.selection or selection
                 residual, scale, outliers = robust.loss, robust.scale, robust.outliers
+                converged = robust.converged
         self._store_fit(matrix, state.spline, problem, state, selection, residual, scale)
         self.outliers_ = outliers
+        if not converged:
+            warnings.warn(
+                f"the reweighting for Huber's loss did not meet tol = {tol}; raise tol, or give more data",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         warn_at_limit(selection)
         return self

@@ -110,9 +110,7 @@ class LeastSquaresProblem:
     @property
     def mean_output(self) -> float:
         """The mean of the outputs."""
-        if self.weight is None:
-            return float(self.Y.mean())
-        return float((self.weight * self.Y).sum() / self.weight.sum())
+        return float(array_namespace(self.Y).average(self.Y, weights=self.weight))
 
     def weighted_outputs(self) -> Any:
         """Return outputs whose distance from the mean is multiplied by the weight."""

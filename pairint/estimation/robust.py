@@ -68,11 +68,15 @@ def residual_scale(residual: Any) -> float:
     return _NORMAL_MEDIAN * float(array_namespace(residual).median(abs(residual)))
 
 
-def pulled_in(Y: Any) -> Any:
-    """Return the outputs pulled in to four scales around their median: the first view of them."""
+def pulled_in(Y: Any, weight: Any = None) -> Any:
+    """Return the outputs pulled in to four scales around their median: the first view of them.
+
+    Those of weight zero do not count. If the scale is zero, the outputs come back as they are.
+    """
     xp = array_namespace(Y)
-    centre = float(xp.median(Y))
-    scale = residual_scale(Y - centre)
+    counted = _counted(Y, weight)
+    centre = float(xp.median(counted))
+    scale = residual_scale(counted - centre)
     return Y if scale == 0.0 else xp.clip(Y, centre - _FIRST_LIMIT * scale, centre + _FIRST_LIMIT * scale)
 
 
@@ -100,36 +104,41 @@ def huber_fit(
 
     Notes
     -----
-    The scale is found again in the first rounds and held afterwards, so that the loss falls from round to
-    round.
+    The scale is found again in the first rounds and held afterwards. From then on the loss falls from round
+    to round, while the cells stay the same, but for what the penalty gains.
     """
     xp = array_namespace(problem.Y)
     root: Any = 1.0 if problem.weight is None else xp.sqrt(problem.weight)
-    smallest = max(_SMALLEST_SCALE * residual_scale(problem.Y - float(xp.median(problem.Y))), 1e-300)
+    counted = _counted(problem.Y, problem.weight)
+    smallest = max(_SMALLEST_SCALE * residual_scale(counted - float(xp.median(counted))), 1e-300)
     scale, selection, held = 0.0, None, False
     stages: list[OuterState] = []
     loss, converged = np.inf, False
-    for round_ in range(_MOST_ROUNDS):
+    for round_ in range(_MOST_ROUNDS + 1):
         average = pair_average(state.spline, problem.X, state.left @ state.right.T)
         residual = root * (problem.Y - average)
         if not held:
             before, scale = scale, max(residual_scale(_counted(residual, problem.weight)), smallest)
             loss, held = np.inf, round_ >= _N_CHOICES or abs(scale - before) < 1e-3 * scale
         limit = _LIMIT * scale
-        size = xp.maximum(abs(residual), 1e-300)
+        size = abs(residual)
         beyond = size > limit
-        margin = limit / xp.maximum(root, 1e-300)
-        view = xp.clip(problem.Y, average - margin, average + margin)
+        factor = limit / xp.maximum(size, limit)
+        view = average + factor * (problem.Y - average)
         previous, loss = loss, float(xp.where(beyond, 2 * limit * size - limit**2, size**2).sum())
         if previous - loss < tol * scale**2 and stages:
             converged = stages[-1].converged
+            break
+        if round_ == _MOST_ROUNDS:
             break
         cells = n_intervals or state.space.n_intervals
         if n_intervals is None and round_ < _N_CHOICES:
             selection = choose_intervals(replace(problem, Y=view), state.left, state.right)
             if not (stages and nearly_equal(selection.n_intervals, cells)):
                 cells = selection.n_intervals
-        state = step(replace(problem, weight=problem.weighted(xp.minimum(1.0, limit / size))), state, cells)
+        if cells != state.space.n_intervals:
+            loss = np.inf  # losses on different cells are not compared
+        state = step(replace(problem, weight=problem.weighted(factor)), state, cells)
         stages.append(state)
     return RobustFit(stages, selection, scale, loss, beyond, view, converged)
 

@@ -108,9 +108,9 @@ def rank_criterion(residual: float, dof: float, n_matrix: int, n_rows: int) -> f
     with :math:`q = d - r`, a Gaussian ``q x q`` matrix, whose largest singular value has a square of about
     :math:`(2\sqrt q)^2 = 4q` noise variances, while plain cross-validation charges two for each of the
     :math:`2q - 1` parameters: ``4q - 2``, the centring constant of what noise gains, exceeded in every sixth
-    case. With the weight 4/3 the charge
-    is :math:`\frac{16}{3} q`, to first order: the best hard threshold of singular values in squared error
-    (Gavish and Donoho, "The optimal hard threshold for singular values is 4/sqrt(3)", 2014).
+    case. With the weight 4/3 the charge is :math:`\frac{16}{3} q`, to first order: the best hard threshold of
+    singular values in squared error (Gavish and Donoho, "The optimal hard threshold for singular values is
+    4/sqrt(3)", 2014).
 
     Book: :doc:`/book/price_of_not_knowing`.
     """

@@ -372,6 +372,8 @@ class SplineFamily:
 
     def __post_init__(self) -> None:
         check_integer("beta", self.beta, 2, int(MOST_SMOOTH))
+        if self.score_bound is not None:
+            check_real("score_bound", self.score_bound, 0, exclusive_minimum=True)
         check_real("holder_constant", self.holder_constant, 0, exclusive_minimum=True)
         check_integer("n_bumps", self.n_bumps, 1)
         object.__setattr__(self, "interval", check_interval(self.interval, self.odd))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,12 +53,13 @@ def _stationary(inverse: NDArray[np.float64]) -> NDArray[np.float64]:
     count, degree = len(inverse), 2 * (inverse.shape[-1] - 1)
     if degree == 0:
         return np.empty((count, 0))
-    nodes = np.cos((np.arange(degree + 1) + 0.5) * np.pi / (degree + 1))
-    values = _kernel(inverse, np.broadcast_to(nodes, (count, degree + 1)))
-    # Discrete orthogonality at Chebyshev's points. The leading coefficient is positive, since G^-1 is.
-    series = values @ np.polynomial.chebyshev.chebvander(nodes, degree) * (2 / (degree + 1))
-    series[:, 0] /= 2
-    slope = np.polynomial.chebyshev.chebder(series, axis=1)
+
+    def values(t: Any) -> Any:
+        return _kernel(inverse, np.broadcast_to(t, (count, len(t)))).T
+
+    # The leading coefficient is positive, since G^-1 is.
+    series = np.polynomial.chebyshev.chebinterpolate(values, degree)
+    slope = np.polynomial.chebyshev.chebder(series).T
     n = degree - 1
     if n == 1:
         return -slope[:, :1] / slope[:, 1:]

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from pairint.validation import check_real
 
-__all__ = ["MASS_TOLERANCE", "bilinear_tail", "check_density_values", "check_mass", "check_whole_mass"]
+__all__ = ["bilinear_tail", "check_density_values", "check_mass", "check_whole_mass"]
 
 #: Masses are computed by quadrature: this much above 1 is taken for rounding.
-MASS_TOLERANCE = 1e-3
-#: And this much below 1 for a singularity at a knot, of which quadrature may miss a fifth.
-MISSED_BY_QUADRATURE = 0.25
+_MASS_TOLERANCE = 1e-3
+#: And this much below 1 for a singularity at a knot, of which quadrature misses up to a fifth (tested).
+_MISSED_BY_QUADRATURE = 0.25
 
 
 def check_density_values(values: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -29,14 +29,14 @@ def check_density_values(values: Any, shape: tuple[int, ...]) -> NDArray[np.floa
 
 def check_mass(mass: float) -> None:
     """Raise if a density has more mass than a probability."""
-    if mass > 1 + MASS_TOLERANCE:
+    if mass > 1 + _MASS_TOLERANCE:
         raise ValueError(f"density must have a mass of at most 1, got at least {mass:.4g}")
 
 
 def check_whole_mass(mass: float, score_bound: float) -> None:
     """Raise if a density on [-score_bound, score_bound] is clearly not that of all scores."""
     check_mass(mass)
-    if mass < 1 - MISSED_BY_QUADRATURE:
+    if mass < 1 - _MISSED_BY_QUADRATURE:
         raise ValueError(
             f"density must have a mass of 1 on [-{score_bound:g}, {score_bound:g}], as the theorem asks that "
             f"all scores are there; got {mass:.4g}"

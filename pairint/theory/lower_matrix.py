@@ -234,8 +234,10 @@ def wave_lower_bound(
     check_instance("setting", setting, Setting)
     d, rank = setting.require_matrix("wave_lower_bound")
     reach = setting.require_score_bound("wave_lower_bound")
-    size = check_real("token_bound", token_bound, 0, exclusive_minimum=True) ** 2
-    variation = check_real("variation", variation, 0, exclusive_minimum=True)
+    token_bound = check_real("token_bound", token_bound, 0, exclusive_minimum=True)
+    size = token_bound**2
+    # A density on an interval of length 2 R is at least 1 / (2 R) somewhere, and rises and falls by that.
+    variation = check_real("variation", variation, (1 - 1e-12) / token_bound)
     if coordinate_bound is not None:
         coordinate_bound = check_real("coordinate_bound", coordinate_bound, 0, exclusive_minimum=True)
         size = min(size, coordinate_bound**2 * math.sqrt(rank * d))

@@ -320,15 +320,15 @@ def _best(
     fitted = flat[np.arange(len(fit)), best][:, None]
     value = temperature / c * fitted + partners * log_net / (c * (n_samples - fit)[:, None])
     i, j = np.unravel_index(int(value.argmin()), value.shape)
-    cell, zeta = np.unravel_index(int(best[i]), (len(kappa), len(lost)))
+    cell, which = np.unravel_index(int(best[i]), (len(kappa), len(lost)))
     factor = float(temperature[j] / c[j])
-    plain = float(fit_error(b[cell], 0.0, lost[zeta]))
-    noisy = float(fit_error(b[cell], v[i], lost[zeta]))
+    plain = float(fit_error(b[cell], 0.0, lost[which]))
+    noisy = float(fit_error(b[cell], v[i], lost[which]))
     return SplitUpperBound(
         bias=factor * plain,
         spline=factor * (noisy - plain),
         matrix=float(partners * log_net / (c[j] * (n_samples - fit[i]))),
-        failure=factor * float(failure[i, cell, zeta]),
+        failure=factor * float(failure[i, cell, which]),
         n_intervals=k,
         dimension=dimension,
         n_fit=int(fit[i]),
@@ -337,7 +337,7 @@ def _best(
         christoffel=float(kappa[cell]),
         dropped=float(mass[cell]),
         approximation=delta,
-        lost=float(lost[zeta]),
+        lost=float(lost[which]),
         temperature=float(temperature[j]),
         log_net=log_net,
         spread=spread,

@@ -4,7 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pairint.engine.statistics import fit_slope, mean_interval, slope_table, summarize
+from pairint.engine.statistics import (
+    fit_slope,
+    geometric_mean_interval,
+    mean_interval,
+    slope_table,
+    summarize,
+)
 
 X = np.geomspace(1e3, 1e5, 7)
 
@@ -206,6 +212,11 @@ class TestMean:
         assert (mean - low, high - mean) == pytest.approx((half, half))
 
     def test_edges(self):
+        mean, low, high = geometric_mean_interval(np.exp([1.0, 2.0, 3.0]))
+        np.testing.assert_allclose(np.log([mean, low, high]), mean_interval([1.0, 2.0, 3.0]))
+        assert geometric_mean_interval([2.0]) == (pytest.approx(2.0), 0.0, np.inf)
+        with pytest.raises(ValueError, match="values must be positive, got 0"):
+            geometric_mean_interval([1.0, 0.0])
         assert mean_interval([5.0]) == (5.0, -np.inf, np.inf)
         with pytest.raises(ValueError, match="not be empty"):
             mean_interval([])

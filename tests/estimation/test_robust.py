@@ -85,15 +85,20 @@ def test_equal_weights_change_nothing():
         assert equal.noise_std_ == pytest.approx(plain.noise_std_, rel=1e-3)
 
 
-def test_an_output_of_weight_zero_is_not_seen():
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_an_output_of_weight_zero_is_not_seen(loss):
     model, X, Y = draw(3)
     weight = np.random.default_rng(4).integers(0, 2, Y.shape).astype(float)
     fits = [
-        OracleRegressor(model.matrix, n_intervals=15).fit(X, np.where(weight > 0, Y, wrong), weight)
+        OracleRegressor(model.matrix, n_intervals=15, loss=loss).fit(
+            X, np.where(weight > 0, Y, wrong), weight
+        )
         for wrong in (0.0, 1e5)
     ]
     np.testing.assert_array_equal(fits[0].predict(X), fits[1].predict(X))
-    assert fits[0].noise_std_ == pytest.approx(0.1, rel=5 / np.sqrt(2 * weight.sum()))
+    # Five standard errors; that of the median of absolute values is 1.65 times that of the root mean square.
+    factor = {"squared_error": 1.0, "huber": 1.65}[loss]
+    assert fits[0].noise_std_ == pytest.approx(0.1, rel=5 * factor / np.sqrt(2 * weight.sum()))
 
 
 def test_inverse_variances_are_the_right_weights():

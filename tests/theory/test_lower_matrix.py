@@ -344,7 +344,7 @@ def test_waves_prove_nothing_for_few_samples():
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"variation": 0.0}, "variation must be > 0"),
+        ({"variation": 0.3}, "variation must be >= 0.333"),
         ({"token_bound": 0.0}, "token_bound must be > 0"),
         ({"coordinate_bound": -1.0}, "coordinate_bound must be > 0"),
     ],

@@ -173,8 +173,8 @@ def test_fit_error_is_minkowski():
 
 @pytest.mark.parametrize("ratio", [2, 3, 10])
 @pytest.mark.parametrize("lost", [0.1, 0.5, 0.8])
-def test_gram_rate_for_one_dimension(ratio, lost):
-    """Weights 0 and R, R with probability 1/R: the exact chance of a mean below 1 - eta."""
+def test_tail_exponent_for_one_dimension(ratio, lost):
+    """Weights 0 and R, R with probability 1/R: the exact chance of a mean below 1 - zeta."""
     for m in (20, 100):
         count = np.arange(m + 1)
         log_binomial = math.lgamma(m + 1) - np.array(
@@ -186,7 +186,7 @@ def test_gram_rate_for_one_dimension(ratio, lost):
         assert chance <= math.exp(-lower_tail_exponent(lost) * m / ratio)
 
 
-def test_gram_rate_cannot_be_doubled():
+def test_tail_exponent_cannot_be_doubled():
     """Large R is Poisson: Cramer's exponent is attained up to a power of M."""
     m, ratio, lost = 10**6, 1000, 0.5
     count = np.arange(int(m / ratio * (1 - lost)) + 1)

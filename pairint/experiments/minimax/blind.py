@@ -198,5 +198,5 @@ def _means(squares: _Array, outputs: _Array) -> dict[int, _Array]:
     """Return the mean output of the nearest 1, 2, 4, ... inputs, for each row of squared distances."""
     order = np.argsort(squares, axis=1, kind="stable")
     sums = np.cumsum(outputs[order], axis=1)
-    sizes = [2**i for i in range(int(math.log2(len(outputs))) + 1)]
+    sizes = [2**i for i in range(len(outputs).bit_length())]
     return {k: sums[:, k - 1] / k for k in sizes}
