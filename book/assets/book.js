@@ -58,7 +58,9 @@ function regrow() {
 }
 
 function watchWidths() {
-  new ResizeObserver(cueAll).observe(document.querySelector(".bd-article") ?? document.body);
+  const watch = new ResizeObserver(cueAll);
+  for (const box of document.querySelectorAll(`.bd-article, ${SCROLLERS}`)) watch.observe(box);
+  document.fonts.ready.then(cueAll);
   window.MathJax?.startup?.promise?.then(cueAll);
   document.addEventListener("scroll", (event) => event.target.matches?.(SCROLLERS) && cue(event.target), true);
   addEventListener("beforeprint", shrink);

@@ -29,6 +29,8 @@ figures = [
     CoercivityExplorer(tokens=4),
     LowerBoundExplorer(samples=100),
     AIMExplorer(alpha=0.05),
+    CurseExplorer(d=10),
+    Eavesdropper(d=3),
 ]
 for figure in figures:
     display(figure)"""
@@ -145,7 +147,7 @@ def open_notebook(visit: Any, lab: str, name: str) -> tuple[Any, Any]:
 
 
 def test_every_figure_in_a_kernel(lab, visit):
-    """All five: drawn, moved by one arrow key, one simulation each; Python knows the values."""
+    """All: drawn, moved by one arrow key, simulated where they can be; Python knows the values."""
     seen, cells = open_notebook(visit, lab, "all")
     page = seen.page
     values = {}
@@ -153,7 +155,8 @@ def test_every_figure_in_a_kernel(lab, visit):
         cls = getattr(pairint.explorers, name)
         figure = page.locator(f"[data-pairint-explorer={cls.name}]")
         figure.wait_for(timeout=90_000)
-        assert figure.locator(".chart svg").count() == len(cls.panels)
+        charts = 0 if cls is pairint.explorers.Eavesdropper else len(cls.panels)  # it draws a scene
+        assert figure.locator(".chart svg").count() == charts
         before = figure.evaluate("e => [e.pairint.values, e.pairint.updates]")
         figure.locator("input[type=range]").first.press("ArrowRight")
         page.wait_for_function(
@@ -162,6 +165,8 @@ def test_every_figure_in_a_kernel(lab, visit):
         )
         values[cls.name] = figure.evaluate("e => e.pairint.values")
         assert values[cls.name] != before[0]
+        if cls.simulation is None:
+            continue
         figure.get_by_role("button", name=cls.simulation.label).click()
         figure.get_by_text("Done.").wait_for(timeout=120_000)
         series = figure.evaluate("e => e.pairintSeries")

@@ -47,6 +47,18 @@ LETTERS = """() => [...document.querySelectorAll(".drawing > svg")]
         .map(m => 100 * Math.hypot(m.c, m.d)))])"""
 
 
+def settled(page):
+    """Return what is cut once the marks of what scrolls have followed the new width: after two frames, or a
+    few more while a busy machine still lays the page out.
+    """
+    for _ in range(20):
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        found = page.evaluate(CUT, LEAN)
+        if not found:
+            break
+    return found
+
+
 @pytest.mark.parametrize("address", PAGES or ["nothing-is-built.html"])
 def test_nothing_is_cut(site, visit, address):
     page = visit(f"{site}/{address}").page
@@ -54,14 +66,11 @@ def test_nothing_is_cut(site, visit, address):
     found = []
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
-        # Two frames: the marks of what scrolls follow the new widths.
-        page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        found += [f"{width}: {each}" for each in page.evaluate(CUT, LEAN)]
+        found += [f"{width}: {each}" for each in settled(page)]
         if width == min(WIDTHS):
             small = [(alt, size) for alt, size in page.evaluate(LETTERS) if size < LEAST]
             found += [f"{size:.1f} px: {alt}" for alt, size in small]
     page.set_viewport_size({"width": PAPER, "height": 900})
     page.emulate_media(media="print")
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    found += [f"paper: {each}" for each in page.evaluate(CUT, LEAN)]
+    found += [f"paper: {each}" for each in settled(page)]
     assert found == [], "\n".join(found)
