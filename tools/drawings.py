@@ -117,6 +117,8 @@ def themed(root: ElementTree.Element, prefix: str, shared: Shared) -> None:
         heat = heat or HEAT in element.get("id", "")
         for name, value in list(element.attrib.items()):
             if name == "id":
+                if value.startswith("here:"):
+                    element.set("data-here", value.removeprefix("here:"))  # for setting.js
                 if value.startswith("text_"):
                     element.set("class", "text")  # by which a test finds the letters
                 if value in used:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import setting_roles
 import yaml
 
 # Roles, and what is kept as it is: code and formulas. The leftmost wins: inside it, nothing else begins.
@@ -315,6 +316,8 @@ class Book:
             return f"`{target.rpartition('.')[2] if target.startswith('~') else target}`"
         if name == "math":
             return f"${content}$"
+        if name in setting_roles.KNOWN:
+            return setting_roles.plain(name, content)
         raise ValueError(f"the role {name!r} has no plain form: add one to {__file__}")
 
     def _link(self, text: str, other: str, page: str) -> str:

@@ -69,6 +69,7 @@ class AIMExplorer(Explorer):
         f"Draw a teacher of dimension {_D} and its data, and estimate the matrix by message passing",
         free=("alpha",),
     )
+    shared = ()  # the other half of the book has another regime
     parameters = (
         Parameter(
             "channel",

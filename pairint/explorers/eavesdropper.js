@@ -9,7 +9,7 @@ import { splineAt } from "./formulas/splines.js";
 import { makeControl, node } from "./kit/controls.js";
 import { makeDraggable } from "./kit/drag.js";
 import { attachPen, clamp, makeGuess } from "./kit/draw.js";
-import { followAddress } from "./kit/follow.js";
+import { followAddress, followSetting, tellSetting } from "./kit/follow.js";
 import { followKernel, staticModel, tellKernel } from "./kit/kernel.js";
 import { fill, linspace } from "./kit/numbers.js";
 import { currentScheme, watchScheme } from "./kit/palette.js";
@@ -456,7 +456,7 @@ export function mount({ model, el }) {
   const sizes = new ResizeObserver(() => updates.schedule());
   sizes.observe(app);
   const ends = [watchScheme(apply), () => sizes.disconnect(), () => { run += 1; clearTimeout(relisten); rest(); }, followKernel(model, receive, updates.schedule)];
-  if (!live) ends.push(followAddress(el, spec, change));
+  if (!live) ends.push(followSetting(el, spec, receive), followAddress(el, spec, change));
   el.pairint = Object.assign(handle, {
     scene,
     guess: guess.heights,

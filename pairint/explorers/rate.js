@@ -1,24 +1,7 @@
 // Rate explorer: the formulas of pairint.theory.rates, tested against it.
 import { bestIntervals, terms } from "./formulas/budget.js";
+import { firstTrue, samplesForRank } from "./formulas/needed.js";
 import { fill, logspace } from "./kit/numbers.js";
-
-// The smallest integer where a test that stays true from somewhere on holds.
-function firstTrue(start, test) {
-  let high = start;
-  while (!test(high)) high *= 2;
-  let low = Math.floor(high / 2);
-  while (high - low > Math.max(1, high * 1e-14)) {
-    const middle = Math.floor((low + high) / 2);
-    if (test(middle)) high = middle;
-    else low = middle;
-  }
-  return high;
-}
-
-function samplesForRank(rd, beta) {
-  const holds = (m) => (2 * beta + 1) * Math.log(rd) <= Math.log(m) - Math.log(Math.log(m));
-  return holds(3) ? 2 : firstTrue(4, holds);
-}
 
 // The price of the matrix from below, as matrix_lower_bound for tokens uniform on the cube, without a bound B.
 function matrixFloor(p, bound) {

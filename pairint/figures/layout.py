@@ -37,6 +37,14 @@ NARROW: tuple[float, int] = (3.9, 1)
 WORD = re.compile(r"(?:\$[^$]*\$|[^\s$])+")  # a formula is not broken
 LEAST_LETTER = 9.2  # points: 11 CSS pixels on a telephone
 LEAST_HEIGHT = 2.6  # inches of a panel with its labels
+#: Axes of which a page can say "you are here": their label, and the parameter that a reader chooses.
+CHOSEN = {
+    "samples $M$": "samples",
+    "number of samples $M$": "samples",
+    "tokens $N$": "tokens",
+    "dimension $d$": "d",
+    "smoothness $\\beta$": "beta",
+}
 DENSE = 3000  # points of one curve or cloud from which it is stored as a picture
 
 
@@ -215,9 +223,20 @@ def arrange(figure: Figure, width: float, columns: int) -> None:
     figure.set_size_inches(width, height + legends)
 
 
+def _place(axes: Axes) -> str | None:
+    """Return the identifier of axes on which a reader's setting has a place: parameter, scale and ends."""
+    key = CHOSEN.get(axes.get_xlabel().replace("\n", " "))
+    scale = axes.get_xscale()
+    if key is None or scale not in ("linear", "log"):
+        return None
+    low, high = axes.get_xlim()
+    return f"here:{key}:{scale}:{low:.6g}:{high:.6g}"
+
+
 def svg(figure: Figure) -> str:
     """Return a figure as SVG: letters are outlines, what has thousands of points is a picture."""
     for axes in figure.axes:
+        axes.set_gid(_place(axes))
         for line in axes.lines:
             line.set_rasterized(np.size(line.get_xdata()) > DENSE)
         for cloud in axes.collections:

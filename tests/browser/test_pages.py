@@ -19,7 +19,7 @@ AXE = ROOT / "_build" / "vendor" / "axe-core" / "axe.min.js"
 WEIGHTS = ROOT / "_build" / "page-weights.json"
 MEGABYTE = 1_000_000
 SHARED_LIMIT = 4 * MEGABYTE  # MathJax, the theme, fonts, before compression: cached after the first page
-OWN_LIMIT = 2 * MEGABYTE  # one page's HTML and pictures, before compression
+OWN_LIMIT = 3 * MEGABYTE  # one page's HTML and pictures, before compression: what a phone holds in memory
 HTML_LIMIT = 250_000  # one page's HTML with all its figures, as a server compresses it
 FIGURE_LIMIT = 60_000  # one interactive figure in it
 

@@ -15,7 +15,7 @@ import re
 from importlib import resources
 from typing import Any
 
-__all__ = ["page", "page_fragment", "read_source", "sources", "widget_module"]
+__all__ = ["joined", "page", "page_fragment", "read_source", "sources", "widget_module"]
 
 #: The book's theme gives the outputs of cells a light card in dark mode; these figures have their own.
 _PAGE_CSS = (
@@ -54,7 +54,7 @@ def read_source(name: str) -> str:
 
 
 @functools.cache
-def _joined(module: str) -> str:
+def joined(module: str) -> str:
     """Return the joined sources: styles, what the figure's module imports, the module itself."""
     own = module.replace(".js", ".css")
     css = read_source("kit/plotkit.css")
@@ -84,7 +84,7 @@ def widget_module(module: str) -> str:
         File name of the figure's ES module.
     """
     tail = "export default { render: ({ model, el }) => mount({ model, el, compute }) };"
-    return f"{_joined(module)}\n{tail}\n"
+    return f"{joined(module)}\n{tail}\n"
 
 
 def page_fragment(module: str, spec: dict[str, Any], element_id: str, picture: str, alt: str) -> str:
@@ -115,7 +115,7 @@ def page_fragment(module: str, spec: dict[str, Any], element_id: str, picture: s
         f"<style>{_PAGE_CSS}</style>"
         f'<figure slot="picture"><img src="{picture}" alt="{html.escape(alt)}"></figure>'
         f'<script type="application/json">{text}</script></div>\n'
-        f'<script type="module">\n{_joined(module)}\n{tail}\n</script>'
+        f'<script type="module">\n{joined(module)}\n{tail}\n</script>'
     )
 
 

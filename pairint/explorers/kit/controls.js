@@ -42,6 +42,16 @@ export function legal(p, value) {
   return p.integer ? Math.round(inside) : inside;
 }
 
+// By how many steps a key moves a slider; a page is a factor of two where a step is 5 %.
+export const STEPS = { ArrowRight: 1, ArrowUp: 1, PageUp: 14, ArrowLeft: -1, ArrowDown: -1, PageDown: -14 };
+
+// The value so many steps on: of 5 % on a logarithmic slider, at least to the next integer.
+export function nextValue(p, value, steps) {
+  if (p.scale !== "log") return legal(p, TO_VALUE.linear(value + steps * p.step, p));
+  const next = TO_VALUE.log(Math.log10(value) + 0.0215 * steps, p);
+  return legal(p, p.integer && next === value ? value + Math.sign(steps) : next);
+}
+
 export function makeControl(p, id, onInput) {
   const label = node("label", { htmlFor: id, textContent: bind(p.label) });
   if (p.scale === "choice") {
@@ -60,14 +70,9 @@ export function makeControl(p, id, onInput) {
   const output = node("output", { htmlFor: id });
   slider.addEventListener("input", () => onInput(p.key, TO_VALUE[p.scale](Number(slider.value), p)));
   slider.addEventListener("keydown", (event) => {
-    // Arrow keys move a logarithmic slider by 5 %, at least to the next value; a page by a factor of two.
-    const direction = { ArrowRight: 1, ArrowUp: 1, PageUp: 14, ArrowLeft: -1, ArrowDown: -1, PageDown: -14 }[event.key];
-    if (p.scale !== "log" || direction === undefined) return;
+    if (p.scale !== "log" || STEPS[event.key] === undefined) return;
     event.preventDefault();
-    const here = control.value;
-    let next = TO_VALUE.log(Math.log10(here) + 0.0215 * direction, p);
-    if (p.integer && next === here) next = here + Math.sign(direction);
-    onInput(p.key, legal(p, next));
+    onInput(p.key, nextValue(p, control.value, STEPS[event.key]));
   });
   const control = {
     value: p.value,

@@ -20,7 +20,7 @@ from pairint.explorers.kit import bundle
 from pairint.explorers.kit.panels import Panel, Parameter, Series, draw, fill
 from pairint.figures.style import figure_style
 
-__all__ = ["Explorer", "Numbers", "Simulation"]
+__all__ = ["Explorer", "Numbers", "Simulation", "compact"]
 
 _COUNTS: dict[str, Iterator[int]] = {}
 
@@ -86,6 +86,8 @@ class Explorer(ABC):
     #: Whether the figure is to fit one screen of a phone; and the slider that its buttons Play and Step move.
     compact: ClassVar[bool] = False
     play: ClassVar[str | None] = None
+    #: Parameters that mean what they mean in the whole book: a page's figures take them from one another.
+    shared: ClassVar[tuple[str, ...]] = ("beta", "d", "tokens", "samples")
     #: Lines of an algorithm, with facts to fill in; the fact "line" says which one is lit.
     listing: ClassVar[tuple[str, ...]] = ()
 
@@ -166,12 +168,13 @@ class Explorer(ABC):
             "class_name": type(self).__name__,
             "title": self.title,
             "summary": self.summary,
-            "parameters": [_compact(asdict(p) | {"value": self._values[p.key]}) for p in self.parameters],
+            "parameters": [compact(asdict(p) | {"value": self._values[p.key]}) for p in self.parameters],
             "panels": [asdict(p) for p in self.panels],
             "simulation": asdict(self.simulation) if self.simulation else None,
             "compact": self.compact,
             "play": self.play,
             "listing": self.listing,
+            "shared": [p.key for p in self.parameters if p.key in self.shared],
             "values": dict(self._values),
             "data": self.data(),
         }
@@ -256,5 +259,6 @@ def kernel_is_live() -> bool:
     return getattr(get_ipython(), "kernel", None) is not None
 
 
-def _compact(parameter: dict[str, Any]) -> dict[str, Any]:
+def compact(parameter: dict[str, Any]) -> dict[str, Any]:
+    """Return the description of a control without what it does not say."""
     return {key: value for key, value in parameter.items() if value not in (None, "", (), [])}

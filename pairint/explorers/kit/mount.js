@@ -7,7 +7,7 @@
 import { makeButtons } from "./buttons.js";
 import { makeCharts } from "./charts.js";
 import { makeControl, node } from "./controls.js";
-import { followAddress, followScheme, followWidth } from "./follow.js";
+import { followAddress, followScheme, followSetting, followWidth, tellSetting } from "./follow.js";
 import { followKernel, makeSimulation, simulatedAt, tellKernel } from "./kernel.js";
 import { makeListing } from "./listing.js";
 import { fill } from "./numbers.js";
@@ -45,6 +45,7 @@ export function mount({ model, el, compute }) {
   function change(changes) {
     receive(changes);
     if (live) tellKernel(model, values.shown());
+    else tellSetting(el, spec, changes);
   }
 
   function receive(changes) {
@@ -67,7 +68,7 @@ export function mount({ model, el, compute }) {
   }
 
   const ends = [followScheme(app, handle, charts), followWidth(app, charts), followKernel(model, receive, updates.schedule)];
-  if (!live) ends.push(followAddress(el, spec, change));
+  if (!live) ends.push(followSetting(el, spec, receive), followAddress(el, spec, change));
   if (simulation) ends.push(simulation.stop);
   if (play) ends.push(play.stop);
   el.pairint = Object.assign(handle, {

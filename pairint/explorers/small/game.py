@@ -66,6 +66,7 @@ class DotsGame(SmallFigure):
         "Round {turn} of {rounds}. With these {dots} dots the best test is right with probability {chance}; "
         "on average no test is with more than {bound}."
     )
+    shared = ()  # a round is played to its end
     parameters = (
         Parameter("samples", "samples M", 20, 1, MOST_SAMPLES, scale="log", integer=True),
         Parameter("round", "round", 1, 1, _ROUNDS, 1, integer=True),

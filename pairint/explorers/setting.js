@@ -1,0 +1,206 @@
+// The reader's setting: beta, d, N and M, chosen once and shared by the pages of the book. In the text its numbers can be
+// dragged, and what follows from them is computed again; the figures of a page take them from one another.
+import { quantities } from "./formulas/setting.js";
+import { STEPS, legal, makeControl, node, nextValue } from "./kit/controls.js";
+import { readFragment, writeFragment } from "./kit/link.js";
+import { short } from "./kit/numbers.js";
+import { currentScheme, watchScheme } from "./kit/palette.js";
+
+const STORE = "pairint-setting";
+const PIXELS = 6; // of a drag, for one step
+
+// What an earlier page left. Anything else that lies there is of no effect.
+function remembered(parameters) {
+  let found;
+  try {
+    found = JSON.parse(localStorage.getItem(STORE));
+  } catch {
+    return {};
+  }
+  if (found === null || typeof found !== "object") return {};
+  const known = parameters.filter((p) => Object.hasOwn(found, p.key) && Number.isFinite(found[p.key]));
+  return Object.fromEntries(known.map((p) => [p.key, legal(p, found[p.key])]));
+}
+
+function remember(values) {
+  try {
+    if (Object.keys(values).length) localStorage.setItem(STORE, JSON.stringify(values));
+    else localStorage.removeItem(STORE);
+  } catch {
+    // Storage is refused: the setting lasts as long as the page.
+  }
+}
+
+export function mount({ spec }) {
+  const { parameters, fixed } = spec;
+  const defaults = Object.fromEntries(parameters.map((p) => [p.key, p.value]));
+  let chosen = { ...remembered(parameters), ...readFragment("setting", parameters) };
+  const shown = () => ({ ...defaults, ...chosen });
+  const listeners = [];
+
+  // from: the figure that asks; null gives a parameter back to its figures.
+  function choose(changes, from = null) {
+    for (const p of parameters) if (p.key in changes) chosen[p.key] = legal(p, changes[p.key]);
+    tell(Object.fromEntries(Object.keys(changes).map((key) => [key, chosen[key]])), { from });
+  }
+
+  function reset() {
+    const keys = Object.keys(chosen);
+    chosen = {};
+    tell(Object.fromEntries(keys.map((key) => [key, null])), {});
+  }
+
+  function tell(values, how) {
+    remember(chosen);
+    listeners.forEach((show) => show(shown()));
+    if (Object.keys(values).length) window.dispatchEvent(new CustomEvent("pairint-setting", { detail: { values, ...how } }));
+  }
+
+  function start() {
+    const inText = [...document.querySelectorAll("[data-setting]")];
+    const marks = [...document.querySelectorAll("svg [data-here]")];
+    for (const element of inText) listeners.push(makeHandle(element, parameters, choose, shown));
+    for (const element of document.querySelectorAll("[data-computed]")) {
+      listeners.push((values) => show(element, short(quantities({ ...fixed, ...values })[element.dataset.computed]())));
+    }
+    marks.forEach((element) => listeners.push(makeMark(element)));
+    if (inText.length || marks.length) listeners.push(makeBar(spec, choose, reset, () => chosen));
+    tell(chosen, { first: true });
+  }
+
+  window.addEventListener("pairint-chosen", ({ detail }) => {
+    const known = Object.entries(detail.values).filter(([key]) => key in defaults);
+    if (known.length) choose(Object.fromEntries(known), detail.from);
+  });
+  window.addEventListener("hashchange", () => {
+    const asked = readFragment("setting", parameters);
+    if (asked) choose(asked);
+  });
+  // The figures of a page are mounted by modules: they have run when its content is said to be loaded.
+  if (document.readyState === "complete") start();
+  else document.addEventListener("DOMContentLoaded", start);
+}
+
+function show(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+// A number of the text: dragged sideways, or moved by the keys of a slider.
+function makeHandle(element, parameters, choose, shown) {
+  const p = parameters.find((each) => each.key === element.dataset.setting);
+  Object.entries({
+    role: "slider",
+    tabindex: 0,
+    "aria-label": p.label,
+    "aria-valuemin": p.minimum,
+    "aria-valuemax": p.maximum,
+    title: `${p.label}: drag it, or use the arrow keys`,
+  }).forEach(([name, value]) => element.setAttribute(name, value));
+  const move = (value) => choose({ [p.key]: value });
+  element.addEventListener("keydown", (event) => {
+    const ends = { Home: p.minimum, End: p.maximum };
+    if (!(event.key in STEPS) && !(event.key in ends)) return;
+    event.preventDefault();
+    move(ends[event.key] ?? nextValue(p, shown()[p.key], STEPS[event.key]));
+  });
+  element.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    event.preventDefault();
+    element.focus();
+    element.setPointerCapture(event.pointerId);
+    const [from, value] = [event.clientX, shown()[p.key]];
+    const drag = (moved) => {
+      const steps = Math.round((moved.clientX - from) / PIXELS);
+      move(steps ? nextValue(p, value, steps) : value);
+    };
+    const end = () => element.removeEventListener("pointermove", drag);
+    element.addEventListener("pointermove", drag);
+    for (const name of ["pointerup", "pointercancel"]) element.addEventListener(name, end, { once: true });
+  });
+  return (values) => {
+    show(element, short(values[p.key]));
+    element.setAttribute("aria-valuenow", values[p.key]);
+    element.setAttribute("aria-valuetext", short(values[p.key]));
+  };
+}
+
+// "You are here" on a drawing: data-here says which parameter lies along its horizontal axis, on which scale, from
+// where to where.
+function makeMark(axes) {
+  const [key, scale, low, high] = axes.dataset.here.split(":");
+  const measure = (v) => (scale === "log" ? Math.log(v) : Number(v));
+  const SVG = "http://www.w3.org/2000/svg";
+  const mark = document.createElementNS(SVG, "path");
+  mark.setAttribute("class", "you-are-here");
+  const title = document.createElementNS(SVG, "title");
+  mark.append(title);
+  axes.append(mark);
+  // The frame of the panel is the first path in it: four corners.
+  const corners = axes.querySelector("path").getAttribute("d").match(/-?[\d.]+/g).map(Number);
+  const ends = (odd) => corners.filter((_, i) => i % 2 === odd).sort((a, b) => a - b);
+  const [xs, ys] = [ends(0), ends(1)];
+  const [left, right, top, bottom] = [xs[0], xs.at(-1), ys[0], ys.at(-1)];
+  return (values) => {
+    const share = (measure(values[key]) - measure(low)) / (measure(high) - measure(low));
+    const x = Math.round(100 * (left + share * (right - left))) / 100;
+    mark.setAttribute("d", share >= 0 && share <= 1 ? `M${x} ${bottom}V${top}m-4 0h8l-4 7z` : "");
+    title.textContent = `You are here: ${short(values[key])}`;
+  };
+}
+
+// The bar: the four numbers in the head of the page, which unfold into sliders.
+function makeBar(spec, choose, reset, chosen) {
+  const head = document.querySelector(".header-article-items__start, .header-article__inner, .bd-article");
+  const numbers = node("span", { className: "setting-numbers" });
+  const button = node("button", { type: "button", className: "setting-button", "aria-expanded": "false", "aria-controls": "setting-panel", title: spec.title }, numbers);
+  const inside = node("div"); // shows itself, whatever is asked of it: it is what is around it that is hidden
+  const panel = node("div", { id: "setting-panel", className: "setting-panel", hidden: true }, inside);
+  const root = inside.attachShadow({ mode: "open" });
+  const controls = spec.parameters.map((p) => makeControl(p, `setting-${p.key}`, (key, value) => choose({ [key]: value })));
+  const back = node("button", { type: "button", textContent: "Reset", title: "Back to the numbers of the book, on all pages" });
+  const link = node("button", { type: "button", textContent: "Copy link", title: "Copy the address of this page at these numbers" });
+  const said = node("span", { role: "status", className: "note" });
+  const app = node(
+    "div",
+    { className: "app", role: "group", "aria-label": spec.title },
+    node("div", { className: "title", textContent: spec.title }),
+    node("div", { className: "controls" }, ...controls.map((control) => control.root)),
+    node("p", { className: "summary", textContent: spec.summary }),
+    node("div", { className: "buttons" }, back, link, said),
+  );
+  root.append(node("style", { textContent: PLOTKIT_CSS }), app);
+  const scheme = () => { app.dataset.scheme = currentScheme(); };
+  scheme();
+  watchScheme(scheme);
+
+  const open = (yes) => {
+    panel.hidden = !yes;
+    button.setAttribute("aria-expanded", String(yes));
+  };
+  button.addEventListener("click", () => open(panel.hidden));
+  const holder = node("div", { className: "setting" }, button, panel);
+  holder.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || panel.hidden) return;
+    open(false);
+    button.focus();
+  });
+  back.addEventListener("click", reset);
+  link.addEventListener("click", async () => {
+    const address = location.href.split("#")[0] + writeFragment("setting", chosen());
+    try {
+      await navigator.clipboard.writeText(address);
+      said.textContent = "Copied.";
+    } catch {
+      said.textContent = address;
+    }
+  });
+  head?.append(holder);
+  return (values) => {
+    spec.parameters.forEach((p, i) => controls[i].show(values[p.key]));
+    numbers.replaceChildren(...spec.parameters.map((p) => node("span", {}, `${p.label.split(" ").at(-1)}\u00a0=\u00a0${short(values[p.key])}`)));
+    const changed = Object.keys(chosen()).length > 0;
+    button.classList.toggle("changed", changed);
+    back.disabled = !changed;
+    said.textContent = "";
+  };
+}

@@ -1,0 +1,249 @@
+"""The reader's setting in Chromium, network cut: numbers to drag, what follows, figures, marks, the bar."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pairint.explorers import RateExplorer
+from pairint.explorers.kit import bundle
+from pairint.explorers.kit.panels import short
+from pairint.explorers.setting import PARAMETERS, QUANTITIES, quantity, script
+
+HERE = "here:samples:log:100:1e10".removeprefix("here:")
+WORDS = {p.key: short(p.value) for p in PARAMETERS}
+
+
+@pytest.fixture(scope="module")
+def site(serve, tmp_path_factory):
+    """Two pages of a little book, on one host."""
+    folder = tmp_path_factory.mktemp("book")
+    (folder / "setting.js").write_text(script(), encoding="utf-8")
+    numbers = "".join(
+        f'<p>{key} <span class="setting-number" data-setting="{key}">{WORDS[key]}</span></p>' for key in WORDS
+    )
+    results = "".join(
+        f'<p>{name} <b data-computed="{name}">{short(quantity(name))}</b></p>' for name in QUANTITIES
+    )
+    drawing = (
+        f'<svg width="200" height="100"><g data-here="{HERE}">'
+        '<g><path d="M 20 80 \nL 180 80 \nL 180 10 \nL 20 10 \nz"/></g></g></svg>'
+    )
+    figure = RateExplorer().to_html("pairint-rate")
+    for name, body in (("text", numbers + results + drawing), ("figure", numbers + figure)):
+        (folder / f"{name}.html").write_text(
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A page</title>'
+            '<link rel="icon" href="data:,"><script defer src="setting.js"></script></head>'
+            '<body><div class="header-article__inner"></div>'
+            f'<main class="bd-article">{body}</main></body></html>',
+            encoding="utf-8",
+        )
+    return serve(folder)
+
+
+def texts(page, attribute):
+    return page.evaluate(
+        """name => Object.fromEntries([...document.querySelectorAll(`[data-${name}]`)]
+            .map(e => [e.dataset[name], e.textContent]))""",
+        attribute,
+    )
+
+
+def handle(page, key):
+    return page.locator(f"[data-setting={key}]")
+
+
+def test_numbers_that_follow_are_those_of_the_package(visit, site):
+    page = visit(f"{site}/text.html").page
+    assert texts(page, "computed") == {name: short(quantity(name)) for name in QUANTITIES}
+    rng = np.random.default_rng(0)
+    for _ in range(25):
+        at = {}
+        for p in PARAMETERS:
+            if p.scale == "log":
+                at[p.key] = round(float(np.exp(rng.uniform(np.log(p.minimum), np.log(p.maximum)))))
+            else:
+                at[p.key] = float(rng.uniform(p.minimum, p.maximum))
+        query = "&".join(f"{key}={value!r}" for key, value in at.items())
+        page.evaluate("hash => { location.hash = hash; }", f"setting?{query}")
+        page.wait_for_function(
+            "words => document.querySelector('[data-setting=samples]').textContent === words",
+            arg=short(at["samples"]),
+        )
+        assert texts(page, "computed") == {name: short(quantity(name, **at)) for name in QUANTITIES}, at
+
+
+def test_a_number_is_dragged_by_mouse_and_moved_by_keys(visit, site):
+    seen = visit(f"{site}/text.html")
+    page = seen.page
+    box = handle(page, "d").bounding_box()
+    page.mouse.move(box["x"] + 4, box["y"] + 4)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 124, box["y"] + 4, steps=8)  # 20 steps of 5 %
+    page.mouse.up()
+    dragged = int(handle(page, "d").text_content())
+    assert 78 <= dragged <= 84  # 30 * 10^(20 * 0.0215), to three digits
+    page.mouse.move(box["x"] - 300, box["y"] + 4)
+    assert int(handle(page, "d").text_content()) == dragged
+    handle(page, "beta").focus()
+    page.keyboard.press("ArrowRight")
+    assert handle(page, "beta").text_content() == "2.05"
+    assert handle(page, "beta").get_attribute("aria-valuenow") == "2.05"
+    page.keyboard.press("Home")
+    assert handle(page, "beta").text_content() == "0.5"
+    assert texts(page, "computed")["parameters"] == short(2 * dragged - 1)
+    seen.assert_quiet()
+
+
+def test_a_number_is_dragged_by_touch(visit, site):
+    page = visit(f"{site}/text.html", has_touch=True, viewport={"width": 390, "height": 800}).page
+    page.evaluate(
+        """() => {
+            const number = document.querySelector("[data-setting=samples]");
+            number.setPointerCapture = () => {};
+            const send = (type, x) => number.dispatchEvent(new PointerEvent(type, {
+                pointerType: "touch", pointerId: 7, button: 0, clientX: x, bubbles: true }));
+            send("pointerdown", 100);
+            send("pointermove", 40);
+            send("pointerup", 40);
+            send("pointermove", 300);
+        }"""
+    )
+    assert handle(page, "samples").text_content() == short(
+        6100
+    )  # 10^4 * 10^(-10 * 0.0215) = 6095, to three digits
+
+
+def test_the_bar_unfolds_and_the_setting_goes_with_the_reader(visit, site):
+    seen = visit(f"{site}/text.html")
+    page = seen.page
+    button = page.locator(".setting-button")
+    assert re.sub(r"\s", "", button.text_content()) == "β=2d=30N=3M=10000"
+    assert not page.locator("#setting-panel").is_visible()
+    button.focus()
+    page.keyboard.press("Enter")
+    page.locator("#setting-panel [data-key=d]").focus()
+    page.keyboard.press("PageUp")
+    chosen = handle(page, "d").text_content()
+    assert chosen == "60"
+    page.keyboard.press("Escape")
+    assert not page.locator("#setting-panel").is_visible()
+    page.goto(f"{site}/figure.html")
+    assert handle(page, "d").text_content() == chosen
+    page.wait_for_function("document.querySelector('#pairint-rate').pairint?.values.d === 60")
+    page.locator(".setting-button").click()
+    page.locator("#setting-panel").get_by_role("button", name="Reset").click()
+    page.wait_for_function("document.querySelector('#pairint-rate').pairint.values.d === 30")
+    page.goto(f"{site}/text.html")
+    assert handle(page, "d").text_content() == "30"
+    seen.assert_quiet()
+
+
+def test_figure_and_text_take_from_one_another(visit, site):
+    page = visit(f"{site}/figure.html").page
+    page.wait_for_function("document.querySelector('#pairint-rate').pairint?.updates > 0")
+    page.evaluate("document.querySelector('#pairint-rate').pairint.set({beta: 1.5, noise: 0.3})")
+    page.wait_for_function("document.querySelector('[data-setting=beta]').textContent === '1.5'")
+    handle(page, "beta").focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function("document.querySelector('#pairint-rate').pairint.values.beta === 1.45")
+    assert page.evaluate("document.querySelector('#pairint-rate').pairint.values.noise") == 0.3
+
+
+def test_what_a_link_asks_of_a_figure_comes_before_what_was_stored(visit, site):
+    page = visit(f"{site}/text.html").page
+    handle(page, "d").focus()
+    page.keyboard.press("PageUp")
+    page.goto(f"{site}/figure.html#pairint-rate?d=7&beta=3")
+    page.wait_for_function("document.querySelector('#pairint-rate').pairint?.values.d === 7")
+    assert page.evaluate("document.querySelector('#pairint-rate').pairint.values.beta") == 3
+
+
+def test_a_mark_on_a_drawing_says_where_the_reader_is(visit, site):
+    page = visit(f"{site}/text.html#setting?samples=1000000").page
+    mark = page.locator(".you-are-here")
+    # 10^6 is half way from 10^2 to 10^10, and the frame reaches from 20 to 180.
+    assert mark.get_attribute("d").startswith("M100 80V10")
+    assert mark.locator("title").text_content() == "You are here: 10⁶"
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "no JSON",
+        "null",
+        "[1, 2]",
+        '{"d": "<img src=x onerror=alert(1)>", "beta": 1e999}',
+        '{"__proto__": {"d": 5}, "constructor": 3, "tokens": null}',
+        json.dumps({"d": -4, "samples": 1e300, "beta": 0}),
+    ],
+)
+def test_whatever_lies_in_storage_or_address_gives_a_page(visit, site, stored):
+    seen = visit(f"{site}/text.html")
+    page = seen.page
+    page.evaluate("text => localStorage.setItem('pairint-setting', text)", stored)
+    for address in (
+        "text.html",
+        "text.html#setting?d=%3Cscript%3E&beta=NaN&tokens=",
+        "text.html#setting?%E0%A4%A",
+    ):
+        page.goto("about:blank")
+        page.goto(f"{site}/{address}")
+        shown = texts(page, "setting")
+        for p in PARAMETERS:
+            assert re.fullmatch(r"[\d.×\u202f⁰¹²³⁴⁵⁶⁷⁸⁹]+", shown[p.key]), (address, shown)
+        assert "NaN" not in page.locator("main").text_content()
+    seen.assert_quiet()
+
+
+def test_without_storage_the_setting_lasts_as_long_as_the_page(browser, site):
+    context = browser.new_context()
+    context.add_init_script(
+        "Object.defineProperty(window, 'localStorage',"
+        " { get() { throw new DOMException('no', 'SecurityError'); } });"
+    )
+    page = context.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{site}/text.html")
+    handle(page, "d").focus()
+    page.keyboard.press("PageUp")
+    assert handle(page, "d").text_content() == "60"
+    assert errors == []
+    context.close()
+
+
+def test_without_javascript_the_numbers_of_the_book_stand_there(browser, site):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{site}/text.html")
+    assert handle(page, "d").text_content() == "30"
+    assert page.locator("[data-computed=parameters]").text_content() == "59"
+    context.close()
+
+
+def test_the_built_book_has_numbers_marks_and_one_setting(visit, request):
+    built = Path(__file__).resolve().parents[2] / "_build" / "html"
+    site = request.getfixturevalue("serve")(built) if (built / "index.html").is_file() else None
+    if site is None:
+        pytest.skip("the book is not built: run `make book`")
+    seen = visit(f"{site}/book/intro.html")
+    page = seen.page
+    handle(page, "d").first.focus()
+    page.keyboard.press("PageUp")
+    page.wait_for_function(
+        """() => [...document.querySelectorAll(".pairint-explorer")]
+            .every((e) => !e.pairint || e.pairint.values.d === undefined || e.pairint.values.d !== 30)"""
+    )
+    page.goto(f"{site}/book/upper_bound.html")
+    assert handle(page, "d").first.text_content() == "60"
+    assert page.locator(".you-are-here").count() > 0
+    seen.assert_quiet()
+
+
+def test_the_bundle_holds_the_setting_once():
+    names = bundle.sources("setting.js")
+    assert names[-1] == "setting.js"
+    assert len(names) == len(set(names))
