@@ -41,9 +41,9 @@ from sphinx.util.docutils import SphinxDirective
 
 LOGGER = logging.getLogger(__name__)
 
-#: Pages that are no chapters.
+#: Pages that are no chapters, beside the first of the book.
 NO_FRAME = frozenset({
-    "book/intro", "book/map", "book/explorers", "book/assignments/index", "book/reproduction",
+    "book/map", "book/explorers", "book/assignments/index", "book/reproduction",
     "book/how_results", "book/notation", "book/api", "book/bibliography",
 })  # fmt: skip
 NAMES = ("opening", "in-short", "next")
@@ -135,7 +135,8 @@ def _lacking_exercises(fences: list[Fence]) -> Iterator[str]:
 def chapters(root: Path) -> list[str]:
     """Return the pages that have a frame, in reading order."""
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    return [page for _, pages in numbered_pages(toc) for page in pages if page not in NO_FRAME]
+    none = NO_FRAME | {toc["root"]}
+    return [page for _, pages in numbered_pages(toc) for page in pages if page not in none]
 
 
 def refuse_open_frames(app: Sphinx, env: Any) -> None:
