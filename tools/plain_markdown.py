@@ -42,6 +42,12 @@ ADMONITIONS = {
     "admonition", "attention", "caution", "danger", "error", "hint", "important", "note", "seealso", "tip",
     "warning",
 }  # fmt: skip
+#: The kinds of exercises, from the class of their directive.
+KINDS = ("quick", "computing", "thinking", "research")
+#: The words of the frame of a chapter (``tools/frame.py``).
+ABILITIES, IN_SHORT, NEXT = "After this page you can", "In short", "Next"
+#: A link to a page of the book, as the frames write it: ``[](page)``.
+PAGE_LINK = re.compile(r"\[(?P<shown>[^\[\]\n]*)\]\((?P<page>[\w/]+)\)")
 
 
 class Fence(NamedTuple):
@@ -113,16 +119,31 @@ def _options(lines: list[str]) -> tuple[dict[str, Any], list[str]]:
     return options, []
 
 
-def _directives(lines: list[str]) -> Iterator[Fence]:
+def link_pages(text: str) -> str:
+    """Turn links ``[](page)`` into roles: MyST would take a page for a function of that name."""
+
+    def role(found: re.Match) -> str:
+        shown, page = found["shown"], found["page"]
+        return f"{{doc}}`{shown} <{page}>`" if shown else f"{{doc}}`{page}`"
+
+    return PAGE_LINK.sub(role, text)
+
+
+def costs(minutes: object, needs: str) -> str:
+    """Return, in a line, how long a page takes and what it needs."""
+    return f"{minutes} minutes · needs {needs}"
+
+
+def all_directives(lines: list[str]) -> Iterator[Fence]:
     """Yield the directives of a text in the order of the page, those inside of others included."""
     for kind, part in parts(lines):
         if kind == "directive":
             yield part
             if part.name not in ("math", "code-cell"):
-                yield from _directives(part.body)
+                yield from all_directives(part.body)
 
 
-def _chapters(toc: Any) -> Iterator[tuple[int | None, list[str]]]:
+def numbered_pages(toc: Any) -> Iterator[tuple[int | None, list[str]]]:
     """Yield the pages of each chapter, in reading order, and its number if it has one."""
 
     def pages(entry: dict[str, Any]) -> list[str]:
@@ -153,7 +174,7 @@ class Book:
         self.labels: dict[str | tuple[str, ...], Label] = {}
         self.notebooks: set[str] = set()
         unnumbered: Counter[str] = Counter()  # pages without a chapter count together
-        for chapter, pages in _chapters(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))):
+        for chapter, pages in numbered_pages(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))):
             counts = unnumbered if chapter is None else Counter()
             for page in pages:
                 try:
@@ -172,7 +193,7 @@ class Book:
         self.titles[page] = title[1].strip() if title else page
         for label, heading in re.findall(rf"(?m)^{TARGET.pattern}\n+#+ (.*)$", text):
             self.labels[label] = Label(page, heading.strip(), None)
-        for fence in _directives(text.splitlines()):
+        for fence in all_directives(text.splitlines()):
             label = fence.options.get("label")
             if figure := _figure(fence):
                 counts["figure"] += 1
@@ -257,7 +278,9 @@ class Book:
             return _formula("\n".join(body), self.labels[label].number if label else None)
         if fence.name in ("code-block", "code"):
             return [f"```{fence.argument}", *fence.body, "```"]
-        inside = self._lines(fence.body, page)
+        framed = fence.name in ("opening", "in-short", "next")
+        body = link_pages("\n".join(fence.body)).split("\n") if framed else fence.body
+        inside = self._lines(body, page)
         while inside and not inside[0].strip():
             del inside[0]
         while inside and not inside[-1].strip():
@@ -266,7 +289,15 @@ class Book:
             return [f"![{fence.options.get('alt', '')}]({fence.argument})", "", *inside]
         if fence.name in NUMBERED:
             label = self.labels[fence.options.get("label") or _place(page, fence)]
-            inside = [f"**{label.text}{f' ({title})' if title else ''}.**", "", *inside]
+            kind = f" *{fence.options['class'].capitalize()}.*" if fence.options.get("class") in KINDS else ""
+            inside = [f"**{label.text}{f' ({title})' if title else ''}.**{kind}", "", *inside]
+        elif fence.name == "opening":
+            words = costs(fence.options.get("minutes", ""), link_pages(fence.options.get("needs", "")))
+            return _opening(inside, self._inline(words, page))
+        elif fence.name == "in-short":
+            inside = [f"**{IN_SHORT}**", "", *inside]
+        elif fence.name == "next":
+            return [f"**{NEXT}.** {inside[0]}", *inside[1:]]
         elif fence.name == "prf:proof":
             return _proof(title, inside)
         elif fence.name == "solution":
@@ -399,6 +430,13 @@ def _proof(title: str, inside: list[str]) -> list[str]:
     if re.match(r"\s*(\$\$|```|[>|#<])", last):
         return [*inside, "", r"$\square$"]
     return [*inside[:-1], rf"{last} $\square$"]
+
+
+def _opening(inside: list[str], words: str) -> list[str]:
+    """Return the opening of a page: its question, what it costs, and what a reader can do after it."""
+    first = next((n for n, line in enumerate(inside) if re.match("[-*] ", line)), len(inside))
+    question = "\n".join(inside[:first]).strip()
+    return [f"**{question}**", "", f"*{words}*", "", f"{ABILITIES}", "", *inside[first:]]
 
 
 def _folded(summary: str, inside: list[str]) -> list[str]:

@@ -26,6 +26,8 @@ NOT_PROVED = "*Not proved here:*"  # a statement without a proof says so, and wh
 FENCE = re.compile(r"\s*(`{3,}|:{3,})\s*(?:\{([\w:-]+)\}\s*(.*))?")
 OPTION = re.compile(r"\s*:(\w+):\s*(.*)")
 CITATION = re.compile(r"\{(prf:ref|eq)\}`(?:[^`<]*<)?([\w:-]+)>?`")
+#: The title of a page, and its opening (``tools/frame.py``).
+HEAD = re.compile(r"^# .+$(?:\n\s*\n(`{3,})\{opening\}\n[\s\S]*?^\1[ \t]*$)?", re.MULTILINE)
 SYMBOLS = {r"\rho": "ρ", r"\beta": "β", r"\kappa": "κ", "^2": "²", "$": ""}
 
 
@@ -364,9 +366,9 @@ def excerpt(statements: Sequence[Statement], page: str) -> str:
 
 
 def open_with_excerpt(content: str, statements: Sequence[Statement], page: str) -> str:
-    """Put the excerpt of the map after the title of a page."""
+    """Put the excerpt of the map after the title of a page, and after its opening if it has one."""
     here = excerpt(statements, page)
-    return re.sub(r"(?m)^# .+$", lambda match: f"{match[0]}\n\n{here}", content, count=1) if here else content
+    return re.sub(HEAD, lambda match: f"{match[0]}\n\n{here}", content, count=1) if here else content
 
 
 def title(text: str) -> str:
