@@ -20,7 +20,7 @@ LEAST_WORK = 100_000
 def compiled_loops(work: int) -> ModuleType | None:
     """Return the module of compiled loops if so many entries are worth it, else None: NumPy computes.
 
-    The choice depends on the size of the call and on the installation alone, never on what was computed before.
+    The choice depends on the size of the call and on the installation, never on what was computed before.
     """
     if work < LEAST_WORK or os.environ.get("PAIRINT_COMPILED") == "0" or not usable_compiler()[0]:
         return None

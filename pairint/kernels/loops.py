@@ -1,9 +1,9 @@
-"""The sums over token pairs as loops that Numba compiles and keeps on disk; imported only where Numba is.
+"""The sums over token pairs as loops that Numba compiles and keeps on disk; imported only where it is.
 
-Each fills arrays that its caller made, and is the twin of NumPy code elsewhere in this package. Degree and rank
-are known only when it runs; the cubic is written out. Whatever is stored, sums are kept in double precision.
-No operation is reordered or fused, so that bases and values equal NumPy's to the last bit. Sums of tokens may
-fuse a product with the addition that follows; they agree to rounding.
+Each fills arrays that its caller made, and is the twin of NumPy code elsewhere in this package. Degree and
+rank are known only when it runs; the cubic is written out. Whatever is stored, sums are kept in double
+precision. No operation is reordered or fused, so that bases and values equal NumPy's to the last bit. Sums of
+tokens may fuse a product with the addition that follows; they agree to rounding.
 """
 
 from __future__ import annotations
@@ -36,8 +36,15 @@ def basis_sum(
 
 
 def basis_entries(
-    scores: Any, lower: float, upper: float, n_intervals: int, pieces: Any, slopes: Any, column: Any, weight: Any
-) -> None:  # fmt: skip
+    scores: Any,
+    lower: float,
+    upper: float,
+    n_intervals: int,
+    pieces: Any,
+    slopes: Any,
+    column: Any,
+    weight: Any,
+) -> None:
     """Fill the triplets of the same matrix, both of shape (M N, N - 1, s + 1)."""
     numbers = (lower, n_intervals / (upper - lower), n_intervals, pieces, slopes)
     _call("basis_entries", (scores,), numbers, (column, weight))
@@ -219,7 +226,7 @@ def _long_cubic_sum(scores, lower, scale, n_intervals, pieces, slopes, out):  # 
                     b[j] = ((b3 * t + b2) * t + b1) * t + b0
                     c[j] = ((c3 * t + c2) * t + c1) * t + c0
                     d[j] = ((d3 * t + d2) * t + d1) * t + d0
-                if not farthest == 0.0:
+                if farthest != 0.0:
                     for j in range(n):
                         if far[j] != 0.0:
                             t = places[j]

@@ -1,4 +1,4 @@
-"""Means over token pairs in which a spline is known: the forward operator, and what the gradient is made of."""
+"""Means over partners with a spline that is known: the forward operator, and what makes its gradient."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pairint.kernels.bspline import BLOCK, derivative_pieces, evaluate_pieces
 from pairint.kernels.dispatch import compiled_loops, native
 from pairint.validation import check_floats, check_real
 
-__all__ = ["cuda_launch", "cuda_source", "pair_mean", "pair_moments"]
+__all__ = ["SHARED_BYTES", "cuda_launch", "cuda_source", "pair_mean", "pair_moments"]
 
 
 def pair_mean(scores: Any, polynomials: Any, lower: float, upper: float) -> Any:
@@ -127,7 +127,7 @@ def _blocks(xp: Any, n_samples: int, per_sample: int) -> Any:
 #: A block is so many rows of the output, a warp each.
 _WARP = 32
 #: Bytes of shared memory that every card gives a block without being asked.
-_SHARED = 48 * 1024
+SHARED_BYTES = 48 * 1024
 
 
 @functools.cache
@@ -147,7 +147,7 @@ def _cuda_kernel(degree: int, real: str, device: int) -> Any:
 def cuda_launch(n_tokens: int, itemsize: int) -> tuple[int, int] | None:
     """Return the rows of a block and its bytes of shared memory; None for samples of too many tokens."""
     for rows in (4, 2, 1):
-        if rows * n_tokens * itemsize <= _SHARED:
+        if rows * n_tokens * itemsize <= SHARED_BYTES:
             return rows, rows * n_tokens * itemsize
     return None
 

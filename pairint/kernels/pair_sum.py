@@ -161,7 +161,7 @@ def cuda_options(degree: int, dtype: Any, shared_sums: bool) -> tuple[str, ...]:
 
 
 def cuda_launch(n_basis: int, dtype: Any) -> tuple[int, int, bool]:
-    """Return the threads of a block, its bytes of shared memory, and whether the sums of its rows fit there."""
+    """Return the threads of a block, its bytes of shared memory, and whether its sums fit there."""
     size = np.dtype(dtype).itemsize
     for threads in (128, 64, 32):
         shared = threads * (n_basis + _TILE + 1) * size

@@ -65,8 +65,8 @@ def system_products(
     Returns
     -------
     array, shape (p, p), p = 2 d r + K + s + 1
-        Of the library of the arguments, in double precision. The first ``2 d r`` rows and columns are those of
-        ``J``, in the order of ``left.ravel(), right.ravel()``; then ``K + s`` of ``F``; the last is ``Y``.
+        Of the library of the arguments, in double precision. The first ``2 d r`` rows and columns are those
+        of ``J``, in the order of ``left.ravel(), right.ravel()``; then ``K + s`` of ``F``; the last is ``Y``.
 
     Raises
     ------
@@ -77,9 +77,9 @@ def system_products(
 
     Notes
     -----
-    Rows are made in blocks that stay in the cache, and each block is multiplied with itself once: one pass over
-    the tokens gives ``J'J, F'J, F'F, J'Y, F'Y`` and ``Y'Y``. The cost beside that product, ``M N p^2``, is
-    ``M N^2 (d + 2 r + s^2)``.
+    Rows are made in blocks that stay in the cache, and each block is multiplied with itself once: one pass
+    over the tokens gives ``J'J, F'J, F'F, J'Y, F'Y`` and ``Y'Y``. The cost beside that product, ``M N p^2``,
+    is ``M N^2 (d + 2 r + s^2)``.
     """
     X = native(check_floats("X", X, (None, None, None)))
     n_samples, n_tokens, d = X.shape

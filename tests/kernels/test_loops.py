@@ -1,4 +1,4 @@
-"""Compiled loops against NumPy, where Numba is installed; and what happens where it is not, or cannot write."""
+"""Compiled loops against NumPy where Numba is installed; what happens where it is not, or cannot write."""
 
 import itertools
 import os
@@ -109,8 +109,7 @@ def test_means_and_moments(both, shape, dtype, unit):
 def test_systems(both, n_samples, n_tokens, d, rank, n_intervals, degree, weighted, dtype, unit):
     """Equal to that share of the product of two columns' norms, each at least one.
 
-    A basis function that a single score meets at its very foot is tiny, and known to rounding of one only. The
-    rounding of a score is that of its place among the cells times their number.
+    A basis function that a single score meets at its very foot is tiny, and known to rounding of one only.
     """
     rng = np.random.default_rng(n_samples)
     X = rng.uniform(-1.0, 1.0, (n_samples, n_tokens, d)) / np.sqrt(d)

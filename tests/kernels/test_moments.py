@@ -40,7 +40,7 @@ SHAPES = [(1, 2, 1, 1, 0), (7, 3, 5, 4, 3), (5, 9, 40, 20, 1), (3, 33, 2, 7, 8),
 @pytest.mark.parametrize("shape", SHAPES)
 def test_against_a_double_loop(shape):
     scores, X, polynomials = problem(*shape)
-    n_samples, n_tokens, d = X.shape
+    n_samples, n_tokens = X.shape[:2]
     mean, Z = np.zeros((n_samples, n_tokens)), np.zeros(X.shape)
     for m in range(n_samples):
         for i in range(n_tokens):
@@ -75,7 +75,10 @@ def test_moments_are_the_derivative_of_the_mean():
     _, X, polynomials = problem(5, 4, 3, 6, 3)
     rng = np.random.default_rng(1)
     A, B = rng.uniform(-0.2, 0.2, (2, 3, 3))
-    mean = lambda matrix: pair_mean(X @ matrix @ X.swapaxes(1, 2), polynomials, LOWER, UPPER)
+
+    def mean(matrix):
+        return pair_mean(X @ matrix @ X.swapaxes(1, 2), polynomials, LOWER, UPPER)
+
     Z = pair_moments(X @ A @ X.swapaxes(1, 2), X, polynomials, LOWER, UPPER)
     step = 1e-5
     difference = (mean(A + step * B) - mean(A - step * B)) / (2 * step)
@@ -146,7 +149,7 @@ def test_the_caller_launches_the_kernel_rightly(monkeypatch, n_tokens, dtype):
     """Four rows a block, two, and more tokens than shared memory holds: then library calls."""
     if n_tokens > 3:
         assert (cuda_launch(n_tokens, 8) is None) == (n_tokens == 8000)
-        monkeypatch.setattr("pairint.kernels.moments._SHARED", 48 * 12)
+        monkeypatch.setattr("pairint.kernels.moments.SHARED_BYTES", 48 * 12)
         n_tokens = n_tokens // 1000 * 12 + 1
     cupy = fake_cupy.install(monkeypatch)
     scores, X, polynomials = problem(5, n_tokens, 7, 9, 3, dtype)

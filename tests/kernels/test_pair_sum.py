@@ -196,7 +196,7 @@ def test_emulator_notices_a_wrong_kernel():
             scores, -1.0, 1.0, 6, 3, wrong("        __syncthreads();\n", "if (thread) __syncthreads();\n")
         )
     threads, shared, _ = cuda_launch(9, scores.dtype)
-    with pytest.raises(AssertionError, match="beyond its .* bytes of shared memory"):
+    with pytest.raises(AssertionError, match=r"beyond its .* bytes of shared memory"):
         launch(kernel_of(3), scores, -1.0, 1.0, 6, 3, threads, shared - 8)
     with pytest.raises(AssertionError, match="argument 3 must be int32, got int"):
         kernel_of(3)((1,), (1,), (scores, scores, np.int64(9), 3, np.int32(6), np.float64(0), np.float64(1)))

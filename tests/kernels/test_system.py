@@ -21,7 +21,7 @@ def problem(n_samples, n_tokens, d, rank, n_intervals, degree, seed=0):
 
 def written_out(X, Y, left, right, coefficients, degree, weight):
     """[J | F | Y] by loops: the derivative of every output by every factor, from its formula."""
-    n_samples, n_tokens, d = X.shape
+    n_samples, n_tokens = X.shape[:2]
     n_intervals = len(coefficients) - degree
     polynomials = piecewise_coefficients(coefficients, degree)
     scores = (X @ left) @ (X @ right).swapaxes(1, 2)

@@ -99,9 +99,9 @@ class EmulatedKernel:
     """A kernel run on the CPU: the threads of a block take turns, each until it ends or meets the others.
 
     Called as ``kernel(grid, block, args, shared_mem=bytes)`` like CuPy's ``RawKernel``, with NumPy arrays.
-    Arguments must have the exact types of the declaration: on a device, others would be read as garbage. Where
-    only some threads of a block arrive at ``__syncthreads``, and where more shared memory is written than was
-    asked for, the call fails. Backwards, the turns go round the other way: where results differ, threads race.
+    Arguments must have the exact types of the declaration: on a device, others would be read as garbage. The
+    call fails where only some threads of a block arrive at ``__syncthreads``, and where more shared memory is
+    written than was asked for. Backwards, turns go round the other way: where results differ, threads race.
     """
 
     def __init__(self, source: str, name: str, options: tuple[str, ...] = ()) -> None:
