@@ -3,17 +3,17 @@
     python benchmarks/kernels.py [--pairs 3000000] [--repeats 5] [--output benchmarks/results/kernels.json]
 
 Every row is one kernel at one shape, by NumPy, by the compiled loop where Numba is installed, and by SciPy
-where it offers the same: ``BSpline.design_matrix`` with its rows added up over partners by a sparse product, and
-the values and the derivative of a ``BSpline``. The *limit* is the larger of two times that cannot be avoided on
-this machine: the bytes of input and output at the speed of a copy (measured here: ``a[...] = b`` for arrays
+where it offers the same: ``BSpline.design_matrix`` with its rows added up over partners by a sparse product,
+and the values and the derivative of a ``BSpline``. The *limit* is the larger of two times that this machine
+cannot avoid: the bytes of input and output at the speed of a copy (measured here: ``a[...] = b`` for arrays
 larger than the caches), and the products and sums of the formula at the speed of a small matrix product
 (measured here: 256 x 256). A step's limit is its symmetric product ``[J F Y]'[J F Y]`` alone, in blocks as it
-is done. Targets: compiled, at least 30 % of the limit, and 10 times SciPy's design matrix at N = 64; a step at
-most 2 times its product at N = 3.
+is done. Targets: compiled, at least 30 % of the limit, and 10 times SciPy's design matrix at N = 64; a step
+at most 2 times its product at N = 3.
 
-Times are of the processor, the least of several runs: other work on the machine hardly adds to them, but takes
-its share of caches and memory. Ratios of one run are what counts. Beside them: the time to import Numba, to
-compile a loop, and to read it from the disk. Where CuPy runs, the CUDA kernels are timed too, data on the device.
+Times are of the processor, the least of several runs: other work on the machine takes its share of caches
+and memory, and ratios of one run are what counts. Beside them: the time to import Numba, to compile a loop, and
+to read it from the disk. Where CuPy runs, the CUDA kernel is timed too, data on the device.
 """
 
 from __future__ import annotations

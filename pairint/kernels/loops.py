@@ -203,37 +203,35 @@ def _long_cubic_sum(scores, lower, scale, n_intervals, pieces, slopes, out):  # 
     d0, d1, d2, d3 = pieces[3, 0], pieces[3, 1], pieces[3, 2], pieces[3, 3]
     size = min(n_tokens, 256)  # the basis of so many pairs at once stays in the first cache
     cells = np.empty(size, np.int64)
-    far = np.empty(size)
-    places = np.empty(size)
     a, b, c, d = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
     for m in range(n_samples):
         for i in range(n_tokens):
             for start in range(0, n_tokens, size):
                 n = min(size, n_tokens - start)
-                farthest = 0.0
+                strayed = 0
                 for j in range(n):
                     position = (float(scores[m, i, start + j]) - lower) * scale
                     inside = min(max(position, 0.0), last)
-                    if position != position:
-                        inside = 0.0
                     cell = min(np.floor(inside), last - 1.0)
                     cells[j] = np.int64(cell)
                     t = inside - cell
-                    places[j] = t
-                    far[j] = position - inside
-                    farthest = max(farthest, abs(far[j]))
+                    strayed |= position != inside
                     a[j] = ((a3 * t + a2) * t + a1) * t + a0
                     b[j] = ((b3 * t + b2) * t + b1) * t + b0
                     c[j] = ((c3 * t + c2) * t + c1) * t + c0
                     d[j] = ((d3 * t + d2) * t + d1) * t + d0
-                if farthest != 0.0:
+                if strayed:
                     for j in range(n):
-                        if far[j] != 0.0:
-                            t = places[j]
-                            a[j] = a[j] + ((slopes[0, 2] * t + slopes[0, 1]) * t + slopes[0, 0]) * far[j]
-                            b[j] = b[j] + ((slopes[1, 2] * t + slopes[1, 1]) * t + slopes[1, 0]) * far[j]
-                            c[j] = c[j] + ((slopes[2, 2] * t + slopes[2, 1]) * t + slopes[2, 0]) * far[j]
-                            d[j] = d[j] + ((slopes[3, 2] * t + slopes[3, 1]) * t + slopes[3, 0]) * far[j]
+                        position = (float(scores[m, i, start + j]) - lower) * scale
+                        inside = min(position, last) if position > 0.0 else 0.0
+                        if position != inside:
+                            cells[j] = min(int(inside), n_intervals - 1)
+                            t = inside - cells[j]
+                            far = position - inside
+                            a[j] = a[j] + ((slopes[0, 2] * t + slopes[0, 1]) * t + slopes[0, 0]) * far
+                            b[j] = b[j] + ((slopes[1, 2] * t + slopes[1, 1]) * t + slopes[1, 0]) * far
+                            c[j] = c[j] + ((slopes[2, 2] * t + slopes[2, 1]) * t + slopes[2, 0]) * far
+                            d[j] = d[j] + ((slopes[3, 2] * t + slopes[3, 1]) * t + slopes[3, 0]) * far
                 for j in range(n):
                     if start + j == i:
                         continue

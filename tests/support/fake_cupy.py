@@ -217,7 +217,8 @@ def _module() -> ModuleType:
     cupy.full_like = _on_device(np.full_like)
     for name in (
         "abs", "all", "any", "arcsin", "argmax", "argmin", "argsort", "ascontiguousarray", "average",
-        "broadcast_arrays", "clip", "concatenate", "cos", "cumsum", "einsum", "exp", "floor", "isfinite", "log", "matmul", "max",
+        "broadcast_arrays", "clip", "concatenate", "cos", "cumsum", "einsum", "exp", "floor", "isfinite",
+        "log", "matmul", "max",
         "maximum", "mean", "min", "minimum", "multiply", "ones_like", "partition", "sign", "sin", "sort",
         "sqrt", "stack", "sum", "swapaxes", "tanh", "trace", "transpose", "where", "zeros_like",
     ):  # fmt: skip
