@@ -12,8 +12,8 @@ is done. Targets: compiled, at least 30 % of the limit, and 10 times SciPy's des
 at most 2 times its product at N = 3.
 
 Times are of the processor, the least of several runs: other work on the machine takes its share of caches
-and memory, and ratios of one run are what counts. Beside them: the time to import Numba, to compile a loop, and
-to read it from the disk. Where CuPy runs, the CUDA kernel is timed too, data on the device.
+and memory, and ratios of one run are what counts. Beside them: the time to import Numba, to compile a loop,
+and to read it from the disk. Where CuPy runs, the CUDA kernel is timed too, data on the device.
 """
 
 from __future__ import annotations
