@@ -92,7 +92,7 @@ constraints: $(BOOK) ## refresh the pinned versions, the newest and the oldest
 	@$(PY) -m pip install -qq uv
 	@{ echo "# What the book is built and tested with: \`make constraints\` writes it (Python $(VERSION))."; \
 	   echo "$(HELD)" | $(PY) -m uv pip compile -q --python-version $(VERSION) --no-annotate --no-header --constraints - pyproject.toml \
-	   $(foreach extra,book classroom dask lab network test test-browser,--extra $(extra)); } > constraints.new
+	   $(foreach extra,book classroom dask fast lab network test test-browser,--extra $(extra)); } > constraints.new
 	@{ echo "# The lower bounds of pyproject.toml, as pins: \`make constraints\` writes them."; \
 	   $(PY) -m uv pip compile -q --no-annotate --no-header --resolution lowest-direct --no-deps pyproject.toml; \
 	 } > constraints-oldest.txt

@@ -8,6 +8,7 @@ two libraries differ) and moved with :func:`to_device`.
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,15 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["array_namespace", "is_cupy", "one_blas_thread", "to_device", "to_host", "usable_gpu"]
+__all__ = [
+    "array_namespace",
+    "is_cupy",
+    "one_blas_thread",
+    "to_device",
+    "to_host",
+    "usable_compiler",
+    "usable_gpu",
+]
 
 
 def is_cupy(x: Any) -> bool:
@@ -103,6 +112,31 @@ def usable_gpu() -> tuple[bool, str]:
         return True, cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
     except Exception as error:
         return False, f"no usable CUDA device ({type(error).__name__}: {error})"
+
+
+@functools.cache
+def usable_compiler() -> tuple[bool, str]:
+    """Say whether Numba can compile the sums over token pairs here, and if not, why.
+
+    Book: :doc:`/book/how_results`.
+
+    Numba is optional (``pip install "pairint[fast]"``) and imported by the first large sum, in half a second.
+    What it has compiled is kept on disk, where ``NUMBA_CACHE_DIR`` says or beside the package. With the
+    environment variable ``PAIRINT_COMPILED=0`` NumPy computes all sums.
+
+    Returns
+    -------
+    usable : bool
+    reason : str
+        Numba's version, or the reason why it cannot be used.
+    """
+    if sys.platform == "emscripten":
+        return False, "WebAssembly cannot load compiled code"
+    try:
+        import numba
+    except Exception as error:  # one that does not know the NumPy beside it raises more than ImportError
+        return False, f"Numba cannot be imported ({type(error).__name__}: {error})"
+    return True, f"Numba {numba.__version__}"
 
 
 _blas_lock = threading.Lock()

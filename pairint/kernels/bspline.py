@@ -17,11 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairint.backend import array_namespace
+from pairint.kernels.dispatch import compiled_loops, native
 from pairint.validation import check_choice, check_integer
 
 __all__ = [
+    "BLOCK",
     "MAX_DEGREE",
     "bspline_pieces",
+    "derivative_pieces",
     "evaluate_pieces",
     "local_coordinates",
     "local_powers",
@@ -31,6 +34,9 @@ __all__ = [
 
 #: The pieces are accurate to rounding up to here, and beyond; the time to make them grows as the cube.
 MAX_DEGREE = 50
+
+#: Numbers that NumPy takes at once: its temporaries stay in the cache of the processor.
+BLOCK = 16_384
 
 
 @functools.cache
@@ -129,23 +135,61 @@ def evaluate_pieces(u: Any, polynomials: Any, lower: float, upper: float, deriva
     Parameters
     ----------
     u : array of any shape
+        In single precision too; the result is double.
     polynomials : array, shape (K, s + 1)
         Coefficients of powers of the local coordinate, see :func:`piecewise_coefficients`.
     lower, upper : float
         The interval.
     derivative : {0, 1}
+
+    Notes
+    -----
+    NumPy and Numba do the same operations in the same order, and give the same bits.
     """
     check_choice("derivative", derivative, (0, 1))
-    n_intervals, order = polynomials.shape
+    xp = array_namespace(u)
+    if xp is not np:
+        return _evaluate(xp.asarray(u, dtype=xp.float64), polynomials, lower, upper, derivative)
+    u, polynomials = native(np.asarray(u)), np.asarray(polynomials, dtype=np.float64)
+    if u.dtype.kind != "f" or u.dtype.itemsize not in (4, 8):
+        u = u.astype(np.float64)
+    flat = u.reshape(-1)
+    out = np.empty(flat.shape)
+    if loops := compiled_loops(polynomials.shape[1] * u.size):
+        loops.evaluate(flat, polynomials, derivative_pieces(polynomials), lower, upper, derivative, out)
+    else:
+        for start in range(0, out.size, BLOCK):
+            block = slice(start, start + BLOCK)
+            points = flat[block].astype(np.float64, copy=False)
+            out[block] = _evaluate(points, polynomials, lower, upper, derivative)
+    return out.reshape(u.shape)[()] if u.ndim == 0 else out.reshape(u.shape)
+
+
+def derivative_pieces(polynomials: Any) -> Any:
+    """Return the derivatives in the local coordinate, shape ``(K, max(s, 1))``."""
+    xp = array_namespace(polynomials)
+    order = polynomials.shape[1]
+    if order == 1:
+        return polynomials * 0.0
+    return polynomials[:, 1:] * xp.arange(1, order, dtype=xp.float64)
+
+
+def _evaluate(u: Any, polynomials: Any, lower: float, upper: float, derivative: int) -> Any:
+    n_intervals = polynomials.shape[0]
     cell, t, beyond = local_coordinates(u, lower, upper, n_intervals)
-    value = polynomials[cell, order - 1]
-    slope = value * 0.0
-    for power in range(order - 2, -1, -1):
-        slope = slope * t + value
-        value = value * t + polynomials[cell, power]
     if derivative == 1:
-        return slope * (n_intervals / (upper - lower))
-    return value + slope * beyond
+        return _horner(derivative_pieces(polynomials), cell, t) * (n_intervals / (upper - lower))
+    value = _horner(polynomials, cell, t)
+    if bool(array_namespace(u).any(beyond != 0.0)):
+        value = value + _horner(derivative_pieces(polynomials), cell, t) * beyond
+    return value
+
+
+def _horner(polynomials: Any, cell: Any, t: Any) -> Any:
+    value = polynomials[cell, polynomials.shape[1] - 1]
+    for power in range(polynomials.shape[1] - 2, -1, -1):
+        value = value * t + polynomials[cell, power]
+    return value
 
 
 def refinement_matrix(n_intervals: int, degree: int, factor: int) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pairint.backend import array_namespace, to_device, to_host
 from pairint.model.activations import Activation
 from pairint.model.noise import GaussianNoise, Noise
+from pairint.model.splines import Spline
 from pairint.model.tokens import TokenLaw, score_bound
 from pairint.validation import check_floats, check_integer, check_rng, check_size, shortened
 
@@ -154,7 +155,11 @@ def pair_average(activation: Callable[[Any], Any], X: Any, matrix: Any) -> Any:
     diagonal = xp.arange(n_tokens)
     average = xp.empty(X.shape[:2])
     for chunk in sample_chunks(X.shape[0], n_tokens * max(n_tokens, X.shape[2])):
-        values = activation(pair_scores(X[chunk], matrix))
+        scores = pair_scores(X[chunk], matrix)
+        if isinstance(activation, Spline):
+            average[chunk] = activation.partner_mean(scores)
+            continue
+        values = activation(scores)
         values[:, diagonal, diagonal] = 0.0
         average[chunk] = values.sum(axis=-1) / (n_tokens - 1)
     return average

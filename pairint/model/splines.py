@@ -13,6 +13,8 @@ from pairint.kernels import (
     bspline_pieces,
     evaluate_pieces,
     pair_basis_sum,
+    pair_mean,
+    pair_moments,
     piecewise_coefficients,
     refinement_matrix,
 )
@@ -153,6 +155,14 @@ class Spline:
         """Return the first derivative at ``u``."""
         return self._evaluate(u, 1)
 
+    def partner_mean(self, scores: Any) -> Any:
+        """Return the values averaged over the partners of each token, ``(M, N)`` for scores ``(M, N, N)``."""
+        return pair_mean(scores, self._on(scores), self.space.lower, self.space.upper)
+
+    def partner_moments(self, scores: Any, X: Any) -> Any:
+        """Return the partners' tokens times the slopes at their scores, averaged: ``(M, N, d)`` as ``X``."""
+        return pair_moments(scores, X, self._on(scores), self.space.lower, self.space.upper)
+
     def scaled(self, factor: float) -> Spline:
         """Return ``u -> spline(u / factor)`` for ``factor > 0``."""
         return Spline(self.space.scaled(factor), self.coefficients)
@@ -164,5 +174,7 @@ class Spline:
 
     def _evaluate(self, u: Any, order: int) -> Any:
         u = check_floats("u", u)
-        polynomials = array_namespace(u).asarray(self._polynomials)
-        return evaluate_pieces(u, polynomials, self.space.lower, self.space.upper, order)
+        return evaluate_pieces(u, self._on(u), self.space.lower, self.space.upper, order)
+
+    def _on(self, u: Any) -> Any:
+        return array_namespace(u).asarray(self._polynomials)

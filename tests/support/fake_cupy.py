@@ -200,8 +200,8 @@ class _RawKernel:
     def __init__(self, code: str, name: str, options: tuple[str, ...] = ()) -> None:
         self._kernel = EmulatedKernel(code, name, options)
 
-    def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], args: tuple) -> None:
-        self._kernel(grid, block, tuple(_unwrap(x) for x in args))
+    def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], args: tuple, *, shared_mem=0) -> None:
+        self._kernel(grid, block, tuple(_unwrap(x) for x in args), shared_mem=shared_mem)
 
 
 def _module() -> ModuleType:
@@ -216,8 +216,9 @@ def _module() -> ModuleType:
     cupy.empty_like = lambda a: _empty(a.shape, a.dtype)
     cupy.full_like = _on_device(np.full_like)
     for name in (
-        "abs", "all", "any", "arcsin", "argmax", "argmin", "argsort", "ascontiguousarray", "broadcast_arrays",
-        "clip", "concatenate", "cos", "cumsum", "einsum", "exp", "floor", "isfinite", "log", "matmul", "max",
+        "abs", "all", "any", "arcsin", "argmax", "argmin", "argsort", "ascontiguousarray", "average",
+        "broadcast_arrays", "clip", "concatenate", "cos", "cumsum", "einsum", "exp", "floor", "isfinite",
+        "log", "matmul", "max",
         "maximum", "mean", "min", "minimum", "multiply", "ones_like", "partition", "sign", "sin", "sort",
         "sqrt", "stack", "sum", "swapaxes", "tanh", "trace", "transpose", "where", "zeros_like",
     ):  # fmt: skip
@@ -250,12 +251,13 @@ def _special() -> dict[str, ModuleType]:
 
 def install(monkeypatch: Any) -> ModuleType:
     """Make ``import cupy`` (and ``cupyx``) give the stand-in for one test, and return it."""
-    from pairint.kernels import pair_sum
+    from pairint.kernels import moments, pair_sum
 
     cupy = _module()
     for name, module in {"cupy": cupy, **_special()}.items():
         monkeypatch.setitem(sys.modules, name, module)
     # Kernels are remembered per device; those of the stand-in must not outlive it.
-    monkeypatch.setattr(pair_sum, "_cuda_kernel", pair_sum._cuda_kernel.__wrapped__)
+    for module in (moments, pair_sum):
+        monkeypatch.setattr(module, "_cuda_kernel", module._cuda_kernel.__wrapped__)
     transfers.clear()
     return cupy

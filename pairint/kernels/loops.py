@@ -1,0 +1,485 @@
+"""The sums over token pairs as loops that Numba compiles and keeps on disk; imported only where it is.
+
+Each fills arrays that its caller made, and is the twin of NumPy code elsewhere in this package. Degree and
+rank are known only when it runs; the cubic is written out. Whatever is stored, sums are kept in double
+precision. No operation is reordered or fused, so that bases and values equal NumPy's to the last bit. Sums of
+tokens may fuse a product with the addition that follows; they agree to rounding.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numba import types
+
+__all__ = ["basis_entries", "basis_sum", "compile_loop", "evaluate", "moments", "pair_mean", "system_rows"]
+
+#: From so many tokens on, a row's basis is computed before it is added up: the computation is vectorised.
+_LONG_ROW = 16
+
+
+def basis_sum(
+    scores: Any, lower: float, upper: float, n_intervals: int, pieces: Any, slopes: Any, out: Any
+) -> None:
+    """Fill ``out``, shape (M N, K + s), with the basis summed over partners.
+
+    ``pieces`` and ``slopes``, of shape (s + 1, s + 1), hold the factor 1/(N - 1).
+    """
+    name = "basis_sum"
+    if len(pieces) == 4:
+        name = "cubic_sum" if scores.shape[1] < _LONG_ROW else "long_cubic_sum"
+    _call(name, (scores,), (lower, n_intervals / (upper - lower), n_intervals, pieces, slopes), (out,))
+
+
+def basis_entries(
+    scores: Any,
+    lower: float,
+    upper: float,
+    n_intervals: int,
+    pieces: Any,
+    slopes: Any,
+    column: Any,
+    weight: Any,
+) -> None:
+    """Fill the triplets of the same matrix, both of shape (M N, N - 1, s + 1)."""
+    numbers = (lower, n_intervals / (upper - lower), n_intervals, pieces, slopes)
+    _call("basis_entries", (scores,), numbers, (column, weight))
+
+
+def evaluate(
+    u: Any, polynomials: Any, slopes: Any, lower: float, upper: float, derivative: int, out: Any
+) -> None:
+    """Fill ``out``, shape (n,), with values or derivatives; ``slopes`` are in the local coordinate."""
+    scale = len(polynomials) / (upper - lower)
+    _call("evaluate", (u,), (polynomials, slopes, lower, scale, derivative), (out,))
+
+
+def pair_mean(scores: Any, polynomials: Any, slopes: Any, lower: float, upper: float, out: Any) -> None:
+    """Fill ``out``, shape (M, N), with the mean of a spline over the partners of each token."""
+    scale = len(polynomials) / (upper - lower)
+    _call("pair_mean", (scores,), (polynomials, slopes, lower, scale), (out,))
+
+
+def moments(scores: Any, tokens: Any, slopes: Any, lower: float, upper: float, out: Any) -> None:
+    """Fill ``out``, shape (M, N, d), with the partners' tokens times a spline's slopes, averaged."""
+    scale = len(slopes) / (upper - lower)
+    _call("moments", (scores, tokens), (slopes, lower, scale), (out,))
+
+
+def system_rows(
+    tokens: Any, queries: Any, keys: Any, targets: Any, roots: Any, slopes: Any, lower: float, upper: float,
+    pieces: Any, piece_slopes: Any, out: Any,
+) -> None:  # fmt: skip
+    """Fill ``out`` with rows ``[J | F | y]`` of some samples, each times the root of its weight."""
+    numbers = (slopes, lower, len(slopes) / (upper - lower), pieces, piece_slopes)
+    _call("system_rows", (tokens,), (queries, keys, targets, roots, *numbers), (out,))
+
+
+def _call(name: str, given: tuple[Any, ...], numbers: tuple[Any, ...], filled: tuple[Any, ...]) -> None:
+    given = tuple(np.ascontiguousarray(array) for array in given)
+    loop = compile_loop(name, *(array.dtype for array in (*given, *filled)))
+    loop(*given, *(np.ascontiguousarray(x) if isinstance(x, np.ndarray) else x for x in numbers), *filled)
+
+
+@functools.cache
+def compile_loop(name: str, *dtypes: np.dtype[Any]) -> Callable[..., None]:
+    """Return a loop of this module for arrays of these types: compiled, or read from the disk.
+
+    Where nothing can be written, beside the package or where ``NUMBA_CACHE_DIR`` says, every process compiles
+    for itself.
+    """
+    function, signature, fused = _LOOPS[name]
+    kinds = iter(numba.from_dtype(dtype) for dtype in dtypes)
+    arguments = []
+    for kind in signature:
+        if isinstance(kind, tuple):
+            what, ndim = kind
+            element = types.float64 if what == "table" else next(kinds)
+            # The type of a read-only array takes any: each loop is compiled once.
+            arguments.append(types.Array(element, ndim, "C", readonly=what != "filled"))
+        else:
+            arguments.append(kind)
+    options: dict[str, Any] = {"nogil": True, "fastmath": {"contract"} if fused else False}
+    compiled = types.void(*arguments)
+    try:
+        return numba.njit(compiled, cache=True, **options)(function)
+    except Exception:  # a folder where nobody may write, a full disk, a file that was cut short
+        return numba.njit(compiled, **options)(function)
+
+
+# ---------------------------------------------------------------------------------- what is compiled
+# NaN goes to cell 0 and stays NaN: it spoils its own row, and no memory outside it.
+
+
+def _basis_sum(scores, lower, scale, n_intervals, pieces, slopes, out):  # type: ignore[no-untyped-def]
+    n_samples, n_tokens, _ = scores.shape
+    order = pieces.shape[0]
+    n_basis = n_intervals + order - 1
+    row = np.zeros(n_basis)
+    last = float(n_intervals)
+    powers, rises = pieces.T.copy(), slopes.T.copy()
+    value = np.empty(order)
+    slope = np.empty(order)
+    for m in range(n_samples):
+        for i in range(n_tokens):
+            for j in range(n_tokens):
+                if j == i:
+                    continue
+                position = (float(scores[m, i, j]) - lower) * scale
+                inside = min(position, last) if position > 0.0 else 0.0
+                cell = min(int(inside), n_intervals - 1)
+                _horner(powers, inside - cell, value)
+                if position != inside:
+                    _horner(rises, inside - cell, slope)
+                    for l in range(order):
+                        value[l] = value[l] + slope[l] * (position - inside)
+                for l in range(order):
+                    row[cell + l] += value[l]
+            for k in range(n_basis):
+                out[m * n_tokens + i, k] = row[k]
+                row[k] = 0.0
+
+
+@numba.njit(nogil=True)
+def _horner(powers, t, value):  # type: ignore[no-untyped-def]
+    # All pieces at once: the inner loop is vectorised.
+    order = powers.shape[0]
+    for l in range(order):
+        value[l] = powers[order - 1, l]
+    for q in range(order - 2, -1, -1):
+        for l in range(order):
+            value[l] = value[l] * t + powers[q, l]
+
+
+def _cubic_sum(scores, lower, scale, n_intervals, pieces, slopes, out):  # type: ignore[no-untyped-def]
+    n_samples, n_tokens, _ = scores.shape
+    n_basis = n_intervals + 3
+    row = np.zeros(n_basis)
+    last = float(n_intervals)
+    a0, a1, a2, a3 = pieces[0, 0], pieces[0, 1], pieces[0, 2], pieces[0, 3]
+    b0, b1, b2, b3 = pieces[1, 0], pieces[1, 1], pieces[1, 2], pieces[1, 3]
+    c0, c1, c2, c3 = pieces[2, 0], pieces[2, 1], pieces[2, 2], pieces[2, 3]
+    d0, d1, d2, d3 = pieces[3, 0], pieces[3, 1], pieces[3, 2], pieces[3, 3]
+    for m in range(n_samples):
+        for i in range(n_tokens):
+            for j in range(n_tokens):
+                if j == i:
+                    continue
+                position = (float(scores[m, i, j]) - lower) * scale
+                inside = min(position, last) if position > 0.0 else 0.0
+                cell = min(int(inside), n_intervals - 1)
+                t = inside - cell
+                a = ((a3 * t + a2) * t + a1) * t + a0
+                b = ((b3 * t + b2) * t + b1) * t + b0
+                c = ((c3 * t + c2) * t + c1) * t + c0
+                d = ((d3 * t + d2) * t + d1) * t + d0
+                if position != inside:
+                    far = position - inside
+                    a = a + ((slopes[0, 2] * t + slopes[0, 1]) * t + slopes[0, 0]) * far
+                    b = b + ((slopes[1, 2] * t + slopes[1, 1]) * t + slopes[1, 0]) * far
+                    c = c + ((slopes[2, 2] * t + slopes[2, 1]) * t + slopes[2, 0]) * far
+                    d = d + ((slopes[3, 2] * t + slopes[3, 1]) * t + slopes[3, 0]) * far
+                row[cell] += a
+                row[cell + 1] += b
+                row[cell + 2] += c
+                row[cell + 3] += d
+            for k in range(n_basis):
+                out[m * n_tokens + i, k] = row[k]
+                row[k] = 0.0
+
+
+def _long_cubic_sum(scores, lower, scale, n_intervals, pieces, slopes, out):  # type: ignore[no-untyped-def]
+    n_samples, n_tokens, _ = scores.shape
+    n_basis = n_intervals + 3
+    row = np.zeros(n_basis)
+    last = float(n_intervals)
+    a0, a1, a2, a3 = pieces[0, 0], pieces[0, 1], pieces[0, 2], pieces[0, 3]
+    b0, b1, b2, b3 = pieces[1, 0], pieces[1, 1], pieces[1, 2], pieces[1, 3]
+    c0, c1, c2, c3 = pieces[2, 0], pieces[2, 1], pieces[2, 2], pieces[2, 3]
+    d0, d1, d2, d3 = pieces[3, 0], pieces[3, 1], pieces[3, 2], pieces[3, 3]
+    size = min(n_tokens, 256)  # the basis of so many pairs at once stays in the first cache
+    cells = np.empty(size, np.int64)
+    a, b, c, d = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
+    for m in range(n_samples):
+        for i in range(n_tokens):
+            for start in range(0, n_tokens, size):
+                n = min(size, n_tokens - start)
+                strayed = 0
+                for j in range(n):
+                    position = (float(scores[m, i, start + j]) - lower) * scale
+                    inside = min(max(position, 0.0), last)
+                    cell = min(np.floor(inside), last - 1.0)
+                    cells[j] = np.int64(cell)
+                    t = inside - cell
+                    strayed |= position != inside
+                    a[j] = ((a3 * t + a2) * t + a1) * t + a0
+                    b[j] = ((b3 * t + b2) * t + b1) * t + b0
+                    c[j] = ((c3 * t + c2) * t + c1) * t + c0
+                    d[j] = ((d3 * t + d2) * t + d1) * t + d0
+                if strayed:
+                    for j in range(n):
+                        position = (float(scores[m, i, start + j]) - lower) * scale
+                        inside = min(position, last) if position > 0.0 else 0.0
+                        if position != inside:
+                            cells[j] = min(int(inside), n_intervals - 1)
+                            t = inside - cells[j]
+                            far = position - inside
+                            a[j] = a[j] + ((slopes[0, 2] * t + slopes[0, 1]) * t + slopes[0, 0]) * far
+                            b[j] = b[j] + ((slopes[1, 2] * t + slopes[1, 1]) * t + slopes[1, 0]) * far
+                            c[j] = c[j] + ((slopes[2, 2] * t + slopes[2, 1]) * t + slopes[2, 0]) * far
+                            d[j] = d[j] + ((slopes[3, 2] * t + slopes[3, 1]) * t + slopes[3, 0]) * far
+                for j in range(n):
+                    if start + j == i:
+                        continue
+                    cell = cells[j]
+                    row[cell] += a[j]
+                    row[cell + 1] += b[j]
+                    row[cell + 2] += c[j]
+                    row[cell + 3] += d[j]
+            for k in range(n_basis):
+                out[m * n_tokens + i, k] = row[k]
+                row[k] = 0.0
+
+
+def _basis_entries(  # type: ignore[no-untyped-def]
+    scores, lower, scale, n_intervals, pieces, slopes, column, weight
+):
+    n_samples, n_tokens, _ = scores.shape
+    order = pieces.shape[0]
+    last = float(n_intervals)
+    powers, rises = pieces.T.copy(), slopes.T.copy()
+    value = np.empty(order)
+    slope = np.empty(order)
+    for m in range(n_samples):
+        for i in range(n_tokens):
+            r = m * n_tokens + i
+            for j in range(n_tokens):
+                if j == i:
+                    continue
+                p = j if j < i else j - 1
+                position = (float(scores[m, i, j]) - lower) * scale
+                inside = min(position, last) if position > 0.0 else 0.0
+                cell = min(int(inside), n_intervals - 1)
+                _horner(powers, inside - cell, value)
+                if position != inside:
+                    _horner(rises, inside - cell, slope)
+                    for l in range(order):
+                        value[l] = value[l] + slope[l] * (position - inside)
+                for l in range(order):
+                    column[r, p, l] = cell + l
+                    weight[r, p, l] = value[l]
+
+
+def _evaluate(u, polynomials, slopes, lower, scale, derivative, out):  # type: ignore[no-untyped-def]
+    n_intervals, order = polynomials.shape
+    below = slopes.shape[1]
+    last = float(n_intervals)
+    for n in range(u.shape[0]):
+        position = (float(u[n]) - lower) * scale
+        inside = min(position, last) if position > 0.0 else 0.0
+        cell = min(int(inside), n_intervals - 1)
+        t = inside - cell
+        if position != position:
+            t = position
+        if derivative == 0:
+            value = polynomials[cell, order - 1]
+            for q in range(order - 2, -1, -1):
+                value = value * t + polynomials[cell, q]
+            if position == inside:
+                out[n] = value
+                continue
+        slope = slopes[cell, below - 1]
+        for q in range(below - 2, -1, -1):
+            slope = slope * t + slopes[cell, q]
+        out[n] = slope * scale if derivative == 1 else value + slope * (position - inside)
+
+
+def _pair_mean(scores, polynomials, slopes, lower, scale, out):  # type: ignore[no-untyped-def]
+    n_samples, n_tokens, _ = scores.shape
+    n_intervals, order = polynomials.shape
+    below = slopes.shape[1]
+    last = float(n_intervals)
+    for m in range(n_samples):
+        for i in range(n_tokens):
+            total = 0.0
+            for j in range(n_tokens):
+                if j == i:
+                    continue
+                position = (float(scores[m, i, j]) - lower) * scale
+                inside = min(position, last) if position > 0.0 else 0.0
+                cell = min(int(inside), n_intervals - 1)
+                t = inside - cell
+                value = polynomials[cell, order - 1]
+                for q in range(order - 2, -1, -1):
+                    value = value * t + polynomials[cell, q]
+                if position != inside:
+                    slope = slopes[cell, below - 1]
+                    for q in range(below - 2, -1, -1):
+                        slope = slope * t + slopes[cell, q]
+                    value = value + slope * (position - inside)
+                total += value
+            out[m, i] = total / (n_tokens - 1)
+
+
+def _moments(scores, tokens, slopes, lower, scale, out):  # type: ignore[no-untyped-def]
+    n_samples, n_tokens, d = tokens.shape
+    n_intervals, order = slopes.shape
+    last = float(n_intervals)
+    factor = scale / (n_tokens - 1)
+    slope = np.empty(n_tokens + 3)
+    total = np.empty(d)
+    for m in range(n_samples):
+        for i in range(n_tokens):
+            for j in range(n_tokens):
+                position = (float(scores[m, i, j]) - lower) * scale
+                inside = min(position, last) if position > 0.0 else 0.0
+                cell = min(int(inside), n_intervals - 1)
+                t = inside - cell
+                if position != position:
+                    t = position
+                value = slopes[cell, order - 1]
+                for q in range(order - 2, -1, -1):
+                    value = value * t + slopes[cell, q]
+                slope[j] = value * factor
+            slope[i] = 0.0
+            for k in range(d):
+                total[k] = 0.0
+            _add_tokens(tokens[m], slope, total)
+            for k in range(d):
+                out[m, i, k] = total[k]
+
+
+def _system_rows(  # type: ignore[no-untyped-def]
+    tokens, queries, keys, targets, roots, slopes, lower, scale, pieces, piece_slopes, out
+):
+    n_samples, n_tokens, d = tokens.shape
+    rank = queries.shape[2]
+    n_intervals = slopes.shape[0]
+    order = pieces.shape[0]
+    below = slopes.shape[1]
+    n_factors = 2 * d * rank
+    n_basis = n_intervals + order - 1
+    last = float(n_intervals)
+    factor = scale / (n_tokens - 1)
+    cubic = order == 4
+    slope = np.empty(n_tokens)
+    basis = np.zeros(n_basis)
+    pulled = np.empty(d)
+    pulled_keys = np.empty(rank)
+    a0, a1, a2, a3 = pieces[0, 0], 0.0, 0.0, 0.0
+    b0, b1, b2, b3 = 0.0, 0.0, 0.0, 0.0
+    c0, c1, c2, c3 = 0.0, 0.0, 0.0, 0.0
+    d0, d1, d2, d3 = 0.0, 0.0, 0.0, 0.0
+    if cubic:
+        a1, a2, a3 = pieces[0, 1], pieces[0, 2], pieces[0, 3]
+        b0, b1, b2, b3 = pieces[1, 0], pieces[1, 1], pieces[1, 2], pieces[1, 3]
+        c0, c1, c2, c3 = pieces[2, 0], pieces[2, 1], pieces[2, 2], pieces[2, 3]
+        d0, d1, d2, d3 = pieces[3, 0], pieces[3, 1], pieces[3, 2], pieces[3, 3]
+    for m in range(n_samples):
+        for i in range(n_tokens):
+            root = float(roots[m, i])
+            for j in range(n_tokens):
+                slope[j] = 0.0
+                if j == i:
+                    continue
+                score = 0.0
+                for p in range(rank):
+                    score += float(queries[m, i, p]) * float(keys[m, j, p])
+                position = (score - lower) * scale
+                inside = min(position, last) if position > 0.0 else 0.0
+                cell = min(int(inside), n_intervals - 1)
+                t = inside - cell
+                if position != position:
+                    t = position
+                if cubic and position == inside:
+                    basis[cell] += ((a3 * t + a2) * t + a1) * t + a0
+                    basis[cell + 1] += ((b3 * t + b2) * t + b1) * t + b0
+                    basis[cell + 2] += ((c3 * t + c2) * t + c1) * t + c0
+                    basis[cell + 3] += ((d3 * t + d2) * t + d1) * t + d0
+                else:
+                    for l in range(order):
+                        value = pieces[l, order - 1]
+                        rise = piece_slopes[l, order - 1]
+                        for q in range(order - 2, -1, -1):
+                            value = value * t + pieces[l, q]
+                            rise = rise * t + piece_slopes[l, q]
+                        basis[cell + l] += value + rise * (position - inside)
+                value = slopes[cell, below - 1]
+                for q in range(below - 2, -1, -1):
+                    value = value * t + slopes[cell, q]
+                slope[j] = value * factor
+            for k in range(d):
+                pulled[k] = 0.0
+            _add_tokens(tokens[m], slope, pulled)
+            for p in range(rank):
+                total = 0.0
+                for j in range(n_tokens):
+                    total += slope[j] * float(keys[m, j, p])
+                pulled_keys[p] = total * root
+            row = out[m * n_tokens + i]
+            for p in range(rank):
+                z = pulled_keys[p]
+                query = float(queries[m, i, p]) * root
+                at, to = p * d, (rank + p) * d
+                for k in range(d):
+                    row[at + k] = float(tokens[m, i, k]) * z
+                    row[to + k] = pulled[k] * query
+            for k in range(n_basis):
+                row[n_factors + k] = basis[k] * root
+                basis[k] = 0.0
+            row[n_factors + n_basis] = float(targets[m, i]) * root
+
+
+@numba.njit(nogil=True, fastmath={"contract"})
+def _add_tokens(tokens, weights, total):  # type: ignore[no-untyped-def]
+    # Four partners at once: the sum is read and written a quarter as often.
+    n_tokens, d = tokens.shape
+    whole = n_tokens // 4 * 4
+    for j in range(0, whole, 4):
+        a, b, c, e = weights[j], weights[j + 1], weights[j + 2], weights[j + 3]
+        first, second, third, fourth = tokens[j], tokens[j + 1], tokens[j + 2], tokens[j + 3]
+        for k in range(d):
+            total[k] += a * first[k] + b * second[k] + c * third[k] + e * fourth[k]
+    for j in range(whole, n_tokens):
+        a = weights[j]
+        first = tokens[j]
+        for k in range(d):
+            total[k] += a * first[k]
+
+
+_REAL, _INTEGER = types.float64, types.int64
+_BASIS = (("given", 3), _REAL, _REAL, _INTEGER, ("table", 2), ("table", 2))
+#: Each loop, the types of its arguments, and whether products and sums may fuse.
+_LOOPS: dict[str, tuple[Callable[..., None], tuple[Any, ...], bool]] = {
+    "basis_sum": (_basis_sum, (*_BASIS, ("filled", 2)), False),
+    "cubic_sum": (_cubic_sum, (*_BASIS, ("filled", 2)), False),
+    "long_cubic_sum": (_long_cubic_sum, (*_BASIS, ("filled", 2)), False),
+    "basis_entries": (_basis_entries, (*_BASIS, ("filled", 3), ("filled", 3)), False),
+    "evaluate": (
+        _evaluate,
+        (("given", 1), ("table", 2), ("table", 2), _REAL, _REAL, _INTEGER, ("filled", 1)),
+        False,
+    ),
+    "pair_mean": (
+        _pair_mean,
+        (("given", 3), ("table", 2), ("table", 2), _REAL, _REAL, ("filled", 2)),
+        False,
+    ),
+    "moments": (
+        _moments,
+        (("given", 3), ("given", 3), ("table", 2), _REAL, _REAL, ("filled", 3)),
+        True,
+    ),
+    "system_rows": (
+        _system_rows,
+        (
+            *(("given", 3), ("table", 3), ("table", 3), ("table", 2), ("table", 2)),
+            *(("table", 2), _REAL, _REAL, ("table", 2), ("table", 2), ("filled", 2)),
+        ),
+        True,
+    ),
+}
