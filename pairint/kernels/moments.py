@@ -75,8 +75,8 @@ def pair_moments(scores: Any, X: Any, polynomials: Any, lower: float, upper: flo
     Returns
     -------
     array, shape (M, N, d)
-        Of the library and the precision of ``X``; summed in double precision. A raw CUDA kernel for CuPy, a
-        compiled loop where Numba is and the sum is large.
+        Of the library and the precision of ``X``. A raw CUDA kernel for CuPy, which sums in that precision;
+        on the host, which sums in double precision, a compiled loop where Numba is and the sum is large.
 
     Raises
     ------

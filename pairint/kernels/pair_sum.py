@@ -42,9 +42,9 @@ def pair_basis_sum(scores: Any, lower: float, upper: float, n_intervals: int, de
     Returns
     -------
     array, shape (M * N, K + s)
-        Of the library and the precision of ``scores``; summed in double precision. A raw CUDA kernel for
-        CuPy; a compiled loop where Numba is and the sum is large, else ``bincount`` over blocks, with the
-        same bits.
+        Of the library and the precision of ``scores``. A raw CUDA kernel for CuPy, which sums in that
+        precision; on the host, which sums in double precision, a compiled loop where Numba is and the sum is
+        large, else ``bincount`` over blocks, with the same bits.
 
     Raises
     ------
