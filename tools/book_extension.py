@@ -200,7 +200,7 @@ def expand_map(app: Sphinx, docname: str, content: list[str]) -> None:
         app.env.note_dependency(app.env.doc2path(f"book/{each}"))
 
 
-#: Run before a page is drawn, so that code does not flash up: is it folded, or has the reader chosen to see it?
+#: Run before a page is drawn, so that code does not flash up: is it folded, or is it to be seen?
 #: Where book.js, which has the switch, does not arrive, code is shown.
 READ_CHOICE = """\
 { const root = document.documentElement;

@@ -23,6 +23,7 @@ _WORDS = re.compile(rf"(?<![A-Za-z])({'|'.join(_GREEK)})(?![A-Za-z])")
 _POWER = re.compile(r"\b(\d(?:\.\d+)?)e([+-]?)0*(\d+)\b")
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MOST = 4  # decimals of a column, where the caller asks for no format
+_LABEL = ".6g"
 _SHORT = 3  # significant digits, where those decimals would not show all
 
 
@@ -81,8 +82,9 @@ def captioned(frame: DataFrame, caption: str, formats: str | Mapping[str, str] |
     caption : str
         What the table shows, in a sentence.
     formats : str or dict of str, optional
-        The format of floats, as in ``".3f"``: of all columns, or by column. Without one a column has the
-        decimals that its values need, at most four, or three significant digits where those do not show them.
+        The format of floats, as in ``".3f"``: of all columns, or by column; labels have up to six significant
+        digits. Without one a column has the decimals that its values need, at most four, or three significant
+        digits where those do not show them.
 
     Returns
     -------
@@ -110,7 +112,7 @@ def captioned(frame: DataFrame, caption: str, formats: str | Mapping[str, str] |
         )
     levels = [frame.index.get_level_values(each) for each in range(frame.index.nlevels)]
     named = [level for level in levels if level.name is not None]
-    labels = [_written(level.to_series(), None) for level in named]
+    labels = [_written(level.to_series(), _LABEL) for level in named]
     values = [
         _written(frame.iloc[:, place], formats.get(name) if isinstance(formats, Mapping) else formats)
         for place, name in enumerate(frame.columns)
@@ -176,11 +178,13 @@ def _pretty(text: str) -> str:
     """Write powers of ten, minus signs and Greek letters as in print."""
 
     def power(found: re.Match[str]) -> str:
+        if int(found[3]) == 0:
+            return found[1]
         sign = "-" if found[2] == "-" else ""
         ten = f"10{(sign + found[3]).translate(_RAISED)}"
         return ten if found[1] == "1" else f"{found[1]}·{ten}"
 
     text = _POWER.sub(power, text)
-    text = re.sub(r"\^(\d)", lambda found: found[1].translate(_RAISED), text)
+    text = re.sub(r"\^(-?\d)", lambda found: found[1].translate(_RAISED), text)
     text = re.sub(r"(?<![\w.)])-(?=\d)", "−", text)
     return _WORDS.sub(lambda found: _GREEK[found[1]], text)
