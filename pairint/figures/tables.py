@@ -119,7 +119,7 @@ def captioned(frame: DataFrame, caption: str, formats: str | Mapping[str, str] |
     ]
     rows = [tuple(row) for row in zip(*labels, *values, strict=True)]
     names = [str(level.name) for level in named] + [_heading(frame.columns.names, c) for c in frame.columns]
-    return Table(caption, tuple(map(_pretty, names)), tuple(_once(rows, len(named))), len(named))
+    return Table(_pretty(caption), tuple(map(_pretty, names)), tuple(_once(rows, len(named))), len(named))
 
 
 def _heading(names: Any, column: Any) -> str:

@@ -73,11 +73,11 @@ def test_html_says_what_heads_what_and_escapes_the_rest():
         def handle_starttag(self, tag, attributes):
             seen.append((tag, dict(attributes).get("scope")))
 
-    text = captioned(frame, "Is 1 < 2?")._repr_html_()
+    text = captioned(frame, "Is rho < 2?")._repr_html_()
     Tags().feed(text)
     assert seen.count(("th", "col")) == 3 and seen.count(("th", "row")) == 3
     assert seen.count(("tr", None)) == 3 and seen.count(("td", None)) == 3
-    assert "<caption>Is 1 &lt; 2?</caption>" in text and "a&lt;b" in text and "E Z²" in text
+    assert "<caption>Is ρ &lt; 2?</caption>" in text and "a&lt;b" in text and "E Z²" in text
 
 
 def test_plain_text_has_the_caption_and_columns_in_line():
