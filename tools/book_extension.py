@@ -200,6 +200,16 @@ def expand_map(app: Sphinx, docname: str, content: list[str]) -> None:
         app.env.note_dependency(app.env.doc2path(f"book/{each}"))
 
 
+#: Run before a page is drawn, so that code does not flash up: is it folded, or is it to be seen?
+#: Where book.js, which has the switch, does not arrive, code is shown.
+READ_CHOICE = """\
+{ const root = document.documentElement;
+  root.dataset.code = "folded";
+  try { if (localStorage.getItem("pairint-code") === "shown") root.dataset.code = "shown"; } catch {}
+  addEventListener("load", () => document.querySelector(".code-switch") || delete root.dataset.code); }
+"""
+
+
 def leave_out_thebe(app: Sphinx) -> None:
     """Take out thebe, which Jupyter Book always brings in: it runs a program of another host in the page."""
     listeners = [each for of_event in app.events.listeners.values() for each in of_event]
@@ -225,6 +235,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     # Kernels started by the build inherit this: interactive figures then give plain HTML, not widgets.
     os.environ["PAIRINT_STATIC"] = "1"
     leave_out_thebe(app)
+    app.add_js_file(None, body=READ_CHOICE)
     app.connect("config-inited", choose_mathjax)
     app.connect("config-inited", choose_buttons)
     app.connect("config-inited", keep_one_search_box)

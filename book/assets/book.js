@@ -88,6 +88,75 @@ function traceMap() {
   }
 }
 
+// The reading view: code is folded away, and one switch shows it. What is folded is still found by the browser's
+// search, where that can look into hidden text. On paper there is no code (book.css).
+const FOLDED = "onbeforematch" in document.documentElement ? "until-found" : "";
+
+// The script in the head (tools/book_extension.py) has read the reader's choice before anything was drawn.
+const codeShown = () => document.documentElement.dataset.code === "shown";
+
+function chooseCode(shown) {
+  try {
+    if (shown) localStorage.setItem("pairint-code", "shown");
+    else localStorage.removeItem("pairint-code");
+  } catch {
+    // refused: the choice holds for this page
+  }
+  drawCode(shown);
+}
+
+function drawCode(shown) {
+  document.documentElement.dataset.code = shown ? "shown" : "folded";
+  for (const each of document.querySelectorAll(".code-switch")) each.setAttribute("aria-checked", shown);
+  for (const input of document.querySelectorAll(".cell > .cell_input")) fold(input, !shown);
+}
+
+function fold(input, folded) {
+  if (folded) input.setAttribute("hidden", FOLDED);
+  else input.removeAttribute("hidden");
+  input.parentElement.querySelector(":scope > .code-mark")?.setAttribute("aria-expanded", !folded);
+}
+
+// A number, a line or a table has a small mark for its code; imports and what only draws have none.
+function hasResult(cell) {
+  return [...cell.querySelectorAll(":scope > .cell_output :is(pre, table)")].some((each) => !each.closest(".pairint-explorer"));
+}
+
+function foldCode() {
+  const inputs = [...document.querySelectorAll(".cell > .cell_input")];
+  if (inputs.length === 0) return;
+  for (const input of inputs) {
+    const cell = input.parentElement;
+    input.id ||= `${cell.id}-input`;
+    const mark = document.createElement("button");
+    Object.assign(mark, { type: "button", className: "code-mark", textContent: "Code" });
+    mark.setAttribute("aria-label", `The code of cell ${Number(cell.id.split("-").pop()) + 1}`);
+    mark.setAttribute("aria-controls", input.id);
+    mark.addEventListener("click", () => fold(input, !input.hasAttribute("hidden")));
+    input.before(mark);
+    input.addEventListener("beforematch", () => fold(input, false));
+    cell.classList.toggle("no-result", !hasResult(cell));
+    cell.classList.toggle("no-output", cell.lastElementChild === input);
+  }
+  const toggle = document.createElement("button");
+  Object.assign(toggle, { type: "button", className: "btn btn-sm code-switch", textContent: "Show code" });
+  toggle.setAttribute("role", "switch");
+  toggle.addEventListener("click", () => chooseCode(!codeShown()));
+  document.querySelector(".article-header-buttons")?.prepend(toggle);
+  drawCode(codeShown());
+  // The same choice in every tab, and on a page to which the reader goes back.
+  addEventListener("storage", ({ key, newValue }) => key === "pairint-code" && drawCode(newValue === "shown"));
+  addEventListener("pageshow", ({ persisted }) => {
+    if (!persisted) return;
+    try {
+      drawCode(localStorage.getItem("pairint-code") === "shown");
+    } catch {
+      // refused: what the page shows stands
+    }
+  });
+}
+
+foldCode();
 addEventListener("load", repair);
 addEventListener("load", traceMap);
 addEventListener("load", watchWidths);

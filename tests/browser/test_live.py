@@ -140,6 +140,12 @@ def test_edited_stopped_restarted_restored(live):
     before = picture.get_attribute("src")
     assert picture.get_attribute("alt").startswith("Left: six tokens in the plane")
     assert page.locator("#code-cell-1 > .cell_output:not(.live-output)").is_hidden()
+    # Code is what one works with here: it is open, whatever the reading view shows, and stands once.
+    assert page.evaluate("document.documentElement.dataset.code") == "folded"
+    assert all(box.is_visible() for box in page.get_by_label(re.compile(r"^Code of cell \d+$")).all())
+    page.get_by_role("switch", name="Show code").click()
+    assert page.locator(".cell_input:visible, .code-mark:visible").count() == 0
+    page.get_by_role("switch", name="Show code").click()
 
     editor = page.get_by_label("Code of cell 2", exact=True)
     editor.fill(editor.input_value().replace("Tanh(2.0)", "Tanh(8.0)"))
@@ -167,6 +173,7 @@ def test_edited_stopped_restarted_restored(live):
     press(page, "Back to the page as built")
     assert page.locator("#code-cell-1 > .cell_output:not(.live-output)").is_visible()
     assert page.locator("textarea, .live-output").count() == 0
+    assert page.locator(".cell_input:not([hidden])").count() == 0 < page.locator(".code-mark:visible").count()
     seen.assert_quiet()
 
     page.reload()

@@ -65,7 +65,6 @@
       this.node = document.getElementById(`code-cell-${index}`);
       this.ran = false;
       this.name = `cell ${index + 1}`;
-      this.stillInput = this.node.querySelector(":scope > .cell_input");
       this.stillOutputs = [...this.node.querySelectorAll(":scope > .cell_output, :scope > figure")];
       this.editor = element("textarea", { className: "live-editor", spellcheck: false, autocomplete: "off" });
       this.editor.setAttribute("autocapitalize", "off");
@@ -99,7 +98,7 @@
     }
 
     open() {
-      this.stillInput?.setAttribute("hidden", "");
+      this.node.classList.add("live"); // the page's own code makes room (book.css)
       this.node.prepend(this.input);
       this.node.append(this.output);
       this.output.hidden = true;
@@ -109,7 +108,7 @@
     close() {
       this.input.remove();
       this.output.remove();
-      this.stillInput?.removeAttribute("hidden");
+      this.node.classList.remove("live");
       for (const still of this.stillOutputs) still.hidden = false;
     }
 
@@ -358,7 +357,6 @@
           wrong = cell;
           this.queue = [];
         }
-        globalThis.reachTables?.();
       }
       this.busy = false;
       if (!this.worker) return;

@@ -1,0 +1,190 @@
+"""Tables for readers: what a cell shows in place of a bare frame of pandas."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+__all__ = ["Table", "captioned"]
+
+_GREEK = {
+    **{"alpha": "α", "beta": "β", "Delta": "Δ", "epsilon": "ε", "zeta": "ζ", "kappa": "κ"},
+    **{"rho": "ρ", "sigma": "σ", "tau": "τ", "omega": "ω"},
+}
+_WORDS = re.compile(rf"(?<![A-Za-z])({'|'.join(_GREEK)})(?![A-Za-z])")
+_POWER = re.compile(r"\b(\d(?:\.\d+)?)e([+-]?)0*(\d+)\b")
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_MOST = 4  # decimals of a column, where the caller asks for no format
+_LABEL = ".6g"
+_SHORT = 3  # significant digits, where those decimals would not show all
+
+
+@dataclass(frozen=True)
+class Table:
+    """A captioned table: HTML where a notebook or the book shows it, aligned text elsewhere.
+
+    Attributes
+    ----------
+    caption : str
+    header : tuple of str
+        The names of the rows' labels, then those of the columns.
+    rows : tuple of tuple of str
+        For each row its labels, then its values; a label that repeats the one above is empty.
+    n_labels : int
+        How many of a row's entries are labels.
+    """
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    n_labels: int
+
+    def _repr_html_(self) -> str:
+        head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in self.header)
+        body = "\n".join(f"<tr>{''.join(self._entries(row))}</tr>" for row in self.rows)
+        return (
+            f'<table class="dataframe captioned">\n<caption>{html.escape(self.caption)}</caption>\n'
+            f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+        )
+
+    def _entries(self, row: tuple[str, ...]) -> list[str]:
+        labels, values = row[: self.n_labels], row[self.n_labels :]
+        heads = [f'<th scope="row">{html.escape(text)}</th>' if text else "<td></td>" for text in labels]
+        return heads + [f"<td>{html.escape(text)}</td>" for text in values]
+
+    def __str__(self) -> str:
+        lines = (self.header, *self.rows)
+        widths = [max(len(line[column]) for line in lines) for column in range(len(self.header))]
+        aligned = ("  ".join(map(str.rjust, line, widths)).rstrip() for line in lines)
+        return "\n".join((self.caption, "", *aligned))
+
+    __repr__ = __str__
+
+
+def captioned(frame: DataFrame, caption: str, formats: str | Mapping[str, str] | None = None) -> Table:
+    """Return a frame as a table for readers.
+
+    Row numbers are left out, truth values read yes or no, what is missing is a dash, powers of ten and Greek
+    letters are written as such.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Its index, if it has a name, labels the rows.
+    caption : str
+        What the table shows, in a sentence.
+    formats : str or dict of str, optional
+        The format of floats, as in ``".3f"``: of all columns, or by column; labels have up to six significant
+        digits. Without one a column has the decimals that its values need, at most four, or three significant
+        digits where those do not show them.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    ValueError
+        If ``formats`` names a column that ``frame`` does not have.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> captioned(pd.DataFrame({"rho": [0.5], "error": [0.07893], "converged": [True]}), "AMP.", ".3f")
+    AMP.
+    <BLANKLINE>
+        ρ  error  converged
+    0.500  0.079        yes
+
+    Book: :doc:`/book/aim_amp`
+    """
+    if isinstance(formats, Mapping) and (unknown := set(formats) - set(frame.columns)):
+        raise ValueError(
+            f"formats names {sorted(unknown)}, which are no columns: there are {list(frame.columns)}"
+        )
+    levels = [frame.index.get_level_values(each) for each in range(frame.index.nlevels)]
+    named = [level for level in levels if level.name is not None]
+    labels = [_written(level.to_series(), _LABEL) for level in named]
+    values = [
+        _written(frame.iloc[:, place], formats.get(name) if isinstance(formats, Mapping) else formats)
+        for place, name in enumerate(frame.columns)
+    ]
+    rows = [tuple(row) for row in zip(*labels, *values, strict=True)]
+    names = [str(level.name) for level in named] + [_heading(frame.columns.names, c) for c in frame.columns]
+    return Table(_pretty(caption), tuple(map(_pretty, names)), tuple(_once(rows, len(named))), len(named))
+
+
+def _heading(names: Any, column: Any) -> str:
+    """Return the heading of a column: where it is a value, with the name of what has it."""
+    parts = column if isinstance(column, tuple) else (column,)
+    return ", ".join(
+        part if isinstance(part, str) else f"{name} = {part:,}" if name else str(part)
+        for name, part in zip(names, parts, strict=True)
+    )
+
+
+def _once(rows: list[tuple[str, ...]], n_labels: int) -> list[tuple[str, ...]]:
+    """Leave out each label but the last that repeats, with those before it, the row above."""
+    shown, above = [], None
+    for row in rows:
+        same = 0
+        while above is not None and same < n_labels - 1 and row[same] == above[same]:
+            same += 1
+        shown.append(("",) * same + row[same:])
+        above = row
+    return shown
+
+
+def _written(column: Series, form: str | None) -> list[str]:
+    floats = [float(v) for v in column if _is_float(v) and math.isfinite(v)]
+    form = form or _shortest(floats)
+    return [_one(value, form) for value in column]
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, Integral)
+
+
+def _shortest(floats: list[float]) -> str:
+    """Return the fewest decimals that show all, or significant digits where four are too few or too many."""
+    decimals = next((d for d in range(_MOST + 1) if all(v == round(v, d) for v in floats)), None)
+    small = any(0 < abs(value) < 0.5 * 10 ** (2 - _MOST) for value in floats)
+    if max(map(abs, floats), default=0.0) >= 10**6 or (small and decimals is None):
+        return f".{_SHORT}g"
+    return f".{_MOST if decimals is None else decimals}f"
+
+
+def _one(value: Any, form: str) -> str:
+    if type(value).__name__ in ("bool", "bool_"):  # Python's and NumPy's, of any version
+        return "yes" if value else "no"
+    if isinstance(value, Integral):
+        return _pretty(f"{int(value):,}" if abs(int(value)) >= 10**4 else str(int(value)))
+    if not isinstance(value, Real):
+        return "–" if value is None else _pretty(str(value))
+    if math.isnan(value):
+        return "–"
+    return _pretty(format(float(value), form))
+
+
+def _pretty(text: str) -> str:
+    """Write powers of ten, minus signs and Greek letters as in print."""
+
+    def power(found: re.Match[str]) -> str:
+        if int(found[3]) == 0:
+            return found[1]
+        sign = "-" if found[2] == "-" else ""
+        ten = f"10{(sign + found[3]).translate(_RAISED)}"
+        return ten if found[1] == "1" else f"{found[1]}·{ten}"
+
+    text = _POWER.sub(power, text)
+    text = re.sub(r"\^(-?\d)", lambda found: found[1].translate(_RAISED), text)
+    text = re.sub(r"(?<![\w.)])-(?=\d)", "−", text)
+    return _WORDS.sub(lambda found: _GREEK[found[1]], text)

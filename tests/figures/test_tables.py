@@ -1,0 +1,85 @@
+"""Frames as tables for readers: what is written, in HTML and in plain text."""
+
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pairint.figures.tables import captioned
+
+
+def column(values: list, formats: str | None = None) -> list[str]:
+    table = captioned(pd.DataFrame({"x": values}), "A column.", formats)
+    return [row[0] for row in table.rows]
+
+
+@pytest.mark.parametrize(
+    ("values", "written"),
+    [
+        ([0.5, 1.0, 0.25], ["0.50", "1.00", "0.25"]),  # as many decimals as one of them needs
+        ([2.0, 16.0], ["2", "16"]),
+        ([1 / 3, -2.0], ["0.3333", "−2.0000"]),
+        ([1.23456e-5, 1 / 7], ["1.23·10⁻⁵", "0.143"]),  # what four decimals would hide
+        ([0.0001, 0.01], ["0.0001", "0.0100"]),
+        ([0.0, np.nan, 0.1], ["0.0", "–", "0.1"]),
+        ([2.5e9, 1.0], ["2.5·10⁹", "1"]),
+        ([1, 9999, 10_000, -123_456], ["1", "9999", "10,000", "−123,456"]),
+        ([True, False], ["yes", "no"]),
+        (["0.0e+00", "3.05e-06"], ["0.0", "3.05·10⁻⁶"]),
+        (["1e+06", "-0.652 [-0.67, -0.632]", "beta = 2"], ["10⁶", "−0.652 [−0.67, −0.632]", "β = 2"]),
+        ([None, "12-14"], ["–", "12-14"]),
+        ([float("inf")], ["inf"]),
+    ],
+)
+def test_values_are_written_for_readers(values, written):
+    assert column(values) == written
+
+
+def test_a_format_holds_for_floats_of_all_columns_or_of_one():
+    frame = pd.DataFrame({"a": [0.12345], "b": [0.12345], "n": [3]})
+    assert captioned(frame, "All.", ".2f").rows == (("0.12", "0.12", "3"),)
+    assert captioned(frame, "One.", {"b": ".1e"}).rows == (("0.1235", "1.2·10⁻¹", "3"),)
+    with pytest.raises(ValueError, match=r"formats names \['c'\].*there are \['a', 'b', 'n'\]"):
+        captioned(frame, "None.", {"c": ".2f"})
+
+
+def test_row_numbers_are_left_out_and_labels_stand_once():
+    frame = pd.DataFrame({"rho": [0.1, 0.1, 0.1, 0.2], "T": [2, 2, 3, 3], "x": [1.0, 2.0, 3.0, 4.0]})
+    assert captioned(frame, "Bare.").header == ("ρ", "T", "x")
+    labelled = captioned(frame.assign(seed=[0, 1, 0, 0]).set_index(["rho", "T", "seed"]), "Labelled.")
+    assert labelled.n_labels == 3
+    assert labelled.rows == (
+        ("0.1", "2", "0", "1"),
+        ("", "", "1", "2"),
+        ("", "3", "0", "3"),
+        ("0.2", "3", "0", "4"),  # the same T as above, of another rho
+    )
+
+
+def test_values_as_headings_are_named():
+    frame = pd.DataFrame({"M": [10, 10, 99], "N": [2, 3, 2], "x": [1.0, 2.0, 3.0]})
+    table = captioned(frame.pivot(index="M", columns="N", values="x"), "By N.")
+    assert table.header == ("M", "N = 2", "N = 3")
+    assert table.rows == (("10", "1", "2"), ("99", "3", "–"))
+
+
+def test_html_says_what_heads_what_and_escapes_the_rest():
+    frame = pd.DataFrame({"k": ["a<b", "a<b"], "l": [1, 2], "E Z^2": [0.5, 1.5]}).set_index(["k", "l"])
+
+    seen = []
+
+    class Tags(HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            seen.append((tag, dict(attributes).get("scope")))
+
+    text = captioned(frame, "Is rho < 2?")._repr_html_()
+    Tags().feed(text)
+    assert seen.count(("th", "col")) == 3 and seen.count(("th", "row")) == 3
+    assert seen.count(("tr", None)) == 3 and seen.count(("td", None)) == 3
+    assert "<caption>Is ρ &lt; 2?</caption>" in text and "a&lt;b" in text and "E Z²" in text
+
+
+def test_plain_text_has_the_caption_and_columns_in_line():
+    lines = str(captioned(pd.DataFrame({"alpha": [1.0, 10.0], "ok": [True, False]}), "Two.")).split("\n")
+    assert lines == ["Two.", "", " α   ok", " 1  yes", "10   no"]
