@@ -139,7 +139,9 @@ function foldCode() {
     cell.classList.toggle("no-output", cell.lastElementChild === input);
   }
   const toggle = document.createElement("button");
-  Object.assign(toggle, { type: "button", className: "btn btn-sm code-switch", textContent: "Show code" });
+  Object.assign(toggle, { type: "button", className: "btn btn-sm code-switch" });
+  // The head of a telephone has no room for two words.
+  toggle.innerHTML = '<span class="roomy">Show code</span><span class="tight">Code</span>';
   toggle.setAttribute("role", "switch");
   toggle.addEventListener("click", () => chooseCode(!codeShown()));
   document.querySelector(".article-header-buttons")?.prepend(toggle);

@@ -148,11 +148,14 @@ function makeMark(axes) {
   };
 }
 
+const symbol = (p) => p.label.split(" ").at(-1);
+
 // The bar: the four numbers in the head of the page, which unfold into sliders.
 function makeBar(spec, choose, reset, chosen) {
   const head = document.querySelector(".header-article-items__start, .header-article__inner, .bd-article");
-  const numbers = node("span", { className: "setting-numbers" });
-  const button = node("button", { type: "button", className: "setting-button", "aria-expanded": "false", "aria-controls": "setting-panel", title: spec.title }, numbers);
+  const numbers = node("span", { className: "setting-numbers roomy" });
+  const names = node("span", { className: "tight", textContent: spec.parameters.slice(0, 2).map(symbol).join(", ") });
+  const button = node("button", { type: "button", className: "setting-button", "aria-expanded": "false", "aria-controls": "setting-panel", title: spec.title }, numbers, names);
   const inside = node("div"); // shows itself, whatever is asked of it: it is what is around it that is hidden
   const panel = node("div", { id: "setting-panel", className: "setting-panel", hidden: true }, inside);
   const root = inside.attachShadow({ mode: "open" });
@@ -197,7 +200,7 @@ function makeBar(spec, choose, reset, chosen) {
   head?.append(holder);
   return (values) => {
     spec.parameters.forEach((p, i) => controls[i].show(values[p.key]));
-    numbers.replaceChildren(...spec.parameters.map((p) => node("span", {}, `${p.label.split(" ").at(-1)}\u00a0=\u00a0${short(values[p.key])}`)));
+    numbers.replaceChildren(...spec.parameters.map((p) => node("span", {}, `${symbol(p)}\u00a0=\u00a0${short(values[p.key])}`)));
     const changed = Object.keys(chosen()).length > 0;
     button.classList.toggle("changed", changed);
     back.disabled = !changed;

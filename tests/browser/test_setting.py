@@ -120,7 +120,7 @@ def test_the_bar_unfolds_and_the_setting_goes_with_the_reader(visit, site):
     seen = visit(f"{site}/text.html")
     page = seen.page
     button = page.locator(".setting-button")
-    assert re.sub(r"\s", "", button.text_content()) == "β=2d=30N=3M=10000"
+    assert re.sub(r"\s", "", page.locator(".setting-numbers").text_content()) == "β=2d=30N=3M=10000"
     assert not page.locator("#setting-panel").is_visible()
     button.focus()
     page.keyboard.press("Enter")
