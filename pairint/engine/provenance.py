@@ -17,7 +17,17 @@ from pairint._version import __version__
 __all__ = ["commit", "edited", "environment", "load", "machine", "measurement"]
 
 #: The distributions whose versions can change a number.
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "pandas", "joblib", "threadpoolctl", "distributed", "torch")
+LIBRARIES = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "joblib",
+    "threadpoolctl",
+    "distributed",
+    "torch",
+    "numba",
+)
 
 
 @functools.cache

@@ -218,6 +218,7 @@ export function mount({ model, el }) {
   function change(changes) {
     receive(changes);
     if (live) tellKernel(model, values.shown());
+    else tellSetting(el, spec, changes);
   }
 
   // Other values are another secret: what was heard of the last one is forgotten, and heard anew if it was told.
@@ -456,7 +457,7 @@ export function mount({ model, el }) {
   const sizes = new ResizeObserver(() => updates.schedule());
   sizes.observe(app);
   const ends = [watchScheme(apply), () => sizes.disconnect(), () => { run += 1; clearTimeout(relisten); rest(); }, followKernel(model, receive, updates.schedule)];
-  if (!live) ends.push(followSetting(el, spec, receive), followAddress(el, spec, change));
+  if (!live) ends.push(followSetting(el, spec, receive), followAddress(el, spec, receive));
   el.pairint = Object.assign(handle, {
     scene,
     guess: guess.heights,

@@ -38,20 +38,26 @@ export function mount({ spec }) {
   const shown = () => ({ ...defaults, ...chosen });
   const listeners = [];
 
-  // from: the figure that asks; null gives a parameter back to its figures.
+  // from: the figure that asks; null gives a parameter back to the book and its figures.
   function choose(changes, from = null) {
-    for (const p of parameters) if (p.key in changes) chosen[p.key] = legal(p, changes[p.key]);
-    tell(Object.fromEntries(Object.keys(changes).map((key) => [key, chosen[key]])), { from });
+    for (const p of parameters.filter(({ key }) => key in changes)) {
+      if (changes[p.key] === null) delete chosen[p.key];
+      else chosen[p.key] = legal(p, changes[p.key]);
+    }
+    remember(chosen);
+    tell(Object.fromEntries(Object.keys(changes).map((key) => [key, chosen[key] ?? null])), { from });
   }
 
-  function reset() {
-    const keys = Object.keys(chosen);
-    chosen = {};
-    tell(Object.fromEntries(keys.map((key) => [key, null])), {});
+  const reset = () => choose(Object.fromEntries(Object.keys(chosen).map((key) => [key, null])));
+
+  // Another page has chosen meanwhile.
+  function reread() {
+    const before = Object.fromEntries(Object.keys(chosen).map((key) => [key, null]));
+    chosen = remembered(parameters);
+    tell({ ...before, ...chosen }, {});
   }
 
   function tell(values, how) {
-    remember(chosen);
     listeners.forEach((show) => show(shown()));
     if (Object.keys(values).length) window.dispatchEvent(new CustomEvent("pairint-setting", { detail: { values, ...how } }));
   }
@@ -64,8 +70,11 @@ export function mount({ spec }) {
       listeners.push((values) => show(element, short(quantities({ ...fixed, ...values })[element.dataset.computed]())));
     }
     marks.forEach((element) => listeners.push(makeMark(element)));
-    if (inText.length || marks.length) listeners.push(makeBar(spec, choose, reset, () => chosen));
+    if (inText.length || marks.length) listeners.push(makeBar(spec, choose, reset, shown, () => chosen));
+    remember(chosen);
     tell(chosen, { first: true });
+    window.addEventListener("storage", ({ key }) => key === STORE && reread());
+    window.addEventListener("pageshow", ({ persisted }) => persisted && reread());
   }
 
   window.addEventListener("pairint-chosen", ({ detail }) => {
@@ -99,6 +108,7 @@ function makeHandle(element, parameters, choose, shown) {
   const move = (value) => choose({ [p.key]: value });
   element.addEventListener("keydown", (event) => {
     const ends = { Home: p.minimum, End: p.maximum };
+    if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own
     if (!(event.key in STEPS) && !(event.key in ends)) return;
     event.preventDefault();
     move(ends[event.key] ?? nextValue(p, shown()[p.key], STEPS[event.key]));
@@ -110,12 +120,13 @@ function makeHandle(element, parameters, choose, shown) {
     element.setPointerCapture(event.pointerId);
     const [from, value] = [event.clientX, shown()[p.key]];
     const drag = (moved) => {
+      if (moved.pointerId !== event.pointerId) return;
       const steps = Math.round((moved.clientX - from) / PIXELS);
-      move(steps ? nextValue(p, value, steps) : value);
+      const next = steps ? nextValue(p, value, steps) : value;
+      if (next !== shown()[p.key]) move(next); // a click that trembles is no choice
     };
-    const end = () => element.removeEventListener("pointermove", drag);
     element.addEventListener("pointermove", drag);
-    for (const name of ["pointerup", "pointercancel"]) element.addEventListener(name, end, { once: true });
+    element.addEventListener("lostpointercapture", () => element.removeEventListener("pointermove", drag), { once: true });
   });
   return (values) => {
     show(element, short(values[p.key]));
@@ -136,7 +147,9 @@ function makeMark(axes) {
   mark.append(title);
   axes.append(mark);
   // The frame of the panel is the first path in it: four corners.
-  const corners = axes.querySelector("path").getAttribute("d").match(/-?[\d.]+/g).map(Number);
+  const frame = axes.querySelector("path:not(.you-are-here)");
+  if (!frame) return () => {};
+  const corners = frame.getAttribute("d").match(/-?[\d.]+/g).map(Number);
   const ends = (odd) => corners.filter((_, i) => i % 2 === odd).sort((a, b) => a - b);
   const [xs, ys] = [ends(0), ends(1)];
   const [left, right, top, bottom] = [xs[0], xs.at(-1), ys[0], ys.at(-1)];
@@ -151,8 +164,8 @@ function makeMark(axes) {
 const symbol = (p) => p.label.split(" ").at(-1);
 
 // The bar: the four numbers in the head of the page, which unfold into sliders.
-function makeBar(spec, choose, reset, chosen) {
-  const head = document.querySelector(".header-article-items__start, .header-article__inner, .bd-article");
+function makeBar(spec, choose, reset, shown, chosen) {
+  const head = document.querySelector(".header-article__inner") ?? document.querySelector(".bd-article");
   const numbers = node("span", { className: "setting-numbers roomy" });
   const names = node("span", { className: "tight", textContent: spec.parameters.slice(0, 2).map(symbol).join(", ") });
   const button = node("button", { type: "button", className: "setting-button", "aria-expanded": "false", "aria-controls": "setting-panel", title: spec.title }, numbers, names);
@@ -189,7 +202,7 @@ function makeBar(spec, choose, reset, chosen) {
   });
   back.addEventListener("click", reset);
   link.addEventListener("click", async () => {
-    const address = location.href.split("#")[0] + writeFragment("setting", chosen());
+    const address = location.href.split("#")[0] + writeFragment("setting", shown());
     try {
       await navigator.clipboard.writeText(address);
       said.textContent = "Copied.";
@@ -200,7 +213,7 @@ function makeBar(spec, choose, reset, chosen) {
   head?.append(holder);
   return (values) => {
     spec.parameters.forEach((p, i) => controls[i].show(values[p.key]));
-    numbers.replaceChildren(...spec.parameters.map((p) => node("span", {}, `${symbol(p)}\u00a0=\u00a0${short(values[p.key])}`)));
+    numbers.textContent = spec.parameters.map((p) => `${symbol(p)}\u00a0=\u00a0${short(values[p.key])}`).join(", ");
     const changed = Object.keys(chosen()).length > 0;
     button.classList.toggle("changed", changed);
     back.disabled = !changed;

@@ -21,7 +21,7 @@ from pairint.validation import check_choice
 __all__ = ["FIXED", "PARAMETERS", "QUANTITIES", "computed", "quantity", "script"]
 
 PARAMETERS = (
-    Parameter("beta", "smoothness β", 2.0, 0.5, 5.0, 0.05),
+    Parameter("beta", "smoothness β", 2.0, 0.5, 7.0, 0.05),
     Parameter("d", "dimension d", 30, 1, 1000, scale="log", integer=True),
     Parameter("tokens", "tokens N", 3, 2, 128, scale="log", integer=True),
     Parameter("samples", "samples M", 10_000, 100, 10**10, scale="log", integer=True),

@@ -126,7 +126,7 @@ def _heading(names: Any, column: Any) -> str:
     """Return the heading of a column: where it is a value, with the name of what has it."""
     parts = column if isinstance(column, tuple) else (column,)
     return ", ".join(
-        part if isinstance(part, str) else f"{name} = {part:,}" if name else str(part)
+        part if isinstance(part, str) else f"{name} = {_one(part, _LABEL)}" if name else str(part)
         for name, part in zip(names, parts, strict=True)
     )
 
@@ -168,7 +168,8 @@ def _one(value: Any, form: str) -> str:
     if isinstance(value, Integral):
         return _pretty(f"{int(value):,}" if abs(int(value)) >= 10**4 else str(int(value)))
     if not isinstance(value, Real):
-        return "–" if value is None else _pretty(str(value))
+        missing = value is None or type(value).__name__ in ("NAType", "NaTType")  # of pandas
+        return "–" if missing else _pretty(str(value))
     if math.isnan(value):
         return "–"
     return _pretty(format(float(value), form))
@@ -185,6 +186,6 @@ def _pretty(text: str) -> str:
         return ten if found[1] == "1" else f"{found[1]}·{ten}"
 
     text = _POWER.sub(power, text)
-    text = re.sub(r"\^(-?\d)", lambda found: found[1].translate(_RAISED), text)
+    text = re.sub(r"\^(-?\d+)(?![\d.])", lambda found: found[1].translate(_RAISED), text)
     text = re.sub(r"(?<![\w.)])-(?=\d)", "−", text)
     return _WORDS.sub(lambda found: _GREEK[found[1]], text)

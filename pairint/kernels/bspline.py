@@ -97,6 +97,7 @@ def local_coordinates(u: Any, lower: float, upper: float, n_intervals: int) -> t
     position = (u - lower) * scale
     inside = xp.clip(position, 0.0, float(n_intervals))
     start = xp.clip(xp.floor(inside), 0.0, n_intervals - 1.0)  # the right end belongs to the last cell
+    start = xp.where(start == start, start, 0.0)  # NaN lies in the first cell, and stays NaN
     # The platform's own index type, where the library has it: bincount takes no other on 32 bits.
     index = getattr(xp, "intp", xp.int64)
     return xp.asarray(start, dtype=index), inside - start, position - inside
@@ -151,6 +152,8 @@ def evaluate_pieces(u: Any, polynomials: Any, lower: float, upper: float, deriva
     if xp is not np:
         return _evaluate(xp.asarray(u, dtype=xp.float64), polynomials, lower, upper, derivative)
     u, polynomials = native(np.asarray(u)), np.asarray(polynomials, dtype=np.float64)
+    if u.dtype.kind == "c":
+        raise TypeError(f"u must be real, got {u.dtype}")
     if u.dtype.kind != "f" or u.dtype.itemsize not in (4, 8):
         u = u.astype(np.float64)
     flat = u.reshape(-1)

@@ -106,9 +106,12 @@ def compile_loop(name: str, *dtypes: np.dtype[Any]) -> Callable[..., None]:
     options: dict[str, Any] = {"nogil": True, "fastmath": {"contract"} if fused else False}
     compiled = types.void(*arguments)
     try:
-        return numba.njit(compiled, cache=True, **options)(function)
+        loop: Any = numba.njit(compiled, cache=True, **options)(function)
+        if tuple(arguments) in loop.overloads:  # two processes that write at once may mix up their files
+            return loop
     except Exception:  # a folder where nobody may write, a full disk, a file that was cut short
-        return numba.njit(compiled, **options)(function)
+        pass
+    return numba.njit(compiled, **options)(function)
 
 
 # ---------------------------------------------------------------------------------- what is compiled

@@ -94,6 +94,8 @@ def system_products(
     lower, upper = float(lower), float(upper)
     if weight is not None:
         weight = check_floats("weight", weight, (n_samples, n_tokens))
+        if not bool((weight >= 0).all()):
+            raise ValueError(f"weight must be >= 0, got {float(weight.min())}")
     xp = array_namespace(X, Y, left, right, coefficients, weight)
     dtype = np.dtype(X.dtype if dtype is None else dtype)
     if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
@@ -104,9 +106,13 @@ def system_products(
     n_factors, n_columns = 2 * d * rank, 2 * d * rank + len(coefficients) + 1
     total = xp.zeros((n_columns, n_columns))
     entries = _BLOCK_ENTRIES if xp is np else _DEVICE_ENTRIES
-    step = min(n_samples, max(1, max(entries // n_columns, 256) // n_tokens))
+    # On a device the scores of a block are kept too, N of them for each of its rows.
+    wide = n_columns if xp is np else max(n_columns, n_tokens)
+    step = min(n_samples, max(1, max(entries // wide, 256) // n_tokens))
     rows = xp.empty((step * n_tokens, n_columns), dtype=dtype)
-    loops = compiled_loops(n_samples * n_tokens * (n_columns + n_tokens * (degree + 1))) if xp is np else None
+    loops = (
+        compiled_loops(n_samples * n_tokens * (n_columns + n_tokens * (degree + 1 + d))) if xp is np else None
+    )
     fill = _fill_rows if loops is None else _compiled_fill(loops, polynomials, degree, lower, upper)
     for start in range(0, n_samples, step):
         block = slice(start, min(start + step, n_samples))
@@ -118,7 +124,7 @@ def system_products(
     order = np.arange(n_columns)
     order[:n_factors] = np.arange(n_factors).reshape(2, rank, d).swapaxes(1, 2).ravel()
     order = xp.asarray(order)
-    return total[order][:, order]
+    return total[order[:, None], order]
 
 
 def _fill_rows(

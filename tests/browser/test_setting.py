@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from pairint.explorers.kit import bundle
 from pairint.explorers.kit.panels import short
 from pairint.explorers.setting import PARAMETERS, QUANTITIES, quantity, script
 
-HERE = "here:samples:log:100:1e10".removeprefix("here:")
+HERE = "samples:log:100:1e10"
+STYLES = Path(__file__).resolve().parents[2] / "book" / "assets" / "book.css"
 WORDS = {p.key: short(p.value) for p in PARAMETERS}
 
 
@@ -21,6 +23,7 @@ def site(serve, tmp_path_factory):
     """Two pages of a little book, on one host."""
     folder = tmp_path_factory.mktemp("book")
     (folder / "setting.js").write_text(script(), encoding="utf-8")
+    shutil.copy(STYLES, folder)
     numbers = "".join(
         f'<p>{key} <span class="setting-number" data-setting="{key}">{WORDS[key]}</span></p>' for key in WORDS
     )
@@ -35,6 +38,8 @@ def site(serve, tmp_path_factory):
     for name, body in (("text", numbers + results + drawing), ("figure", numbers + figure)):
         (folder / f"{name}.html").write_text(
             '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A page</title>'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            '<link rel="stylesheet" href="book.css">'
             '<link rel="icon" href="data:,"><script defer src="setting.js"></script></head>'
             '<body><div class="header-article__inner"></div>'
             f'<main class="bd-article">{body}</main></body></html>',
@@ -98,29 +103,38 @@ def test_a_number_is_dragged_by_mouse_and_moved_by_keys(visit, site):
 
 
 def test_a_number_is_dragged_by_touch(visit, site):
-    page = visit(f"{site}/text.html", has_touch=True, viewport={"width": 390, "height": 800}).page
-    page.evaluate(
-        """() => {
-            const number = document.querySelector("[data-setting=samples]");
-            number.setPointerCapture = () => {};
-            const send = (type, x) => number.dispatchEvent(new PointerEvent(type, {
-                pointerType: "touch", pointerId: 7, button: 0, clientX: x, bubbles: true }));
-            send("pointerdown", 100);
-            send("pointermove", 40);
-            send("pointerup", 40);
-            send("pointermove", 300);
-        }"""
-    )
-    assert handle(page, "samples").text_content() == short(
-        6100
-    )  # 10^4 * 10^(-10 * 0.0215) = 6095, to three digits
+    page = visit(
+        f"{site}/text.html", has_touch=True, is_mobile=True, viewport={"width": 390, "height": 800}
+    ).page
+    box = handle(page, "d").bounding_box()
+    touch = page.context.new_cdp_session(page)
+    x, y = box["x"] + 5, box["y"] + box["height"] / 2
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    for step in range(1, 13):
+        at = {"x": x + 10 * step, "y": y}
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [at]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_function("Number(document.querySelector('[data-setting=d]').textContent) >= 78")
+    assert int(handle(page, "d").text_content()) <= 84  # 20 steps of 5 %, as by mouse
+
+
+def test_a_click_that_trembles_is_no_choice_and_keys_of_the_browser_are_left_to_it(visit, site):
+    page = visit(f"{site}/text.html").page
+    box = handle(page, "d").bounding_box()
+    page.mouse.move(box["x"] + 4, box["y"] + 4)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 5, box["y"] + 4)
+    page.mouse.up()
+    handle(page, "d").focus()
+    page.keyboard.press("Control+ArrowRight")
+    assert page.evaluate("localStorage.getItem('pairint-setting')") is None
 
 
 def test_the_bar_unfolds_and_the_setting_goes_with_the_reader(visit, site):
     seen = visit(f"{site}/text.html")
     page = seen.page
     button = page.locator(".setting-button")
-    assert re.sub(r"\s", "", page.locator(".setting-numbers").text_content()) == "β=2d=30N=3M=10000"
+    assert re.sub(r"\s", "", page.locator(".setting-numbers").text_content()) == "β=2,d=30,N=3,M=10000"
     assert not page.locator("#setting-panel").is_visible()
     button.focus()
     page.keyboard.press("Enter")
@@ -152,13 +166,43 @@ def test_figure_and_text_take_from_one_another(visit, site):
     assert page.evaluate("document.querySelector('#pairint-rate').pairint.values.noise") == 0.3
 
 
-def test_what_a_link_asks_of_a_figure_comes_before_what_was_stored(visit, site):
+def test_what_a_link_asks_of_a_figure_comes_before_what_was_stored_and_nothing_else_changes(visit, site):
     page = visit(f"{site}/text.html").page
-    handle(page, "d").focus()
-    page.keyboard.press("PageUp")
+    for key in ("d", "tokens"):
+        handle(page, key).focus()
+        page.keyboard.press("PageUp")
+    chosen = handle(page, "tokens").text_content()
+    assert chosen != "3"
     page.goto(f"{site}/figure.html#pairint-rate?d=7&beta=3")
     page.wait_for_function("document.querySelector('#pairint-rate').pairint?.values.d === 7")
     assert page.evaluate("document.querySelector('#pairint-rate').pairint.values.beta") == 3
+    assert handle(page, "d").text_content() == "7"
+    assert handle(page, "tokens").text_content() == chosen
+
+
+def test_a_figure_that_is_reset_gives_back_what_it_shares(visit, site):
+    page = visit(f"{site}/figure.html").page
+    page.wait_for_function("document.querySelector('#pairint-rate').pairint?.updates > 0")
+    page.evaluate("document.querySelector('#pairint-rate').pairint.set({d: 200})")
+    page.wait_for_function("document.querySelector('[data-setting=d]').textContent === '200'")
+    page.locator("#pairint-rate").get_by_role("button", name="Reset").click()
+    page.wait_for_function("document.querySelector('[data-setting=d]').textContent === '30'")
+    assert page.evaluate("localStorage.getItem('pairint-setting')") is None
+
+
+def test_two_pages_do_not_overwrite_one_another(visit, site):
+    page = visit(f"{site}/text.html").page
+    other = page.context.new_page()
+    other.goto(f"{site}/text.html")
+    handle(other, "samples").focus()
+    other.keyboard.press("PageUp")
+    chosen = handle(other, "samples").text_content()
+    page.wait_for_function(
+        "words => document.querySelector('[data-setting=samples]').textContent === words", arg=chosen
+    )
+    handle(page, "d").focus()
+    page.keyboard.press("PageUp")
+    assert set(json.loads(page.evaluate("localStorage.getItem('pairint-setting')"))) == {"samples", "d"}
 
 
 def test_a_mark_on_a_drawing_says_where_the_reader_is(visit, site):
@@ -233,10 +277,7 @@ def test_the_built_book_has_numbers_marks_and_one_setting(visit, request):
     page = seen.page
     handle(page, "d").first.focus()
     page.keyboard.press("PageUp")
-    page.wait_for_function(
-        """() => [...document.querySelectorAll(".pairint-explorer")]
-            .every((e) => !e.pairint || e.pairint.values.d === undefined || e.pairint.values.d !== 30)"""
-    )
+    page.wait_for_function("document.querySelector('[id^=pairint-rate]').pairint?.values.d === 60")
     page.goto(f"{site}/book/upper_bound.html")
     assert handle(page, "d").first.text_content() == "60"
     assert page.locator(".you-are-here").count() > 0

@@ -193,3 +193,16 @@ def test_shape_is_kept():
 def test_bad_arguments(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("size", [2, 200_000])
+def test_nan_gives_nan_for_few_points_and_for_many(size):
+    u = np.linspace(-1.0, 1.0, size)
+    u[0] = np.nan
+    values = evaluate_pieces(u, np.ones((3, 2)), -1.0, 1.0)
+    assert np.isnan(values[0]) and np.isfinite(values[1:]).all()
+
+
+def test_complex_points_are_refused():
+    with pytest.raises(TypeError, match="u must be real, got complex128"):
+        evaluate_pieces(np.ones(2, dtype=complex), np.ones((3, 2)), -1.0, 1.0)

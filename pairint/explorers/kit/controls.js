@@ -70,7 +70,7 @@ export function makeControl(p, id, onInput) {
   const output = node("output", { htmlFor: id });
   slider.addEventListener("input", () => onInput(p.key, TO_VALUE[p.scale](Number(slider.value), p)));
   slider.addEventListener("keydown", (event) => {
-    if (p.scale !== "log" || STEPS[event.key] === undefined) return;
+    if (p.scale !== "log" || STEPS[event.key] === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     onInput(p.key, nextValue(p, control.value, STEPS[event.key]));
   });

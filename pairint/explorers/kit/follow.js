@@ -25,11 +25,12 @@ export function followWidth(app, charts) {
   return () => observer.disconnect();
 }
 
-export function followAddress(el, spec, change) {
+export function followAddress(el, spec, receive) {
   const follow = () => {
     const linked = readFragment(el.id, spec.parameters);
     if (!linked) return;
-    change({ ...spec.values, ...linked });
+    receive({ ...spec.values, ...linked });
+    tellSetting(el, spec, linked);
     el.scrollIntoView();
   };
   follow();
@@ -50,7 +51,7 @@ export function followSetting(el, spec, receive) {
   return () => window.removeEventListener("pairint-setting", follow);
 }
 
-// Tell the book's setting what was chosen here.
+// Tell the book's setting what was chosen here; null gives a parameter back.
 export function tellSetting(el, spec, changes) {
   const chosen = Object.entries(changes).filter(([key]) => spec.shared.includes(key));
   if (chosen.length) window.dispatchEvent(new CustomEvent("pairint-chosen", { detail: { values: Object.fromEntries(chosen), from: el } }));

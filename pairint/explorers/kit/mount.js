@@ -34,7 +34,7 @@ export function mount({ model, el, compute }) {
   const charts = makeCharts(spec, prefix, handle);
   const listing = makeListing(spec.listing);
   const words = makeWords(spec, handle);
-  const buttons = makeButtons(spec, el, handle, () => change(spec.values));
+  const buttons = makeButtons(spec, el, handle, reset);
   const played = spec.parameters.find((p) => p.key === spec.play);
   const play = played ? makePlay(played, () => values.shown()[played.key], change) : null;
   const extra = compute.extra?.({ spec, handle, change, redraw: updates.schedule });
@@ -46,6 +46,12 @@ export function mount({ model, el, compute }) {
     receive(changes);
     if (live) tellKernel(model, values.shown());
     else tellSetting(el, spec, changes);
+  }
+
+  function reset() {
+    receive(spec.values);
+    if (live) tellKernel(model, values.shown());
+    else tellSetting(el, spec, Object.fromEntries(spec.shared.map((key) => [key, null])));
   }
 
   function receive(changes) {
@@ -68,7 +74,7 @@ export function mount({ model, el, compute }) {
   }
 
   const ends = [followScheme(app, handle, charts), followWidth(app, charts), followKernel(model, receive, updates.schedule)];
-  if (!live) ends.push(followSetting(el, spec, receive), followAddress(el, spec, change));
+  if (!live) ends.push(followSetting(el, spec, receive), followAddress(el, spec, receive));
   if (simulation) ends.push(simulation.stop);
   if (play) ends.push(play.stop);
   el.pairint = Object.assign(handle, {
