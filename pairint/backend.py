@@ -121,8 +121,8 @@ def usable_compiler() -> tuple[bool, str]:
     Book: :doc:`/book/how_results`.
 
     Numba is optional (``pip install "pairint[fast]"``) and imported by the first large sum, in half a second.
-    What it has compiled is kept on disk, where ``NUMBA_CACHE_DIR`` says or beside the package. With the
-    environment variable ``PAIRINT_COMPILED=0`` NumPy computes all sums.
+    What it has compiled is kept on disk: where ``NUMBA_CACHE_DIR`` says, beside the package, or in the
+    user's cache. With the environment variable ``PAIRINT_COMPILED=0`` NumPy computes all sums.
 
     Returns
     -------

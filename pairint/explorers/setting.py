@@ -36,7 +36,8 @@ def _curve(setting: Setting, n_samples: int) -> float:
 
 
 def _crossing(setting: Setting) -> int:
-    # The best K makes both sides a minimum of functions of M that rise: the test stays true.
+    # At each K the ratio of the two is a rising function of M, for the bias does not fall with M and all else
+    # falls like 1 / M; so its minimum over K rises too, and the test stays true.
     return first_true(lambda m: _curve(setting, m) >= setting.best_budget(m).parametric)
 
 

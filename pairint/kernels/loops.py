@@ -89,8 +89,8 @@ def _call(name: str, given: tuple[Any, ...], numbers: tuple[Any, ...], filled: t
 def compile_loop(name: str, *dtypes: np.dtype[Any]) -> Callable[..., None]:
     """Return a loop of this module for arrays of these types: compiled, or read from the disk.
 
-    Where nothing can be written, beside the package or where ``NUMBA_CACHE_DIR`` says, every process compiles
-    for itself.
+    Where nothing can be written, in none of the places that :func:`pairint.backend.usable_compiler` names,
+    every process compiles for itself.
     """
     function, signature, fused = _LOOPS[name]
     kinds = iter(numba.from_dtype(dtype) for dtype in dtypes)
@@ -333,7 +333,7 @@ def _moments(scores, tokens, slopes, lower, scale, out):  # type: ignore[no-unty
     n_intervals, order = slopes.shape
     last = float(n_intervals)
     factor = scale / (n_tokens - 1)
-    slope = np.empty(n_tokens + 3)
+    slope = np.empty(n_tokens)
     total = np.empty(d)
     for m in range(n_samples):
         for i in range(n_tokens):
