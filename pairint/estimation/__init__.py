@@ -1,5 +1,6 @@
 """How the interaction is learned: splines, empirical risk minimisation, choice of ``K``, yardsticks."""
 
+from pairint.estimation.diagnosis import Diagnosis, Finding
 from pairint.estimation.error import InteractionError, interaction_error
 from pairint.estimation.interaction import InteractionRegressor
 from pairint.estimation.network import NetworkRegressor
@@ -8,6 +9,8 @@ from pairint.estimation.problem import LeastSquaresProblem
 from pairint.estimation.selection import IntervalChoice, RankChoice, choose_intervals
 
 __all__ = [
+    "Diagnosis",
+    "Finding",
     "InteractionError",
     "InteractionRegressor",
     "IntervalChoice",

@@ -13,7 +13,6 @@ from sklearn.exceptions import ConvergenceWarning
 
 from pairint.backend import to_device
 from pairint.estimation.base import (
-    PairwiseRegressor,
     check_enough_data,
     check_rank,
     check_spline_parameters,
@@ -23,6 +22,7 @@ from pairint.estimation.base import (
     warn_at_limit,
     whiten,
 )
+from pairint.estimation.diagnosis import Diagnosable
 from pairint.estimation.gauss_newton import grown_factors, levenberg_marquardt
 from pairint.estimation.initial import (
     STARTS,
@@ -70,7 +70,7 @@ _N_CHOICES = 4
 _RANK_OUTPUTS = 10
 
 
-class InteractionRegressor(PairwiseRegressor):
+class InteractionRegressor(Diagnosable):
     r"""The estimator of :math:`g(x, y) = \varphi(x^\top A y)` from outputs averaged over pairs.
 
     Book: :doc:`/book/estimator`.

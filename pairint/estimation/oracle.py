@@ -10,12 +10,12 @@ from sklearn.exceptions import ConvergenceWarning
 
 from pairint.backend import array_namespace, to_device
 from pairint.estimation.base import (
-    PairwiseRegressor,
     check_enough_data,
     check_spline_parameters,
     fit_threads,
     warn_at_limit,
 )
+from pairint.estimation.diagnosis import Diagnosable
 from pairint.estimation.problem import LeastSquaresProblem, OuterState, score_range
 from pairint.estimation.robust import LOSSES, huber_fit, pulled_in
 from pairint.estimation.selection import choose_intervals
@@ -25,7 +25,7 @@ from pairint.validation import check_choice, check_floats, check_real
 __all__ = ["OracleRegressor"]
 
 
-class OracleRegressor(PairwiseRegressor):
+class OracleRegressor(Diagnosable):
     """The fit of the activation alone, the matrix being known: the yardstick of every comparison.
 
     Book: :doc:`/book/estimator`.

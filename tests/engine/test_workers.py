@@ -211,7 +211,11 @@ class TestSchedulers:
 
     @pytest.mark.parametrize(
         ("who", "message"),
-        [("scheduler", "connection to the scheduler"), ("workers", "no worker left for 2 s")],
+        [
+            ("scheduler", "connection to the scheduler"),
+            ("workers", "no worker left for 2 s"),
+            ("client", "connection to the scheduler"),  # as our own watch does it, in its thread
+        ],
     )
     def test_lost_while_a_result_is_on_its_way(self, monkeypatch, who, message):
         """A cell is finished, but what has computed it is gone before its rows are fetched."""
@@ -222,7 +226,9 @@ class TestSchedulers:
 
             def lose(future, timeout=None):
                 monkeypatch.undo()
-                if who == "scheduler":
+                if who == "client":
+                    future.client.close()
+                elif who == "scheduler":
                     doomed.sync(doomed.scheduler.close)
                 else:
                     doomed.scale(0)

@@ -289,7 +289,14 @@ def estimation() -> dict[str, Call]:
 RESULTS = {
     "aim": {"AMPResult", "FixedPoint", "GradientDescentResult", "HardPhaseWarning", "StateEvolution"},
     # The network is in the table where PyTorch is.
-    "estimation": {"InteractionError", "IntervalChoice", "NetworkRegressor", "RankChoice"},
+    "estimation": {
+        "Diagnosis",
+        "Finding",
+        "InteractionError",
+        "IntervalChoice",
+        "NetworkRegressor",
+        "RankChoice",
+    },
     "theory": {
         "PinskerFilter",
         "SobolevBounds",

@@ -203,7 +203,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
 
 def reproducible(cell: dict[str, Any]) -> str:
     """Return how nearly a cell is the same elsewhere: with the density the algorithm never settles."""
-    return "to 1e-6" if cell["score"] == "derivative" else "to 1e-3"
+    return "to 1e-6" if cell["score"] == "derivative" else "in distribution"
 
 
 def cost(cell: dict[str, Any]) -> float:
