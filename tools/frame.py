@@ -44,7 +44,7 @@ LOGGER = logging.getLogger(__name__)
 #: Pages that are no chapters, beside the first of the book.
 NO_FRAME = frozenset({
     "book/map", "book/explorers", "book/assignments/index", "book/reproduction",
-    "book/how_results", "book/notation", "book/api", "book/bibliography",
+    "book/how_results", "book/help", "book/notation", "book/api", "book/bibliography",
 })  # fmt: skip
 NAMES = ("opening", "in-short", "next")
 ITEM = re.compile(r"[-*] +\S")
