@@ -200,7 +200,7 @@ def expand_map(app: Sphinx, docname: str, content: list[str]) -> None:
         app.env.note_dependency(app.env.doc2path(f"book/{each}"))
 
 
-#: Run before a page is drawn, so that code and proofs do not flash up: are they folded, or are they to be seen?
+#: Run before a page is drawn, so that code and proofs do not flash up: are they folded, or to be seen?
 #: Where book.js, which has the switches, does not arrive, all is shown.
 READ_CHOICE = """\
 for (const name of ["code", "proofs"]) {

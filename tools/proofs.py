@@ -3,10 +3,9 @@
     python tools/proofs.py    list the long proofs that have no idea
 
 An extension of Sphinx. The directive ``idea`` holds the idea of a proof in a line or two, right before the
-proof: a picture, the quantity to look at, where each factor comes from. The page shows it, and folds the proof
-below it (``book/assets/book.js``); without scripts, and on paper, the proof is open. A proof of more than
-`LONG` lines without an idea, an idea of more than `LONGEST_IDEA`, and one that no proof follows are warnings of
-the build, which fail it.
+proof. The page shows it, and folds the proof below it (``book/assets/book.js``); without scripts, and on paper,
+the proof is open. A proof of more than `LONG` lines without an idea, an idea of more than `LONGEST_IDEA`, and
+one that no proof follows are warnings of the build, which fail it.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from sphinx_proof.nodes import proof_node
 
 LOGGER = logging.getLogger(__name__)
 
-#: Lines of a page: how many characters one holds, how many a proof may have without an idea, and an idea at most.
+#: Lines of a page: the characters of one, the most of a proof without an idea, and the most of an idea.
 CHARACTERS = 84
 LONG = 6
 LONGEST_IDEA = 4
@@ -136,12 +135,11 @@ def put_under_ideas(app: Sphinx, doctree: nodes.document) -> None:
     for number, proof in enumerate(list(doctree.findall(proof_node)), start=1):
         proof[0]["ids"] = [f"proof-{number}"]  # sphinx_proof calls all of them "proof"
         proof[0]["classes"].append("a-proof")
-        before = proof.parent[proof.parent.index(proof) - 1] if proof.parent.index(proof) else None
+        around, at = proof.parent, proof.parent.index(proof)
+        before = around[at - 1] if at else None
         if isinstance(before, nodes.container) and "proof-idea" in before["classes"]:
-            box = nodes.container(is_div=True, classes=["proof-fold"])
-            before.replace_self(box)
-            proof.parent.remove(proof)
-            box += [before, proof]
+            del around[at - 1 : at + 1]
+            around.insert(at - 1, nodes.container("", before, proof, is_div=True, classes=["proof-fold"]))
     for section in doctree.findall(nodes.section):
         if section["ids"] == ["proof-content"]:
             section["ids"] = [f"{section.parent['ids'][0]}-content"]

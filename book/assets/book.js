@@ -137,15 +137,21 @@ function mark(box, name, label, word) {
   return button;
 }
 
-function addSwitch(name) {
-  const { words, word } = CHOICES[name];
+function switchFor(name, inner, where = "in-head") {
   const toggle = document.createElement("button");
-  Object.assign(toggle, { type: "button", className: `btn btn-sm choice-switch ${name}-switch` });
-  // The head of a telephone has no room for two words.
-  toggle.innerHTML = `<span class="roomy">${words}</span><span class="tight">${word}</span>`;
+  Object.assign(toggle, { type: "button", className: `btn btn-sm choice-switch ${name}-switch ${where}`, innerHTML: inner });
   toggle.setAttribute("role", "switch");
   toggle.addEventListener("click", () => choose(name, !shown(name)));
-  document.querySelector(".article-header-buttons")?.prepend(toggle);
+  return toggle;
+}
+
+function addSwitch(name) {
+  const { words, word } = CHOICES[name];
+  // The head of a telephone has no room for two words.
+  const inner = `<span class="roomy">${words}</span><span class="tight">${word}</span>`;
+  document.querySelector(".article-header-buttons")?.prepend(switchFor(name, inner));
+  // Nor for two switches: that of the proofs is beside the first of them there.
+  if (name === "proofs") document.querySelector(".proof-mark").after(switchFor(name, words, "beside"));
   draw(name, shown(name));
   // The same choice in every tab, and on a page to which the reader goes back.
   addEventListener("storage", ({ key, newValue }) => key === `pairint-${name}` && draw(name, newValue === "shown"));
@@ -214,8 +220,15 @@ function foldProofs() {
   reveal(location.hash);
 }
 
+// Formulas in what is folded have been measured (book.css).
+async function formulasAreSet() {
+  await window.MathJax?.startup?.promise;
+  document.documentElement.dataset.typeset = "";
+}
+
 foldProofs();
 foldCode();
+addEventListener("load", formulasAreSet);
 addEventListener("load", repair);
 addEventListener("load", traceMap);
 addEventListener("load", watchWidths);
