@@ -3,9 +3,9 @@
     python tools/proofs.py    list the long proofs that have no idea
 
 An extension of Sphinx. The directive ``idea`` holds the idea of a proof in a line or two, right before the
-proof. The page shows it, and folds the proof below it (``book/assets/book.js``); without scripts, and on paper,
-the proof is open. A proof of more than `LONG` lines without an idea, an idea of more than `LONGEST_IDEA`, and
-one that no proof follows are warnings of the build, which fail it.
+proof. The page shows it, and folds the proof below it (``book/assets/book.js``); without scripts, and on
+paper, the proof is open. A proof of more than `LONG` lines without an idea, an idea of more than
+`LONGEST_IDEA`, and one that no proof follows are warnings of the build, which fail it.
 """
 
 from __future__ import annotations

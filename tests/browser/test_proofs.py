@@ -1,4 +1,4 @@
-"""Long proofs are folded under their idea: a button opens one, a switch all; links, searches and paper do too."""
+"""Long proofs are folded under their idea: a button, a switch, links, searches and paper open them."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Long proofs stand under their idea: what is lacking is named; the page, the notebook and the map know both."""
+"""Long proofs stand under their idea: what is lacking is named; page, notebook and map know both."""
 
 import os
 import subprocess
