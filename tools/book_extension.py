@@ -200,13 +200,14 @@ def expand_map(app: Sphinx, docname: str, content: list[str]) -> None:
         app.env.note_dependency(app.env.doc2path(f"book/{each}"))
 
 
-#: Run before a page is drawn, so that code does not flash up: is it folded, or is it to be seen?
-#: Where book.js, which has the switch, does not arrive, code is shown.
+#: Run before a page is drawn, so that code and proofs do not flash up: are they folded, or to be seen?
+#: Where book.js, which has the switches, does not arrive, all is shown.
 READ_CHOICE = """\
-{ const root = document.documentElement;
-  root.dataset.code = "folded";
-  try { if (localStorage.getItem("pairint-code") === "shown") root.dataset.code = "shown"; } catch {}
-  addEventListener("load", () => document.querySelector(".code-switch") || delete root.dataset.code); }
+for (const name of ["code", "proofs"]) {
+  const chosen = document.documentElement.dataset;
+  chosen[name] = "folded";
+  try { if (localStorage.getItem(`pairint-${name}`) === "shown") chosen[name] = "shown"; } catch {}
+  addEventListener("load", () => document.querySelector(`.${name}-switch`) || delete chosen[name]); }
 """
 
 

@@ -46,6 +46,8 @@ ADMONITIONS = {
 KINDS = ("quick", "computing", "thinking", "research")
 #: The words of the frame of a chapter (``tools/frame.py``).
 ABILITIES, IN_SHORT, NEXT = "After this page you can", "In short", "Next"
+#: What stands before the idea of a proof (``tools/proofs.py``).
+IDEA = "Idea of the proof."
 #: A link to a page of the book, as the frames write it: ``[](page)``.
 PAGE_LINK = re.compile(r"\[(?P<shown>[^\[\]\n]*)\]\((?P<page>[\w/]+)\)")
 
@@ -298,6 +300,8 @@ class Book:
             inside = [f"**{IN_SHORT}**", "", *inside]
         elif fence.name == "next":
             return [f"**{NEXT}.** {inside[0]}", *inside[1:]]
+        elif fence.name == "idea":
+            return [f"**{IDEA}** {inside[0]}", *inside[1:]]
         elif fence.name == "prf:proof":
             return _proof(title, inside)
         elif fence.name == "solution":

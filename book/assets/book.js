@@ -88,33 +88,81 @@ function traceMap() {
   }
 }
 
-// The reading view: code is folded away, and one switch shows it. What is folded is still found by the browser's
-// search, where that can look into hidden text. On paper there is no code (book.css).
+// The reading view: code and long proofs are folded away, and a switch for each shows them. What is folded is still
+// found by the browser's search, where that can look into hidden text. On paper there is no code, and each proof
+// (book.css).
 const FOLDED = "onbeforematch" in document.documentElement ? "until-found" : "";
+const CHOICES = {
+  code: { boxes: ".cell > .cell_input", words: "Show code", word: "Code" },
+  proofs: { boxes: ".proof-fold > .a-proof", words: "Open all proofs", word: "Proofs" },
+};
 
-// The script in the head (tools/book_extension.py) has read the reader's choice before anything was drawn.
-const codeShown = () => document.documentElement.dataset.code === "shown";
+// The script in the head (tools/book_extension.py) has read the reader's choices before anything was drawn.
+const shown = (name) => document.documentElement.dataset[name] === "shown";
 
-function chooseCode(shown) {
+function choose(name, on) {
   try {
-    if (shown) localStorage.setItem("pairint-code", "shown");
-    else localStorage.removeItem("pairint-code");
+    if (on) localStorage.setItem(`pairint-${name}`, "shown");
+    else localStorage.removeItem(`pairint-${name}`);
   } catch {
     // refused: the choice holds for this page
   }
-  drawCode(shown);
+  draw(name, on);
 }
 
-function drawCode(shown) {
-  document.documentElement.dataset.code = shown ? "shown" : "folded";
-  for (const each of document.querySelectorAll(".code-switch")) each.setAttribute("aria-checked", shown);
-  for (const input of document.querySelectorAll(".cell > .cell_input")) fold(input, !shown);
+function draw(name, on) {
+  document.documentElement.dataset[name] = on ? "shown" : "folded";
+  for (const each of document.querySelectorAll(`.${name}-switch`)) each.setAttribute("aria-checked", on);
+  for (const box of document.querySelectorAll(CHOICES[name].boxes)) fold(box, !on);
 }
 
-function fold(input, folded) {
-  if (folded) input.setAttribute("hidden", FOLDED);
-  else input.removeAttribute("hidden");
-  input.parentElement.querySelector(":scope > .code-mark")?.setAttribute("aria-expanded", !folded);
+const marks = new WeakMap(); // from what is folded to the button that folds it
+
+function fold(box, folded) {
+  if (folded) box.setAttribute("hidden", FOLDED);
+  else box.removeAttribute("hidden");
+  marks.get(box)?.setAttribute("aria-expanded", !folded);
+}
+
+// A button that opens and closes a box.
+function mark(box, name, label, word) {
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", className: `${name}-mark`, textContent: word });
+  button.setAttribute("aria-label", label);
+  button.setAttribute("aria-controls", box.id);
+  button.addEventListener("click", () => fold(box, !box.hasAttribute("hidden")));
+  marks.set(box, button);
+  box.addEventListener("beforematch", () => fold(box, false));
+  box.before(button);
+  return button;
+}
+
+function switchFor(name, inner, where = "in-head") {
+  const toggle = document.createElement("button");
+  Object.assign(toggle, { type: "button", className: `btn btn-sm choice-switch ${name}-switch ${where}`, innerHTML: inner });
+  toggle.setAttribute("role", "switch");
+  toggle.addEventListener("click", () => choose(name, !shown(name)));
+  return toggle;
+}
+
+function addSwitch(name) {
+  const { words, word } = CHOICES[name];
+  // The head of a telephone has no room for two words.
+  const inner = `<span class="roomy">${words}</span><span class="tight">${word}</span>`;
+  document.querySelector(".article-header-buttons")?.prepend(switchFor(name, inner));
+  // Nor for two switches: that of the proofs is beside the first of them there.
+  if (name === "proofs") document.querySelector(".proof-mark").after(switchFor(name, words, "beside"));
+  draw(name, shown(name));
+  // The same choice in every tab, and on a page to which the reader goes back.
+  addEventListener("storage", ({ key, newValue }) => key === `pairint-${name}` && draw(name, newValue === "shown"));
+  addEventListener("pageshow", ({ persisted }) => {
+    if (!persisted) return;
+    try {
+      draw(name, localStorage.getItem(`pairint-${name}`) === "shown");
+    } catch {
+      // refused: what the page shows stands
+    }
+  });
 }
 
 // A number, a line or a table has a small mark for its code; imports and what only draws have none.
@@ -123,42 +171,64 @@ function hasResult(cell) {
 }
 
 function foldCode() {
-  const inputs = [...document.querySelectorAll(".cell > .cell_input")];
+  const inputs = [...document.querySelectorAll(CHOICES.code.boxes)];
   if (inputs.length === 0) return;
   for (const input of inputs) {
     const cell = input.parentElement;
     input.id ||= `${cell.id}-input`;
-    const mark = document.createElement("button");
-    Object.assign(mark, { type: "button", className: "code-mark", textContent: "Code" });
-    mark.setAttribute("aria-label", `The code of cell ${Number(cell.id.split("-").pop()) + 1}`);
-    mark.setAttribute("aria-controls", input.id);
-    mark.addEventListener("click", () => fold(input, !input.hasAttribute("hidden")));
-    input.before(mark);
-    input.addEventListener("beforematch", () => fold(input, false));
+    mark(input, "code", `The code of cell ${Number(cell.id.split("-").pop()) + 1}`, "Code");
     cell.classList.toggle("no-result", !hasResult(cell));
     cell.classList.toggle("no-output", cell.lastElementChild === input);
   }
-  const toggle = document.createElement("button");
-  Object.assign(toggle, { type: "button", className: "btn btn-sm code-switch" });
-  // The head of a telephone has no room for two words.
-  toggle.innerHTML = '<span class="roomy">Show code</span><span class="tight">Code</span>';
-  toggle.setAttribute("role", "switch");
-  toggle.addEventListener("click", () => chooseCode(!codeShown()));
-  document.querySelector(".article-header-buttons")?.prepend(toggle);
-  drawCode(codeShown());
-  // The same choice in every tab, and on a page to which the reader goes back.
-  addEventListener("storage", ({ key, newValue }) => key === "pairint-code" && drawCode(newValue === "shown"));
-  addEventListener("pageshow", ({ persisted }) => {
-    if (!persisted) return;
-    try {
-      drawCode(localStorage.getItem("pairint-code") === "shown");
-    } catch {
-      // refused: what the page shows stands
-    }
-  });
+  addSwitch("code");
 }
 
+// What a proof proves: the statement that it names at its beginning, or else the last one before it.
+function proved(proof) {
+  if (/^Proof\. Of\b/.test(proof.textContent.trim())) return proof.querySelector("a")?.textContent.trim();
+  const before = [...document.querySelectorAll(".proof > .admonition-title .caption-number")]
+    .filter((each) => each.compareDocumentPosition(proof) & Node.DOCUMENT_POSITION_FOLLOWING);
+  return before.at(-1)?.textContent.trim();
+}
+
+function foldProofs() {
+  const proofs = [...document.querySelectorAll(CHOICES.proofs.boxes)];
+  if (proofs.length === 0) return;
+  for (const proof of proofs) {
+    const statement = proved(proof);
+    mark(proof, "proof", statement ? `Proof of ${statement}` : "Proof", "Proof");
+  }
+  addSwitch("proofs");
+  // A link into a folded proof opens it: on arrival, by a link on the page, and by the browser's own buttons.
+  const reveal = (hash) => {
+    let target = null;
+    try {
+      target = document.getElementById(decodeURIComponent(hash.slice(1)));
+    } catch {
+      // no name that could be decoded: nothing is meant
+    }
+    const proof = target?.closest(`${CHOICES.proofs.boxes}[hidden]`);
+    if (!proof) return;
+    fold(proof, false);
+    target.scrollIntoView();
+  };
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[href]");
+    if (link?.hash && link.href.split("#")[0] === location.href.split("#")[0]) reveal(link.hash);
+  });
+  addEventListener("hashchange", () => reveal(location.hash));
+  reveal(location.hash);
+}
+
+// Formulas in what is folded have been measured (book.css).
+async function formulasAreSet() {
+  await window.MathJax?.startup?.promise;
+  document.documentElement.dataset.typeset = "";
+}
+
+foldProofs();
 foldCode();
+addEventListener("load", formulasAreSet);
 addEventListener("load", repair);
 addEventListener("load", traceMap);
 addEventListener("load", watchWidths);

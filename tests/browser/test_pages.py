@@ -133,6 +133,8 @@ def test_page(site, visit, skip_or_fail, address):
     seen.assert_quiet()
     assert unset_formulas(page) == []
     assert poor_pictures(page) == []
+    if (proofs := page.locator(".proofs-switch:visible")).count():
+        proofs.click()
 
     page.add_script_tag(path=str(AXE))
     assert page.evaluate("document.documentElement.dataset.theme") == "light"

@@ -63,6 +63,8 @@ def settled(page):
 def test_nothing_is_cut(site, visit, address):
     page = visit(f"{site}/{address}").page
     page.evaluate("() => window.MathJax?.startup?.promise")
+    if (proofs := page.locator(".proofs-switch:visible")).count():
+        proofs.click()
     found = []
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
