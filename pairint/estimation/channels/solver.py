@@ -15,7 +15,7 @@ import numpy as np
 from scipy import linalg
 
 from pairint.backend import array_namespace, to_host
-from pairint.estimation.channels.system import ChannelProblem, HeadState, Linearised, pack, unpack
+from pairint.estimation.channels.system import ChannelProblem, HeadState, Linearised, pack, squares, unpack
 
 __all__ = ["ChannelState", "balanced", "descend", "solve_coefficients", "solve_values"]
 
@@ -78,7 +78,7 @@ def descend(
         For the signs of the preconditioner.
     """
     state = state_of(problem, [balanced(head) for head in heads])
-    total = float((np.asarray(to_host(problem.rooted(problem.Y)), dtype=float) ** 2).sum())
+    total = squares(problem.rooted(problem.Y))
     single = problem.X.dtype.itemsize == 4
     floor = (1e-12 if single else 1e-26) * total
     damping, converged = _FIRST_DAMPING, False
