@@ -112,6 +112,8 @@ def check_pair_data(
     dtype = X.dtype
     if values is not None and pairs is not None:
         raise ValueError("values and pairs must not be given both: multiply the pairs by the values")
+    if learn and type(channel).values_vjp is Channel.values_vjp:
+        raise ValueError(f'values="learn" needs a channel with values_vjp, and {channel!r} has none')
     if learn and pairs is not None:
         raise ValueError('pairs must not be given where values are learned (values="learn")')
     tail = None if outputs is None else outputs[2:]
