@@ -229,9 +229,9 @@ def test_the_dense_fit_is_the_oracle():
     free = descend(problem, [start], 100, tol, rng)
     assert dense.converged and free.converged
     noise = dense.inner.residual / 800
-    # Both converge linearly, and stop at a predicted fall below tol variances: the rest of the way is at most a
-    # thousand times that, unless a step gains less than a thousandth of what is left. The coefficients come from
-    # normal equations with a ridge, and of one fit the residual too.
+    # Both converge linearly, and stop at a predicted fall below tol variances: the rest of the way is less than
+    # a thousand times that, unless a step gains less than a thousandth of what is left. The coefficients come
+    # from normal equations with a ridge, and of one fit the residual too.
     gram, total = state.equations(dense.left, dense.right, space).gram, float((Y**2).sum())
     gap = 1e3 * tol * noise + (1e-12 + 2 * UNIT * np.linalg.cond(gram)) * total
     assert free.residual == pytest.approx(dense.inner.residual, abs=gap)

@@ -185,8 +185,8 @@ class _Sphere:
     """Accounts for the norm one of the matrices beside learned activations.
 
     Scaling the factors moves along ``s = (left, right)`` and is undone by the normalisation, the interval of
-    the spline being held; to first order a step is projected by ``Q = I - s n' / n's`` with ``n`` the gradient
-    of the squared norm.
+    the spline being held; to first order a step is projected by ``Q = I - s n' / n's``, where ``n`` is
+    the gradient of the squared norm.
     """
 
     def __init__(self, heads: Sequence[HeadState]) -> None:
