@@ -190,11 +190,14 @@ def test_products_do_not_depend_on_chunks_nor_on_what_is_kept(monkeypatch):
     vector = np.random.default_rng(0).standard_normal(len(pack(heads)))
     whole = Linearised(problem, heads)
     monkeypatch.setattr(attention_module, "_CHUNK_ENTRIES", 1)
-    monkeypatch.setattr("pairint.estimation.channels.system._KEPT_ENTRIES", 0)
-    cut = Linearised(problem, heads)
-    assert len(list(problem.chunks(0))) == 7 and cut._kept is None
+    monkeypatch.setattr("pairint.estimation.channels.system.KEPT_ENTRIES", 0)
+    cut, calls = Linearised(problem, heads), []
+    activated = ChannelProblem.activated
+    monkeypatch.setattr(ChannelProblem, "activated", lambda *a: calls.append(a[2]) or activated(*a))
+    assert len(list(problem.chunks(0))) == 7
     atol = 1e3 * gamma(200) * np.abs(whole.jvp(vector)).max()
     np.testing.assert_allclose(cut.jvp(vector), whole.jvp(vector), atol=atol)
+    assert len(calls) == 2 * 7  # each head on each sample was computed again; where it was kept, never
     np.testing.assert_allclose(cut.vjp(cut.residual), whole.vjp(whole.residual), atol=10 * atol)
 
 
@@ -229,8 +232,8 @@ def test_the_dense_fit_is_the_oracle():
     free = descend(problem, [start], 100, tol, rng)
     assert dense.converged and free.converged
     noise = dense.inner.residual / 800
-    # Both converge linearly, and stop at a predicted fall below tol variances: the rest of the way is less than
-    # a thousand times that, unless a step gains less than a thousandth of what is left. The coefficients come
+    # Both converge linearly, and stop at a predicted fall below tol variances: the rest of the way is less
+    # than a thousand times that, unless a step gains less than a thousandth of what is left. The coefficients come
     # from normal equations with a ridge, and of one fit the residual too.
     gram, total = state.equations(dense.left, dense.right, space).gram, float((Y**2).sum())
     gap = 1e3 * tol * noise + (1e-12 + 2 * UNIT * np.linalg.cond(gram)) * total
