@@ -177,11 +177,13 @@ class Diagnosable(PairwiseRegressor):
         Raises
         ------
         TypeError
-            If the activation is no spline.
+            If the activation is no spline, or the fit is one of another channel than the plain mean.
         ValueError
             As in :meth:`fit`, for the data.
         """
         self._check_fitted()
+        if hasattr(self, "channel_"):
+            raise TypeError(f"channel must be the plain mean for a diagnosis, got {self.channel_!r}")
         if not isinstance(self.activation_, Spline):
             raise TypeError(
                 f"activation_ must be a spline to be diagnosed, got {shortened(self.activation_)}"

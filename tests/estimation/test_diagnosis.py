@@ -231,6 +231,8 @@ def test_bad_input():
         fit.diagnose(X, Y[:-1])
     with pytest.raises(ValueError, match=r"X .*5"):
         fit.diagnose(X[..., :2], Y)
+    with pytest.raises(TypeError, match="plain mean"):
+        fitted(X, Y, channel="sum", n_intervals=3).diagnose(X, Y)
     fit.activation_ = np.tanh
     with pytest.raises(TypeError, match="must be a spline"):
         fit.diagnose(X, Y)
