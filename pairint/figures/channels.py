@@ -24,19 +24,17 @@ def rediscovered_figure(
     activation : callable
         The fitted activation, of a matrix of norm one.
     scale : float
-        The norm of the true matrix, with the sign of the fitted one: the slope of the line.
+        The norm of the true matrix, negative if the fitted one has the other sign.
     interval : (float, float)
-        Scores to draw.
+        Scores of the fitted matrix to draw.
     held_out : mapping of str to float
         For each fit a name, and its R^2 on samples that it has not seen.
     """
     figure, (left, right) = subplots(2, 3.6)
     u = np.linspace(*interval, 201)
-    left.plot(u, scale * u, color=INK, lw=1, label="the logarithm of exp")
-    left.plot(u, np.log(activation(u)), color=CYCLE[0], ls="--", label="learned")
-    left.set(
-        title="Nobody said exp", xlabel="score of the matrix of norm one", ylabel="logarithm of the activation"
-    )
+    left.plot(scale * u, scale * u, color=INK, lw=1, label="the logarithm of exp")
+    left.plot(scale * u, np.log(activation(u)), color=CYCLE[0], ls="--", label="learned")
+    left.set(title="Nobody said exp", xlabel="score $x^\\top A y$", ylabel="logarithm of the activation")
     left.legend()
     names = list(held_out)
     places = np.arange(len(names))
