@@ -24,6 +24,7 @@ from pairint.estimation.base import (
     whiten,
 )
 from pairint.estimation.gauss_newton import grown_factors, levenberg_marquardt
+from pairint.estimation.information import fitted_information
 from pairint.estimation.initial import (
     STARTS,
     moments_left,
@@ -43,6 +44,7 @@ from pairint.estimation.selection import (
 )
 from pairint.model.attention import pair_average
 from pairint.model.splines import SplineSpace
+from pairint.model.tangent import Information
 from pairint.validation import check_choice, check_integer, check_real, check_rng
 
 __all__ = ["InteractionRegressor"]
@@ -290,6 +292,23 @@ class InteractionRegressor(PairwiseRegressor):
             warnings.warn(". And ".join(doubts), ConvergenceWarning, stacklevel=2)
         warn_at_limit(self.selection_, rank_selection)
         return self
+
+    def information(self, X: Any) -> Information:
+        """Return what outputs of tokens ``X (M, N, d)`` know of the fitted function, queries and keys.
+
+        ``information(X).matrix`` is the Fisher information of Gaussian outputs of weight one at the fit, with
+        the estimated noise; its inverse, on what the data see, is the covariance of the estimate. Pass the
+        tokens of the fit, or those of data that are planned.
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        ValueError
+            If ``X`` has a wrong shape or is not finite.
+        """
+        self._check_fitted()
+        return fitted_information(self, X)
 
     def _store(self, found: _Found, robust: RobustFit | None, back: Any) -> None:
         problem, selection, residual, scale = found.search.problem, found.selection, None, None
