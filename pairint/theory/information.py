@@ -358,6 +358,7 @@ def channel_prices(
     *,
     n_tokens: int,
     n_samples: int,
+    value: Any = None,
     rng: Any = None,
     n_batches: int = 20,
 ) -> dict[str, SampledPrice]:
@@ -367,9 +368,8 @@ def channel_prices(
 
     With weights :math:`w_{ij} = \varphi(U_{ij}) / (N - 1)`, or, for ``"softmax"``,
     :math:`\varphi(U_{ij}) / \sum_{k \ne i} \varphi(U_{ik})`, what is observed of token i, with noise, is
-    :math:`\sum_{j \ne i} w_{ij} v_j`: of scalar values, :math:`v_j` is one for a mean, and the sum of the
-    coordinates of :math:`X_j` over the root of d for a softmax (whose weights sum to one); of vector values
-    it is :math:`X_j`.
+    :math:`\sum_{j \ne i} w_{ij} v_j`. A scalar value is one for a mean, and a coordinate of the token for a
+    softmax, whose weights sum to one; a vector value is the token itself.
 
     Parameters
     ----------
@@ -377,6 +377,9 @@ def channel_prices(
         One of :data:`CHANNELS`.
     tokens, matrix, activation, n_tokens, n_samples, rng, n_batches
         As in :func:`sampled_prices`. For a softmax the activation must be positive; ``exp`` is the usual one.
+    value : array_like, shape (d,), optional
+        For ``"softmax"``: the scalar value of a token x is ``value' x``. By default the first right singular
+        vector of the matrix, the coordinate that the score reads.
 
     Returns
     -------
@@ -392,12 +395,13 @@ def channel_prices(
     n_samples = check_integer("n_samples", n_samples, n_batches)
     matrix = np.asarray(check_floats("matrix", matrix, (tokens.d, tokens.d)), dtype=float)
     basis = tangent_basis(matrix)
+    direction = basis.right[:, 0] if value is None else check_floats("value", value, (tokens.d,))
     rng = check_rng(rng)
     check_size("n_samples and n_tokens", n_samples // n_batches, n_tokens, n_tokens)
     batches = []
     for _ in range(n_batches):
         X = tokens.sample(n_samples // n_batches, n_tokens, rng)
-        batches.append(_channel_information(channel, X, matrix, activation, basis))
+        batches.append(_channel_information(channel, X, matrix, activation, basis, direction))
     stacked = np.array(batches)
     core, queries = basis.sizes["core"], basis.sizes["queries"]
     parts = {"queries": slice(core, core + queries), "keys": slice(core + queries, core + 2 * queries)}
@@ -415,7 +419,12 @@ def channel_prices(
 
 
 def _channel_information(
-    channel: str, X: NDArray[np.float64], matrix: NDArray[np.float64], activation: Any, basis: TangentBasis
+    channel: str,
+    X: NDArray[np.float64],
+    matrix: NDArray[np.float64],
+    activation: Any,
+    basis: TangentBasis,
+    direction: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Return the information of a sample, for noise of variance one, averaged over samples."""
     n_samples, n_tokens, d = X.shape
@@ -432,7 +441,7 @@ def _channel_information(
         if vector:
             values = tokens
         elif normalised:
-            values = tokens.sum(axis=2, keepdims=True) / math.sqrt(d)
+            values = (tokens @ direction)[:, :, None]
         else:
             values = np.ones((*tokens.shape[:2], 1))
         if normalised:

@@ -1,0 +1,149 @@
+"""Pictures for the chapter on what a longer context buys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+from pairint.model import Cosine, Exponential, ReLU, SplineSpace, Tanh
+from pairint.theory.information import direction_price, function_shares, query_share
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["constant_figure", "price_figure", "rotation_figure", "share_figure"]
+
+_TITLES = {"even": "even: cos(3u/2)", "odd": "odd: tanh(3u/2)", "exponential": "exponential: exp(u/2)"}
+
+
+def _token_axis(axis: Any, most: float) -> None:
+    ticks = [2**k for k in range(1, 11) if 2**k <= most]
+    axis.set(xscale="log", xlabel="tokens $N$")
+    axis.set_xticks(ticks, [str(n) for n in ticks])
+    axis.minorticks_off()
+
+
+@picture
+def price_figure(table: DataFrame) -> Figure:
+    """Draw prices measured in fits over the closed form, for queries and keys; bars are 95 % intervals."""
+    from pairint.engine.statistics import summarize
+    from pairint.experiments.minimax.context_price import share_of
+
+    return _price_figure(table, summarize, share_of)
+
+
+def _price_figure(table: DataFrame, summarize: Any, share_of: Any) -> Figure:
+    cases = list(dict.fromkeys(table["case"]))
+    figure, axes = subplots(len(cases), 3.6)
+    most = int(table["n_tokens"].max())
+    n = np.geomspace(2, most, 60)
+    points = summarize(table, ["case", "estimator", "n_tokens"], y="price")
+    for axis, case in zip(np.atleast_1d(axes), cases, strict=True):
+        for i, (block, share) in enumerate((("queries", share_of(case)), ("keys", 0.0))):
+            line = points[(points["case"] == case) & (points["estimator"] == block)].sort_values("n_tokens")
+            axis.plot(n, direction_price(n, min(max(share, 0.0), 1.0)), color=CYCLE[i], ls=("-", "--")[i])
+            axis.errorbar(
+                line["n_tokens"] * (1.06, 1 / 1.06)[i],
+                line["mean"],
+                yerr=[line["mean"] - line["low"], line["high"] - line["mean"]],
+                color=CYCLE[i],
+                marker=MARKERS[i],
+                ls="none",
+                label=block,
+            )
+        axis.set(title=_TITLES.get(case, case), yscale="log", ylabel="price in $\\sigma^2/M$", ylim=(0.008, 3))
+        _token_axis(axis, most)
+        axis.legend(loc="lower left", fontsize="small")
+    return figure
+
+
+@picture
+def constant_figure(constants: DataFrame) -> Figure:
+    """Draw excess errors over p sigma^2 (N-1)/(MN), and what the information predicts; 95 % intervals."""
+    figure, axis = subplots(1, 3.9)
+    for i, (activation, part) in enumerate(constants.groupby("activation", sort=False)):
+        places = part["numbers"] * 1.07 ** (np.arange(len(part)) - (len(part) - 1) / 2)
+        axis.errorbar(
+            places,
+            part["constant"],
+            yerr=[part["constant"] - part["low"], part["high"] - part["constant"]],
+            color=CYCLE[i],
+            marker=MARKERS[i],
+            ls="none",
+            label=f"{activation} activation, measured",
+        )
+        axis.plot(places, part["predicted"], color=INK, marker="_x"[i], ms=10 - 4 * i, ls="none", label="_")
+    axis.plot([], [], color=INK, marker="_", ms=10, ls="none", label="predicted from the tokens")
+    axis.axhline(1, color=INK, lw=1, ls=":")
+    axis.set(
+        title="The constant in front of $rd/M$",
+        xscale="log",
+        xlabel="free numbers of the matrix, $p = r(2d-r)-1$",
+        ylabel="excess error / $p\\,\\sigma^2(N-1)/(MN)$",
+        ylim=(0, 2),
+    )
+    axis.legend(fontsize="small", loc="lower right")
+    return figure
+
+
+@picture
+def share_figure(scales: Sequence[float] = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.2, 3.0, 4.5)) -> Figure:
+    """Draw what one token knows: of queries against the size of the scores, and of the functions of a basis."""
+    figure, (left, right) = subplots(2, 3.6)
+    lines: list[tuple[str, Any]] = [
+        ("cos(su)", Cosine),
+        ("exp(su)", Exponential),
+        ("max(u, 0)", lambda _: ReLU()),
+        ("tanh(su)", Tanh),
+    ]
+    for i, (label, make) in enumerate(lines):
+        kept = [s for s in scales if label != "exp(su)" or s <= 0.4]
+        values = [query_share(make(s)) for s in kept]
+        left.plot(kept, values, color=CYCLE[i], marker=MARKERS[i], ms=4, label=label)
+    left.set(title="Queries", xscale="log", xlabel="$s$", ylabel="share $\\kappa$ that one token knows")
+    left.legend(fontsize="small")
+    for i, cells in enumerate((8, 32)):
+        values = function_shares(SplineSpace(-4.0, 4.0, cells, 3))
+        right.plot(
+            np.arange(1, len(values) + 1),
+            np.maximum(values, 1e-9),
+            color=CYCLE[i],
+            marker=MARKERS[i],
+            ms=4,
+            ls=":",
+            label=f"{cells} cells",
+        )
+    right.set(
+        title="Functions of the score",
+        yscale="log",
+        ylim=(1e-9, 2),
+        xlabel="direction, the best known first",
+        ylabel="share $\\kappa$",
+    )
+    right.legend(fontsize="small")
+    return figure
+
+
+@picture
+def rotation_figure(n_partners: int = 400, angle: float = 70.0, seed: int = 0) -> Figure:
+    """Draw what a token sees of many partners before and after the keys are rotated: the same cloud of scores."""
+    figure, (left, right) = subplots(2, 3.6)
+    rng = np.random.default_rng(seed)
+    partners = rng.standard_normal((n_partners, 2))
+    turned = np.radians(angle)
+    keys = {"key": np.array([1.0, 0.0]), "rotated key": np.array([np.cos(turned), np.sin(turned)])}
+    left.plot(*partners.T, ".", color=CYCLE[6], ms=2.5, alpha=0.5)
+    for i, (label, key) in enumerate(keys.items()):
+        left.annotate("", 2.6 * key, (0, 0), arrowprops={"color": CYCLE[i], "width": 2, "headwidth": 8})
+        left.plot([], [], color=CYCLE[i], label=label)
+        scores = np.sort(partners @ key)
+        right.step(scores, np.linspace(0, 1, n_partners), color=CYCLE[i], ls=("-", "--")[i], label=label)
+    left.set(title="Partners of one token", xlabel="$y_1$", ylabel="$y_2$", xlim=(-4, 4), ylim=(-4, 4))
+    left.legend(fontsize="small", loc="upper left")
+    right.set(title="Its scores with them", xlabel="score $u$", ylabel="share of partners below $u$")
+    right.legend(fontsize="small", loc="upper left")
+    return figure
