@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,22 +28,18 @@ def _token_axis(axis: Any, most: float) -> None:
 
 
 @picture
-def price_figure(table: DataFrame) -> Figure:
-    """Draw prices measured in fits over the closed form, for queries and keys; bars are 95 % intervals."""
-    from pairint.engine.statistics import summarize
-    from pairint.experiments.minimax.context_price import share_of
+def price_figure(points: DataFrame, shares: Mapping[str, float]) -> Figure:
+    """Draw prices measured in fits over the closed form, for queries and keys.
 
-    return _price_figure(table, summarize, share_of)
-
-
-def _price_figure(table: DataFrame, summarize: Any, share_of: Any) -> Figure:
-    cases = list(dict.fromkeys(table["case"]))
+    ``points`` holds the mean and its interval for each case, estimator and number of tokens; ``shares`` what
+    one token knows of a query, by case.
+    """
+    cases = list(shares)
     figure, axes = subplots(len(cases), 3.6)
-    most = int(table["n_tokens"].max())
+    most = int(points["n_tokens"].max())
     n = np.geomspace(2, most, 60)
-    points = summarize(table, ["case", "estimator", "n_tokens"], y="price")
     for axis, case in zip(np.atleast_1d(axes), cases, strict=True):
-        for i, (block, share) in enumerate((("queries", share_of(case)), ("keys", 0.0))):
+        for i, (block, share) in enumerate((("queries", shares[case]), ("keys", 0.0))):
             line = points[(points["case"] == case) & (points["estimator"] == block)].sort_values("n_tokens")
             axis.plot(n, direction_price(n, min(max(share, 0.0), 1.0)), color=CYCLE[i], ls=("-", "--")[i])
             axis.errorbar(
