@@ -15,7 +15,7 @@ from pairint.theory.information import direction_price, function_shares, query_s
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["constant_figure", "price_figure", "rotation_figure", "share_figure"]
+__all__ = ["constant_figure", "price_figure", "rotation_figure", "share_figure", "spectrum_figure"]
 
 _TITLES = {"even": "even: cos(3u/2)", "odd": "odd: tanh(3u/2)", "exponential": "exponential: exp(u/2)"}
 
@@ -142,4 +142,23 @@ def rotation_figure(n_partners: int = 400, angle: float = 70.0, seed: int = 0) -
     left.legend(fontsize="small", loc="upper left")
     right.set(title="Its scores with them", xlabel="score $u$", ylabel="share of partners below $u$")
     right.legend(fontsize="small", loc="upper left")
+    return figure
+
+
+@picture
+def spectrum_figure(spectra: Mapping[str, Any], hidden: int, n_tokens: int) -> Figure:
+    """Draw the prices of all directions of a matrix, the dearest first; a rule marks how many stay dear."""
+    figure, axis = subplots(1, 3.6)
+    for i, (label, prices) in enumerate(spectra.items()):
+        places = np.arange(1, len(prices) + 1)
+        axis.plot(places, prices, color=CYCLE[i], marker=MARKERS[i], ls=":", lw=1, label=label)
+    axis.axhline((n_tokens - 1) / n_tokens, color=INK, lw=1, ls="--", label="$(N-1)/N$")
+    axis.axvline(hidden + 0.5, color=INK, lw=1, label="rotations of the keys end here")
+    axis.set(
+        title=f"Directions of the matrix, $N = {n_tokens}$",
+        xlabel="direction, the dearest first",
+        ylabel="price in $\\sigma^2/M$",
+        ylim=(0, 1.3),
+    )
+    axis.legend(fontsize="small", loc="lower left")
     return figure

@@ -90,6 +90,15 @@ class Information:
         part = slice(None) if block is None else self._slice("block", block)
         return float(np.sum(self.pair[part, part] * covariance[part, part])) / len(self.pair[part])
 
+    def spectrum(self) -> NDArray[np.float64]:
+        r"""Return the prices of the directions that neither matrix mixes, the largest first, in sigma^2/M.
+
+        The mean of them is :meth:`price`. One that no token knows costs (N - 1)/N.
+        """
+        values, vectors = np.linalg.eigh(_inverse(self.aggregated))
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        return np.linalg.eigvalsh(root.T @ self.pair @ root)[::-1] / self.n_tokens
+
     def matrix_price(self) -> float:
         r"""Return what not knowing the matrix adds to the squared error in L2(rho), in units of sigma^2/M.
 

@@ -267,7 +267,8 @@ class TestTangent:
     def test_chunks_change_nothing(self, monkeypatch):
         X = GAUSS.sample(20, 3, 0)
         whole = measured_information(X, interaction_matrix(8, 2, 0), Tanh(), space=SPACE)
-        monkeypatch.setattr("pairint.model.attention._CHUNK_ENTRIES", 1000)
+        slices = [slice(0, 7), slice(7, 19), slice(19, 20)]
+        monkeypatch.setattr("pairint.model.tangent.sample_chunks", lambda n_samples, entries: slices)
         parts = measured_information(X, interaction_matrix(8, 2, 0), Tanh(), space=SPACE)
         assert np.allclose(whole.aggregated, parts.aggregated, atol=1e-12)
         assert np.allclose(whole.pair, parts.pair, atol=1e-12)
@@ -295,6 +296,12 @@ class TestAlgebra:
         assert sum(2 * info.price(name) for name in info.blocks) == pytest.approx(6 * info.price())
         alone = np.trace(np.linalg.inv(info.aggregated[:2, :2]))
         assert info.matrix_price() == pytest.approx((np.trace(inverse) - alone) / 3)
+
+    def test_the_spectrum_is_that_of_both_matrices(self):
+        info = self.information()
+        values = np.linalg.eigvals(np.linalg.solve(info.aggregated, info.pair)).real
+        assert info.spectrum() == pytest.approx(np.sort(values)[::-1] / 3, rel=1e-6)
+        assert info.spectrum().mean() == pytest.approx(info.price())
 
     def test_what_nobody_sees_is_left_out(self):
         info = self.information()
@@ -438,7 +445,7 @@ class TestChannels:
         variances = np.diag(np.linalg.inv(J @ J.T / 4))
 
         class Given(UniformCube):
-            def _sample(self, n_samples, n_tokens, rng):
+            def sample(self, n_samples, n_tokens, rng=None):
                 return X
 
         found = channel_prices(
