@@ -51,7 +51,8 @@ def price_figure(points: DataFrame, shares: Mapping[str, float]) -> Figure:
                 ls="none",
                 label=block,
             )
-        axis.set(title=_TITLES.get(case, case), yscale="log", ylabel="price in $\\sigma^2/M$", ylim=(0.008, 3))
+        axis.set(title=_TITLES.get(case, case), yscale="log", ylim=(0.008, 3))
+        axis.set(ylabel="price in $\\sigma^2/M$")
         _token_axis(axis, most)
         axis.legend(loc="lower left", fontsize="small")
     return figure
@@ -72,8 +73,8 @@ def constant_figure(constants: DataFrame) -> Figure:
             ls="none",
             label=f"{activation} activation, measured",
         )
-        axis.plot(places, part["predicted"], color=INK, marker="_x"[i], ms=10 - 4 * i, ls="none", label="_")
-    axis.plot([], [], color=INK, marker="_", ms=10, ls="none", label="predicted from the tokens")
+        label = f"{activation} activation, predicted"
+        axis.plot(places, part["predicted"], color=INK, marker="_x"[i], ms=10 - 4 * i, ls="none", label=label)
     axis.axhline(1, color=INK, lw=1, ls=":")
     axis.set(
         title="The constant in front of $rd/M$",
@@ -88,7 +89,7 @@ def constant_figure(constants: DataFrame) -> Figure:
 
 @picture
 def share_figure(scales: Sequence[float] = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.2, 3.0, 4.5)) -> Figure:
-    """Draw what one token knows: of queries against the size of the scores, and of the functions of a basis."""
+    """Draw what one token knows: of queries against the size of the scores, and of functions of a basis."""
     figure, (left, right) = subplots(2, 3.6)
     lines: list[tuple[str, Any]] = [
         ("cos(su)", Cosine),
@@ -103,10 +104,10 @@ def share_figure(scales: Sequence[float] = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 
     left.set(title="Queries", xscale="log", xlabel="$s$", ylabel="share $\\kappa$ that one token knows")
     left.legend(fontsize="small")
     for i, cells in enumerate((8, 32)):
-        values = function_shares(SplineSpace(-4.0, 4.0, cells, 3))
+        known = function_shares(SplineSpace(-4.0, 4.0, cells, 3))
         right.plot(
-            np.arange(1, len(values) + 1),
-            np.maximum(values, 1e-9),
+            np.arange(1, len(known) + 1),
+            np.maximum(known, 1e-9),
             color=CYCLE[i],
             marker=MARKERS[i],
             ms=4,
@@ -126,7 +127,7 @@ def share_figure(scales: Sequence[float] = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 
 
 @picture
 def rotation_figure(n_partners: int = 400, angle: float = 70.0, seed: int = 0) -> Figure:
-    """Draw what a token sees of many partners before and after the keys are rotated: the same cloud of scores."""
+    """Draw the partners of a token, two keys, and the scores along each: one law."""
     figure, (left, right) = subplots(2, 3.6)
     rng = np.random.default_rng(seed)
     partners = rng.standard_normal((n_partners, 2))
@@ -134,8 +135,7 @@ def rotation_figure(n_partners: int = 400, angle: float = 70.0, seed: int = 0) -
     keys = {"key": np.array([1.0, 0.0]), "rotated key": np.array([np.cos(turned), np.sin(turned)])}
     left.plot(*partners.T, ".", color=CYCLE[6], ms=2.5, alpha=0.5)
     for i, (label, key) in enumerate(keys.items()):
-        left.annotate("", 2.6 * key, (0, 0), arrowprops={"color": CYCLE[i], "width": 2, "headwidth": 8})
-        left.plot([], [], color=CYCLE[i], label=label)
+        left.plot(*(3 * np.array([0 * key, key]).T), color=CYCLE[i], ls=("-", "--")[i], lw=3, label=label)
         scores = np.sort(partners @ key)
         right.step(scores, np.linspace(0, 1, n_partners), color=CYCLE[i], ls=("-", "--")[i], label=label)
     left.set(title="Partners of one token", xlabel="$y_1$", ylabel="$y_2$", xlim=(-4, 4), ylim=(-4, 4))

@@ -1,8 +1,9 @@
 r"""What an output knows of a function and of a matrix: derivatives of outputs, and the information in them.
 
-A matrix :math:`A = U D V^\top` of rank ``r`` can move in :math:`r(2d-r)` directions without changing its rank,
-:math:`\Delta = U C V^\top + W V^\top + U Z^\top` with :math:`U^\top W = 0` and :math:`V^\top Z = 0`: inside of
-what it reads (the *core*), in what it reads of the first token (the *queries*) and of the second (the *keys*).
+A matrix :math:`A = U D V^\top` of rank ``r`` can move in :math:`r(2d-r)` directions without changing its
+rank, :math:`\Delta = U C V^\top + W V^\top + U Z^\top` with :math:`U^\top W = 0` and :math:`V^\top Z = 0`:
+inside of what it reads (the *core*), in what it reads of the first token (the *queries*) and of the second
+(the *keys*).
 Along :math:`\Delta` the output of token i moves by :math:`X_i^\top \Delta Z_i`, where
 :math:`Z_i = \frac{1}{N-1} \sum_{j \ne i} \varphi'(U_{ij}) X_j`.
 """
@@ -115,7 +116,7 @@ class Information:
 
 
 def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the inverse on the span of what is seen: scaled to a unit diagonal, small eigenvalues left out."""
+    """Return the inverse on what is seen: scaled to a unit diagonal, small eigenvalues left out."""
     diagonal = np.diag(matrix)
     seen = diagonal > 0
     scale = np.where(seen, 1 / np.sqrt(np.where(seen, diagonal, 1.0)), 0.0)
@@ -131,7 +132,7 @@ class TangentBasis:
 
     Book: :doc:`/book/longer_context`.
 
-    The direction of the matrix itself is left out: it scales the scores, and that is a change of the function.
+    The direction of the matrix itself is left out: it scales the scores, which is a change of the function.
 
     Attributes
     ----------
@@ -262,7 +263,7 @@ def measured_information(
             parts = [basis.products(flat, vectors)]
             if space is not None:
                 one = scores[:, diagonal, partner].reshape(-1)
-                design = space.aggregate(scores) if total is aggregated else space.design(one)
+                design: Any = space.aggregate(scores) if total is aggregated else space.design(one)
                 parts.insert(0, design.toarray() if hasattr(design, "toarray") else design)
             features = xp.concatenate(parts, axis=1)
             total += to_host(features.T @ features)

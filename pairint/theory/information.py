@@ -5,8 +5,8 @@ A change h of the interaction moves an output by the average of h over the partn
 .. math:: \mathbb{E} R_h^2 = \frac{\mathbb{E} h^2}{N-1} \big(1 + (N-2) \kappa\big), \qquad
     \kappa = \frac{\mathbb{E} m_h^2}{\mathbb{E} h^2}, \quad m_h(x) = \mathbb{E}[h(x, X_2)],
 
-for independent tokens. The *share* :math:`\kappa` is what one token knows of h. A coefficient of h costs, in the
-squared error and in units of :math:`\sigma^2 / M`, the :func:`direction_price`
+for independent tokens. The *share* :math:`\kappa` is what one token knows of h. A coefficient of h costs, in
+the squared error and in units of :math:`\sigma^2 / M`, the :func:`direction_price`
 :math:`\frac{N-1}{N} / (1 + (N-2) \kappa)`.
 """
 
@@ -31,6 +31,7 @@ from pairint.validation import (
     check_real,
     check_rng,
     check_size,
+    shortened,
 )
 
 __all__ = [
@@ -79,7 +80,7 @@ def direction_price(n_tokens: Any, share: Any = 0.0) -> Any:
     if np.any(n < 2):
         raise ValueError(f"n_tokens must be >= 2, got {float(np.min(n))}")
     if np.any(kappa < 0) or np.any(kappa > 1):
-        raise ValueError(f"share must be in [0, 1], got {float(kappa.ravel()[np.argmax(np.abs(kappa - 0.5))])}")
+        raise ValueError(f"share must be in [0, 1], got values from {np.min(kappa)} to {np.max(kappa)}")
     try:
         np.broadcast_shapes(n.shape, kappa.shape)
     except ValueError as error:
@@ -316,7 +317,7 @@ def sampled_prices(
         For each block its :meth:`Information.price`, and for "matrix", if there is a function to be learned,
         :meth:`Information.matrix_price`.
     """
-    check_instance("tokens", tokens, TokenLaw)
+    _check_law(tokens)
     _check_derivative(activation)
     n_tokens = check_integer("n_tokens", n_tokens, 2)
     n_batches = check_integer("n_batches", n_batches, 4, 1000)
@@ -388,7 +389,7 @@ def channel_prices(
         over the keys, in units of sigma^2/M. It is not weighted by L2(rho), in which channels differ.
     """
     check_choice("channel", channel, CHANNELS)
-    check_instance("tokens", tokens, TokenLaw)
+    _check_law(tokens)
     _check_derivative(activation)
     n_tokens = check_integer("n_tokens", n_tokens, 2)
     n_batches = check_integer("n_batches", n_batches, 4, 1000)
@@ -461,6 +462,11 @@ def _channel_information(
             J = basis.products(tokens.reshape(-1, d), pulled.reshape(-1, d))
             total += J.T @ J
     return total / n_samples
+
+
+def _check_law(tokens: Any) -> None:
+    if not isinstance(tokens, TokenLaw):
+        raise TypeError(f"tokens must be a TokenLaw, got {shortened(tokens)}")
 
 
 def _check_derivative(activation: Any) -> None:

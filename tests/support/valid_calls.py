@@ -149,7 +149,8 @@ def theory() -> dict[str, Call]:
     bound = {"n_samples": 1000, "setting": setting}
     space = SplineSpace(-3.0, 3.0, 4, 2)
     matrix = np.diag([1.0, 0.0, 0.0])
-    draws = {"tokens": UniformCube(3), "matrix": matrix, "n_tokens": 3, "n_samples": 8, "rng": 0, "n_batches": 4}
+    draws = {"tokens": UniformCube(3), "matrix": matrix, "n_tokens": 3, "n_samples": 8}
+    draws |= {"rng": 0, "n_batches": 4}
     return {
         "Setting": Call(pt.Setting, {**values, "sup_bound": 1.0}, open=("sup_bound",)),
         "Setting.budget": Call(setting.budget, {"n_samples": 1000, "n_intervals": 8}),

@@ -70,7 +70,7 @@ class TestShares:
     def test_of_powers_by_hand(self):
         """Of u^2: E (2ab b)^2 = 12, and m = 2a; the others by moments too."""
         assert query_share(Powers(2)) == pytest.approx(4 / 12, rel=1e-9)
-        # phi' = 4 u^3: E[phi'(ab) b | a] = 4 a^3 E b^4 = 12 a^3; E phi'^2 b^2 = 16 E a^6 E b^8 = 16 * 15 * 105.
+        # phi' = 4 u^3: E[phi'(ab) b | a] = 4 a^3 E b^4 = 12 a^3; E phi'^2 b^2 = 16 E a^6 E b^8.
         assert query_share(Powers(4)) == pytest.approx(144 * 15 / (16 * 15 * 105), rel=1e-9)
         # Rank 2: E[phi'(tZ) Z] = 2t; E phi'^2 (Z^2 + 1) = 4 E t^2 (3 + 1).
         assert query_share(Powers(2), rank=2) == pytest.approx(1 / 4, rel=1e-9)
@@ -137,7 +137,12 @@ class TestPrices:
     @pytest.mark.slow
     @pytest.mark.parametrize(
         ("law", "phi"),
-        [("gaussian", Cosine(1.5)), ("gaussian", Tanh(1.5)), ("gaussian", ReLU()), ("cube", Exponential(0.5))],
+        [
+            ("gaussian", Cosine(1.5)),
+            ("gaussian", Tanh(1.5)),
+            ("gaussian", ReLU()),
+            ("cube", Exponential(0.5)),
+        ],
     )
     @pytest.mark.parametrize("n_tokens", [2, 8, 40])
     def test_sampling_agrees(self, law, phi, n_tokens, rank_one):
@@ -254,7 +259,7 @@ class TestTangent:
 
     @pytest.mark.parametrize(
         ("matrix", "message"),
-        [(np.zeros((3, 3)), "matrix must be square and not zero"), (np.ones((2, 3)), "matrix must be square")],
+        [(np.zeros((3, 3)), "square and not zero"), (np.ones((2, 3)), "matrix must be square")],
     )
     def test_bad_matrices(self, matrix, message):
         with pytest.raises(ValueError, match=message):
@@ -439,9 +444,8 @@ class TestChannels:
 
         basis = tangent_basis(matrix)
         directions = [*basis.directions("queries"), *basis.directions("keys")]
-        J = np.array(
-            [(outputs(matrix + 1e-5 * delta) - outputs(matrix - 1e-5 * delta)).ravel() / 2e-5 for delta in directions]
-        )
+        moved = [outputs(matrix + 1e-5 * each) - outputs(matrix - 1e-5 * each) for each in directions]
+        J = np.array([each.ravel() / 2e-5 for each in moved])
         variances = np.diag(np.linalg.inv(J @ J.T / 4))
 
         class Given(UniformCube):

@@ -77,7 +77,13 @@ def _activation(case: str) -> tuple[str, Any]:
 
 def case_model(case: str, d: int, noise_std: float, rng: Any) -> AttentionModel:
     """Return the truth of a case, with a matrix of rank one and norm one drawn from the generator."""
-    from pairint.model import AttentionModel, GaussianNoise, TruncatedGaussian, UniformCube, interaction_matrix
+    from pairint.model import (
+        AttentionModel,
+        GaussianNoise,
+        TruncatedGaussian,
+        UniformCube,
+        interaction_matrix,
+    )
 
     law, activation = _activation(case)
     tokens = UniformCube(d) if law == "cube" else TruncatedGaussian(d, _CUTOFF)
@@ -209,8 +215,8 @@ def cost(cell: dict[str, Any]) -> float:
 
 
 _SETTINGS: dict[str, Any] = {
-    "case": list(CASES), "d": 20, "noise_std": 0.2, "n_intervals": 32, "n_outputs": 16_000, "most_samples": 2000,
-    "fewest_samples": 500,
+    "case": list(CASES), "d": 20, "noise_std": 0.2, "n_intervals": 32, "n_outputs": 16_000,
+    "most_samples": 2000, "fewest_samples": 500,
 }  # fmt: skip
 
 EXPERIMENT = Experiment(

@@ -162,10 +162,10 @@ def claims(table: DataFrame) -> list[Claim]:
     """Compare the constants with those that the information predicts."""
     result = []
     for _, line in constants(table).iterrows():
-        shape = f"d = {line['d']}, r = {line['rank']}, N = {line['n_tokens']}, {line['activation']} activation"
+        shape = f"d = {line['d']}, r = {line['rank']}, N = {line['n_tokens']}, {line['activation']}"
         result.append(
             Claim(
-                name=f"excess error over p σ²(N−1)/(MN), {shape}",
+                name=f"excess error over p σ²(N−1)/(MN), {shape} activation",
                 source="our own theorem",
                 ours=float(line["constant"]),
                 interval=(float(line["low"]), float(line["high"])),

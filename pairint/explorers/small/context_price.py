@@ -34,8 +34,8 @@ class ThreePrices(SmallFigure):
 
     Book: :doc:`/book/longer_context`.
 
-    Gaussian tokens and a matrix of rank one and norm one. The function's bar is the mean over splines of degree
-    three on twelve cells of [-4, 4].
+    Gaussian tokens and a matrix of rank one and norm one. The function's bar is the mean over splines of
+    degree three on twelve cells of [-4, 4].
     """
 
     name = "context_price"
@@ -94,7 +94,11 @@ class ThreePrices(SmallFigure):
 
     def compute(self, values: Mapping[str, Any]) -> Numbers:
         n = values["tokens"]
-        known = {"function": shares()["function"], "queries": shares()[values["activation"]], "keys": 0.0}
+        known = {
+            "function": shares()["function"],
+            "queries": shares()[values["activation"]],
+            "keys": np.array(0.0),
+        }
         now = {name: float(np.mean(direction_price(n, share))) for name, share in known.items()}
         bars = [(i + 1, price) for i, price in enumerate(now.values())]
         series = {
