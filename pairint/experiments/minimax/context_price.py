@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["CASES", "EXPERIMENT", "case_model", "falls", "share_of"]
 
 _DATA_KEYS = ("case", "d", "noise_std", "n_tokens", "n_samples")
-#: Law of the tokens (standard Gaussian, or the cube with a matrix of one entry), activation and cells: few, so
-#: that the fitted derivative, which weighs the tokens in a fit of queries and keys, is not noise itself.
+#: Law of the tokens (standard Gaussian, or the cube with a matrix of one entry), activation, and cells: few,
+#: so that the fitted derivative, which weighs the tokens in a fit of queries and keys, is not noise itself.
 CASES = {
     "even": ("gaussian", "cosine", 1.5, 20),
     "odd": ("gaussian", "tanh", 1.5, 20),
