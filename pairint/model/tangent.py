@@ -247,7 +247,7 @@ def measured_information(
     width = sum(sizes.values())
     aggregated, pair = np.zeros((width, width)), np.zeros((width, width))
     diagonal = xp.arange(n_tokens)
-    partner = (diagonal + 1) % n_tokens
+    partner = to_device(np.roll(np.arange(n_tokens), -1), X)
     for chunk in sample_chunks(n_samples, n_tokens * (4 * n_tokens + 4 * width + 4 * d)):
         tokens = X[chunk]
         rows = tokens.shape[0] * n_tokens

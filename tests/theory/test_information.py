@@ -3,8 +3,10 @@
 import itertools
 import math
 
+import fake_cupy
 import numpy as np
 import pytest
+from cuda_tools import compiler
 from scipy import integrate
 
 from pairint.estimation import InteractionRegressor
@@ -277,6 +279,19 @@ class TestTangent:
         parts = measured_information(X, interaction_matrix(8, 2, 0), Tanh(), space=SPACE)
         assert np.allclose(whole.aggregated, parts.aggregated, atol=1e-12)
         assert np.allclose(whole.pair, parts.pair, atol=1e-12)
+
+
+    @pytest.mark.parametrize("space", [None, SPACE])
+    def test_on_the_device(self, monkeypatch, space):
+        if space is not None and compiler() is None:
+            pytest.skip("no C++ compiler to emulate CUDA with")
+        cupy = fake_cupy.install(monkeypatch)
+        X, matrix = GAUSS.sample(20, 3, 0), interaction_matrix(8, 2, 0)
+        there = measured_information(cupy.asarray(X), matrix, Tanh(), space=space)
+        here = measured_information(X, matrix, Tanh(), space=space)
+        assert isinstance(there.aggregated, np.ndarray)
+        assert np.allclose(there.aggregated, here.aggregated, atol=1e-10)
+        assert np.allclose(there.pair, here.pair, atol=1e-10)
 
 
 class TestAlgebra:

@@ -102,6 +102,6 @@ def test_wrong_exponents_are_rejected(table):
 def test_prices_over_all_contexts(table, case, block):
     """84 fits: the mean over theory is near one, from above (samples are finite), within a fifth."""
     part = table[(table["case"] == case) & (table["estimator"] == block)]
-    mean, low, high = mean_interval((part["price"] / part["theory"]).to_numpy())
+    _, low, high = mean_interval((part["price"] / part["theory"]).to_numpy())
     assert high - low < 0.25
     assert high > 1 and low < 1.15

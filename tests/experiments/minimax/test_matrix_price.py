@@ -9,8 +9,8 @@ from pairint.experiments.minimax.matrix_price import EXPERIMENT, Mixed, compute,
 
 SETTINGS = dict(EXPERIMENT.presets["quick"])
 CELL = {
-    "activation": "odd", "d": 5, "rank": 1, "n_tokens": 3, "n_samples": 600, "noise_std": 0.1, "n_intervals": 10,
-    "replicate": 0,
+    "activation": "odd", "d": 5, "rank": 1, "n_tokens": 3, "n_samples": 600, "noise_std": 0.1,
+    "n_intervals": 10, "replicate": 0,
 }  # fmt: skip
 
 
