@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
 from pairint.model import Cosine, Exponential, ReLU, SplineSpace, Tanh
@@ -63,7 +64,7 @@ def constant_figure(constants: DataFrame) -> Figure:
     """Draw excess errors over p sigma^2 (N-1)/(MN), and what the information predicts; 95 % intervals."""
     figure, axis = subplots(1, 3.9)
     for i, (activation, part) in enumerate(constants.groupby("activation", sort=False)):
-        places = part["numbers"] * 1.07 ** (np.arange(len(part)) - (len(part) - 1) / 2)
+        places = part["numbers"] * 1.02 ** (np.arange(len(part)) - (len(part) - 1) / 2)
         axis.errorbar(
             places,
             part["constant"],
@@ -160,5 +161,6 @@ def spectrum_figure(spectra: Mapping[str, Any], hidden: int, n_tokens: int) -> F
         ylabel="price in $\\sigma^2/M$",
         ylim=(0, 1.3),
     )
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(fontsize="small", loc="lower left")
     return figure

@@ -280,7 +280,6 @@ class TestTangent:
         assert np.allclose(whole.aggregated, parts.aggregated, atol=1e-12)
         assert np.allclose(whole.pair, parts.pair, atol=1e-12)
 
-
     @pytest.mark.parametrize("space", [None, SPACE])
     def test_on_the_device(self, monkeypatch, space):
         if space is not None and compiler() is None:
