@@ -16,7 +16,7 @@ from pairint.theory.information import direction_price, function_shares, query_s
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["constant_figure", "price_figure", "rotation_figure", "share_figure", "spectrum_figure"]
+__all__ = ["constant_figure", "context_price_figure", "rotation_figure", "share_figure", "spectrum_figure"]
 
 _TITLES = {"even": "even: cos(3u/2)", "odd": "odd: tanh(3u/2)", "exponential": "exponential: exp(u/2)"}
 
@@ -29,7 +29,7 @@ def _token_axis(axis: Any, most: float) -> None:
 
 
 @picture
-def price_figure(points: DataFrame, shares: Mapping[str, float]) -> Figure:
+def context_price_figure(points: DataFrame, shares: Mapping[str, float]) -> Figure:
     """Draw prices measured in fits over the closed form, for queries and keys.
 
     ``points`` holds the mean and its interval for each case, estimator and number of tokens; ``shares`` what

@@ -94,7 +94,7 @@ DRAWN = {
     "splitting": lambda: learned_matrix.splitting_figure((5, 7)),
     "penalty": learned_matrix.penalty_figure,
     "elbow": lambda: lower_bound.elbow_figure((3, 10)),
-    "context price": lambda: longer_context.price_figure(CONTEXT, {"even": 0.3}),
+    "context price": lambda: longer_context.context_price_figure(CONTEXT, {"even": 0.3}),
     "constant of rd/M": lambda: longer_context.constant_figure(CONSTANTS),
     "rotated keys": longer_context.rotation_figure,
     "shares": lambda: longer_context.share_figure((0.1, 0.4)),

@@ -169,10 +169,10 @@ def falls(table: DataFrame) -> DataFrame:
 def plot(table: DataFrame) -> Figure:
     """Draw measured prices over the closed form."""
     from pairint.engine.statistics import summarize
-    from pairint.figures.longer_context import price_figure
+    from pairint.figures.longer_context import context_price_figure
 
     points = summarize(table, ["case", "estimator", "n_tokens"], y="price")
-    return price_figure(points, {case: share_of(case) for case in dict.fromkeys(table["case"])})
+    return context_price_figure(points, {case: share_of(case) for case in dict.fromkeys(table["case"])})
 
 
 def claims(table: DataFrame) -> list[Claim]:
