@@ -16,7 +16,7 @@ from pairint.theory.information import direction_price, function_shares, query_s
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["constant_figure", "context_price_figure", "rotation_figure", "share_figure", "spectrum_figure"]
+__all__ = ["constant_figure", "context_price_figure", "direction_figure", "rotation_figure", "share_figure"]
 
 _TITLES = {"even": "even: cos(3u/2)", "odd": "odd: tanh(3u/2)", "exponential": "exponential: exp(u/2)"}
 
@@ -147,7 +147,7 @@ def rotation_figure(n_partners: int = 400, angle: float = 70.0, seed: int = 0) -
 
 
 @picture
-def spectrum_figure(spectra: Mapping[str, Any], hidden: int, n_tokens: int) -> Figure:
+def direction_figure(spectra: Mapping[str, Any], hidden: int, n_tokens: int) -> Figure:
     """Draw the prices of all directions of a matrix, the dearest first; a rule marks how many stay dear."""
     figure, axis = subplots(1, 3.6)
     for i, (label, prices) in enumerate(spectra.items()):

@@ -98,7 +98,7 @@ DRAWN = {
     "constant of rd/M": lambda: longer_context.constant_figure(CONSTANTS),
     "rotated keys": longer_context.rotation_figure,
     "shares": lambda: longer_context.share_figure((0.1, 0.4)),
-    "prices of directions": lambda: longer_context.spectrum_figure({"even": [1.0, 0.1]}, 1, 8),
+    "prices of directions": lambda: longer_context.direction_figure({"even": [1.0, 0.1]}, 1, 8),
     "corridor": exact_constant.corridor_figure,
     "least favourable": exact_constant.least_favourable_figure,
     "hypotheses": lambda: lower_bound.hypotheses_figure((1000,) * 2),
