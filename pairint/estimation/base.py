@@ -83,6 +83,12 @@ class PairwiseRegressor(RegressorMixin, BaseEstimator):
         self._check_fitted()
         return pair_interaction(self.activation_, x, y, self.matrix_)
 
+    def _check_plain(self, what: str) -> None:
+        """Refuse a fit of another channel than the mean over the other tokens."""
+        self._check_fitted()
+        if hasattr(self, "channel_"):
+            raise TypeError(f"channel must be the plain mean for {what}, got {self.channel_!r}")
+
     def _check_fitted(self) -> None:
         if not hasattr(self, "activation_"):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(X, Y) first")

@@ -181,9 +181,7 @@ class Diagnosable(PairwiseRegressor):
         ValueError
             As in :meth:`fit`, for the data.
         """
-        self._check_fitted()
-        if hasattr(self, "channel_"):
-            raise TypeError(f"channel must be the plain mean for a diagnosis, got {self.channel_!r}")
+        self._check_plain("a diagnosis")
         if not isinstance(self.activation_, Spline):
             raise TypeError(
                 f"activation_ must be a spline to be diagnosed, got {shortened(self.activation_)}"

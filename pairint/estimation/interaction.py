@@ -30,6 +30,7 @@ from pairint.estimation.channels.fit import Head, channel_outputs, check_pair_da
 from pairint.estimation.channels.system import ChannelProblem
 from pairint.estimation.diagnosis import Diagnosable
 from pairint.estimation.gauss_newton import grown_factors, levenberg_marquardt
+from pairint.estimation.information import fitted_information
 from pairint.estimation.initial import (
     STARTS,
     moments_left,
@@ -49,6 +50,7 @@ from pairint.estimation.selection import (
 )
 from pairint.model.attention import check_tokens, pair_average
 from pairint.model.splines import SplineSpace
+from pairint.model.tangent import Information
 from pairint.validation import check_choice, check_floats, check_integer, check_real, check_rng, shortened
 
 __all__ = ["InteractionRegressor"]
@@ -509,6 +511,23 @@ class InteractionRegressor(Diagnosable):
         rows = (len(to_host(Y).ravel()) // max(1, int(np.prod(Y.shape[2:]))), -1)
         target, fitted = (np.asarray(to_host(a), dtype=float).reshape(rows) for a in (Y, predicted))
         return float(r2_score(target, fitted, sample_weight=weight, multioutput="variance_weighted"))
+
+    def information(self, X: Any) -> Information:
+        """Return what outputs of tokens ``X (M, N, d)`` know of the fitted function, queries and keys.
+
+        ``information(X).matrix`` is the Fisher information of Gaussian outputs of weight one at the fit, with
+        the estimated noise; its inverse, on what the data see, is the covariance of the estimate. Pass the
+        tokens of the fit, or those of data that are planned.
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        ValueError
+            If ``X`` has a wrong shape or is not finite.
+        """
+        self._check_plain("its information")
+        return fitted_information(self, X)
 
     def _store(self, found: _Found, robust: RobustFit | None, back: Any) -> None:
         problem, selection, residual, scale = found.search.problem, found.selection, None, None

@@ -2,6 +2,7 @@
 
 from pairint.model.activations import (
     Activation,
+    Cosine,
     Exponential,
     ReLU,
     RoughActivation,
@@ -25,6 +26,7 @@ from pairint.model.tokens import (
 __all__ = [
     "Activation",
     "AttentionModel",
+    "Cosine",
     "Equicorrelated",
     "Exponential",
     "GaussianNoise",

@@ -20,6 +20,7 @@ from pairint.validation import check_floats, check_integer, check_real, check_rn
 
 __all__ = [
     "Activation",
+    "Cosine",
     "Exponential",
     "ReLU",
     "RoughActivation",
@@ -241,3 +242,26 @@ class Exponential:
     def derivative(self, u: Any) -> Any:
         """Return ``rate * exp(rate u)``."""
         return self.rate * self(u)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """``cos(frequency * u)``: an even activation.
+
+    Book: :doc:`/book/longer_context`.
+    """
+
+    frequency: float = 1.0
+    smoothness = math.inf
+
+    def __post_init__(self) -> None:
+        check_real("frequency", self.frequency)
+
+    def __call__(self, u: Any) -> Any:
+        u = check_floats("u", u)
+        return array_namespace(u).cos(u * self.frequency)
+
+    def derivative(self, u: Any) -> Any:
+        """Return ``-frequency * sin(frequency u)``."""
+        u = check_floats("u", u)
+        return -self.frequency * array_namespace(u).sin(u * self.frequency)

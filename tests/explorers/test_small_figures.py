@@ -15,6 +15,7 @@ from pairint.explorers.small import (
     FollowingCells,
     HiddenByAveraging,
     Sandwich,
+    ThreePrices,
     ThreeTerms,
     TwoBounds,
 )
@@ -23,7 +24,7 @@ from pairint.explorers.small.cells import CELLS, best_pieces, curve
 from pairint.explorers.small.game import divergence, drawn, judged
 from pairint.explorers.small.sandwich import BETAS, SAMPLES, bounds
 from pairint.explorers.small.steps import STARTS, oracle_error, recorded
-from pairint.theory import Setting, lower_bound
+from pairint.theory import Setting, cosine_query_share, exponential_query_share, lower_bound
 from pairint.theory.bumps import BumpFamily
 from pairint.theory.lower import gaussian_kl, guessing_error_bound
 
@@ -182,6 +183,24 @@ def test_the_sandwich_is_one():
     numbers = Sandwich(samples=10**5, beta=1.0).numbers()
     assert numbers.facts["gap"] == pytest.approx(numbers.facts["known"] / numbers.facts["lower"])
     assert list(SAMPLES) == sorted(SAMPLES)
+
+
+@pytest.mark.parametrize("tokens", [2, 9, 1024])
+def test_the_three_bars_are_the_prices_of_the_theorem(tokens):
+    factor = (tokens - 1) / tokens
+    for activation, share in (
+        ("even", cosine_query_share(1.5)),
+        ("exponential", exponential_query_share(0.4)),
+        ("relu", 1 / math.pi),
+        ("odd", 0.0),
+    ):
+        numbers = ThreePrices(tokens=tokens, activation=activation).numbers()
+        assert numbers.facts["keys"] == pytest.approx(factor, rel=1e-12)
+        assert numbers.facts["queries"] == pytest.approx(factor / (1 + (tokens - 2) * share), rel=1e-6)
+        heights = np.reshape(numbers.series["bars.prices"]["y"], (3, 4)).max(axis=1)
+        assert heights == pytest.approx([numbers.facts[key] for key in ("function", "queries", "keys")])
+    # Seven of the fifteen splines' dimensions are odd, and one is the constant.
+    assert 7 / 15 * factor <= numbers.facts["function"] <= factor * (14 + 1 / (tokens - 1)) / 15 + 1e-12
 
 
 def test_an_output_is_expected_where_the_dashed_line_is():

@@ -12,13 +12,23 @@ from pairint.figures import (
     coercivity,
     exact_constant,
     learned_matrix,
+    longer_context,
     lower_bound,
     upper_bound,
     upper_vs_lower,
 )
 from pairint.theory.approximation import HolderSum
 
-MODULES = (adaptation, coercivity, exact_constant, learned_matrix, lower_bound, upper_bound, upper_vs_lower)
+MODULES = (
+    adaptation,
+    coercivity,
+    exact_constant,
+    learned_matrix,
+    longer_context,
+    lower_bound,
+    upper_bound,
+    upper_vs_lower,
+)
 TRUTH = HolderSum([-1.5, 0.2, 1.0], [1.0, -2.0, 1.0], 1.5)
 ROWS = [
     {
@@ -46,6 +56,21 @@ PRICES, SLOPES = (
     for column, value in (("ratio", 1.1), ("slope", -0.7))
 )
 
+CONTEXT = pd.DataFrame(
+    [
+        {"case": "even", "estimator": block, "n_tokens": n, "mean": 0.5, "low": 0.4, "high": 0.6}
+        for block in ("queries", "keys")
+        for n in (2, 16)
+    ]
+)
+CONSTANTS = pd.DataFrame(
+    [
+        {"activation": name, "numbers": p, "constant": 1.0, "low": 0.9, "high": 1.1, "predicted": 1.02}
+        for name in ("odd", "mixed")
+        for p in (8, 200)
+    ]
+)
+
 DRAWN = {
     "price": lambda: adaptation.price_figure(PRICES, SLOPES, {"auto": "both chosen"}),
     "rank gain": lambda: adaptation.rank_gain_figure(200),
@@ -69,6 +94,11 @@ DRAWN = {
     "splitting": lambda: learned_matrix.splitting_figure((5, 7)),
     "penalty": learned_matrix.penalty_figure,
     "elbow": lambda: lower_bound.elbow_figure((3, 10)),
+    "context price": lambda: longer_context.context_price_figure(CONTEXT, {"even": 0.3}),
+    "constant of rd/M": lambda: longer_context.constant_figure(CONSTANTS),
+    "rotated keys": longer_context.rotation_figure,
+    "shares": lambda: longer_context.share_figure((0.1, 0.4)),
+    "prices of directions": lambda: longer_context.direction_figure({"even": [1.0, 0.1]}, 1, 8),
     "corridor": exact_constant.corridor_figure,
     "least favourable": exact_constant.least_favourable_figure,
     "hypotheses": lambda: lower_bound.hypotheses_figure((1000,) * 2),

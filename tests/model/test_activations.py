@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pairint.model import (
+    Cosine,
     Exponential,
     ReLU,
     RoughActivation,
@@ -25,6 +26,7 @@ SMOOTH = {
     "rough 1.5": RoughActivation(1.5, 3),
     "rough 4.5": RoughActivation(4.5, 4),
     "tanh": Tanh(1.7),
+    "cosine": Cosine(1.5),
     "exponential": Exponential(0.6),
 }
 
@@ -53,6 +55,7 @@ def test_values_of_the_usual_ones():
     u = np.linspace(-3, 3, 11)
     np.testing.assert_allclose(Tanh(2.0)(u), np.tanh(2 * u))
     np.testing.assert_allclose(Exponential(-0.5)(u), np.exp(-u / 2))
+    np.testing.assert_allclose(Cosine(1.5)(u), np.cos(1.5 * u))
     assert (ReLU().smoothness, Tanh().smoothness, Exponential().smoothness) == (1.0, math.inf, math.inf)
 
 
@@ -234,6 +237,7 @@ SPACE = SplineSpace(0.0, 1.0, 6, 2)
         (lambda: RoughActivation(1.0, n_terms=0), "n_terms must be >= 1 and <= 40, got 0"),
         (lambda: RoughActivation(1.0, 0).derivative(0.0), r"exists for beta > 1 only, got beta = 1\.0"),
         (lambda: Tanh(0.0), r"slope must be > 0\.0, got 0\.0"),
+        (lambda: Cosine(math.nan), "frequency must be finite, got nan"),
         (lambda: Exponential(math.inf), "rate must be finite, got inf"),
         (lambda: SplineSpace(1.0, 1.0, 3, 2), r"upper must be > 1\.0, got 1\.0"),
         (lambda: SplineSpace(0.0, 1.0, 0, 2), "n_intervals must be >= 1 and <= 10000000, got 0"),

@@ -33,6 +33,7 @@ def model() -> dict[str, Call]:
         "AttentionModel.interaction": Call(attention.interaction, {"x": X[0], "y": X[1]}),
         "pair_average": Call(pm.pair_average, {"activation": pm.Tanh(), "X": X, "matrix": np.eye(2)}),
         "pair_scores": Call(pm.pair_scores, {"X": X, "matrix": np.eye(2)}),
+        "Cosine": Call(pm.Cosine, {}),
         "Exponential": Call(pm.Exponential, {}),
         "ReLU": Call(pm.ReLU, {}),
         "Tanh": Call(pm.Tanh, {}),
@@ -67,7 +68,7 @@ def model() -> dict[str, Call]:
     for law in laws:
         name = f"{type(law).__name__}.sample"
         calls[name] = Call(law.sample, {"n_samples": 3, "n_tokens": 2, "rng": 0})
-    activations = (pm.Exponential(), pm.ReLU(), pm.Tanh(), pm.RoughActivation(1.5, 0), spline)
+    activations = (pm.Cosine(), pm.Exponential(), pm.ReLU(), pm.Tanh(), pm.RoughActivation(1.5, 0), spline)
     for activation in activations:
         name = type(activation).__name__
         overflows = ("u",) if name == "Exponential" else ()
@@ -127,7 +128,7 @@ def engine() -> dict[str, Call]:
 def theory() -> dict[str, Call]:
     """Return right calls of what computes in :mod:`pairint.theory`; containers of results are left out."""
     from pairint import theory as pt
-    from pairint.model import SplineSpace
+    from pairint.model import SplineSpace, Tanh, UniformCube
     from pairint.theory.coercivity import exact_gram, product_density
 
     values = {
@@ -146,6 +147,10 @@ def theory() -> dict[str, Call]:
         return product_density(u, 3.0)
 
     bound = {"n_samples": 1000, "setting": setting}
+    space = SplineSpace(-3.0, 3.0, 4, 2)
+    matrix = np.diag([1.0, 0.0, 0.0])
+    draws = {"tokens": UniformCube(3), "matrix": matrix, "n_tokens": 3, "n_samples": 8}
+    draws |= {"rng": 0, "n_batches": 4}
     return {
         "Setting": Call(pt.Setting, {**values, "sup_bound": 1.0}, open=("sup_bound",)),
         "Setting.budget": Call(setting.budget, {"n_samples": 1000, "n_intervals": 8}),
@@ -179,6 +184,19 @@ def theory() -> dict[str, Call]:
         ),
         "samples_for_rank": Call(pt.samples_for_rank, {"rank_times_d": 4, "beta": 2.0}),
         "split_upper_bound": Call(pt.split_upper_bound, {**bound, "density": density, "n_intervals": 4}),
+        "direction_price": Call(pt.direction_price, {"n_tokens": 4, "share": 0.5}),
+        "hidden_directions": Call(pt.hidden_directions, {"d": 5, "rank": 2}),
+        "cosine_query_share": Call(pt.cosine_query_share, {"frequency": 1.5}),
+        "exponential_query_share": Call(pt.exponential_query_share, {"rate": 0.3}),
+        "query_share": Call(pt.query_share, {"activation": Tanh(), "rank": 2}),
+        "function_shares": Call(pt.function_shares, {"space": space}),
+        "exact_information": Call(
+            pt.exact_information, {"activation": Tanh(), "n_tokens": 4, "d": 3, "space": space}
+        ),
+        "sampled_prices": Call(pt.sampled_prices, {"activation": Tanh(), "space": space, **draws}),
+        "channel_prices": Call(
+            pt.channel_prices, {"channel": "mean", "activation": Tanh(), "value": np.ones(3), **draws}
+        ),
         "upper_bound": Call(pt.upper_bound, {**bound, "odd": True, "degree": 2, "n_intervals": 7}),
     }
 
@@ -313,7 +331,9 @@ RESULTS = {
     # What is in the second has been checked by the fit that hands it to a channel.
     "estimation.channels": {"Head", "PairData"},
     "theory": {
+        "Information",
         "PinskerFilter",
+        "SampledPrice",
         "SobolevBounds",
         "AdaptiveUpperBound",
         "ErrorTerms",

@@ -7,6 +7,7 @@ from pairint.explorers.small.aim_spectrum import SplittingSpectrum
 from pairint.explorers.small.aim_state_evolution import Staircase
 from pairint.explorers.small.averages import HiddenByAveraging
 from pairint.explorers.small.cells import FollowingCells
+from pairint.explorers.small.context_price import ThreePrices
 from pairint.explorers.small.game import DotsGame
 from pairint.explorers.small.sandwich import Sandwich
 from pairint.explorers.small.steps import EstimatorSteps
@@ -26,6 +27,7 @@ __all__ = [
     "Sandwich",
     "SplittingSpectrum",
     "Staircase",
+    "ThreePrices",
     "ThreeTerms",
     "TwoBounds",
 ]
