@@ -111,7 +111,9 @@ class MotionSums:
     places: dict[str, slice]
     spaces: dict[str, SplineSpace]
 
-    def coefficients(self, weights: Any = None, *, terms: Sequence[str] | None = None, ridge: float = 1e-10) -> Floats:
+    def coefficients(
+        self, weights: Any = None, *, terms: Sequence[str] | None = None, ridge: float = 1e-10
+    ) -> Floats:
         """Return the least-squares coefficients, with zeros for terms that are not asked for.
 
         Parameters
@@ -239,7 +241,9 @@ def motion_sums(
     if own is None:
         own = np.zeros((*answers.shape, 0))
     own = _host(check_floats("own", own, (*answers.shape, None)))
-    seen, answered = (_flags(name, value, answers.shape[:2]) for name, value in (("seen", seen), ("answered", answered)))
+    seen, answered = (
+        _flags(name, value, answers.shape[:2]) for name, value in (("seen", seen), ("answered", answered))
+    )
     widths = [own.shape[-1], *(term.space.dimension for term in terms)]
     ends = np.cumsum(widths)
     p = int(ends[-1])

@@ -29,6 +29,7 @@ MODULES: dict[str, str] = {
     "network": "pairint.experiments.minimax.network",
     "exact_constant": "pairint.experiments.minimax.exact_constant",
     "fish": "pairint.experiments.beyond.fish",
+    "clustering": "pairint.experiments.beyond.clustering",
     "aim_hardmax": "pairint.experiments.aim.hardmax",
     "one_line": "pairint.experiments.aim.one_line",
     "aim_softmax": "pairint.experiments.aim.softmax",

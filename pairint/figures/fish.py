@@ -39,7 +39,9 @@ def kernels_figure(table: DataFrame, planted: Any = None) -> Figure:
     part = table[(table["kind"] == "kernel") & (table["control"] == "none")]
     part = part[part["ahead"] == table["ahead"].iloc[0]]
     for axis, term in zip(axes, ("position", "velocity"), strict=True):
-        for (data, rows), color in zip(part[part["what"] == term].groupby("data", sort=False), CYCLE, strict=False):
+        for (data, rows), color in zip(
+            part[part["what"] == term].groupby("data", sort=False), CYCLE, strict=False
+        ):
             line = rows.groupby("at")[["value", "low", "high"]].mean()
             axis.plot(line.index, line["value"], color=color, label=_FILMS.get(str(data), "film"))
             axis.fill_between(line.index, line["low"], line["high"], color=color, alpha=0.2, lw=0)
@@ -66,9 +68,22 @@ def shares_figure(table: DataFrame) -> Figure:
         line = rows.groupby("what")[["value", "low", "high"]].mean().loc[list(models)]
         spread = [line["value"] - line["low"], line["high"] - line["value"]]
         place = np.arange(len(models)) + 0.12 * i
-        axis.errorbar(place, line["value"], yerr=spread, ls="none", marker=MARKERS[i], color=CYCLE[i], label=_FILMS.get(str(data), "film"))
+        axis.errorbar(
+            place,
+            line["value"],
+            yerr=spread,
+            ls="none",
+            marker=MARKERS[i],
+            color=CYCLE[i],
+            label=_FILMS.get(str(data), "film"),
+        )
     axis.set_xticks(range(len(models)), list(models.values()))
-    axis.set(title="Of accelerations that the fit has not seen", xlabel="model", ylabel="share explained, $R^2$", ylim=(0, None))
+    axis.set(
+        title="Of accelerations that the fit has not seen",
+        xlabel="model",
+        ylabel="share explained, $R^2$",
+        ylim=(0, None),
+    )
     axis.legend()
     return figure
 
@@ -84,7 +99,15 @@ def controls_figure(table: DataFrame) -> Figure:
         line = rows.groupby("control")[["value", "low", "high"]].mean().loc[names]
         spread = [line["value"] - line["low"], line["high"] - line["value"]]
         place = np.arange(len(names)) + 0.12 * i
-        axis.errorbar(place, line["value"], yerr=spread, ls="none", marker=MARKERS[i], color=CYCLE[i], label=_FILMS.get(str(data), "film"))
+        axis.errorbar(
+            place,
+            line["value"],
+            yerr=spread,
+            ls="none",
+            marker=MARKERS[i],
+            color=CYCLE[i],
+            label=_FILMS.get(str(data), "film"),
+        )
     axis.axhline(0, color=INK, lw=0.8)
     axis.set_xticks(range(len(names)), [_CONTROLS[name] for name in names])
     axis.set(title="What the kernels add", xlabel="film", ylabel="held-out $R^2$ added")
@@ -112,7 +135,10 @@ def lift_figure() -> Figure:
     left.legend(fontsize="small", loc="lower left")
     rng = np.random.default_rng(0)
     for (name, points), color, marker in zip(
-        (("in the plane", rng.normal(size=(60, 2))), ("on a circle", _circle(60))), CYCLE, MARKERS, strict=False
+        (("in the plane", rng.normal(size=(60, 2))), ("on a circle", _circle(60))),
+        CYCLE,
+        MARKERS,
+        strict=False,
     ):
         z = distance_tokens(points)
         values = np.linalg.svd(z @ distance_matrix(2) @ z.T, compute_uv=False)[:7]

@@ -62,7 +62,9 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
         check_choice("control", control, CONTROLS)
     for data in settings["data"]:
         if not isinstance(data, str) or not data:
-            raise ValueError(f"data must be 'simulated', 'trajectorytools' or the path of a file, got {data!r}")
+            raise ValueError(
+                f"data must be 'simulated', 'trajectorytools' or the path of a file, got {data!r}"
+            )
     for ahead in settings["ahead"]:
         check_integer("ahead", ahead, _BACK + 1, 40)
     check_integer("n_tokens", settings["n_tokens"], 3, 1000)
@@ -182,12 +184,16 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     rng = generator_for(cell, (*DATA_KEYS, "control"), "control")
     sums = school_sums(film, cell["control"], rng, cell["ahead"])
     n_frames = len(sums.count)
-    draws = block_weights(n_frames, min(_BLOCK, n_frames), _DRAWS, generator_for(cell, DATA_KEYS, "bootstrap"))
+    draws = block_weights(
+        n_frames, min(_BLOCK, n_frames), _DRAWS, generator_for(cell, DATA_KEYS, "bootstrap")
+    )
     rows: list[dict[str, Any]] = []
 
     def add(kind: str, what: str, value: float, sample: Any = None, at: float = math.nan) -> None:
         low, high = (math.nan, math.nan) if sample is None else np.quantile(sample, [0.025, 0.975])
-        rows.append({"kind": kind, "what": what, "at": at, "value": value, "low": float(low), "high": float(high)})
+        rows.append(
+            {"kind": kind, "what": what, "at": at, "value": value, "low": float(low), "high": float(high)}
+        )
 
     shares = {}
     for model, terms in MODELS.items():
@@ -256,44 +262,38 @@ def claims(table: DataFrame) -> list[Claim]:
 
     result = []
     first = table[table["ahead"] == table["ahead"].iloc[0]]
+
+    def claim(name: str, rows: DataFrame, **reference: Any) -> None:
+        value = rows["value"].to_numpy(dtype=float)
+        ours, low, high = float(value[0]), float(rows["low"].iloc[0]), float(rows["high"].iloc[0])
+        if len(value) > 1:
+            ours, low, high = mean_interval(value[np.isfinite(value)])
+        result.append(
+            Claim(name=name, source="our own experiment", ours=ours, interval=(low, high), **reference)
+        )
+
     for data, part in first.groupby("data", sort=False):
-        film = "simulated school" if data == "simulated" else "100 fish" if data == "trajectorytools" else "film"
-        numbers = part.set_index(["kind", "what"]).sort_index()
+        simulated = data == "simulated"
+        film = "simulated school" if simulated else "100 fish" if data == "trajectorytools" else "film"
         for control in part["control"].unique():
-            (rows,) = [numbers[numbers["control"] == control].loc[("share", "gain")]]
-            value = rows["value"].to_numpy()
-            if len(value) > 1:
-                mean, low, high = mean_interval(value)
+            rows = part[(part["control"] == control) & (part["what"] == "gain")]
+            name = f"held-out R² that both kernels add, {film}, {_WORDS[control]}"
+            if control in ("answers", "reversed"):
+                claim(name, rows)
             else:
-                mean, low, high = float(value[0]), float(rows["low"].iloc[0]), float(rows["high"].iloc[0])
-            result.append(
-                Claim(
-                    name=f"held-out R² that both kernels add, {film}, {_WORDS[control]}",
-                    source="our own experiment",
-                    ours=float(mean),
-                    interval=(float(low), float(high)),
-                    expected=None if control in ("answers", "reversed") else 0.0,
+                claim(
+                    name,
+                    rows,
+                    expected=0.0,
                     tolerance=0.005,
                     relation="at least" if control == "none" else "at most",
                 )
-            )
-        known = numbers[numbers["control"] == "none"].loc[("number", "crossing")]
-        value = known["value"].to_numpy()
-        if len(value) > 1:
-            mean, low, high = mean_interval(value[np.isfinite(value)])
+        rows = part[(part["control"] == "none") & (part["what"] == "crossing")]
+        name = f"distance at which repulsion turns to attraction, {film}"
+        if simulated:
+            claim(name, rows, expected=_PLANTED_CROSSING, tolerance=0.5)
         else:
-            mean, low, high = float(value[0]), float(known["low"].iloc[0]), float(known["high"].iloc[0])
-        simulated = data == "simulated"
-        result.append(
-            Claim(
-                name=f"repulsion turns to attraction at, {film}" + (", planted units" if simulated else ", nearest neighbours"),
-                source="our own experiment",
-                ours=float(mean),
-                interval=(float(low), float(high)),
-                expected=_PLANTED_CROSSING if simulated else None,
-                tolerance=0.5,
-            )
-        )
+            claim(name + ", nearest neighbours", rows)
     return result
 
 

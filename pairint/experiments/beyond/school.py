@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FILE_SHA256", "FRAMES_PER_SECOND", "Film", "arena", "film_from", "planted", "read_film", "simulate"]
+__all__ = [
+    "FILE_SHA256",
+    "FRAMES_PER_SECOND",
+    "Film",
+    "arena",
+    "film_from",
+    "planted",
+    "read_film",
+    "simulate",
+]
 
 Floats = NDArray[np.float64]
 
@@ -82,11 +91,15 @@ def read_film(path: Path) -> Film:
     try:
         positions = np.load(path)
     except (ValueError, EOFError) as error:
-        raise ValueError(f"data must be an array of numbers in NumPy's format, got {str(path)!r} ({error})") from error
+        raise ValueError(
+            f"data must be an array of numbers in NumPy's format, got {str(path)!r} ({error})"
+        ) from error
     wanted = getattr(positions, "ndim", 0) == 3 and positions.shape[2] == 2 and positions.dtype.kind == "f"
     if not wanted or positions.shape[0] < 40 or positions.shape[1] < 3:
         shape = getattr(positions, "shape", ())
-        raise ValueError(f"data must hold positions of shape (frames >= 40, tokens >= 3, 2), got shape {shape}")
+        raise ValueError(
+            f"data must hold positions of shape (frames >= 40, tokens >= 3, 2), got shape {shape}"
+        )
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Film(*arena(np.asarray(positions, dtype=float)), digest)
 
@@ -139,7 +152,9 @@ def simulate(n_tokens: int, n_frames: int, rng: np.random.Generator) -> Floats:
         pull = planted("position", distance) / distance
         align = planted("velocity", distance)
         pull[diagonal, diagonal] = align[diagonal, diagonal] = 0.0
-        social = (np.einsum("ij,ijv->iv", pull, to) + align @ v - align.sum(axis=1)[:, None] * v) / (n_tokens - 1)
+        social = (np.einsum("ij,ijv->iv", pull, to) + align @ v - align.sum(axis=1)[:, None] * v) / (
+            n_tokens - 1
+        )
         pace = np.linalg.norm(v, axis=1, keepdims=True)
         rho = np.linalg.norm(x, axis=1, keepdims=True) / radius
         force = social + 1.5 * v * (1 - pace / speed) - 12 * x / radius * rho**8
