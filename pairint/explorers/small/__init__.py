@@ -12,6 +12,7 @@ from pairint.explorers.small.sandwich import Sandwich
 from pairint.explorers.small.steps import EstimatorSteps
 from pairint.explorers.small.terms import ThreeTerms
 from pairint.explorers.small.tokens import TwoBounds
+from pairint.explorers.small.watching import WhenToWatch
 from pairint.explorers.small.words import CodeWords
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "Staircase",
     "ThreeTerms",
     "TwoBounds",
+    "WhenToWatch",
 ]
