@@ -6,6 +6,13 @@ from pairint.theory.adaptation import (
     adaptive_upper_bound,
     oracle_inequality,
 )
+from pairint.theory.clustering import (
+    SnapshotInformation,
+    gap_bound,
+    information_bound,
+    linearised_information,
+    snapshot_information,
+)
 from pairint.theory.coercivity import coercivity_constant
 from pairint.theory.lower import LowerBound, lower_bound
 from pairint.theory.lower_matrix import (
@@ -36,12 +43,16 @@ __all__ = [
     "OracleUpperBound",
     "PinskerFilter",
     "Setting",
+    "SnapshotInformation",
     "SobolevBounds",
     "SplitUpperBound",
     "UpperBound",
     "WaveLowerBound",
     "adaptive_upper_bound",
     "coercivity_constant",
+    "gap_bound",
+    "information_bound",
+    "linearised_information",
     "lower_bound",
     "matrix_lower_bound",
     "minimax_exponent",
@@ -51,6 +62,7 @@ __all__ = [
     "pinsker_constant",
     "pinsker_filter",
     "samples_for_rank",
+    "snapshot_information",
     "sobolev_bounds",
     "split_upper_bound",
     "upper_bound",
