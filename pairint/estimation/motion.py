@@ -1,11 +1,15 @@
 r"""Interaction kernels from motion: vector outputs whose pair weights and scores are known.
 
-.. math:: O_i = \sum_q c_q S_{iq} + \frac{1}{N-1} \sum_{j \ne i} \sum_\ell \varphi_\ell(s_{ij})\, P^\ell_{ij} + \eta_i
+.. math::
 
-A term has a score for each pair (a distance, an inner product), a vector weight (the direction to the partner,
-the difference of velocities, a projection of the partner) and an unknown function; ``S`` are known vectors that
-depend on the token alone. Everything is linear in what is unknown, so that all the data say is in sums over
-frames: :func:`motion_sums` takes them once, and fits, held-out errors and bootstrap samples are made of them.
+    O_i = \sum_q c_q S_{iq}
+        + \frac{1}{N-1} \sum_{j \ne i} \sum_\ell \varphi_\ell(s_{ij})\, P^\ell_{ij} + \eta_i
+
+A term has a score for each pair (a distance, an inner product), a vector weight (the direction to the
+partner, the difference of velocities, a projection of the partner) and an unknown function; ``S`` are known
+vectors that depend on the token alone. Everything is linear in what is unknown, so that all the data say is
+in sums over frames: :func:`motion_sums` takes them once, and fits, held-out errors and bootstrap samples
+are made of them.
 """
 
 from __future__ import annotations
@@ -232,8 +236,8 @@ def motion_sums(
         check_instance("terms", term, KernelTerm)
         if term.weights.shape != (n_frames, n_tokens, n_tokens, dimension):
             raise ValueError(
-                f"terms must have weights of shape {(n_frames, n_tokens, n_tokens, dimension)} to go with answers; "
-                f"got {term.weights.shape} for {term.name!r}"
+                f"terms must have weights of shape {(n_frames, n_tokens, n_tokens, dimension)}, to go with "
+                f"answers; got {term.weights.shape} for {term.name!r}"
             )
     names = [term.name for term in terms]
     if len({*names, "own"}) != len(names) + 1:
@@ -305,7 +309,8 @@ def block_weights(n_frames: int, length: int, n_draws: int, rng: Any) -> Floats:
     Book: :doc:`/book/fish`.
 
     Blocks of consecutive frames are drawn with replacement, from all places at which a block fits, until they
-    have as many frames as the film; the last one is cut. Neighbouring frames stay together, as their errors do.
+    have as many frames as the film; the last one is cut. Neighbouring frames stay together, as their errors
+    do.
 
     Parameters
     ----------
@@ -323,7 +328,8 @@ def block_weights(n_frames: int, length: int, n_draws: int, rng: Any) -> Floats:
 
     Notes
     -----
-    Kuensch (1989, Annals of Statistics 17, 1217-1241). With few blocks the intervals are too short: ten blocks are few.
+    Kuensch (1989, Annals of Statistics 17, 1217-1241). With few blocks the intervals are too short: ten
+    blocks are few.
     """
     n_frames = check_integer("n_frames", n_frames, 1, 10_000_000)
     length = check_integer("length", length, 1, n_frames)

@@ -1,8 +1,8 @@
-"""Pictures for the chapter on when to watch: tokens that cluster, information, errors, and the bound of the gap."""
+"""Pictures for the chapter on when to watch: tokens that cluster, information, errors, the gap."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,11 @@ def paths_figure(betas: tuple[float, float] = (1.0, 9.0), n_tokens: int = 16, se
     X = np.stack([np.cos(angle), np.sin(angle)], axis=1)[None]
     times = np.linspace(0, 30, 301)
     for axis, beta in zip(axes, betas, strict=True):
-        film = sphere_flow(X, lambda u, b=beta: np.exp(b * (u - 1)), times)[:, 0]
+
+        def attraction(u: Any, beta: float = beta) -> Any:
+            return np.exp(beta * (u - 1))
+
+        film = sphere_flow(X, attraction, times)[:, 0]
         paths = np.unwrap(np.arctan2(film[..., 1], film[..., 0]), axis=0)
         for k in range(n_tokens):
             axis.plot(times, paths[:, k], color=CYCLE[k % len(CYCLE)], lw=1)
@@ -36,7 +40,7 @@ def paths_figure(betas: tuple[float, float] = (1.0, 9.0), n_tokens: int = 16, se
 
 @picture
 def watching_figure(table: DataFrame) -> Figure:
-    """Draw, against time, the price of a fit of degree 3 and the error of one of degree 5, tokens from all of the sphere."""
+    """Draw price and error of a fit against the time of the snapshot, for tokens from all of the sphere."""
     figure, (left, right) = subplots(2, 4.0)
     for i, (beta, part) in enumerate(table[table["law"] == "sphere"].groupby("beta")):
         line = part.groupby("time")[["price", "error"]].median()
@@ -55,7 +59,7 @@ def watching_figure(table: DataFrame) -> Figure:
 
 @picture
 def decay_figure(table: DataFrame, beta: float = 1.0) -> Figure:
-    """Draw the largest gap with its bound, and the least information by degree with the proved rates, from a cap."""
+    """Draw the largest gap with its bound, and the least information with the proved rates, from a cap."""
     figure, (left, right) = subplots(2, 4.0)
     part = table[(table["law"] == "cap") & (table["beta"] == beta)]
     part = part[part["replicate"] == part["replicate"].iloc[0]]

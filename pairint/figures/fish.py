@@ -1,4 +1,4 @@
-"""Pictures for the chapter on fish: kernels with their intervals, shares explained, controls, and the lift."""
+"""Pictures for the chapter on fish: kernels with their intervals, shares explained, controls, the lift."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def controls_figure(table: DataFrame) -> Figure:
 
 @picture
 def lift_figure() -> Figure:
-    """Draw points of a line lifted to a parabola, where distances are inner products, and the singular values."""
+    """Draw points lifted to a parabola, where distances are inner products, and singular values."""
     from pairint.model.distance import distance_matrix, distance_tokens
 
     figure, (left, right) = subplots(2, 3.8)

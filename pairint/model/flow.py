@@ -1,6 +1,9 @@
 r"""Tokens that move: self-attention on the sphere as a flow.
 
-.. math:: \dot X_i = \frac{1}{N-1} \sum_{j \ne i} \varphi(X_i^\top X_j)\, P_{X_i} X_j, \qquad P_x y = y - (x^\top y)\, x
+.. math::
+
+    \dot X_i = \frac{1}{N-1} \sum_{j \ne i} \varphi(X_i^\top X_j)\, P_{X_i} X_j,
+    \qquad P_x y = y - (x^\top y)\, x
 
 Tokens of one sample attract each other where ``phi`` is positive, and stay on the unit sphere.
 """

@@ -1,8 +1,10 @@
 r"""What clustering hides: tokens that attract each other show less and less of the function that moves them.
 
-Velocities of tokens on the unit sphere, ``V_i = (1/(N-1)) sum_j phi(u_ij) P_{X_i} X_j``, are observed at one time. Let
-``w = 1 - u`` and let ``c`` be the largest ``w`` of a sample. If ``phi`` is positive and nowhere decreasing on [0, 1] and no two tokens are
-more than a right angle apart, then ``c`` falls at least as fast as :func:`gap_bound`; and a polynomial of degree p has a direction, ``w^p``, of which velocities show at most ``2 c^{2p+1}``.
+Velocities of tokens on the unit sphere, ``V_i = (1/(N-1)) sum_j phi(u_ij) P_{X_i} X_j``, are observed at
+one time. Let ``w = 1 - u`` and let ``c`` be the largest ``w`` of a sample. If ``phi`` is positive and
+nowhere decreasing on [0, 1] and no two tokens are more than a right angle apart, then ``c`` falls at least
+as fast as :func:`gap_bound`; and a polynomial of degree p has a direction, ``w^p``, of which velocities
+show at most ``2 c^{2p+1}``.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ def gap_bound(times: Any, gap: float, n_tokens: int, activation: Callable[[Any],
 
     Book: :doc:`/book/when_to_watch`.
 
-    The solution of :math:`c' = -2 \varphi(1 - c)\, c\, (a - c)`, ``a = N / (N - 1)``. For a constant activation it is
-    :math:`a c_0 / (c_0 + (a - c_0) e^{2 \varphi a t})`.
+    The solution of :math:`c' = -2 \varphi(1 - c)\, c\, (a - c)`, ``a = N / (N - 1)``. For a constant
+    activation it is :math:`a c_0 / (c_0 + (a - c_0) e^{2 \varphi a t})`.
 
     Parameters
     ----------
@@ -88,8 +90,8 @@ def information_bound(gap: Any, n_tokens: int, degree: int, reference: float) ->
 
     Book: :doc:`/book/when_to_watch`.
 
-    ``2 (N - 1) c^{2p+1} / reference`` for ``c`` the largest ``1 - u`` of the samples and ``reference`` the mean
-    square of ``w^p`` under the law of scores that errors are measured in.
+    ``2 (N - 1) c^{2p+1} / reference`` for ``c`` the largest ``1 - u`` of the samples and ``reference`` the
+    mean square of ``w^p`` under the law of scores that errors are measured in.
     """
     gap = np.asarray(to_host(check_floats("gap", gap)), dtype=float)
     if gap.size and not ((gap >= 0) & (gap <= 2)).all():
@@ -145,19 +147,24 @@ def snapshot_information(X: Any, degree: int, reference: Any) -> SnapshotInforma
     if len(np.unique(u)) <= degree:
         raise ValueError(f"reference must hold more than {degree} different scores, got {len(np.unique(u))}")
     powers = np.arange(degree + 1)
-    root = np.linalg.qr((1 - u[:, None]) ** powers, mode="r") / math.sqrt(len(u))
+    root = _triangle((1 - u[:, None]) ** powers) / math.sqrt(len(u))
     features = _features(X, degree)
     n_tokens = X.shape[1]
     whitened = linalg.solve_triangular(root, features.T, trans="T").T * math.sqrt(
         (n_tokens - 1) / (X.shape[0] * n_tokens)
     )
-    values = np.sort(np.linalg.svd(np.linalg.qr(whitened, mode="r"), compute_uv=False) ** 2)
+    values = np.sort(np.linalg.svd(_triangle(whitened), compute_uv=False) ** 2)
     price = float(np.mean(1 / values)) if values[0] > 0 else math.inf
     return SnapshotInformation(values, price)
 
 
+def _triangle(matrix: Floats) -> Floats:
+    """Return R of the QR decomposition: its products are those of the matrix with itself."""
+    return np.asarray(linalg.qr(matrix, mode="r")[0][: matrix.shape[1]], dtype=float)
+
+
 def _features(X: Floats, degree: int) -> Floats:
-    """Return the averages of ``w^k P_{X_i} X_j`` over partners, one row a coordinate: ``(M N d, degree + 1)``."""
+    """Return averages of ``w^k P_{X_i} X_j`` over partners, a row for each coordinate."""
     weights = tangent_weights(X)
     w = np.sum((X[:, None] - X[:, :, None]) ** 2, axis=3) / 2  # 1 - u, without cancellation
     powers = np.stack([w**k for k in range(degree + 1)], axis=-1)
@@ -169,8 +176,8 @@ def linearised_information(Y: Any, degree: int, reference: Any, decay: Any) -> F
 
     Book: :doc:`/book/when_to_watch`.
 
-    In tangent coordinates tokens contract to their mean as :math:`e^{-\kappa t}`, ``kappa = phi(1) N / (N - 1)``, and
-    the k-th power of ``w`` is seen through :math:`e^{-(2k+1) \kappa t}`.
+    In tangent coordinates tokens contract to their mean as :math:`e^{-\kappa t}`, ``kappa = phi(1) N / (N -
+    1)``, and the k-th power of ``w`` is seen through :math:`e^{-(2k+1) \kappa t}`.
 
     Parameters
     ----------
@@ -185,8 +192,8 @@ def linearised_information(Y: Any, degree: int, reference: Any, decay: Any) -> F
     Returns
     -------
     ndarray, shape (2, T)
-        The least value, and its asymptote :math:`(N-1) e^{-2(2p+1)\kappa t} / ((W^{-1})_{pp} (\Gamma_0)_{pp})`, which it
-        approaches.
+        The least value, and its asymptote :math:`(N-1) e^{-2(2p+1)\kappa t} / ((W^{-1})_{pp}
+        (\Gamma_0)_{pp})`, which it approaches.
     """
     Y = np.asarray(to_host(check_floats("Y", Y, (None, None, None))), dtype=float)
     degree = check_integer("degree", degree, 0, 8)
@@ -203,8 +210,8 @@ def linearised_information(Y: Any, degree: int, reference: Any, decay: Any) -> F
     powers = np.stack([w**k for k in range(degree + 1)], axis=-1)
     n_tokens = Y.shape[1]
     features = (np.einsum("mijk,mijv->mivk", powers, apart) / (n_tokens - 1)).reshape(-1, degree + 1)
-    features = np.linalg.qr(features, mode="r") / math.sqrt(Y.shape[0] * n_tokens)
-    root = np.linalg.qr((1 - u[:, None]) ** np.arange(degree + 1), mode="r") / math.sqrt(len(u))
+    features = _triangle(features) / math.sqrt(Y.shape[0] * n_tokens)
+    root = _triangle((1 - u[:, None]) ** np.arange(degree + 1)) / math.sqrt(len(u))
     exponents = 2 * np.arange(degree + 1) + 1
     least = np.array(
         [

@@ -29,7 +29,7 @@ def terms_of(distance, to, dv):
 
 def test_sums_are_those_of_loops(monkeypatch):
     """With gaps: partners that are not seen, tokens that do not answer, one alone; in chunks of one frame."""
-    x, v, distance, to, dv = film(4, 5)
+    _, v, distance, to, dv = film(4, 5)
     rng = np.random.default_rng(1)
     seen, answered = rng.random((2, 4, 5)) < 0.7
     seen[3] = False
@@ -47,7 +47,9 @@ def test_sums_are_those_of_loops(monkeypatch):
             each = []
             for j in others:
                 basis = SPACE.design(np.array([distance[m, i, j]]))[0]
-                each.append(np.hstack([np.zeros((2, 1)), np.outer(to[m, i, j], basis), np.outer(dv[m, i, j], basis)]))
+                each.append(
+                    np.hstack([np.zeros((2, 1)), np.outer(to[m, i, j], basis), np.outer(dv[m, i, j], basis)])
+                )
             f = np.mean(each, axis=0)
             f[:, 0] = v[m, i]
             gram[m] += f.T @ f
@@ -59,13 +61,19 @@ def test_sums_are_those_of_loops(monkeypatch):
     for sizes in (model_attention._CHUNK_ENTRIES, 1):
         monkeypatch.setattr(model_attention, "_CHUNK_ENTRIES", sizes)
         found = motion_sums(answers, terms, own=own, seen=seen, answered=answered)
-        for name, wanted in (("gram", gram), ("moment", moment), ("pairs", pairs), ("energy", energy), ("count", count)):
+        for name, wanted in (
+            ("gram", gram),
+            ("moment", moment),
+            ("pairs", pairs),
+            ("energy", energy),
+            ("count", count),
+        ):
             np.testing.assert_allclose(getattr(found, name), wanted, atol=1e-12, err_msg=name)
         assert found.partners == pytest.approx(partners / count.sum())
 
 
 def test_kernels_of_the_space_are_found_exactly():
-    x, v, distance, to, dv = film()
+    _, v, distance, to, dv = film()
     rng = np.random.default_rng(2)
     pull, align = (SPACE.spline(rng.normal(size=SPACE.dimension)) for _ in range(2))
     answers = answers_of(distance, to, dv, pull, align) + 0.7 * v
@@ -82,8 +90,8 @@ def test_kernels_of_the_space_are_found_exactly():
 
 
 def test_held_out_frames_and_the_control_of_shuffled_answers():
-    """With answers of another token nothing is explained that was not fitted; with the right ones nearly all."""
-    x, v, distance, to, dv = film(200, 6, 3)
+    """With answers of another token nothing of held-out frames is explained; with its own nearly all."""
+    x, _, distance, to, dv = film(200, 6, 3)
     rng = np.random.default_rng(4)
     answers = answers_of(distance, to, dv, np.cos, lambda r: np.exp(-r)) + 0.05 * rng.normal(size=x.shape)
     half = (np.arange(200) < 100).astype(float)
@@ -95,7 +103,7 @@ def test_held_out_frames_and_the_control_of_shuffled_answers():
 
 def test_weights_count_frames():
     """A frame of weight two is a frame that is there twice."""
-    x, v, distance, to, dv = film(5, 6)
+    x, _, distance, to, _ = film(5, 6)
     answers = np.random.default_rng(5).normal(size=x.shape)
     twice = np.array([0, 1, 2, 3, 4, 4])
     space = SplineSpace(0.0, 6.0, 1, 1)
@@ -143,7 +151,9 @@ def test_block_intervals_cover_where_errors_have_a_memory_and_short_blocks_do_no
     space = SplineSpace(0.0, 2.0, 1, 0)
     covered = {40: 0, 1: 0}
     for _ in range(60):
-        weights = np.broadcast_to(np.repeat(rng.choice([-1.0, 1.0], 40), 10)[:, None, None, None], (400, 2, 2, 1))
+        weights = np.broadcast_to(
+            np.repeat(rng.choice([-1.0, 1.0], 40), 10)[:, None, None, None], (400, 2, 2, 1)
+        )
         noise = np.repeat(rng.normal(size=40), 10)[:, None, None]
         sums = motion_sums(2 * weights[:, 0] + noise, [KernelTerm("pull", scores, weights, space)])
         for length in covered:
@@ -165,14 +175,14 @@ def test_block_intervals_cover_where_errors_have_a_memory_and_short_blocks_do_no
     ],
 )
 def test_bad_input(change, message):
-    x, v, distance, to, dv = film()
+    x, _, distance, to, dv = film()
     arguments = {"answers": x, "terms": terms_of(distance, to, dv)} | change
     with pytest.raises(ValueError, match=message):
         motion_sums(arguments.pop("answers"), arguments.pop("terms"), **arguments)
 
 
 def test_bad_requests():
-    x, v, distance, to, dv = film()
+    x, _, distance, to, _ = film()
     term = KernelTerm("pull", distance, to, SPACE)
     sums = motion_sums(x, [term])
     with pytest.raises(ValueError, match="terms must be among pull"):

@@ -36,7 +36,7 @@ def test_the_rank_is_exact(d):
 
 @pytest.mark.parametrize("d", [1, 2, 4])
 def test_it_cannot_be_done_with_less(d):
-    """The negative control: no score of rank d + 1 is near, and alternating fits from random starts stay away.
+    """The negative control: no score of rank d + 1 is near, and fits from random starts stay away.
 
     Eckart and Young: the best error is the last singular value. A constant is no help off a sphere.
     """

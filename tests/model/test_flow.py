@@ -25,7 +25,7 @@ def test_velocities_are_those_of_the_formula():
 
 
 def test_two_tokens_follow_the_exact_solution():
-    """For phi = 1 and N = 2 the gap c solves c' = -2 c (2 - c); halving the step divides the error by sixteen."""
+    """For phi = 1 and N = 2, c' = -2 c (2 - c); half the step divides the error by sixteen."""
     angle, times = 1.9, np.array([0.0, 0.7, 1.5])
     X = np.array([[[1.0, 0.0], [np.cos(angle), np.sin(angle)]]])
     start = 1 - np.cos(angle)

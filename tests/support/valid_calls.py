@@ -304,7 +304,13 @@ def estimation() -> dict[str, Call]:
         "KernelTerm": Call(pe.KernelTerm, term),
         "motion_sums": Call(
             pe.motion_sums,
-            {"answers": X, "terms": [pe.KernelTerm(**term)], "own": X[..., None], "seen": seen, "answered": seen},
+            {
+                "answers": X,
+                "terms": [pe.KernelTerm(**term)],
+                "own": X[..., None],
+                "seen": seen,
+                "answered": seen,
+            },
         ),
         "block_weights": Call(pe.block_weights, {"n_frames": 9, "length": 3, "n_draws": 2, "rng": 0}),
         "choose_intervals": Call(

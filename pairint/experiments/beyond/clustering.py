@@ -6,6 +6,7 @@ velocities of many samples are a data set of its own: how much do they say, and 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
     for beta in settings["beta"]:
         check_real("beta", beta, 0, 50)
     times = [check_real("times", time, 0, 1000) for time in settings["times"]]
-    if any(b <= a for a, b in zip(times, times[1:], strict=False)):
+    if any(b <= a for a, b in itertools.pairwise(times)):
         raise ValueError(f"times must increase, got {times}")
     check_integer("n_tokens", settings["n_tokens"], 3, 200)
     check_integer("n_samples", settings["n_samples"], 10, 100_000)
@@ -60,7 +61,7 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def start(law: str, n_samples: int, n_tokens: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Draw tokens on the unit sphere of R^3: uniform on all of it, or on the cap of half a right angle about a pole."""
+    """Draw tokens on the unit sphere of R^3: anywhere, or within half a right angle of a pole."""
     height = rng.uniform(np.cos(np.pi / 4) if law == "cap" else -1.0, 1.0, (n_samples, n_tokens))
     angle = rng.uniform(0, 2 * np.pi, (n_samples, n_tokens))
     away = np.sqrt(1 - height**2)
@@ -70,10 +71,11 @@ def start(law: str, n_samples: int, n_tokens: int, rng: np.random.Generator) -> 
 def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """Return a row for each time: gaps, their bound, information by degree, and the error of a fit.
 
-    ``gap`` is the largest ``1 - u`` of all samples, ``typical`` the median over samples of the largest of each;
-    ``least_p`` the least relative information, times N - 1, on polynomials of degree p, against the scores at time
-    0; ``price`` the error of least squares of degree 3 in units of that of full information; ``error`` that of a fit
-    of degree 5 from noisy velocities, relative to the function, both in the mean square over the scores at time 0.
+    ``gap`` is the largest ``1 - u`` of all samples, ``typical`` the median over samples of the largest of
+    each; ``least_p`` the least relative information, times N - 1, on polynomials of degree p, against the
+    scores at time 0; ``price`` the error of least squares of degree 3 in units of that of full information;
+    ``error`` that of a fit of degree 5 from noisy velocities, relative to the function, both in the mean
+    square over the scores at time 0.
     """
     from pairint.model.flow import sphere_flow, tangential_velocity
     from pairint.theory.clustering import gap_bound, information_bound, snapshot_information
@@ -122,7 +124,7 @@ def _gaps(X: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _fit_error(X: Any, velocity: Any, phi: Any, reference: Any) -> float:
-    """Fit a polynomial to velocities by least squares; return its relative squared error over reference scores."""
+    """Fit a polynomial to velocities; return its relative squared error over reference scores."""
     from pairint.model.flow import tangent_weights
 
     degrees = np.arange(_FITTED + 1)

@@ -31,9 +31,9 @@ __all__ = ["CONTROLS", "DATA_KEYS", "EXPERIMENT", "MODELS", "cells", "compute", 
 
 DATA_KEYS = ("data", "n_tokens", "n_frames")
 
-#: ``none``: the film as it is. ``later``: the partners are those of half the film later. ``answers``: each fish is
-#: given the acceleration of another one. ``relabelled``: the names are drawn anew in each frame. ``reversed``: the
-#: film runs backwards.
+#: ``none``: the film as it is. ``later``: the partners are those of half the film later. ``answers``: each
+#: fish is given the acceleration of another one. ``relabelled``: the names are drawn anew in each frame.
+#: ``reversed``: the film runs backwards.
 CONTROLS = ("none", "later", "answers", "relabelled", "reversed")
 MODELS = {
     "own": ["own"],
@@ -90,8 +90,9 @@ def school_sums(
 ) -> MotionSums:
     """Return the sums over the answers of a film, under a control.
 
-    Lengths are in units of the film, times in seconds. An answer is the change of a fish's velocity between the
-    1/8 s before a frame and the 1/8 s that ends ``ahead`` frames after it, over this time: 0.4 s for 13.
+    Lengths are in units of the film, times in seconds. An answer is the change of a fish's velocity between
+    the 1/8 s before a frame and the 1/8 s that ends ``ahead`` frames after it, over this time: 0.4 s for
+    13.
     """
     from pairint.estimation.motion import KernelTerm, motion_sums
     from pairint.experiments.beyond.school import FRAMES_PER_SECOND
@@ -138,7 +139,8 @@ def _handed_over(
     answers: NDArray[np.float64], answered: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Give each token that answers the answer of another one of the same frame, drawn at random."""
-    # In each frame: those that answer first, in random order; each takes the answer of the next in the circle.
+    # In each frame: those that answer first, in random order; each takes the answer of the next in the
+    # circle.
     order = np.argsort(np.where(answered, rng.random(answered.shape), 2.0), axis=1)
     place, count = np.arange(answered.shape[1]), answered.sum(axis=1, keepdims=True)
     following = np.where(place < count, (place + 1) % np.maximum(count, 1), place)
@@ -160,7 +162,7 @@ def _own(now: NDArray[np.float64], v: NDArray[np.float64], film: Film) -> NDArra
 
 
 def _folds(n_frames: int, gap: int) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
-    """Return (held out, fitted on) for each fold of consecutive frames; what touches the fold is in neither."""
+    """Return (held out, fitted on) for each fold of frames; what touches the fold is in neither."""
     frames = np.arange(n_frames)
     fold = frames * _FOLDS // n_frames
     result = []
@@ -173,9 +175,10 @@ def _folds(n_frames: int, gap: int) -> list[tuple[NDArray[np.bool_], NDArray[np.
 def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """Return shares explained, kernels on a grid and what is read off them, with 95 % intervals.
 
-    Rows of the kind ``share`` hold the held-out R^2 of a model over five folds (``gain`` that of both kernels over
-    that of own terms; ``split`` of the first 70 % of frames on the last quarter), of the kind ``kernel`` a value at a
-    distance, of the kind ``number`` the rest. Intervals are quantiles of a moving-block bootstrap over frames.
+    Rows of the kind ``share`` hold the held-out R^2 of a model over five folds (``gain`` that of both
+    kernels over that of own terms; ``split`` of the first 70 % of frames on the last quarter), of the kind
+    ``kernel`` a value at a distance, of the kind ``number`` the rest. Intervals are quantiles of a
+    moving-block bootstrap over frames.
     """
     from pairint.estimation.motion import block_weights
     from pairint.experiments.beyond.school import film_from
@@ -240,7 +243,7 @@ _SEEN = 1e-3
 
 
 def _crossing(curve: NDArray[np.float64]) -> float:
-    """Return the least distance above one unit at which a kernel on the grid turns from negative to positive."""
+    """Return the least distance above 1 at which a kernel on the grid turns from negative to positive."""
     sign = (curve[:-1] < 0) & (curve[1:] >= 0) & (_GRID[:-1] >= 1)
     if not sign.any():
         return math.nan
@@ -257,7 +260,7 @@ def plot(table: DataFrame) -> Figure:
 
 
 def claims(table: DataFrame) -> list[Claim]:
-    """Compare what the kernels gain with nothing, under each control, and what a simulation gives with the planted."""
+    """Compare what kernels add with nothing, under each control, and a simulation with what was planted."""
     from pairint.engine.statistics import mean_interval
 
     result = []

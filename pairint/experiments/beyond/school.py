@@ -29,8 +29,8 @@ FILE_SHA256 = "8830115a29a03cc395790984e8c9535ccc9ade3b136ae398d30649c1b2f3835c"
 #: As the package's own description says of this film; the file does not.
 FRAMES_PER_SECOND = 32.0
 _HELP = (
-    "no film of fish: `pip install --no-deps trajectorytools==0.4.2` brings one (GPL 3, nothing of it is run), "
-    "or name a file with --set data=FILE.npy; --set data=simulated needs none"
+    "no film of fish: `pip install --no-deps trajectorytools==0.4.2` brings one (GPL 3, nothing of it "
+    "is run), or name a file with --set data=FILE.npy; --set data=simulated needs none"
 )
 
 
@@ -79,7 +79,8 @@ def film_from(data: str, rng: np.random.Generator, n_tokens: int = 100, n_frames
     film = read_film(Path(found.origin).parent / "data" / "test_trajectories.npy")
     if film.sha256 != FILE_SHA256:
         raise ValueError(
-            f"data must be the film of trajectorytools 0.4.2 with the SHA-256 {FILE_SHA256}, got {film.sha256}"
+            f"data must be the film of trajectorytools 0.4.2 with the SHA-256 {FILE_SHA256}, "
+            f"got {film.sha256}"
         )
     return film
 
@@ -105,7 +106,7 @@ def read_film(path: Path) -> Film:
 
 
 def arena(positions: Floats, unit: float | None = None) -> tuple[Floats, float, Floats, float]:
-    """Return positions in a unit, by default the median distance to the nearest neighbour; unit, centre, radius.
+    """Return positions in a unit (by default the median distance to the nearest), unit, centre and radius.
 
     The centre is the middle of the box that holds all positions, as for a round arena.
     """

@@ -30,15 +30,15 @@ class WhenToWatch(SmallFigure):
 
     Book: :doc:`/book/when_to_watch`.
 
-    The tokens shown are one sample; the cost is that of a cubic polynomial of the score, from 100 samples of twelve
-    tokens, in units of a snapshot in which partners tell as much as if they were alone.
+    The tokens shown are one sample; the cost is that of a cubic polynomial of the score, from 100 samples
+    of twelve tokens, in units of a snapshot in which partners tell as much as if they were alone.
     """
 
     name = "watching"
     title = "When to watch"
     summary = (
-        "At time {now} a snapshot costs {words} times the samples of full information. The cheapest is at time "
-        "{best}: {least}."
+        "At time {now} a snapshot costs {words} times the samples of full information. The cheapest is at "
+        "time {best}: {least}."
     )
     play = "time"
     parameters = (
