@@ -67,10 +67,10 @@ class KernelTerm:
         if not isinstance(self.name, str) or not self.name:
             raise TypeError(f"name must be a text, got {shortened(self.name)}")
         check_instance("space", self.space, SplineSpace)
-        scores = _host(check_floats("scores", self.scores, (None, None, None)))
+        scores = _plain(check_floats("scores", self.scores, (None, None, None)))
         if scores.shape[0] < 1 or scores.shape[1] < 2 or scores.shape[1] != scores.shape[2]:
             raise ValueError(f"scores must have shape (M >= 1, N >= 2, N), got {scores.shape}")
-        weights = _host(check_floats("weights", self.weights, (*scores.shape, None)))
+        weights = _plain(check_floats("weights", self.weights, (*scores.shape, None)))
         if weights.shape[-1] < 1:
             raise ValueError(f"weights must have shape (M, N, N, v) with v >= 1, got {weights.shape}")
         object.__setattr__(self, "scores", scores)
@@ -191,7 +191,7 @@ class MotionSums:
     def _frames(self, weights: Any) -> Floats:
         if weights is None:
             return np.ones(len(self.count))
-        weights = _host(check_floats("weights", weights, (len(self.count),)))
+        weights = _plain(check_floats("weights", weights, (len(self.count),)))
         if not (weights >= 0).all() or not weights @ self.count > 0:
             raise ValueError("weights must be >= 0, and positive for a frame with answers")
         return weights
@@ -227,11 +227,10 @@ def motion_sums(
     The mean over partners divides by the number of tokens seen besides the receiver. Frames are taken in
     chunks, so that memory is bounded; the time is of the order ``M N^2 v p^2`` (most of it for ``pairs``).
     """
-    answers = _host(check_floats("answers", answers, (None, None, None)))
+    answers = _plain(check_floats("answers", answers, (None, None, None)))
     n_frames, n_tokens, dimension = answers.shape
-    terms = list(terms)
-    if not terms:
-        raise ValueError("terms must hold at least one KernelTerm")
+    if not isinstance(terms, list | tuple) or not terms:
+        raise TypeError(f"terms must be a list of at least one KernelTerm, got {shortened(terms)}")
     for term in terms:
         check_instance("terms", term, KernelTerm)
         if term.weights.shape != (n_frames, n_tokens, n_tokens, dimension):
@@ -244,7 +243,7 @@ def motion_sums(
         raise ValueError(f"terms must have distinct names, none of them 'own'; got {', '.join(names)}")
     if own is None:
         own = np.zeros((*answers.shape, 0))
-    own = _host(check_floats("own", own, (*answers.shape, None)))
+    own = _plain(check_floats("own", own, (*answers.shape, None)))
     seen, answered = (
         _flags(name, value, answers.shape[:2]) for name, value in (("seen", seen), ("answered", answered))
     )
@@ -290,7 +289,7 @@ def motion_sums(
     )
 
 
-def _host(array: Any) -> Floats:
+def _plain(array: Any) -> Floats:
     return np.asarray(to_host(array), dtype=float)
 
 

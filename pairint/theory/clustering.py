@@ -105,6 +105,8 @@ def information_bound(gap: Any, n_tokens: int, degree: int, reference: float) ->
 class SnapshotInformation:
     """What the velocities at one time say of the powers of ``w = 1 - u``.
 
+    Book: :doc:`/book/when_to_watch`.
+
     Attributes
     ----------
     values : ndarray, shape (p + 1,)
@@ -160,7 +162,7 @@ def snapshot_information(X: Any, degree: int, reference: Any) -> SnapshotInforma
 
 def _triangle(matrix: Floats) -> Floats:
     """Return R of the QR decomposition: its products are those of the matrix with itself."""
-    return np.asarray(linalg.qr(matrix, mode="r")[0][: matrix.shape[1]], dtype=float)
+    return np.asarray(np.linalg.qr(matrix, mode="r"), dtype=float)
 
 
 def _features(X: Floats, degree: int) -> Floats:

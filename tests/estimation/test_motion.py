@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from pairint.estimation import KernelTerm, block_weights, motion_sums
+from pairint.estimation import KernelTerm, block_weights, motion, motion_sums
 from pairint.model import SplineSpace
-from pairint.model import attention as model_attention
 
 SPACE = SplineSpace(0.0, 6.0, 6, 2)
 
@@ -58,8 +57,11 @@ def test_sums_are_those_of_loops(monkeypatch):
             energy[m] += answers[m, i] @ answers[m, i]
             count[m] += 1
             partners += len(others)
-    for sizes in (model_attention._CHUNK_ENTRIES, 1):
-        monkeypatch.setattr(model_attention, "_CHUNK_ENTRIES", sizes)
+    for single in (False, True):
+        if single:
+            monkeypatch.setattr(
+                motion, "sample_chunks", lambda n, entries: (slice(i, i + 1) for i in range(n))
+            )
         found = motion_sums(answers, terms, own=own, seen=seen, answered=answered)
         for name, wanted in (
             ("gram", gram),
@@ -167,7 +169,6 @@ def test_block_intervals_cover_where_errors_have_a_memory_and_short_blocks_do_no
     ("change", "message"),
     [
         ({"answers": np.zeros((3, 7, 2))}, "terms must have weights of shape"),
-        ({"terms": []}, "terms must hold at least one"),
         ({"own": np.zeros((30, 7, 2))}, "own must have"),
         ({"seen": np.zeros((30, 7), dtype=bool)}, "at least one token with a partner"),
         ({"seen": np.zeros((30, 7))}, "seen must be true or false"),
@@ -197,6 +198,8 @@ def test_bad_requests():
         motion_sums(x, [KernelTerm("own", distance, to, SPACE)])
     with pytest.raises(ValueError, match="scores must have shape"):
         KernelTerm("pull", np.ones((2, 3, 4)), np.ones((2, 3, 4, 2)), SPACE)
+    with pytest.raises(TypeError, match="terms must be a list of at least one"):
+        motion_sums(x, [])
     with pytest.raises(TypeError, match="name must be a text"):
         KernelTerm("", distance, to, SPACE)
     with pytest.raises(ValueError, match="length must be"):

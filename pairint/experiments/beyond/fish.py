@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pairint.estimation.motion import MotionSums
     from pairint.experiments.beyond.school import Film
 
-__all__ = ["CONTROLS", "DATA_KEYS", "EXPERIMENT", "MODELS", "cells", "compute", "school_sums"]
+__all__ = ["CONTROLS", "DATA_KEYS", "EXPERIMENT", "MODELS", "cells", "compute", "handed_over", "school_sums"]
 
 DATA_KEYS = ("data", "n_tokens", "n_frames")
 
@@ -115,7 +115,7 @@ def school_sums(
     seen = np.isfinite(now).all(axis=2) & np.isfinite(v).all(axis=2)
     answered = seen & np.isfinite(answers).all(axis=2)
     if control == "answers":
-        answers = _handed_over(answers, answered, rng)
+        answers = handed_over(answers, answered, rng)
     now, v, answers = (np.nan_to_num(value) for value in (now, v, answers))
     shift = len(t) // 2 if control == "later" else 0
     others, pace, there = (np.roll(value, shift, axis=0) for value in (now, v, seen))
@@ -135,7 +135,7 @@ def school_sums(
     )
 
 
-def _handed_over(
+def handed_over(
     answers: NDArray[np.float64], answered: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Give each token that answers the answer of another one of the same frame, drawn at random."""

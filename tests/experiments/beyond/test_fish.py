@@ -90,11 +90,11 @@ def test_a_deterministic_school_shows_its_alignment_backwards_with_the_other_sig
     np.testing.assert_allclose(forth, np.exp([-1.0, -2.0]), rtol=0.1)
 
 
-def test_answers_are_handed_over_within_the_frame_and_to_another():
+def test_answers_arehanded_over_within_the_frame_and_to_another():
     rng = np.random.default_rng(1)
     answers = rng.normal(size=(6, 9, 2))
     answered = rng.random((6, 9)) < 0.7
-    given = fish._handed_over(answers, answered, rng)
+    given = fish.handed_over(answers, answered, rng)
     for m in range(6):
         mine, theirs = answers[m][answered[m]], given[m][answered[m]]
         np.testing.assert_array_equal(np.sort(mine, axis=0), np.sort(theirs, axis=0))
