@@ -33,7 +33,7 @@ def paths_figure(betas: tuple[float, float] = (1.0, 9.0), n_tokens: int = 16, se
         paths = np.unwrap(np.arctan2(film[..., 1], film[..., 0]), axis=0)
         for k in range(n_tokens):
             axis.plot(times, paths[:, k], color=CYCLE[k % len(CYCLE)], lw=1)
-        axis.set(title=f"$\\varphi(u) = e^{{{beta:g}(u - 1)}}$", xlabel="time $t$")
+        axis.set(title=f"$\\varphi(u) = e^{{{beta:g}(u - 1)}}$".replace("{1(", "{("), xlabel="time $t$")
     axes[0].set_ylabel("angle on the circle, radians")
     return figure
 
