@@ -3,6 +3,7 @@
 from pairint.estimation.diagnosis import Diagnosis, Finding
 from pairint.estimation.error import InteractionError, interaction_error
 from pairint.estimation.interaction import InteractionRegressor
+from pairint.estimation.motion import KernelTerm, MotionSums, block_weights, motion_sums
 from pairint.estimation.network import NetworkRegressor
 from pairint.estimation.oracle import OracleRegressor
 from pairint.estimation.problem import LeastSquaresProblem
@@ -14,10 +15,14 @@ __all__ = [
     "InteractionError",
     "InteractionRegressor",
     "IntervalChoice",
+    "KernelTerm",
     "LeastSquaresProblem",
+    "MotionSums",
     "NetworkRegressor",
     "OracleRegressor",
     "RankChoice",
+    "block_weights",
     "choose_intervals",
     "interaction_error",
+    "motion_sums",
 ]

@@ -30,6 +30,8 @@ MODULES: dict[str, str] = {
     "exact_constant": "pairint.experiments.minimax.exact_constant",
     "context_price": "pairint.experiments.minimax.context_price",
     "matrix_price": "pairint.experiments.minimax.matrix_price",
+    "fish": "pairint.experiments.beyond.fish",
+    "clustering": "pairint.experiments.beyond.clustering",
     "aim_hardmax": "pairint.experiments.aim.hardmax",
     "one_line": "pairint.experiments.aim.one_line",
     "aim_softmax": "pairint.experiments.aim.softmax",

@@ -10,6 +10,8 @@ from pairint.model.activations import (
     spline_activation,
 )
 from pairint.model.attention import AttentionModel, pair_average, pair_scores
+from pairint.model.distance import distance_matrix, distance_rank, distance_tokens
+from pairint.model.flow import sphere_flow, tangent_weights, tangential_velocity
 from pairint.model.matrices import interaction_matrix, query_key_matrix
 from pairint.model.noise import GaussianNoise, Noise, RademacherNoise, UniformNoise
 from pairint.model.splines import Spline, SplineSpace
@@ -43,10 +45,16 @@ __all__ = [
     "TruncatedGaussian",
     "UniformCube",
     "UniformNoise",
+    "distance_matrix",
+    "distance_rank",
+    "distance_tokens",
     "interaction_matrix",
     "pair_average",
     "pair_scores",
     "query_key_matrix",
     "score_bound",
+    "sphere_flow",
     "spline_activation",
+    "tangent_weights",
+    "tangential_velocity",
 ]

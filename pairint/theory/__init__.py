@@ -6,6 +6,13 @@ from pairint.theory.adaptation import (
     adaptive_upper_bound,
     oracle_inequality,
 )
+from pairint.theory.clustering import (
+    SnapshotInformation,
+    gap_bound,
+    information_bound,
+    linearised_information,
+    snapshot_information,
+)
 from pairint.theory.coercivity import coercivity_constant
 from pairint.theory.information import (
     Information,
@@ -51,6 +58,7 @@ __all__ = [
     "PinskerFilter",
     "SampledPrice",
     "Setting",
+    "SnapshotInformation",
     "SobolevBounds",
     "SplitUpperBound",
     "UpperBound",
@@ -63,7 +71,10 @@ __all__ = [
     "exact_information",
     "exponential_query_share",
     "function_shares",
+    "gap_bound",
     "hidden_directions",
+    "information_bound",
+    "linearised_information",
     "lower_bound",
     "matrix_lower_bound",
     "minimax_exponent",
@@ -75,6 +86,7 @@ __all__ = [
     "query_share",
     "sampled_prices",
     "samples_for_rank",
+    "snapshot_information",
     "sobolev_bounds",
     "split_upper_bound",
     "upper_bound",

@@ -18,12 +18,15 @@ from pairint.explorers.small import (
     ThreePrices,
     ThreeTerms,
     TwoBounds,
+    WhenToWatch,
 )
 from pairint.explorers.small.averages import scores, truth
 from pairint.explorers.small.cells import CELLS, best_pieces, curve
 from pairint.explorers.small.game import divergence, drawn, judged
 from pairint.explorers.small.sandwich import BETAS, SAMPLES, bounds
 from pairint.explorers.small.steps import STARTS, oracle_error, recorded
+from pairint.explorers.small.watching import FOCUS, TIMES, angles_at, prices
+from pairint.model import sphere_flow
 from pairint.theory import Setting, cosine_query_share, exponential_query_share, lower_bound
 from pairint.theory.bumps import BumpFamily
 from pairint.theory.lower import gaussian_kl, guessing_error_bound
@@ -224,3 +227,26 @@ def test_an_output_is_expected_where_the_dashed_line_is():
     assert np.abs(scores()).max() <= INTERVAL[1]
     two = HiddenByAveraging(tokens=2).numbers().series
     np.testing.assert_allclose(two["outputs.outputs"]["y"], truth(2.0)(two["outputs.outputs"]["x"]))
+
+
+def test_the_tokens_of_when_to_watch_follow_the_flow():
+    """Angles and vectors are two forms of one equation; each step of 0.05 is wrong by less than 1e-7."""
+    for beta in FOCUS.values():
+        begin, now = (
+            np.stack([np.cos(a), np.sin(a)], axis=1) for a in (angles_at(0, beta), angles_at(4.0, beta))
+        )
+        (film,) = sphere_flow(begin[None], lambda u, b=beta: np.exp(b * (u - 1)), [4.0])
+        np.testing.assert_allclose(film[0], now, atol=1e-5)
+
+
+def test_when_to_watch_a_wide_and_a_narrow_attraction():
+    """Wide: tokens meet and the price explodes. Narrow: the groups stand, and it does not."""
+    assert prices("wide")[TIMES.index(10.0)] == 1e8
+    assert prices("narrow")[TIMES.index(20.0)] < 100
+    assert 0 < np.argmin(prices("narrow")) < 40
+    facts = WhenToWatch(time=10.0).numbers().facts
+    assert facts["words"] == "more than 10⁸" and facts["least"] == prices("wide").min()
+    np.testing.assert_array_equal(
+        WhenToWatch(time=0.0).numbers().series["circle.tokens"]["x"],
+        WhenToWatch().numbers().series["circle.start"]["x"],
+    )

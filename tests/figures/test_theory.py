@@ -9,8 +9,10 @@ from pictures import check_complete
 
 from pairint.figures import (
     adaptation,
+    clustering,
     coercivity,
     exact_constant,
+    fish,
     learned_matrix,
     longer_context,
     lower_bound,
@@ -25,6 +27,8 @@ MODULES = (
     exact_constant,
     learned_matrix,
     longer_context,
+    clustering,
+    fish,
     lower_bound,
     upper_bound,
     upper_vs_lower,
@@ -71,6 +75,36 @@ CONSTANTS = pd.DataFrame(
     ]
 )
 
+SNAPSHOTS = pd.DataFrame(
+    [
+        {
+            "law": law,
+            "beta": 1.0,
+            "replicate": 0,
+            "n_tokens": 8,
+            "time": t,
+            "gap": np.exp(-2 * t),
+            "gap_bound": np.exp(-t),
+        }
+        | {f"least_{p}": np.exp(-(4 * p + 2) * t) for p in (1, 2, 3)}
+        | {"price": 1 + t, "error": 0.1 + t}
+        for law in ("sphere", "cap")
+        for t in (0.0, 1.0, 2.0)
+    ]
+)
+FILM = pd.DataFrame(
+    [
+        {"data": data, "ahead": 13, "control": control, "kind": kind, "what": what, "at": at}
+        | {"value": 0.2, "low": 0.1, "high": 0.3}
+        for data in ("trajectorytools", "simulated")
+        for control in ("none", "later")
+        for kind, what, at in (
+            *(("share", model, np.nan) for model in ("own", "position", "velocity", "both", "gain")),
+            *(("kernel", term, at) for term in ("position", "velocity") for at in (0.5, 2.0, 8.0)),
+        )
+    ]
+)
+
 DRAWN = {
     "price": lambda: adaptation.price_figure(PRICES, SLOPES, {"auto": "both chosen"}),
     "rank gain": lambda: adaptation.rank_gain_figure(200),
@@ -100,6 +134,13 @@ DRAWN = {
     "shares": lambda: longer_context.share_figure((0.1, 0.4)),
     "prices of directions": lambda: longer_context.direction_figure({"even": [1.0, 0.1]}, 1, 8),
     "corridor": exact_constant.corridor_figure,
+    "watching": lambda: clustering.watching_figure(SNAPSHOTS),
+    "decay": lambda: clustering.decay_figure(SNAPSHOTS),
+    "paths": clustering.paths_figure,
+    "fish kernels": lambda: fish.kernels_figure(FILM, lambda term, r: 0 * r),
+    "fish shares": lambda: fish.shares_figure(FILM),
+    "fish controls": lambda: fish.controls_figure(FILM),
+    "lift": fish.lift_figure,
     "least favourable": exact_constant.least_favourable_figure,
     "hypotheses": lambda: lower_bound.hypotheses_figure((1000,) * 2),
     "constants": lambda: lower_bound.constants_figure((100, 10**5)),

@@ -22,6 +22,7 @@ def model() -> dict[str, Call]:
     attention = pm.AttentionModel(pm.Tanh(), np.eye(2), cube)
     X = rng.uniform(-1, 1, (3, 4, 2))
     u = np.linspace(-2, 2, 5)
+    unit = X / np.linalg.norm(X, axis=2, keepdims=True)
     calls = {
         "AttentionModel": Call(
             pm.AttentionModel, {"activation": pm.Tanh(), "matrix": np.eye(2), "tokens": cube}
@@ -59,6 +60,12 @@ def model() -> dict[str, Call]:
         "Sphere": Call(pm.Sphere, {"dimension": 3}),
         "TruncatedGaussian": Call(pm.TruncatedGaussian, {"dimension": 3}),
         "UniformCube": Call(pm.UniformCube, {"dimension": 3}),
+        "distance_tokens": Call(pm.distance_tokens, {"X": X}),
+        "distance_matrix": Call(pm.distance_matrix, {"d": 3}),
+        "distance_rank": Call(pm.distance_rank, {"points": X[0]}),
+        "sphere_flow": Call(pm.sphere_flow, {"X": unit, "activation": np.exp, "times": [0.0, 0.2]}),
+        "tangential_velocity": Call(pm.tangential_velocity, {"X": unit, "activation": np.exp}),
+        "tangent_weights": Call(pm.tangent_weights, {"X": unit}),
         "score_bound": Call(pm.score_bound, {"tokens": cube, "matrix": np.eye(2)}),
     }
     for noise in (pm.GaussianNoise, pm.RademacherNoise, pm.UniformNoise):
@@ -142,6 +149,8 @@ def theory() -> dict[str, Call]:
     }
     setting = pt.Setting(**values, sup_bound=1.0)
     gram = exact_gram(SplineSpace(-3.0, 3.0, 4, 2), 3.0, 4)
+    unit = np.random.default_rng(0).normal(size=(5, 4, 3))
+    unit /= np.linalg.norm(unit, axis=2, keepdims=True)
 
     def density(u):
         return product_density(u, 3.0)
@@ -159,6 +168,19 @@ def theory() -> dict[str, Call]:
         "Setting.optimal_intervals": Call(setting.optimal_intervals, {"n_samples": 1000}),
         "Setting.samples_for_error": Call(setting.samples_for_error, {"error": 0.01}),
         "adaptive_upper_bound": Call(pt.adaptive_upper_bound, {**bound, "failure": 0.1}),
+        "gap_bound": Call(
+            pt.gap_bound, {"times": [0.0, 1.0], "gap": 0.5, "n_tokens": 4, "activation": np.exp}
+        ),
+        "information_bound": Call(
+            pt.information_bound, {"gap": [0.1, 0.5], "n_tokens": 4, "degree": 2, "reference": 0.3}
+        ),
+        "snapshot_information": Call(
+            pt.snapshot_information, {"X": unit, "degree": 1, "reference": np.linspace(-1, 1, 9)}
+        ),
+        "linearised_information": Call(
+            pt.linearised_information,
+            {"Y": unit, "degree": 1, "reference": np.linspace(-1, 1, 9), "decay": [0.5, 1.0]},
+        ),
         "coercivity_constant": Call(pt.coercivity_constant, {"gram": gram}),
         "lower_bound": Call(pt.lower_bound, {**bound, "interval": (0.5, 2.5), "density": density}),
         "matrix_lower_bound": Call(
@@ -268,6 +290,14 @@ def estimation() -> dict[str, Call]:
     truth = pm.AttentionModel(pm.Tanh(), np.eye(2) / 2, pm.UniformCube(2), pm.GaussianNoise(0.1))
     X, Y = truth.sample(60, 3, 0)
     problem = pe.LeastSquaresProblem(X, Y, 2, 0.1)
+    apart = X[:, None] - X[:, :, None]
+    seen = np.ones(X.shape[:2], dtype=bool)
+    term = {
+        "name": "pull",
+        "scores": np.linalg.norm(apart, axis=3),
+        "weights": apart,
+        "space": pm.SplineSpace(0.0, 5.0, 2, 1),
+    }
 
     def fitted(kind: type, **options: Any) -> Call:
         weighted = "sample_weight" in inspect.signature(kind.fit).parameters
@@ -289,6 +319,18 @@ def estimation() -> dict[str, Call]:
         "InteractionRegressor": fitted(pe.InteractionRegressor, max_iter=3, random_state=0),
         "OracleRegressor": fitted(pe.OracleRegressor, matrix=np.eye(2) / 2),
         "LeastSquaresProblem": Call(pe.LeastSquaresProblem, {"X": X, "Y": Y, "degree": 2, "penalty": 0.1}),
+        "KernelTerm": Call(pe.KernelTerm, term),
+        "motion_sums": Call(
+            pe.motion_sums,
+            {
+                "answers": X,
+                "terms": [pe.KernelTerm(**term)],
+                "own": X[..., None],
+                "seen": seen,
+                "answered": seen,
+            },
+        ),
+        "block_weights": Call(pe.block_weights, {"n_frames": 9, "length": 3, "n_draws": 2, "rng": 0}),
         "choose_intervals": Call(
             pe.choose_intervals, {"problem": problem, "left": np.eye(2) / 2, "right": np.eye(2)}
         ),
@@ -325,6 +367,7 @@ RESULTS = {
         "Finding",
         "InteractionError",
         "IntervalChoice",
+        "MotionSums",
         "NetworkRegressor",
         "RankChoice",
     },
@@ -342,6 +385,7 @@ RESULTS = {
         "WaveLowerBound",
         "OracleInequality",
         "OracleUpperBound",
+        "SnapshotInformation",
         "SplitUpperBound",
         "UpperBound",
     },

@@ -13,6 +13,7 @@ from pairint.explorers.small.sandwich import Sandwich
 from pairint.explorers.small.steps import EstimatorSteps
 from pairint.explorers.small.terms import ThreeTerms
 from pairint.explorers.small.tokens import TwoBounds
+from pairint.explorers.small.watching import WhenToWatch
 from pairint.explorers.small.words import CodeWords
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "ThreePrices",
     "ThreeTerms",
     "TwoBounds",
+    "WhenToWatch",
 ]
