@@ -13,7 +13,6 @@ from sklearn.exceptions import ConvergenceWarning
 
 from pairint.backend import to_device
 from pairint.estimation.base import (
-    PairwiseRegressor,
     check_enough_data,
     check_rank,
     check_spline_parameters,
@@ -31,6 +30,7 @@ from pairint.estimation.initial import (
     starting_factors,
     truncated_factors,
 )
+from pairint.estimation.intervals import RegressorWithBands
 from pairint.estimation.problem import LeastSquaresProblem, OuterState, score_range
 from pairint.estimation.robust import LOSSES, RobustFit, huber_fit, pulled_in
 from pairint.estimation.selection import (
@@ -70,7 +70,7 @@ _N_CHOICES = 4
 _RANK_OUTPUTS = 10
 
 
-class InteractionRegressor(PairwiseRegressor):
+class InteractionRegressor(RegressorWithBands):
     r"""The estimator of :math:`g(x, y) = \varphi(x^\top A y)` from outputs averaged over pairs.
 
     Book: :doc:`/book/estimator`.
@@ -274,6 +274,7 @@ class InteractionRegressor(PairwiseRegressor):
             found, rank_selection = find(problem)
         valley = found.valley
         self._store(found, robust, back)
+        self._keep(X, Y, weight)
         self.rank_selection_ = rank_selection
         doubts = []
         if not self.converged_:

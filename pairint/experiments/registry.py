@@ -28,6 +28,7 @@ MODULES: dict[str, str] = {
     "adaptation": "pairint.experiments.minimax.adaptation",
     "network": "pairint.experiments.minimax.network",
     "exact_constant": "pairint.experiments.minimax.exact_constant",
+    "coverage": "pairint.experiments.beyond.coverage",
     "aim_hardmax": "pairint.experiments.aim.hardmax",
     "one_line": "pairint.experiments.aim.one_line",
     "aim_softmax": "pairint.experiments.aim.softmax",
