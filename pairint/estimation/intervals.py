@@ -1,22 +1,23 @@
 r"""How sure a fit is: intervals for the interaction and for outputs.
 
-The unknowns are the spline's coefficients ``c`` and the ``p = r(2d - r) - 1`` directions ``t`` in which a matrix
-of rank ``r`` can move while its scale is held: the scale belongs to the activation. With
+The unknowns are the spline's coefficients ``c`` and the ``p = r(2d - r) - 1`` directions ``t`` in which a
+matrix of rank ``r`` can move while its scale is held: the scale belongs to the activation. With
 :math:`A = U S V^\top` in whitened coordinates the directions are
 
 .. math:: \Delta = U B V^\top + U_\perp C V^\top + U D V_\perp^\top, \qquad \langle B, S \rangle = 0,
 
-an orthonormal basis of the tangent space without the ray through ``A``. An output is, to first order, linear in
-both, with the rows :math:`F` (the basis, averaged over partners) and :math:`J` (the slopes times
+an orthonormal basis of the tangent space without the ray through ``A``. An output is, to first order, linear
+in both, with the rows :math:`F` (the basis, averaged over partners) and :math:`J` (the slopes times
 :math:`x^\top \Delta y`, averaged). The covariance is :math:`\sigma^2 H^{-1}` with
-:math:`H = [F\ J]^\top W [F\ J]` plus the penalty of the fit, which leaves cells without scores as uncertain as
-the penalty believes them to be (Wahba, "Bayesian 'confidence intervals' for the cross-validated smoothing
+:math:`H = [F\ J]^\top W [F\ J]` plus the penalty of the fit, which leaves cells without scores as uncertain
+as the penalty believes them to be (Wahba, "Bayesian 'confidence intervals' for the cross-validated smoothing
 spline", 1983).
 
-**Undersmoothing.** Cross-validation balances squared bias and variance: at its ``K`` the two are of one size, and
-an interval that knows of the variance only is centred off the truth by as much as it is long. On twice the cells
-the squared bias is :math:`4^{\beta}` times smaller and the variance doubles. So the spline is fitted again, at the
-matrix found, on ``refinement`` times as many cells, and the interval is centred there.
+**Undersmoothing.** Cross-validation balances squared bias and variance: at its ``K`` the two are of one
+size, and an interval that knows of the variance only is centred off the truth by as much as it is long. On
+twice the cells the squared bias is :math:`4^{\beta}` times smaller and the variance doubles. So the spline
+is fitted again, at the matrix found, on ``refinement`` times as many cells, and the interval is centred
+there.
 
 Book: :doc:`/book/bands`.
 """
@@ -97,7 +98,7 @@ class InteractionBands:
     unseen: NDArray[np.float64] = field(repr=False)
 
     def interaction(self, x: Any, y: Any) -> Any:
-        """Return the centres of the intervals for ``g(x, y)``, tokens of shapes ``(..., d)`` that broadcast."""
+        """Return the centres of the intervals for ``g(x, y)``, shapes ``(..., d)`` that broadcast."""
         return self._at_pairs(x, y)[0]
 
     def standard_error(self, x: Any, y: Any) -> Any:
@@ -130,7 +131,8 @@ class InteractionBands:
     def prediction_interval(self, X: Any, level: float = 0.95) -> tuple[Any, Any]:
         """Return the ends of an interval for new outputs of the tokens ``X``: the noise is in it.
 
-        For noise that is independent, Gaussian and of one variance (with weights: of an output of weight one).
+        For noise that is independent, Gaussian and of one variance (with weights: of an output of weight
+        one).
 
         Parameters
         ----------
@@ -168,9 +170,9 @@ class InteractionBands:
                 raise ValueError(f"{name} must have shape (..., {self.frame.d}), got {tuple(value.shape)}")
         try:
             shape = np.broadcast_shapes(tuple(x.shape), tuple(y.shape))
-        except ValueError as error:
+        except ValueError as problem:
             shapes = f"{tuple(x.shape)} and {tuple(y.shape)}"
-            raise ValueError(f"x and y must have shapes that broadcast, got {shapes}") from error
+            raise ValueError(f"x and y must have shapes that broadcast, got {shapes}") from problem
         x = xp.broadcast_to(x, shape).reshape(-1, shape[-1])
         y = xp.broadcast_to(y, shape).reshape(-1, shape[-1])
         centre, error = xp.empty(x.shape[0]), xp.empty(x.shape[0])
@@ -312,8 +314,8 @@ def _check_same_data(fit: Any, problem: LeastSquaresProblem) -> None:
     size = float(problem.weighted(problem.Y**2).sum()) / problem.n_rows
     if not abs(risk - fit.risk_) <= _SAME_RISK * fit.risk_ + _SAME_DATA * size:
         raise ValueError(
-            "X, Y and sample_weight must be the data that the fit was made from: their mean squared residual is "
-            f"{risk:.6g}, that of the fit {fit.risk_:.6g}"
+            "X, Y and sample_weight must be the data that the fit was made from: their mean squared "
+            f"residual is {risk:.6g}, that of the fit {fit.risk_:.6g}"
         )
 
 
@@ -416,8 +418,8 @@ class RegressorWithBands(PairwiseRegressor):
         Raises
         ------
         ValueError
-            For a fit with ``loss="huber"``, for other data than those of the fit, or if there are fewer outputs
-            than parameters.
+            For a fit with ``loss="huber"``, for other data than those of the fit, or if there are fewer
+            outputs than parameters.
         """
         self._check_fitted()
         return interaction_bands(self, *self._check_weighted_data(X, Y, sample_weight), refinement=refinement)
@@ -427,8 +429,8 @@ class RegressorWithBands(PairwiseRegressor):
 
         Book: :doc:`/book/bands`.
 
-        The first call after a fit computes :meth:`bands` from the data of the fit, to which the regressor keeps
-        a reference. A regressor that was pickled or copied has none: call ``bands`` with the data.
+        The first call after a fit computes :meth:`bands` from the data of the fit, to which the regressor
+        keeps a reference. A regressor that was pickled or copied has none: call ``bands`` with the data.
 
         Parameters
         ----------

@@ -1,8 +1,8 @@
 """Beyond the papers: how often intervals for g(x, y), and for new outputs, hold what they promise to hold.
 
-A cell draws a matrix, an activation and data, fits once, and makes intervals on 1, 2 and 3 times as many cells as
-were chosen, with the uncertainty of the matrix and without it. The share of random pairs whose interval holds the
-truth is one number; replicates are averaged.
+A cell draws a matrix, an activation and data, fits once, and makes intervals on 1, 2 and 3 times as many
+cells as were chosen, with the uncertainty of the matrix and without it. The share of random pairs whose
+interval holds the truth is one number; replicates are averaged.
 """
 
 from __future__ import annotations
@@ -99,9 +99,10 @@ def _truth(cell: dict[str, Any]) -> tuple[AttentionModel, int, int]:
 def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """Fit once; return one row for each line of :data:`LABELS`.
 
-    ``coverage`` is the share of pairs whose 95 % interval holds ``g``, ``tails`` that among the ten percent with
-    the outermost scores, ``width`` the mean length of the intervals, ``prediction`` the share of new outputs in
-    their 95 % interval, ``noise_ratio`` the estimated standard deviation of the noise over the true one.
+    ``coverage`` is the share of pairs whose 95 % interval holds ``g``, ``tails`` that among the ten percent
+    with the outermost scores, ``width`` the mean length of the intervals, ``prediction`` the share of new
+    outputs in their 95 % interval, ``noise_ratio`` the estimated standard deviation of the noise over the
+    true one.
     """
     from pairint.estimation import InteractionRegressor
     from pairint.estimation.intervals import interaction_bands
@@ -145,20 +146,20 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
 def coverage_table(table: DataFrame) -> DataFrame:
     """Return, for each case and line, the mean coverage with its 95 % interval over replicates, and widths.
 
-    All sample sizes are pooled. ``width`` is relative to that of the intervals on K cells, replicate by replicate.
+    All sample sizes are pooled. ``width`` is relative to that of the intervals on K cells, replicate by
+    replicate.
     """
     import pandas as pd
 
     from pairint.engine.statistics import mean_interval
 
     keys = ["case", "n_samples", "replicate"]
-    plain = table[(table["refinement"] == 1) & (table["matrix"] == "learned")].set_index(keys)["width"]
+    lines = {line: part.set_index(keys) for line, part in table.groupby(["refinement", "matrix"])}
+    plain = lines[1, "learned"]["width"]
     rows = []
     for case in dict.fromkeys(table["case"]):
-        for (refinement, matrix), label in LABELS.items():
-            part = table[
-                (table["case"] == case) & (table["refinement"] == refinement) & (table["matrix"] == matrix)
-            ]
+        for line, label in LABELS.items():
+            part = lines[line][lines[line].index.get_level_values("case") == case]
             mean, low, high = mean_interval(part["coverage"].to_numpy())
             rows.append(
                 {
@@ -168,9 +169,7 @@ def coverage_table(table: DataFrame) -> DataFrame:
                     "low": low,
                     "high": high,
                     "tails": float(part["tails"].mean()),
-                    "relative width": float(
-                        (part.set_index(keys)["width"] / plain.loc[part.set_index(keys).index]).mean()
-                    ),
+                    "relative width": float((part["width"] / plain.loc[part.index]).mean()),
                     "prediction": float(part["prediction"].mean()),
                 }
             )
