@@ -29,6 +29,8 @@ MODULES: dict[str, str] = {
     "network": "pairint.experiments.minimax.network",
     "exact_constant": "pairint.experiments.minimax.exact_constant",
     "coverage": "pairint.experiments.beyond.coverage",
+    "planning": "pairint.experiments.beyond.planning",
+    "effective_activation": "pairint.experiments.beyond.effective",
     "aim_hardmax": "pairint.experiments.aim.hardmax",
     "one_line": "pairint.experiments.aim.one_line",
     "aim_softmax": "pairint.experiments.aim.softmax",

@@ -7,6 +7,7 @@ from pairint.theory.adaptation import (
     oracle_inequality,
 )
 from pairint.theory.coercivity import coercivity_constant
+from pairint.theory.effective import effective_activation
 from pairint.theory.lower import LowerBound, lower_bound
 from pairint.theory.lower_matrix import (
     MatrixLowerBound,
@@ -21,6 +22,7 @@ from pairint.theory.pinsker import (
     pinsker_filter,
     sobolev_bounds,
 )
+from pairint.theory.planning import Plan, plan
 from pairint.theory.rates import ErrorTerms, minimax_exponent, optimal_intervals, samples_for_rank
 from pairint.theory.setting import Setting
 from pairint.theory.splitting import SplitUpperBound, split_upper_bound
@@ -35,6 +37,7 @@ __all__ = [
     "OracleInequality",
     "OracleUpperBound",
     "PinskerFilter",
+    "Plan",
     "Setting",
     "SobolevBounds",
     "SplitUpperBound",
@@ -42,6 +45,7 @@ __all__ = [
     "WaveLowerBound",
     "adaptive_upper_bound",
     "coercivity_constant",
+    "effective_activation",
     "lower_bound",
     "matrix_lower_bound",
     "minimax_exponent",
@@ -50,6 +54,7 @@ __all__ = [
     "oracle_upper_bound",
     "pinsker_constant",
     "pinsker_filter",
+    "plan",
     "samples_for_rank",
     "sobolev_bounds",
     "split_upper_bound",
