@@ -242,9 +242,9 @@ EXPERIMENT = Experiment(
         | {
             "activations": list(ACTIVATIONS),
             "laws": ["cube", "circle"],
-            "n_tokens": [2, 4],
+            "n_tokens": [4],
             "n_samples": [1000, 4000, 16_000],
-            "replicates": 16,
+            "replicates": 12,
         },
     },
     cells=cells,
