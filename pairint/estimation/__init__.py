@@ -2,12 +2,14 @@
 
 from pairint.estimation.error import InteractionError, interaction_error
 from pairint.estimation.interaction import InteractionRegressor
+from pairint.estimation.intervals import InteractionBands, interaction_bands
 from pairint.estimation.network import NetworkRegressor
 from pairint.estimation.oracle import OracleRegressor
 from pairint.estimation.problem import LeastSquaresProblem
 from pairint.estimation.selection import IntervalChoice, RankChoice, choose_intervals
 
 __all__ = [
+    "InteractionBands",
     "InteractionError",
     "InteractionRegressor",
     "IntervalChoice",
@@ -16,5 +18,6 @@ __all__ = [
     "OracleRegressor",
     "RankChoice",
     "choose_intervals",
+    "interaction_bands",
     "interaction_error",
 ]

@@ -173,8 +173,7 @@ class InteractionBands:
         except ValueError as problem:
             shapes = f"{tuple(x.shape)} and {tuple(y.shape)}"
             raise ValueError(f"x and y must have shapes that broadcast, got {shapes}") from problem
-        x = xp.broadcast_to(x, shape).reshape(-1, shape[-1])
-        y = xp.broadcast_to(y, shape).reshape(-1, shape[-1])
+        x, y = (part.reshape(-1, shape[-1]) for part in xp.broadcast_arrays(x, y))
         centre, error = xp.empty(x.shape[0]), xp.empty(x.shape[0])
         step = max(1, _ENTRIES // self.root.shape[0])
         for start in range(0, x.shape[0], step):

@@ -155,6 +155,25 @@ def theory() -> dict[str, Call]:
         "Setting.samples_for_error": Call(setting.samples_for_error, {"error": 0.01}),
         "adaptive_upper_bound": Call(pt.adaptive_upper_bound, {**bound, "failure": 0.1}),
         "coercivity_constant": Call(pt.coercivity_constant, {"gram": gram}),
+        "effective_activation": Call(
+            pt.effective_activation,
+            {"activation": np.tanh, "residual": np.array([-0.5, 0.5]), "weights": np.array([1.0, 2.0])},
+        ),
+        "plan": Call(
+            pt.plan,
+            {
+                "d": 5,
+                "rank": 2,
+                "n_tokens": 3,
+                "noise_std": 0.3,
+                "target": 0.1,
+                "beta": 2.0,
+                "holder_constant": 1.0,
+                "score_bound": 3.0,
+                "n_intervals": 20,
+                "degree": 3,
+            },
+        ),
         "lower_bound": Call(pt.lower_bound, {**bound, "interval": (0.5, 2.5), "density": density}),
         "matrix_lower_bound": Call(
             pt.matrix_lower_bound, {**bound, "token_bound": 4.0, "coordinate_bound": 1.8}, open=()
@@ -267,12 +286,24 @@ def estimation() -> dict[str, Call]:
         weight = {"sample_weight": np.ones(len(Y))} if weighted else {}
         return Call(fit, {"X": X, "Y": Y, **weight, **defaults, **options})
 
+    fitted_once = pe.InteractionRegressor(n_intervals=2, n_starts=0, random_state=0).fit(X, Y)
     calls = {
         "InteractionRegressor": fitted(pe.InteractionRegressor, max_iter=3, random_state=0),
         "OracleRegressor": fitted(pe.OracleRegressor, matrix=np.eye(2) / 2),
         "LeastSquaresProblem": Call(pe.LeastSquaresProblem, {"X": X, "Y": Y, "degree": 2, "penalty": 0.1}),
         "choose_intervals": Call(
             pe.choose_intervals, {"problem": problem, "left": np.eye(2) / 2, "right": np.eye(2)}
+        ),
+        "interaction_bands": Call(
+            pe.interaction_bands,
+            {
+                "fit": fitted_once,
+                "X": X,
+                "Y": Y,
+                "weight": np.ones(Y.shape),
+                "refinement": 2,
+                "matrix_known": False,
+            },
         ),
         "interaction_error": Call(
             pe.interaction_error,
@@ -289,9 +320,16 @@ def estimation() -> dict[str, Call]:
 RESULTS = {
     "aim": {"AMPResult", "FixedPoint", "GradientDescentResult", "HardPhaseWarning", "StateEvolution"},
     # The network is in the table where PyTorch is.
-    "estimation": {"InteractionError", "IntervalChoice", "NetworkRegressor", "RankChoice"},
+    "estimation": {
+        "InteractionBands",
+        "InteractionError",
+        "IntervalChoice",
+        "NetworkRegressor",
+        "RankChoice",
+    },
     "theory": {
         "PinskerFilter",
+        "Plan",
         "SobolevBounds",
         "AdaptiveUpperBound",
         "ErrorTerms",
