@@ -29,6 +29,7 @@ MODULES: dict[str, str] = {
     "network": "pairint.experiments.minimax.network",
     "exact_constant": "pairint.experiments.minimax.exact_constant",
     "coverage": "pairint.experiments.beyond.coverage",
+    "cells_tail": "pairint.experiments.beyond.cells_tail",
     "planning": "pairint.experiments.beyond.planning",
     "effective_activation": "pairint.experiments.beyond.effective",
     "aim_hardmax": "pairint.experiments.aim.hardmax",

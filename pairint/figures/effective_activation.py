@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from pairint.figures.exact_constant import plain_ticks
 from pairint.figures.style import CYCLE, picture, subplots
 from pairint.model import Exponential, ReLU, Tanh
 from pairint.theory.effective import effective_activation, uniform_product_law
@@ -60,6 +61,8 @@ def fixed_point_figure(spreads: tuple[float, ...] = (0.5, 1.0, 1.5)) -> Figure:
         xlabel="score $u$",
         ylabel="ratio",
         yscale="log",
+        ylim=(0.95, 6),
     )
-    axis.legend(fontsize="small", loc="upper right")
+    plain_ticks(axis, (1, 2, 3, 4, 5))
+    axis.legend(fontsize="small", loc="upper right", ncols=3)
     return figure

@@ -292,7 +292,8 @@ def estimation() -> dict[str, Call]:
         "OracleRegressor": fitted(pe.OracleRegressor, matrix=np.eye(2) / 2),
         "LeastSquaresProblem": Call(pe.LeastSquaresProblem, {"X": X, "Y": Y, "degree": 2, "penalty": 0.1}),
         "choose_intervals": Call(
-            pe.choose_intervals, {"problem": problem, "left": np.eye(2) / 2, "right": np.eye(2)}
+            pe.choose_intervals,
+            {"problem": problem, "left": np.eye(2) / 2, "right": np.eye(2), "weight": 1.4},
         ),
         "interaction_bands": Call(
             pe.interaction_bands,
