@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, special
+from sklearn.exceptions import NotFittedError
 
 from pairint.backend import array_namespace, to_device, to_host
 from pairint.estimation.base import PairwiseRegressor, fit_threads, whiten
@@ -44,7 +45,7 @@ from pairint.estimation.inner import (
 from pairint.estimation.problem import LeastSquaresProblem
 from pairint.model.attention import check_tokens, pair_average, sample_chunks
 from pairint.model.splines import Spline, SplineSpace
-from pairint.validation import check_flag, check_floats, check_integer, check_real
+from pairint.validation import check_flag, check_floats, check_instance, check_integer, check_real
 
 __all__ = ["InteractionBands", "RegressorWithBands", "TangentFrame", "interaction_bands"]
 
@@ -277,13 +278,19 @@ def interaction_bands(
     ValueError
         For a fit with another loss, other data than those of the fit, too few outputs for the parameters, or
         more than 6000 of them.
+    sklearn.exceptions.NotFittedError
+        If the regressor was not fitted.
     """
     refinement = check_integer("refinement", refinement, 1, _FINEST)
     matrix_known = check_flag("matrix_known", matrix_known)
-    loss = getattr(fit, "loss", "squared_error")
+    check_instance("fit", fit, RegressorWithBands)
+    if not hasattr(fit, "activation_"):
+        raise NotFittedError(f"fit must be fitted: call fit(X, Y) of the {type(fit).__name__} first")
+    loss = fit.loss
     if loss != "squared_error":
         raise ValueError(f'bands need a fit with loss "squared_error", got loss = {loss!r}')
     problem = LeastSquaresProblem(X, Y, fit.degree, fit.penalty, weight=weight)
+    check_tokens(problem.X, fit.n_features_in_)
     _check_same_data(fit, problem)
     old = fit.activation_.space
     space = SplineSpace(old.lower, old.upper, refinement * old.n_intervals, old.degree)
@@ -393,6 +400,10 @@ def _solved(
 class RegressorWithBands(PairwiseRegressor):
     """A regressor whose fit says how sure it is."""
 
+    rank_: int
+    loss: str
+    degree: int
+    penalty: float
     _data: tuple[Any, Any, Any]
     _bands: InteractionBands | None
 

@@ -26,6 +26,8 @@ __all__ = ["MOST_SAMPLES", "Plan", "plan"]
 #: More samples than this are no plan.
 MOST_SAMPLES = 10**15
 _DEFAULT_CELLS = 10
+#: Smoother than this is analytic for every purpose, and costs a loop over the derivatives.
+_LARGEST_BETA = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +104,7 @@ def plan(
     target : float
         For the squared L2(rho) error, > 0.
     beta, holder_constant, score_bound : float, optional
-        Smoothness, Hölder constant and largest score of the activation; all three or none. With them ``K`` is
+        Smoothness (at most 100), Hölder constant and largest score of the activation; all three or none. With them ``K`` is
         chosen, and the approximation error is the worst of the Hölder class: a cautious plan. Without them
         there is the parametric part only.
     n_intervals : int, optional
@@ -154,7 +156,7 @@ def plan(
         best, bias = n_intervals or _DEFAULT_CELLS, 0.0
     else:
         setting = Setting(
-            beta=beta,
+            beta=check_real("beta", beta, 0.0, _LARGEST_BETA, exclusive_minimum=True),
             n_tokens=n_tokens,
             noise_std=noise_std,
             holder_constant=holder_constant,
@@ -169,14 +171,18 @@ def plan(
             if bias_of(best) >= target:
                 raise ValueError(
                     f"n_intervals = {best} cells miss the activation by {bias_of(best):.3g}, more than the "
-                    f"target {target:.3g}: raise n_intervals or target"
+                    f"target {target:.3g}, for these beta, holder_constant and score_bound: raise "
+                    "n_intervals or target"
                 )
         else:
             best = _best_cells(bias_of(1), setting.beta, n_matrix + degree, target)
         bias = bias_of(best)
     needed = samples(best, bias)
     if needed > MOST_SAMPLES:
-        raise ValueError(f"target = {target:.3g} needs more than {MOST_SAMPLES:.0e} samples")
+        raise ValueError(
+            f"target = {target:.3g} needs more than {MOST_SAMPLES:.0e} samples with these d, rank, "
+            "noise_std, beta, holder_constant, score_bound and n_intervals: raise target"
+        )
     n_samples = max(1, math.ceil(needed))
     each = price / n_samples
     return Plan(

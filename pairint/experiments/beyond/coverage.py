@@ -208,7 +208,7 @@ def _draw(table: DataFrame) -> Figure:
         ylim=(len(cases) - 0.4, -0.6),
     )
     axis.set_yticks(range(len(cases)), cases)
-    axis.legend(fontsize="small", loc="lower left")
+    axis.legend(fontsize="small", loc="upper left")
     return figure
 
 
