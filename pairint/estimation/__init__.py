@@ -3,6 +3,7 @@
 from pairint.estimation.diagnosis import Diagnosis, Finding
 from pairint.estimation.error import InteractionError, interaction_error
 from pairint.estimation.interaction import InteractionRegressor
+from pairint.estimation.intervals import InteractionBands, interaction_bands
 from pairint.estimation.motion import KernelTerm, MotionSums, block_weights, motion_sums
 from pairint.estimation.network import NetworkRegressor
 from pairint.estimation.oracle import OracleRegressor
@@ -12,6 +13,7 @@ from pairint.estimation.selection import IntervalChoice, RankChoice, choose_inte
 __all__ = [
     "Diagnosis",
     "Finding",
+    "InteractionBands",
     "InteractionError",
     "InteractionRegressor",
     "IntervalChoice",
@@ -23,6 +25,7 @@ __all__ = [
     "RankChoice",
     "block_weights",
     "choose_intervals",
+    "interaction_bands",
     "interaction_error",
     "motion_sums",
 ]

@@ -38,6 +38,7 @@ from pairint.estimation.initial import (
     starting_factors,
     truncated_factors,
 )
+from pairint.estimation.intervals import RegressorWithBands
 from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem, OuterState, score_range
 from pairint.estimation.robust import LOSSES, RobustFit, huber_fit, pulled_in
 from pairint.estimation.selection import (
@@ -78,7 +79,7 @@ _N_CHOICES = 4
 _RANK_OUTPUTS = 10
 
 
-class InteractionRegressor(Diagnosable):
+class InteractionRegressor(RegressorWithBands, Diagnosable):
     r"""The estimator of :math:`g(x, y) = \varphi(x^\top A y)` from outputs averaged over pairs.
 
     Book: :doc:`/book/estimator`.
@@ -348,6 +349,7 @@ class InteractionRegressor(Diagnosable):
             found, rank_selection = find(problem)
         valley = found.valley
         self._store(found, robust, back)
+        self._keep(X, Y, weight)
         self.rank_selection_ = rank_selection
         doubts = []
         if not self.converged_:

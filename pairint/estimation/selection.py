@@ -27,7 +27,7 @@ from scipy import sparse
 from pairint.estimation.inner import NormalEquations, solve_inner
 from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem, score_range
 from pairint.model.splines import SplineSpace
-from pairint.validation import check_floats, check_instance
+from pairint.validation import check_floats, check_instance, check_real
 
 __all__ = [
     "IntervalChoice",
@@ -132,6 +132,8 @@ def choose_intervals(
     left: Any,
     right: Any,
     interval: tuple[float, float] | None = None,
+    *,
+    weight: float = 1.0,
 ) -> IntervalChoice:
     """Choose ``K`` for the matrix ``left right'`` by generalised cross-validation.
 
@@ -145,6 +147,11 @@ def choose_intervals(
         Factors of the matrix.
     interval : (float, float), optional
         Ends of the splines' interval, the first below the second; by default what the scores fill.
+    weight : float
+        What a coefficient counts for in the criterion, from 1 to 3. One is cross-validation, and the default.
+        1.4 chooses fewer cells and errs less often by a large factor where few coefficients suffice; on rough
+        truths it costs some percent (Kim and Gu, "Smoothing spline Gaussian regression: more scalable
+        computation via efficient approximation", 2004). Book: :doc:`/book/bands`.
 
     Returns
     -------
@@ -168,6 +175,7 @@ def choose_intervals(
     if interval is None:
         interval = score_range(problem.X, left, right)
     lower, upper = map(float, check_floats("interval", interval, (2,)))
+    weight = check_real("weight", weight, 1.0, 3.0)
     if not lower < upper:
         raise ValueError(f"interval must have its first end below the second, got ({lower}, {upper})")
     # At least ten outputs a coefficient, and never finer than the roughest truth (beta = 1/2) deserves.
@@ -177,7 +185,7 @@ def choose_intervals(
     found: dict[int, float] = {}
     while True:
         fine = SplineSpace(lower, upper, grid, problem.degree)
-        found |= _criteria(problem, problem.equations(left, right, fine), fine, largest, found)
+        found |= _criteria(problem, problem.equations(left, right, fine), fine, largest, found, weight)
         candidates = sorted(found)
         criterion = [found[k] for k in candidates]
         best = candidates[int(np.argmin(criterion))]
@@ -204,6 +212,7 @@ def _criteria(
     fine: SplineSpace,
     largest: float,
     known: Container[int],
+    weight: float,
 ) -> dict[int, float]:
     """Return the criterion of each ``K`` that divides the grid, is not known yet and has few enough cells."""
     criteria = {}
@@ -213,6 +222,6 @@ def _criteria(
             break
         space, embedding = fine.coarsen(grid // n_intervals)
         solution = solve_inner(equations.restricted(sparse.csr_matrix(embedding)), space, problem.penalty)
-        dof = solution.dof + problem.n_matrix
+        dof = weight * solution.dof + problem.n_matrix
         criteria[n_intervals] = generalised_cross_validation(solution.residual, dof, n_rows)
     return criteria

@@ -14,6 +14,7 @@ from pairint.theory.clustering import (
     snapshot_information,
 )
 from pairint.theory.coercivity import coercivity_constant
+from pairint.theory.effective import effective_activation
 from pairint.theory.information import (
     Information,
     SampledPrice,
@@ -41,6 +42,7 @@ from pairint.theory.pinsker import (
     pinsker_filter,
     sobolev_bounds,
 )
+from pairint.theory.planning import Plan, plan
 from pairint.theory.rates import ErrorTerms, minimax_exponent, optimal_intervals, samples_for_rank
 from pairint.theory.setting import Setting
 from pairint.theory.splitting import SplitUpperBound, split_upper_bound
@@ -56,6 +58,7 @@ __all__ = [
     "OracleInequality",
     "OracleUpperBound",
     "PinskerFilter",
+    "Plan",
     "SampledPrice",
     "Setting",
     "SnapshotInformation",
@@ -68,6 +71,7 @@ __all__ = [
     "coercivity_constant",
     "cosine_query_share",
     "direction_price",
+    "effective_activation",
     "exact_information",
     "exponential_query_share",
     "function_shares",
@@ -83,6 +87,7 @@ __all__ = [
     "oracle_upper_bound",
     "pinsker_constant",
     "pinsker_filter",
+    "plan",
     "query_share",
     "sampled_prices",
     "samples_for_rank",

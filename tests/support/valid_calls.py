@@ -182,6 +182,25 @@ def theory() -> dict[str, Call]:
             {"Y": unit, "degree": 1, "reference": np.linspace(-1, 1, 9), "decay": [0.5, 1.0]},
         ),
         "coercivity_constant": Call(pt.coercivity_constant, {"gram": gram}),
+        "effective_activation": Call(
+            pt.effective_activation,
+            {"activation": np.tanh, "residual": np.array([-0.5, 0.5]), "weights": np.array([1.0, 2.0])},
+        ),
+        "plan": Call(
+            pt.plan,
+            {
+                "d": 5,
+                "rank": 2,
+                "n_tokens": 3,
+                "noise_std": 0.3,
+                "target": 0.1,
+                "beta": 2.0,
+                "holder_constant": 1.0,
+                "score_bound": 3.0,
+                "n_intervals": 20,
+                "degree": 3,
+            },
+        ),
         "lower_bound": Call(pt.lower_bound, {**bound, "interval": (0.5, 2.5), "density": density}),
         "matrix_lower_bound": Call(
             pt.matrix_lower_bound, {**bound, "token_bound": 4.0, "coordinate_bound": 1.8}, open=()
@@ -315,6 +334,7 @@ def estimation() -> dict[str, Call]:
         weight = {"sample_weight": np.ones(len(Y))} if weighted else {}
         return Call(fit, {"X": X, "Y": Y, **weight, **defaults, **options})
 
+    fitted_once = pe.InteractionRegressor(n_intervals=2, n_starts=0, random_state=0).fit(X, Y)
     calls = {
         "InteractionRegressor": fitted(pe.InteractionRegressor, max_iter=3, random_state=0),
         "OracleRegressor": fitted(pe.OracleRegressor, matrix=np.eye(2) / 2),
@@ -332,7 +352,19 @@ def estimation() -> dict[str, Call]:
         ),
         "block_weights": Call(pe.block_weights, {"n_frames": 9, "length": 3, "n_draws": 2, "rng": 0}),
         "choose_intervals": Call(
-            pe.choose_intervals, {"problem": problem, "left": np.eye(2) / 2, "right": np.eye(2)}
+            pe.choose_intervals,
+            {"problem": problem, "left": np.eye(2) / 2, "right": np.eye(2), "weight": 1.4},
+        ),
+        "interaction_bands": Call(
+            pe.interaction_bands,
+            {
+                "fit": fitted_once,
+                "X": X,
+                "Y": Y,
+                "weight": np.ones(Y.shape),
+                "refinement": 2,
+                "matrix_known": False,
+            },
         ),
         "interaction_error": Call(
             pe.interaction_error,
@@ -365,6 +397,7 @@ RESULTS = {
     "estimation": {
         "Diagnosis",
         "Finding",
+        "InteractionBands",
         "InteractionError",
         "IntervalChoice",
         "MotionSums",
@@ -377,6 +410,7 @@ RESULTS = {
         "Information",
         "PinskerFilter",
         "SampledPrice",
+        "Plan",
         "SobolevBounds",
         "AdaptiveUpperBound",
         "ErrorTerms",

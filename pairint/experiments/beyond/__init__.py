@@ -1,1 +1,1 @@
-"""Experiments beyond both papers."""
+"""The experiments of the part beyond both papers."""

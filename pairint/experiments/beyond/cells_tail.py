@@ -1,0 +1,197 @@
+"""Beyond the papers: how far the number of cells from cross-validation is from the best one.
+
+The matrix is known. On the same data the error at the chosen ``K``, for several weights of a coefficient in
+the criterion, over two yardsticks: the best ``K`` in hindsight, data set by data set, and the best fixed
+``K``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pairint.engine.cells import grid
+from pairint.engine.claims import Claim
+from pairint.engine.experiment import Experiment
+from pairint.engine.seeds import generator_for
+from pairint.validation import check_integer, check_real
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+__all__ = ["EXPERIMENT", "tail_table"]
+
+_DATA_KEYS = ("beta", "d", "n_tokens", "noise_std", "n_samples")
+_DEGREE = 3
+_SIZES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 24, 30, 40, 60, 80, 120)
+_N_PAIRS = 20_000
+
+
+def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the cells: smoothness x sample sizes x replicates."""
+    for key in ("betas", "n_samples", "weights"):
+        if not isinstance(settings[key], list | tuple) or len(settings[key]) == 0:
+            raise ValueError(f"{key} must be a list with at least one value, got {settings[key]!r}")
+    for value in settings["betas"]:
+        check_real("betas", value, 0.5, 4.0)
+    for value in settings["n_samples"]:
+        check_integer("n_samples", value, 500, 1_000_000)
+    for value in settings["weights"]:
+        check_real("weights", value, 1.0, 3.0)
+    check_integer("replicates", settings["replicates"], 1)
+    return [
+        {**cell, "weights": list(settings["weights"])}
+        for cell in grid(
+            beta=settings["betas"],
+            d=5,
+            n_tokens=3,
+            noise_std=0.3,
+            n_samples=settings["n_samples"],
+            replicate=range(settings["replicates"]),
+        )
+    ]
+
+
+def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the error at the chosen K for each weight, and at each fixed K.
+
+    ``choice`` is the weight, or 0 for a fixed K; ``hindsight`` the smallest error of a fixed K on these data.
+    """
+    from pairint.estimation import LeastSquaresProblem, OracleRegressor, choose_intervals
+    from pairint.model import AttentionModel, GaussianNoise, RoughActivation, UniformCube, interaction_matrix
+
+    d = cell["d"]
+    rng = generator_for(cell, ("beta", "d"), "truth")
+    matrix = interaction_matrix(d, 1, rng)
+    activation = RoughActivation(cell["beta"], rng, bound=3.0 * 2.0 ** rng.uniform())
+    model = AttentionModel(activation, matrix, UniformCube(d), GaussianNoise(cell["noise_std"]))
+    X, Y = model.sample(cell["n_samples"], cell["n_tokens"], generator_for(cell, _DATA_KEYS))
+    pairs = model.tokens.sample(_N_PAIRS, 2, generator_for(cell, _DATA_KEYS, "pairs"))
+    x, y = pairs[:, 0], pairs[:, 1]
+    truth = model.interaction(x, y)
+    errors: dict[int, float] = {}
+
+    def error(size: int) -> float:
+        if size not in errors:
+            fit = OracleRegressor(matrix, _DEGREE, size).fit(X, Y)
+            errors[size] = float(np.mean((fit.interaction(x, y) - truth) ** 2))
+        return errors[size]
+
+    fixed = {size: error(size) for size in _SIZES}
+    problem = LeastSquaresProblem(X, Y, _DEGREE, 0.1)
+    chosen = {w: choose_intervals(problem, matrix, np.eye(d), weight=w).n_intervals for w in cell["weights"]}
+    hindsight = min(min(fixed.values()), *(error(size) for size in chosen.values()))
+    rows = [{"choice": w, "n_intervals": size, "error": error(size)} for w, size in chosen.items()]
+    rows += [{"choice": 0.0, "n_intervals": size, "error": value} for size, value in fixed.items()]
+    return [row | {"hindsight": hindsight} for row in rows]
+
+
+def tail_table(table: DataFrame) -> DataFrame:
+    """Return, for each smoothness, sample size and weight, how the chosen K compares.
+
+    ``median``, ``95 %`` and ``worst`` are of the error over the best in hindsight; ``mean`` is the mean error
+    over that of the best fixed K.
+    """
+    import pandas as pd
+
+    rows = []
+    for (beta, n_samples), part in table.groupby(["beta", "n_samples"]):
+        fixed = part[part["choice"] == 0].groupby("n_intervals")["error"].mean().min()
+        for weight, group in part[part["choice"] > 0].groupby("choice"):
+            ratio = group["error"] / group["hindsight"]
+            rows.append(
+                {
+                    "beta": beta,
+                    "M": n_samples,
+                    "weight": weight,
+                    "median": ratio.median(),
+                    "95 %": ratio.quantile(0.95),
+                    "worst": ratio.max(),
+                    "luckiest hindsight": group["hindsight"].min() / fixed,
+                    "mean": group["error"].mean() / fixed,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def plot(table: DataFrame) -> Figure:
+    """Draw the share of data sets on which the error over the best in hindsight exceeds a number."""
+    from pairint.figures.style import picture
+
+    return picture(_draw)(table)
+
+
+def _draw(table: DataFrame) -> Figure:
+    from pairint.figures.style import CYCLE, subplots
+
+    betas = sorted(table["beta"].unique())
+    figure, axes = subplots(len(betas), 3.6)
+    least = table[table["n_samples"] == table["n_samples"].min()]
+    for axis, beta in zip(np.atleast_1d(axes), betas, strict=True):
+        part = least[(least["beta"] == beta) & (least["choice"] > 0)]
+        for i, (weight, group) in enumerate(part.groupby("choice")):
+            ratio = np.sort(group["error"] / group["hindsight"])
+            share = 1 - np.arange(len(ratio)) / len(ratio)
+            axis.step(ratio, share, where="pre", color=CYCLE[i], label=f"weight {weight:g}")
+        axis.set(
+            title=rf"$\beta = {beta:g}$, $M = {least['n_samples'].iloc[0]}$",
+            xscale="log",
+            yscale="log",
+            xlim=(1, 20),
+            xlabel="error / best in hindsight",
+            ylabel="share of data sets beyond",
+        )
+        axis.set_xticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
+        axis.minorticks_off()
+    np.atleast_1d(axes)[0].legend(fontsize="small", loc="upper right")
+    return figure
+
+
+def claims(table: DataFrame) -> list[Claim]:
+    """Compare the 95 % quantile of the smoothest truth with and without the weight, at the smallest M."""
+    lines = tail_table(table)
+    part = lines[(lines["M"] == lines["M"].min()) & (lines["beta"] == lines["beta"].max())]
+    part = part.set_index("weight")["95 %"]
+    if not {1.0, 1.4} <= set(part.index):
+        return []
+    return [
+        Claim(
+            name=f"95 % quantile of error over best in hindsight, weight 1.4 over weight 1, beta = "
+            f"{lines['beta'].max():g}, M = {lines['M'].min():,}",
+            source="our own target",
+            ours=float(part[1.4] / part[1.0]),
+            expected=1.0,
+            relation="at most",
+        )
+    ]
+
+
+def cost(cell: dict[str, Any]) -> float:
+    """Return the relative computing time of a cell."""
+    return float(cell["n_samples"] + 2000)
+
+
+EXPERIMENT = Experiment(
+    name="cells_tail",
+    title="The number of cells from cross-validation against the best one, and a weight that makes it safer",
+    source="our own experiment",
+    version=1,
+    presets={
+        "quick": {"betas": [3.0], "n_samples": [1000], "weights": [1.0, 1.4], "replicates": 20},
+        "full": {
+            "betas": [1.0, 2.0, 3.0],
+            "n_samples": [1000],
+            "weights": [1.0, 1.4, 2.0],
+            "replicates": 200,
+        },
+    },
+    cells=cells,
+    compute=compute,
+    plot=plot,
+    claims=claims,
+    expected_seconds={"quick": 3.0, "full": 300.0},
+    data_keys=_DATA_KEYS,
+    cost=cost,
+)

@@ -1,0 +1,110 @@
+"""What a cell of the experiments on bands, plans, cells and small ranks computes, and what they refuse."""
+
+import numpy as np
+import pytest
+from pictures import check_complete
+
+from pairint.engine import sweep
+from pairint.engine.experiment import checked_cells
+from pairint.experiments import get, load_results
+from pairint.experiments.beyond import cells_tail, coverage, effective, planning
+
+CELLS = {
+    "coverage": (coverage, {"case": "rough 2", "noise_std": 0.3, "n_samples": 300, "replicate": 0}, 4),
+    "planning": (
+        planning,
+        {"case": "tanh, d = 5, r = 1, N = 2", "noise_std": 0.3, "target": 1e-2, "part": 1.0, "replicate": 0},
+        1,
+    ),
+    "effective_activation": (
+        effective,
+        {
+            "activation": "exp",
+            "law": "cube",
+            "share": 0.6,
+            "noise_std": 0.3,
+            "n_tokens": 3,
+            "n_samples": 300,
+            "replicate": 0,
+        },
+        1,
+    ),
+    "cells_tail": (
+        cells_tail,
+        {
+            "beta": 2.0,
+            "d": 2,
+            "n_tokens": 3,
+            "noise_std": 0.3,
+            "n_samples": 500,
+            "weights": [1.0, 2.0],
+            "replicate": 0,
+        },
+        2 + 17,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cell_is_a_function_of_its_data(name):
+    module, cell, n_rows = CELLS[name]
+    experiment = module.EXPERIMENT
+    assert get(name) is experiment
+    rows = experiment.compute(cell)
+    assert rows == experiment.compute(dict(cell)) and len(rows) == n_rows
+    assert rows != experiment.compute(cell | {"replicate": 1})
+    cells = checked_cells(experiment, dict(experiment.presets["full"]))
+    assert all(experiment.cost(each) > 0 for each in cells)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("coverage", {"cases": []}, "cases must be a list"),
+        ("coverage", {"cases": ["rough 9"]}, "cases must be"),
+        ("coverage", {"n_samples": [10]}, "n_samples must be >= 200"),
+        ("coverage", {"noise_std": 0.0}, "noise_std must be > 0"),
+        ("planning", {"parts": [0.0]}, "parts must be >= 0.1"),
+        ("planning", {"target": 0.0}, "target must be > 0"),
+        ("effective_activation", {"laws": ["square"]}, "laws must be"),
+        ("effective_activation", {"share": 0.0}, "share must be > 0"),
+        ("cells_tail", {"betas": [9.0]}, "betas must be"),
+        ("cells_tail", {"replicates": 0}, "replicates must be >= 1"),
+    ],
+)
+def test_settings_out_of_range(name, change, message):
+    experiment = get(name)
+    with pytest.raises(ValueError, match=message):
+        experiment.cells(dict(experiment.presets["quick"]) | change)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CELLS)
+def test_stored_tables_are_drawn_and_judged(name):
+    table = load_results(name)
+    experiment = get(name)
+    check_complete(experiment.plot(table), gaps=True)
+    assert experiment.claims(table)
+
+
+def test_a_weight_shortens_the_tail():
+    """Smoothest truth: the 95 % quantile falls, and the price on the roughest is a tenth at most."""
+    lines = cells_tail.tail_table(load_results("cells_tail")).set_index(["beta", "weight"])
+    assert lines.loc[(3.0, 1.4), "95 %"] < 0.9 * lines.loc[(3.0, 1.0), "95 %"]
+    assert lines.loc[(1.0, 1.4), "mean"] < 1.1 * lines.loc[(1.0, 1.0), "mean"]
+    assert (lines["luckiest hindsight"] < 1).all() and lines.loc[(3.0, 1.0), "worst"] > 3
+
+
+def test_a_larger_weight_never_chooses_more_cells():
+    """The criterion with a larger charge: K is monotone in the weight (an exchange argument)."""
+    rows = cells_tail.compute(CELLS["cells_tail"][1] | {"weights": [1.0, 1.4, 2.0, 3.0]})
+    chosen = [row["n_intervals"] for row in rows if row["choice"] > 0]
+    assert chosen == sorted(chosen, reverse=True)
+
+
+def test_a_broken_table_is_seen():
+    table = load_results("cells_tail")
+    worse = table.assign(error=np.where(table["choice"] == 1.4, 9 * table["error"], table["error"]))
+    assert get("cells_tail").claims(worse)[0].theory_verdict == "differs"
+    quick = sweep.run(coverage.EXPERIMENT, "quick", overrides={"replicates": 2, "n_samples": [300]})
+    assert set(quick["refinement"]) == {1, 2, 3}
