@@ -1,0 +1,1 @@
+"""Beyond both papers: experiments whose data we did not make."""
