@@ -27,6 +27,7 @@ __all__ = [
     "fit_threads",
     "matrix_parameters",
     "normal_form",
+    "output_weight",
     "warn_at_limit",
     "whiten",
 ]
@@ -73,7 +74,7 @@ class PairwiseRegressor(RegressorMixin, BaseEstimator):
         X = check_tokens(X, getattr(self, "n_features_in_", None))
         X = check_floats("X", X, largest=LARGEST_NUMBER)
         Y = check_floats("Y", Y, tuple(X.shape[:2]), largest=LARGEST_NUMBER)
-        weight = _output_weight(sample_weight, Y)
+        weight = output_weight(sample_weight, Y)
         weight = None if weight is None else to_host(weight).ravel()
         return float(r2_score(to_host(Y).ravel(), to_host(self.predict(X)).ravel(), sample_weight=weight))
 
@@ -95,7 +96,7 @@ class PairwiseRegressor(RegressorMixin, BaseEstimator):
     def _check_weighted_data(self, X: Any, Y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
         """Return the data and the weights of the outputs; samples that have none are left out."""
         X, Y = self._check_data(X, Y)
-        weight = _output_weight(sample_weight, Y)
+        weight = output_weight(sample_weight, Y)
         if weight is None:
             return X, Y, None
         kept = weight.sum(axis=1) > 0
@@ -139,7 +140,7 @@ class PairwiseRegressor(RegressorMixin, BaseEstimator):
         self.noise_std_ = math.sqrt(square / freedom) if freedom > 0 else math.nan
 
 
-def _output_weight(sample_weight: Any, Y: Any) -> Any:
+def output_weight(sample_weight: Any, Y: Any) -> Any:
     """Return the weights of the outputs, of mean one where they are not zero, or ``None``."""
     if sample_weight is None:
         return None

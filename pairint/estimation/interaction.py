@@ -10,8 +10,9 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import r2_score
 
-from pairint.backend import to_device
+from pairint.backend import array_namespace, to_device, to_host
 from pairint.estimation.base import (
     PairwiseRegressor,
     check_enough_data,
@@ -20,9 +21,14 @@ from pairint.estimation.base import (
     fit_threads,
     matrix_parameters,
     normal_form,
+    output_weight,
     warn_at_limit,
     whiten,
 )
+from pairint.estimation.channels.activation import as_family
+from pairint.estimation.channels.channel import Channel, as_channel
+from pairint.estimation.channels.fit import Head, channel_outputs, check_pair_data, fit_channel
+from pairint.estimation.channels.system import ChannelProblem
 from pairint.estimation.gauss_newton import grown_factors, levenberg_marquardt
 from pairint.estimation.initial import (
     STARTS,
@@ -31,7 +37,7 @@ from pairint.estimation.initial import (
     starting_factors,
     truncated_factors,
 )
-from pairint.estimation.problem import LeastSquaresProblem, OuterState, score_range
+from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem, OuterState, score_range
 from pairint.estimation.robust import LOSSES, RobustFit, huber_fit, pulled_in
 from pairint.estimation.selection import (
     IntervalChoice,
@@ -41,9 +47,9 @@ from pairint.estimation.selection import (
     nearly_equal,
     rank_criterion,
 )
-from pairint.model.attention import pair_average
+from pairint.model.attention import check_tokens, pair_average
 from pairint.model.splines import SplineSpace
-from pairint.validation import check_choice, check_integer, check_real, check_rng
+from pairint.validation import check_choice, check_floats, check_integer, check_real, check_rng, shortened
 
 __all__ = ["InteractionRegressor"]
 
@@ -99,8 +105,9 @@ class InteractionRegressor(PairwiseRegressor):
     penalty : float
         Weight ``>= 0`` of the squared second differences of the coefficients, in units of
         observations. It settles cells that almost no score visits and leaves the others alone.
-    start : {"auto", "linear", "quadratic", "random"}
-        Starting matrix, see :mod:`pairint.estimation.initial`; ``"auto"`` tries all, the most promising
+    start : {"auto", "linear", "quadratic", "random"}, or (U, V)
+        Starting matrix, or the factors, of shape ``(d, r)`` each, of one, see
+        :mod:`pairint.estimation.initial`; ``"auto"`` tries all, the most promising
         first, until two of them end at the same lowest risk of a coarse fit (four, if its residuals look like
         signal). If they do not, it restarts up to ``5 n_starts`` times.
     n_starts : int
@@ -114,6 +121,16 @@ class InteractionRegressor(PairwiseRegressor):
     loss : {"squared_error", "huber"}
         ``"huber"`` counts residuals beyond 1.345 of their scale with their size, not with its square, see
         :mod:`pairint.estimation.robust`: for outputs of which some are wrong.
+    channel : {"mean", "sum", "normalised"} or Channel
+        What is observed of the activated scores ``phi(S)``: their mean over partners, their sum, their
+        row-normalised sum (attention), or a :class:`~pairint.estimation.channels.Channel` of one's own. See
+        *Channels* below.
+    activation : None, "spline", "log-spline", "exp" or callable
+        What is learned of the activation: a spline, the exponential of a spline, or nothing: it is ``exp``,
+        or a function with a method ``derivative``. By default a spline, in a channel that needs a positive
+        activation its exponential.
+    n_heads : int
+        Number of interactions whose outputs add up, each with a matrix and an activation.
     random_state : None, int, SeedSequence or Generator
         For random starts and restarts only.
 
@@ -155,9 +172,30 @@ class InteractionRegressor(PairwiseRegressor):
         Mean squared residuals of the coarse fits that were followed from the starts, in that order.
     selection_ : IntervalChoice or None
         The candidates for ``K`` and their criterion.
+    left_, right_ : array, shape (d, r)
+        Factors: ``matrix_ = left_ right_'``. Not after ``rank="auto"`` or a plain fit.
+    value_matrix_ : array, shape (d, v), or None
+        The matrix ``W`` of the values ``X W``, if it was learned.
+    heads_ : tuple of Head
+        All interactions; the attributes above are those of the first. Not after a plain fit.
+    channel_ : Channel
+        The channel. Not after a plain fit.
 
     Notes
     -----
+    **Channels.** A *plain* fit is one of the mean over the other tokens, with a spline and nothing else asked
+    for: it is done by dense normal equations. Every other fit uses products with the Jacobian only, and its
+    cost grows with the number of parameters, not with its square; see :doc:`/book/channels`. In these
+
+    - scores are of the precision of ``X``: with single precision the fit is done in it;
+    - ``rank="auto"`` and ``loss="huber"`` are not available;
+    - only what the outputs show is fixed by them. A matrix beside a learned activation has norm one and a
+      positive largest entry. In a row-normalised channel the activation is one at the score zero (or at the
+      end of its interval next to it). With ``activation="exp"`` there, and tokens of which some combination
+      ``w'x`` is one, scores are averaged to zero over keys: ``matrix_ @ m = 0`` with the mean token ``m``. In
+      the mean and the sum a learned ``value_matrix_`` beside a learned activation has norm one. Of several
+      heads all but the first vanish at the score zero, in a linear channel with splines.
+
     Source: the estimator of "Minimax Rates for Learning Pairwise Interactions in Attention-Style
     Models" (Section 3), with continuous splines in place of unconnected polynomial pieces.
 
@@ -167,6 +205,12 @@ class InteractionRegressor(PairwiseRegressor):
     from all others, and there no loss helps: look at ``n_intervals_``, and remove such samples before a fit.
     """
 
+    left_: Any
+    right_: Any
+    value_matrix_: Any
+    heads_: tuple[Head, ...]
+    channel_: Channel
+
     def __init__(
         self,
         rank: int | str = 1,
@@ -175,11 +219,14 @@ class InteractionRegressor(PairwiseRegressor):
         *,
         max_rank: int | None = None,
         penalty: float = 0.1,
-        start: str = "auto",
+        start: Any = "auto",
         n_starts: int = _N_RANDOM,
         max_iter: int = 50,
         tol: float = 1e-2,
         loss: str = "squared_error",
+        channel: str | Channel = "mean",
+        activation: Any = None,
+        n_heads: int = 1,
         random_state: Any = None,
     ) -> None:
         self.rank = rank
@@ -192,17 +239,36 @@ class InteractionRegressor(PairwiseRegressor):
         self.max_iter = max_iter
         self.tol = tol
         self.loss = loss
+        self.channel = channel
+        self.activation = activation
+        self.n_heads = n_heads
         self.random_state = random_state
 
-    def fit(self, X: Any, Y: Any, sample_weight: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        Y: Any,
+        sample_weight: Any = None,
+        *,
+        values: Any = None,
+        pairs: Any = None,
+        mask: Any = None,
+    ) -> Self:
         """Fit the model.
 
         Parameters
         ----------
         X : array_like, shape (M, N, d)
             Tokens; NumPy or CuPy.
-        Y : array_like, shape (M, N)
+        Y : array_like, shape (M, N), or (M, N, v) if what is summed is a vector
             Outputs.
+        values : array_like, shape (M, N) or (M, N, v), or "learn", optional
+            What each token hands over; ``"learn"``: it is ``X W``, with a matrix that is found too.
+        pairs : array_like, shape (M, N, N) or (M, N, N, v), optional
+            What token ``j`` hands over to token ``i``, at ``[:, i, j]``; instead of values.
+        mask : array_like of bool, shape (N, N) or (M, N, N), optional
+            Whether ``j`` may be a partner of ``i``; by default all may, and the channel decides about the
+            diagonal.
         sample_weight : array_like, shape (M,) or (M, N), optional
             Weights ``>= 0`` of the samples, or of their outputs: inverse variances of the noise, up to a
             factor. They are scaled to the mean one; a sample of weight zero is left out. Huber's limit is
@@ -216,7 +282,11 @@ class InteractionRegressor(PairwiseRegressor):
         ------
         ValueError
             For wrong shapes, NaN, infinite or huge entries (above ``1e60``), ``N < 2``, a rank outside
-            ``1 .. d``, weights that are negative or all zero, or fewer outputs than parameters.
+            ``1 .. d``, weights that are negative or all zero, or fewer outputs than parameters; in a channel
+            for values or pairs of another shape, a token without partner, a row-normalised channel without
+            values, a known activation that is not positive there, or more heads than can be identified.
+        TypeError
+            For a mask that is not boolean, or an activation without derivative.
 
         Warns
         -----
@@ -226,6 +296,8 @@ class InteractionRegressor(PairwiseRegressor):
         UserWarning
             If ``n_intervals="auto"`` or ``rank="auto"`` chose the largest number that it may try.
         """
+        if not self._is_plain(values, pairs, mask):
+            return self._fit_channel(X, Y, sample_weight, values, pairs, mask)
         X, Y, weight = self._check_weighted_data(X, Y, sample_weight)
         d = X.shape[2]
         rank, largest_rank = check_rank(self.rank, self.max_rank, d)
@@ -291,6 +363,153 @@ class InteractionRegressor(PairwiseRegressor):
         warn_at_limit(self.selection_, rank_selection)
         return self
 
+    def _is_plain(self, values: Any = None, pairs: Any = None, mask: Any = None) -> bool:
+        """Say whether nothing but the mean over the other tokens, with a spline, is asked for."""
+        default = isinstance(self.channel, str) and self.channel == "mean" and self.activation is None
+        one = isinstance(self.n_heads, int) and self.n_heads == 1 and not isinstance(self.n_heads, bool)
+        return (
+            default
+            and one
+            and not isinstance(self.start, tuple | list)
+            and all(given is None for given in (values, pairs, mask))
+        )
+
+    def _fit_channel(self, X: Any, Y: Any, sample_weight: Any, values: Any, pairs: Any, mask: Any) -> Self:
+        X = check_floats("X", check_tokens(X), largest=LARGEST_NUMBER)
+        n_samples, n_tokens, d = X.shape
+        xp = array_namespace(X, Y)
+        if getattr(Y, "ndim", np.ndim(Y) if isinstance(Y, list | tuple) else 2) == 3:
+            Y = check_floats("Y", Y, (n_samples, n_tokens, None), largest=LARGEST_NUMBER)
+        else:
+            Y = check_floats("Y", Y, (n_samples, n_tokens), largest=LARGEST_NUMBER)
+        Y = xp.asarray(Y, dtype=X.dtype)
+        channel = as_channel(self.channel)
+        rank, _ = check_rank(self.rank, None, d)
+        if rank is None:
+            raise ValueError(
+                'rank must be an integer in this channel, got "auto": the plain mean only chooses it'
+            )
+        degree, n_intervals, penalty = check_spline_parameters(self.degree, self.n_intervals, self.penalty, 1)
+        if check_choice("loss", self.loss, LOSSES) != "squared_error":
+            raise ValueError(f'loss must be "squared_error" in this channel, got {self.loss!r}')
+        start = self._checked_start(X, d, rank)
+        n_heads = check_integer("n_heads", self.n_heads, 1)
+        n_starts = check_integer("n_starts", self.n_starts, 0, MOST_STARTS)
+        max_iter = check_integer("max_iter", self.max_iter, 1)
+        tol = check_real("tol", self.tol, 0.0, exclusive_minimum=True)
+        rng = check_rng(self.random_state, "random_state")
+        family, _ = as_family(self.activation, channel.positive, degree)
+        learn = isinstance(values, str)
+        if learn:
+            check_choice("values", values, ("learn",))
+        known = None if learn else values
+        data = check_pair_data(X, channel, known, pairs, mask, tuple(Y.shape), learn)
+        weight = output_weight(sample_weight, Y[:, :, 0] if Y.ndim == 3 else Y)
+        root = None if weight is None else xp.asarray(xp.sqrt(weight), dtype=X.dtype)
+        problem = ChannelProblem(X, Y, data, channel, root, penalty, learn)
+        with fit_threads(d):
+            found = fit_channel(
+                problem, family, rank, n_intervals, n_heads, start, n_starts, max_iter, tol, rng
+            )
+        first = found.heads[0]
+        self.n_features_in_ = d
+        self.channel_, self.heads_ = channel, found.heads
+        self.left_, self.right_, self.value_matrix_ = first.left, first.right, first.value_matrix
+        self.matrix_, self.activation_ = first.matrix, first.activation
+        self.rank_, self.rank_selection_, self.selection_ = rank, None, None
+        self.n_intervals_ = found.n_intervals
+        self.dof_ = float(found.n_coefficients)
+        self.risk_ = found.state.residual / found.n_rows
+        freedom = found.n_rows - found.n_coefficients - found.n_other
+        self.noise_std_ = math.sqrt(found.state.residual / freedom) if freedom > 0 else math.nan
+        self.outliers_ = None
+        self.start_risks_ = np.array(found.start_risks)
+        self.history_, self.n_iter_ = found.history, len(found.history)
+        self.converged_ = found.state.converged
+        if not self.converged_:
+            warnings.warn(
+                f"the fit stopped after max_iter = {max_iter} steps without meeting tol = {tol}; "
+                "raise max_iter, give more data, lower n_intervals, or try another start",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return self
+
+    def _checked_start(self, X: Any, d: int, rank: int) -> Any:
+        if not isinstance(self.start, tuple | list):
+            return check_choice("start", self.start, STARTS)
+        if len(self.start) != 2:
+            raise ValueError(f"start must be a name or two factors (U, V), got {len(self.start)} of them")
+        return tuple(
+            to_device(check_floats("start", factor, (d, rank), largest=LARGEST_NUMBER), X)
+            for factor in self.start
+        )
+
+    def predict(self, X: Any, *, values: Any = None, pairs: Any = None, mask: Any = None) -> Any:
+        """Return the fitted outputs, shape ``(M, N)`` or ``(M, N, v)``.
+
+        The number of tokens may differ from the one in :meth:`fit`.
+
+        Parameters
+        ----------
+        X : array_like, shape (M, N, d)
+            Tokens.
+        values, pairs, mask
+            As in :meth:`fit`, for these tokens; no values if they were learned.
+        """
+        self._check_fitted()
+        if not hasattr(self, "channel_"):
+            for name, given in (("values", values), ("pairs", pairs), ("mask", mask)):
+                if given is not None:
+                    raise ValueError(
+                        f"{name} must not be given after a fit without it, got {shortened(given)}"
+                    )
+            return super().predict(X)
+        X = check_floats("X", check_tokens(X, self.n_features_in_), largest=LARGEST_NUMBER)
+        learned = self.value_matrix_ is not None
+        if learned and values is not None:
+            raise ValueError("values must not be given where they were learned")
+        data = check_pair_data(X, self.channel_, values, pairs, mask, None, learned)
+        shape = tuple(X.shape[:2])
+        if learned:
+            shape = (*shape, self.value_matrix_.shape[1])
+        elif pairs is not None:
+            shape = (*shape, *data.pairs.shape[3:])
+        elif values is not None:
+            shape = (*shape, *data.values.shape[2:])
+        return channel_outputs(self.channel_, self.heads_, X, data, shape)
+
+    def score(
+        self,
+        X: Any,
+        Y: Any,
+        sample_weight: Any = None,
+        *,
+        values: Any = None,
+        pairs: Any = None,
+        mask: Any = None,
+    ) -> float:
+        """Return the coefficient of determination R^2 of the outputs, all tokens pooled.
+
+        Of vectors it is one minus the residual sum of squares over that around the mean vector. Weights, if
+        there are any, are those of the samples, shape ``(M,)``, or of the outputs, ``(M, N)``.
+        """
+        if not hasattr(self, "channel_"):
+            self._check_fitted()
+            for name, given in (("values", values), ("pairs", pairs), ("mask", mask)):
+                if given is not None:
+                    raise ValueError(
+                        f"{name} must not be given after a fit without it, got {shortened(given)}"
+                    )
+            return super().score(X, Y, sample_weight)
+        predicted = self.predict(X, values=values, pairs=pairs, mask=mask)
+        Y = check_floats("Y", Y, tuple(predicted.shape), largest=LARGEST_NUMBER)
+        weight = output_weight(sample_weight, Y[:, :, 0] if Y.ndim == 3 else Y)
+        weight = None if weight is None else to_host(weight).ravel()
+        rows = (len(to_host(Y).ravel()) // max(1, int(np.prod(Y.shape[2:]))), -1)
+        target, fitted = to_host(Y).reshape(rows), to_host(predicted).reshape(rows)
+        return float(r2_score(target, fitted, sample_weight=weight, multioutput="variance_weighted"))
+
     def _store(self, found: _Found, robust: RobustFit | None, back: Any) -> None:
         problem, selection, residual, scale = found.search.problem, found.selection, None, None
         stages = [found.valley.state, *found.stages]
@@ -300,6 +519,8 @@ class InteractionRegressor(PairwiseRegressor):
         state = stages[-1]
         fitted = normal_form(back @ (state.left @ state.right.T) @ back.T, state.spline)
         self._store_fit(*fitted, problem, state, selection, residual, scale)
+        for name in ("channel_", "heads_", "left_", "right_", "value_matrix_"):  # of an earlier fit
+            vars(self).pop(name, None)
         self.outliers_ = None if robust is None else robust.outliers
         self.rank_ = found.rank
         self.start_risks_ = np.array(found.valley.risks)
