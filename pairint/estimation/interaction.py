@@ -507,7 +507,7 @@ class InteractionRegressor(PairwiseRegressor):
         weight = output_weight(sample_weight, Y[:, :, 0] if Y.ndim == 3 else Y)
         weight = None if weight is None else to_host(weight).ravel()
         rows = (len(to_host(Y).ravel()) // max(1, int(np.prod(Y.shape[2:]))), -1)
-        target, fitted = to_host(Y).reshape(rows), to_host(predicted).reshape(rows)
+        target, fitted = (np.asarray(to_host(a), dtype=float).reshape(rows) for a in (Y, predicted))
         return float(r2_score(target, fitted, sample_weight=weight, multioutput="variance_weighted"))
 
     def _store(self, found: _Found, robust: RobustFit | None, back: Any) -> None:
@@ -520,7 +520,7 @@ class InteractionRegressor(PairwiseRegressor):
         fitted = normal_form(back @ (state.left @ state.right.T) @ back.T, state.spline)
         self._store_fit(*fitted, problem, state, selection, residual, scale)
         for name in ("channel_", "heads_", "left_", "right_", "value_matrix_"):  # of an earlier fit
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
         self.outliers_ = None if robust is None else robust.outliers
         self.rank_ = found.rank
         self.start_risks_ = np.array(found.valley.risks)

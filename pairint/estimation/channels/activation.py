@@ -119,7 +119,8 @@ class SplineFamily(Family):
     def greville(self) -> NDArray[np.float64]:
         """Return the points at which a linear function is its own coefficients."""
         space = self.space
-        return space.lower + space.width * (np.arange(space.dimension) - (space.degree - 1) / 2)
+        centres = np.arange(space.dimension) - (space.degree - 1) / 2
+        return np.asarray(space.lower + space.width * centres, dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class PairData:
     def read(self, weights: Any) -> Any:
         """Return ``sum_j weights_ij`` times what ``j`` hands over to ``i``.
 
-        The shape is ``(m, N)`` or ``(m, N, v)``. What is handed over is 1 if there are neither values nor pairs.
+        The shape is ``(m, N)`` or ``(m, N, v)``. Without values and pairs, one is handed over.
         """
         if self.pairs is not None:
             if self.pairs.ndim == 3:

@@ -112,6 +112,8 @@ def check_pair_data(
     dtype = X.dtype
     if values is not None and pairs is not None:
         raise ValueError("values and pairs must not be given both: multiply the pairs by the values")
+    if learn and type(channel).values_vjp is Channel.values_vjp:
+        raise ValueError(f'values="learn" needs a channel with values_vjp, and {channel!r} has none')
     if learn and pairs is not None:
         raise ValueError('pairs must not be given where values are learned (values="learn")')
     tail = None if outputs is None else outputs[2:]
@@ -121,7 +123,7 @@ def check_pair_data(
     ):
         if given is None:
             continue
-        shape = tuple(getattr(given, "shape", np.shape(given)))
+        shape = tuple(given.shape) if hasattr(given, "shape") else np.shape(given)
         fits = shape[: len(axes)] == axes and len(shape) <= len(axes) + 1
         if not fits or (tail is not None and shape[len(axes) :] != tail):
             allowed = f"{axes} + (v,) or {axes}" if tail is None else f"{(*axes, *tail)}"
@@ -529,8 +531,8 @@ def _raised(spline: Spline, level: float) -> Spline:
 def _without_row_shift(X: Any, right: Any) -> Any:
     """Return the right factor with scores that average to zero over keys, if tokens have a constant part.
 
-    With ``w'x = 1`` for all tokens, ``A + a w'`` shifts all scores of row ``i`` by ``x_i' a``, which no softmax
-    shows. The choice is ``A m = 0`` with the mean token ``m``.
+    With ``w'x = 1`` for all tokens, ``A + a w'`` shifts all scores of row ``i`` by ``x_i' a``, which no
+    softmax shows. The choice is ``A m = 0`` with the mean token ``m``.
     """
     xp = array_namespace(X)
     rows = xp.asarray(X, dtype=xp.float64).reshape(-1, X.shape[2])

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import linalg
 
 from pairint.backend import array_namespace, to_host
-from pairint.estimation.channels.system import ChannelProblem, HeadState, Linearised, pack, unpack
+from pairint.estimation.channels.system import ChannelProblem, HeadState, Linearised, pack, squares, unpack
 
 __all__ = ["ChannelState", "balanced", "descend", "solve_coefficients", "solve_values"]
 
@@ -42,8 +42,11 @@ def state_of(problem: ChannelProblem, heads: Sequence[HeadState]) -> ChannelStat
     return ChannelState(list(heads), *problem.objective(heads))
 
 
-def balanced(head: HeadState) -> HeadState:
-    """Return the same head with ``left' left = right' right`` diagonal, of norm one if phi is learned."""
+def balanced(head: HeadState, follow: bool = True) -> HeadState:
+    """Return the same head with ``left' left = right' right`` diagonal, of norm one if phi is learned.
+
+    The interval of the activation follows the scale of the matrix, or stays as it is: then ``g`` is another.
+    """
     xp = array_namespace(head.left)
     q_left, r_left = xp.linalg.qr(head.left)
     q_right, r_right = xp.linalg.qr(head.right)
@@ -52,7 +55,7 @@ def balanced(head: HeadState) -> HeadState:
     if head.family.size == 0 or norm == 0.0:  # the scale of a known activation is its own
         norm = 1.0
     root = xp.sqrt(singular / norm)
-    family = head.family if norm == 1.0 else head.family.scaled(1.0 / norm)
+    family = head.family.scaled(1.0 / norm) if follow and norm != 1.0 else head.family
     return replace(head, left=(q_left @ u) * root, right=(q_right @ vt.T) * root, family=family)
 
 
@@ -78,7 +81,7 @@ def descend(
         For the signs of the preconditioner.
     """
     state = state_of(problem, [balanced(head) for head in heads])
-    total = float((np.asarray(to_host(problem.rooted(problem.Y)), dtype=float) ** 2).sum())
+    total = squares(problem.rooted(problem.Y))
     single = problem.X.dtype.itemsize == 4
     floor = (1e-12 if single else 1e-26) * total
     damping, converged = _FIRST_DAMPING, False
@@ -110,11 +113,12 @@ def _step(
     model = Linearised(problem, state.heads)
     blocks = _Blocks(model, rng)
     penalty = _Penalty(problem, state.heads)
-    gradient = model.vjp(model.residual) - penalty(pack(state.heads))
+    sphere = _Sphere(state.heads)
+    gradient = sphere.pulled(model.vjp(model.residual) - penalty(pack(state.heads)))
     used, forcing = 0, _FORCING
     while damping <= _LARGEST_DAMPING:
         step, predicted, count = _conjugate_gradients(
-            model, blocks, penalty, gradient, damping, forcing, problem.X.dtype
+            model, blocks, penalty, sphere, gradient, damping, forcing
         )
         used += count
         if predicted <= smallest:
@@ -123,7 +127,7 @@ def _step(
             forcing = _TIGHT  # was it the step that is small, or only what has been solved of it?
             continue
         heads = [
-            balanced(head.moved([a + b for a, b in zip(head.parts, move, strict=True)]))
+            balanced(head.moved([a + b for a, b in zip(head.parts, move, strict=True)]), follow=False)
             for head, move in zip(state.heads, unpack(step, state.heads), strict=True)
         ]
         heads = solve_coefficients(problem, heads)
@@ -145,10 +149,10 @@ def _conjugate_gradients(
     model: Linearised,
     blocks: _Blocks,
     penalty: _Penalty,
+    sphere: _Sphere,
     gradient: Any,
     damping: float,
     forcing: float,
-    dtype: Any,
 ) -> tuple[Any, float, int]:
     """Return the step, the decrease of the objective that it predicts, and the iterations spent."""
     xp = array_namespace(gradient)
@@ -159,7 +163,8 @@ def _conjugate_gradients(
     squared = first = float((residual * preconditioned).sum())
     count = 0
     while count < _MOST_CG and squared > forcing**2 * first and squared > 0.0:
-        pushed = model.vjp(model.jvp(direction)) + penalty(direction)
+        tangent = sphere.pushed(direction)
+        pushed = sphere.pulled(model.vjp(model.jvp(tangent)) + penalty(tangent))
         damped = pushed + damping * blocks.times(direction)
         curvature = float((direction * damped).sum())
         if not curvature > 0.0:
@@ -173,7 +178,50 @@ def _conjugate_gradients(
         direction = preconditioned + (squared / previous) * direction
         count += 1
     predicted = float(2.0 * (step * gradient).sum() - (step * image).sum())
-    return step, predicted, count
+    return sphere.pushed(step), predicted, count
+
+
+class _Sphere:
+    """Accounts for the norm one of the matrices beside learned activations.
+
+    Scaling the factors moves along ``s = (left, right)`` and is undone by the normalisation, the interval of
+    the spline being held; to first order a step is projected by ``Q = I - s n' / n's``, where ``n`` is
+    the gradient of the squared norm.
+    """
+
+    def __init__(self, heads: Sequence[HeadState]) -> None:
+        self.heads = heads
+        self._normals: list[tuple[Any, Any] | None] = []
+        for head in heads:
+            left, right = head.left, head.right
+            if head.family.size == 0:
+                self._normals.append(None)
+                continue
+            normal = left @ (right.T @ right), right @ (left.T @ left)
+            size = float((normal[0] * left).sum() + (normal[1] * right).sum())
+            self._normals.append((normal[0] / size, normal[1] / size))
+
+    def pushed(self, vector: Any) -> Any:
+        """Return ``Q`` times a vector."""
+        return self._apply(vector, False)
+
+    def pulled(self, vector: Any) -> Any:
+        """Return ``Q'`` times a vector."""
+        return self._apply(vector, True)
+
+    def _apply(self, vector: Any, transposed: bool) -> Any:
+        xp = array_namespace(vector)
+        parts: list[Any] = []
+        for (left, right, *rest), head, normal in zip(
+            unpack(vector, self.heads), self.heads, self._normals, strict=True
+        ):
+            if normal is not None:
+                scale = head.left, head.right
+                along, test = (normal, scale) if transposed else (scale, normal)
+                share = (left * test[0]).sum() + (right * test[1]).sum()
+                left, right = left - share * along[0], right - share * along[1]
+            parts += [part.reshape(-1) for part in (left, right, *rest)]
+        return xp.concatenate(parts)
 
 
 class _Blocks:

@@ -1,7 +1,7 @@
 r"""Where a channel fit starts.
 
 At :math:`A = 0` all scores vanish, all activated scores are equal, and to first order the outputs are linear
-in the whole matrix: :math:`O \approx C(1) + C'(1)[X A X^\top]`, whatever the channel. A few conjugate gradients
+in the whole matrix: :math:`O \approx C(1) + C'(1)[X A X^\top]`, whatever the channel. Conjugate gradients
 solve this regression; stopping them early regularises. For row-normalised channels it is the linearisation
 around uniform attention.
 """

@@ -23,10 +23,10 @@ from pairint.estimation.channels.activation import Family
 from pairint.estimation.channels.channel import Channel, PairData
 from pairint.model.attention import sample_chunks
 
-__all__ = ["ChannelProblem", "HeadState", "Linearised", "pack", "unpack"]
+__all__ = ["KEPT_ENTRIES", "ChannelProblem", "HeadState", "Linearised", "pack", "squares", "unpack"]
 
 #: Numbers that are kept between products, rather than computed again: 320 MB of doubles.
-_KEPT_ENTRIES = 40_000_000
+KEPT_ENTRIES = 40_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,10 +185,11 @@ class ChannelProblem:
 
     def objective(self, heads: Sequence[HeadState]) -> tuple[float, float]:
         """Return the residual sum of squares, and that with the penalty; infinite if not admitted."""
-        outputs = self.outputs(heads)
-        if outputs is None:
-            return np.inf, np.inf
-        residual = squares(self.rooted(self.Y - outputs))
+        with np.errstate(over="ignore", invalid="ignore"):  # a step too far is refused for what comes out
+            outputs = self.outputs(heads)
+            if outputs is None:
+                return np.inf, np.inf
+            residual = squares(self.rooted(self.Y - outputs))
         if not np.isfinite(residual):
             return np.inf, np.inf
         return residual, residual + self.penalised(heads)
@@ -238,7 +239,7 @@ class Linearised:
         n_samples, n_tokens, _ = problem.X.shape
         per_head = n_samples * n_tokens * (2 * n_tokens + 2 * heads[0].left.shape[1])
         self._kept: list[list[_Piece]] | None = None
-        if per_head * len(self.heads) <= _KEPT_ENTRIES:
+        if per_head * len(self.heads) <= KEPT_ENTRIES:
             self._kept = [self._piece(part) for part in self._chunks]
         outputs = xp.zeros(problem.Y.shape, dtype=problem.X.dtype)
         #: The linear design of each head's coefficients, shape ``(outputs, K + s)``.
