@@ -36,6 +36,7 @@ MODULES: dict[str, str] = {
     "aim_general": "pairint.experiments.aim.general",
     "aim_small_width": "pairint.experiments.aim.small_width",
     "heads_coercivity": "pairint.experiments.beyond.heads_coercivity",
+    "head_recovery": "pairint.experiments.beyond.head_recovery",
 }
 
 _registered: dict[str, Experiment] = {}

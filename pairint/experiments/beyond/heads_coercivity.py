@@ -1,8 +1,8 @@
 """Beyond the paper: are the hidden states of a trained encoder coercive? Every head, seen through its scores.
 
-Four samples of tokens for each head: ``window``, all tokens of a window in their places; ``inside``, without the
-two tokens that frame it; ``part``, some tokens of a window drawn at random (exchangeable); ``mixed``, each token
-from another window (independent).
+Four samples of tokens for each head: ``window``, all tokens of a window in their places; ``inside``, without
+the two tokens that frame it; ``part``, some tokens of a window drawn at random (exchangeable); ``mixed``,
+each token from another window (independent).
 """
 
 from __future__ import annotations
