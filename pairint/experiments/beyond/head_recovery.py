@@ -37,7 +37,7 @@ _SCORES, _POINTS = 150, 41
 _FLOOR = 1e-9
 #: A step is worth while if it promises so many noise variances, for each parameter.
 _TOLERANCE, _STEPS = 0.01, 20
-SENTENCE = "The token asks a question, and the other tokens answer it."
+SENTENCE = "A word asks a question, and the other words answer it."
 
 
 def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
@@ -94,8 +94,8 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     n tokens with outputs in R^k. ``uniform`` is the error of uniform attention. ``correlation`` is that of
     learned and true scores on held-out windows, row means taken off, and ``interaction`` the same with column
     means taken off too; ``scale`` leads from learned to true scores. With a learned activation ``bend`` is
-    how far its logarithm is from a straight line, at most, as a share of its range, over all scores but two in a
-    thousand, and ``slope`` is its slope per unit of the true score. Other kinds: ``score`` (x true, y learned
+    how far its logarithm is from a straight line, at most, as a share of its range, over all scores but two
+    in a thousand, and ``slope`` is its slope per unit of the true score. Other kinds: ``score`` (x true, y learned
     and scaled), ``curve`` (x score, scaled, y logarithm of the activation), ``weight`` (i, j; x true, y
     learned: the attention on a sentence).
     """
@@ -252,7 +252,7 @@ _FULL = [
     _line("spline", [0.1], [64], replicates=2),
     _line("random", [0.1], [64]),
     _line("shuffled", [0.1], [64], heads=[[2, 5]]),
-    _line("exp", [0.1], [64], heads=[[2, 5]], rank=[8, 16, 24, 40]),
+    _line("exp", [0.1], [64], heads=[[2, 5]], rank=[8, 16, 40]),
 ]
 _QUICK = [
     _line("exp", [0.0, 0.1], [20, 80], heads=[[0, 0], [1, 2]], rank=[4]),
