@@ -95,9 +95,9 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     learned and true scores on held-out windows, row means taken off, and ``interaction`` the same with column
     means taken off too; ``scale`` leads from learned to true scores. With a learned activation ``bend`` is
     how far its logarithm is from a straight line, at most, as a share of its range, over all scores but two
-    in a thousand, and ``slope`` is its slope per unit of the true score. Other kinds: ``score`` (x true, y learned
-    and scaled), ``curve`` (x score, scaled, y logarithm of the activation), ``weight`` (i, j; x true, y
-    learned: the attention on a sentence).
+    in a thousand, and ``slope`` is its slope per unit of the true score. Other kinds: ``score`` (x true,
+    y learned and scaled), ``curve`` (x score, scaled, y logarithm of the activation), ``weight`` (i, j;
+    x true, y learned: the attention on a sentence).
     """
     from pairint.estimation import InteractionRegressor
 
