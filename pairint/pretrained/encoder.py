@@ -97,7 +97,7 @@ class Encoder:
     Attributes
     ----------
     n_layers, n_heads, d, n_vocabulary, max_tokens : int
-        Layers, heads in a layer, coordinates of a hidden state, numbers of tokens, tokens in a window at most.
+        Layers, heads in a layer, coordinates of a hidden state, known tokens, tokens of the longest window.
     weights : dict of str to ndarray
         All arrays, by name.
 

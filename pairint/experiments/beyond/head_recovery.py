@@ -161,7 +161,8 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     }
     rows = [row]
     if cell["task"] == "spline":
-        u = np.linspace(*np.quantile(learned, [0.001, 0.999]), _POINTS)
+        low, high = np.quantile(learned, [0.001, 0.999])
+        u = np.linspace(float(low), float(high), _POINTS)
         logarithm = np.asarray(fit.activation_.log(u))
         line = np.polyfit(u, logarithm, 1)
         row |= {"bend": float(np.abs(logarithm - np.polyval(line, u)).max() / np.ptp(logarithm))}
