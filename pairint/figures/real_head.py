@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Arc
+from matplotlib.ticker import NullFormatter
 
 from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
 
@@ -141,6 +142,9 @@ def recovery_figure(table: DataFrame) -> Figure:
             axis.plot(law["n_tokens"], law["law"], color=INK, ls="--", lw=1, label="law of counting")
             axis.plot([], [], color=INK, ls=":", marker="o", mfc="white", label="the fit's own windows")
         axis.set(xscale="log", yscale="log", xlabel="tokens $MN$", ylabel="squared error / variance")
+        ticks = sorted(chosen["n_tokens"].unique())
+        axis.set_xticks(ticks, [f"{int(n):,}" for n in ticks])
+        axis.xaxis.set_minor_formatter(NullFormatter())
     noise = fits["noise"].max()
     left.set(title=f"With {100 * noise:.0f} % noise")
     right.set(title="Without noise")
@@ -196,7 +200,7 @@ def coercivity_figure(table: DataFrame) -> Figure:
                 part["offset"], part[kind], ls="none", marker=MARKERS[number % len(MARKERS)],
                 color=CYCLE[number % len(CYCLE)], label=f"layer {layer}",
             )  # fmt: skip
-        for row in heads.nsmallest(4, kind).itertuples():
+        for row in heads.nsmallest(2, kind).itertuples():
             axis.annotate(
                 f"{row.layer}.{row.head}", (row.offset, getattr(row, kind)), xytext=(5, 3),
                 textcoords="offset points", fontsize=8,
