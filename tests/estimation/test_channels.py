@@ -6,6 +6,7 @@ from dataclasses import replace
 import fake_cupy
 import numpy as np
 import pytest
+from bad_input import Call, failures
 from rounding import UNIT, gamma
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -233,8 +234,8 @@ def test_the_dense_fit_is_the_oracle():
     assert dense.converged and free.converged
     noise = dense.inner.residual / 800
     # Both converge linearly, and stop at a predicted fall below tol variances: the rest of the way is less
-    # than a thousand times that, unless a step gains less than a thousandth of what is left. The coefficients come
-    # from normal equations with a ridge, and of one fit the residual too.
+    # than a thousand times that, unless a step gains less than a thousandth of what is left. Coefficients
+    # come from normal equations with a ridge, and of one fit the residual too.
     gram, total = state.equations(dense.left, dense.right, space).gram, float((Y**2).sum())
     gap = 1e3 * tol * noise + (1e-12 + 2 * UNIT * np.linalg.cond(gram)) * total
     assert free.residual == pytest.approx(dense.inner.residual, abs=gap)
@@ -421,6 +422,21 @@ def test_two_heads():
     assert fit.heads_[1].activation(np.zeros(1))[0] == pytest.approx(0.0, abs=1e-9)
 
 
+def test_two_heads_of_attention_with_values_of_their_own():
+    """What a layer emits: the sum of two softmax heads, all matrices unknown."""
+    X, A, S, rng = truth(600, d=5)
+    B = rng.standard_normal((5, 2)) @ rng.standard_normal((2, 5)) / 4
+    W = rng.standard_normal((2, 5, 3))
+    Y = softmax(S) @ (X @ W[0]) + softmax(X @ B @ X.swapaxes(1, 2)) @ (X @ W[1])
+    fit = InteractionRegressor(2, channel="normalised", activation="exp", n_heads=2, random_state=0)
+    fit.fit(X, Y, values="learn")
+    assert fit.score(X, Y) > 1 - 1e-6
+    order = fit.heads_ if cosine(fit.heads_[0].matrix, A) > 0.9 else fit.heads_[::-1]
+    for head, matrix, values in zip(order, (A, B), W, strict=True):
+        np.testing.assert_allclose(head.matrix, matrix, atol=1e-3)
+        np.testing.assert_allclose(head.value_matrix, values, atol=1e-3)
+
+
 def test_cells_are_chosen():
     X, A, S, rng = truth(1500)
     Y = (np.cos(2 * S) * OFF).sum(-1) / 4 + 0.05 * rng.standard_normal((1500, 5))
@@ -537,6 +553,26 @@ def test_bad_input(settings, given, error, message):
     given = {"values": V0, **given}
     with pytest.raises(error, match=message):
         InteractionRegressor(**{**GOOD, **settings}).fit(X0, np.ones((30, 4, 2)), **given)
+
+
+def test_whatever_is_handed_over_is_refused_by_name_or_does_no_harm():
+    def fit(values, pairs, mask, channel, activation, start, n_heads):
+        settings = {"channel": channel, "activation": activation, "start": start, "n_heads": n_heads}
+        fit = InteractionRegressor(1, max_iter=2, **settings).fit(
+            X0, Y, values=values, pairs=pairs, mask=mask
+        )
+        return fit.risk_
+
+    rng = np.random.default_rng(0)
+    Y = rng.standard_normal((30, 4, 2))
+    good = {"channel": "normalised", "activation": "exp", "start": "linear", "n_heads": 1}
+    mask = np.ones((4, 4), dtype=bool)
+    given = {"values": V0, "pairs": None, "mask": mask, **good}
+    # What contradicts what is given is called by the name of either.
+    names = {"values": "Y"}
+    assert failures(Call(fit, given, names)) == []
+    given = {"values": None, "pairs": rng.standard_normal((30, 4, 4, 2)), "mask": mask, **good}
+    assert failures(Call(fit, given, {"pairs": "Y"})) == []
 
 
 def test_bad_input_of_outputs_and_after_a_fit():

@@ -285,11 +285,26 @@ def estimation() -> dict[str, Call]:
     return calls
 
 
+def channels() -> dict[str, Call]:
+    """Return right calls of what :mod:`pairint.estimation.channels` offers."""
+    from pairint.estimation import channels as pc
+    from pairint.model import SplineSpace
+
+    spline = SplineSpace(-1.0, 1.0, 2, 1).spline(np.ones(3))
+    kinds = ("Channel", "LinearChannel", "Mean", "Sum")
+    calls = {name: Call(getattr(pc, name), {"diagonal": True}) for name in kinds}
+    calls["Normalised"] = Call(pc.Normalised, {"diagonal": True, "guard": 0.1})
+    calls["LogSpline"] = Call(pc.LogSpline, {"log": spline})
+    return calls
+
+
 #: Containers of results: nobody makes one by hand.
 RESULTS = {
     "aim": {"AMPResult", "FixedPoint", "GradientDescentResult", "HardPhaseWarning", "StateEvolution"},
     # The network is in the table where PyTorch is.
     "estimation": {"InteractionError", "IntervalChoice", "NetworkRegressor", "RankChoice"},
+    # What is in the second has been checked by the fit that hands it to a channel.
+    "estimation.channels": {"Head", "PairData"},
     "theory": {
         "PinskerFilter",
         "SobolevBounds",
@@ -312,4 +327,5 @@ TABLES: dict[str, Callable[[], dict[str, Call]]] = {
     "theory": theory,
     "aim": aim,
     "estimation": estimation,
+    "estimation.channels": channels,
 }

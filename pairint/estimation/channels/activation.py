@@ -14,7 +14,7 @@ from pairint.kernels import bspline_pieces
 from pairint.kernels.bspline import local_coordinates, local_powers
 from pairint.model.activations import Exponential
 from pairint.model.splines import Spline, SplineSpace
-from pairint.validation import check_floats, shortened
+from pairint.validation import check_floats, check_instance, shortened
 
 __all__ = ["Family", "KnownFamily", "LogSpline", "SplineFamily", "as_family", "check_positive"]
 
@@ -27,6 +27,9 @@ class LogSpline:
     """
 
     log: Spline
+
+    def __post_init__(self) -> None:
+        check_instance("log", self.log, Spline)
 
     @property
     def smoothness(self) -> float:

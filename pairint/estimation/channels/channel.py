@@ -7,6 +7,7 @@ the products of its Jacobian in ``H`` and of the transpose with arrays: the chai
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -215,7 +216,8 @@ class Normalised(Channel):
 
     def __init__(self, diagonal: bool = True, guard: float = 1e-3) -> None:
         super().__init__(diagonal)
-        self.guard = guard if guard == -float("inf") else check_real("guard", guard, 0.0, 1.0)
+        off = isinstance(guard, float) and guard == -math.inf
+        self.guard = guard if off else check_real("guard", guard, 0.0, 1.0)
 
     def _weights(self, H: Any, data: PairData) -> Any:
         masked = H * data.mask

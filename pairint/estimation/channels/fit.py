@@ -319,12 +319,15 @@ def _search(
             outputs = sample.outputs(heads)
             left = sample if outputs is None else replace(sample, Y=sample.Y - outputs)
         trials = []
-        for factors in _starts(left, plan):
+        starts = _starts(left, plan)
+        steps = min(plan.max_iter, _TRIAL_STEPS) if len(starts) > 1 else 0
+        for factors in starts:
             first = _first_head(left, plan.family, *factors, cells)
-            steps = min(plan.max_iter, _TRIAL_STEPS)
             trials.append(descend(left, [first], steps, loose, plan.rng))
         risks += [trial.residual / left.n_rows for trial in trials]
         best = min(trials, key=lambda trial: trial.objective)
+        if plan.n_heads > 1:
+            best = descend(left, best.heads, min(plan.max_iter, _STAGE_STEPS), loose, plan.rng)
         heads = [*heads, *best.heads]
         if number > 0:
             heads = run(_ranged(sample, heads, cells), min(plan.max_iter, _STAGE_STEPS), loose, sample).heads
@@ -452,7 +455,9 @@ def _ranged(problem: ChannelProblem, heads: Sequence[HeadState], cells: int) -> 
     for head in heads:
         head = balanced(head)
         family = head.family
-        assert isinstance(family, SplineFamily)
+        if not isinstance(family, SplineFamily):
+            ranged.append(head)
+            continue
         space = SplineSpace(*_used_range(problem, head), cells, family.space.degree)
         grid = np.linspace(space.lower, space.upper, 20 * space.dimension)
         old = family.space.spline(np.asarray(to_host(head.coefficients), dtype=float))
