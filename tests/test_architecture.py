@@ -16,14 +16,15 @@ ARROWS = {
     "estimation": {"model", "kernels"},
     "theory": {"model"},
     "aim": set(),
+    "pretrained": set(),
     "engine": set(),
     "figures": {"estimation", "theory", "aim", "model"},
-    "experiments": {"engine", "figures", "estimation", "theory", "aim", "model"},
+    "experiments": {"engine", "figures", "estimation", "theory", "aim", "model", "pretrained"},
     "explorers": {"experiments", "engine", "figures", "estimation", "theory", "aim", "model"},
     "cli": {"experiments", "engine"},
 }
 #: Their readers may have no Matplotlib.
-WITHOUT_PICTURES = ("kernels", "model", "estimation", "theory", "aim", "engine", "top")
+WITHOUT_PICTURES = ("kernels", "model", "estimation", "theory", "aim", "pretrained", "engine", "top")
 
 
 def room(module):

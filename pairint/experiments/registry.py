@@ -43,6 +43,8 @@ MODULES: dict[str, str] = {
     "aim_linear": "pairint.experiments.aim.linear",
     "aim_general": "pairint.experiments.aim.general",
     "aim_small_width": "pairint.experiments.aim.small_width",
+    "heads_coercivity": "pairint.experiments.beyond.heads_coercivity",
+    "head_recovery": "pairint.experiments.beyond.head_recovery",
 }
 
 _registered: dict[str, Experiment] = {}

@@ -238,7 +238,7 @@ def test_reference_page_has_every_public_name_once():
         assert len(names.split(", ")) == len(set(names.split(", ")))
     packages = (
         *("model", "estimation", "theory", "aim", "experiments", "explorers", "explorers.small"),
-        *("engine", "kernels", "estimation.channels"),
+        *("engine", "kernels", "pretrained", "estimation.channels"),
     )
     assert set(listed) == {f"pairint.{name}" for name in (*packages, "backend")}
 
