@@ -159,7 +159,7 @@ class TestPrices:
         exact = exact_information(phi, n_tokens, d=8, law=law)
         for block in ("queries", "keys"):
             price = found[block]
-            assert price.standard_error < 0.02 * price.value
+            assert price.standard_error < 0.04 * price.value
             assert abs(price.value - exact.price(block)) < 5 * price.standard_error
 
     @pytest.mark.slow
