@@ -34,6 +34,8 @@ def example_figure(n_samples: tuple[int, ...] = (300, 3000), n_shown: int = 60, 
         held = (low <= truth) & (truth <= high)
         axis.plot(grid, model.activation(grid), color=INK, lw=1, label="truth")
         for part, color, label in ((held, CYCLE[0], "holds the truth"), (~held, CYCLE[1], "misses it")):
+            if not part.any():
+                continue
             middle, half = (low + high)[part] / 2, (high - low)[part] / 2
             axis.errorbar(score[part], middle, yerr=half, color=color, ls="none", marker=".", label=label)
         axis.set(

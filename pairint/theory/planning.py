@@ -104,9 +104,9 @@ def plan(
     target : float
         For the squared L2(rho) error, > 0.
     beta, holder_constant, score_bound : float, optional
-        Smoothness (at most 100), Hölder constant and largest score of the activation; all three or none.
-        With them ``K`` is chosen, and the approximation error is the worst of the Hölder class: a cautious
-        plan. Without them there is the parametric part only.
+        Smoothness (at most 100), Hölder constant and largest score of the activation; all three or none. With
+        them ``K`` is chosen, and the approximation error is the worst of the Hölder class: a cautious plan.
+        Without them there is the parametric part only.
     n_intervals : int, optional
         ``K`` >= 1. 10 by default where no smoothness is given, else chosen to make ``M`` smallest.
     degree : int
