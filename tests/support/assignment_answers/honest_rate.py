@@ -139,7 +139,8 @@ MISTAKES = [
         "U, Y = draw(size, np.random.default_rng([seed, size, r]))\n"
         "            errors[:, k, r] = [method(U, Y) for method in methods]",
         "errors[:, k, r] = [\n"
-        "                method(*draw(size, np.random.default_rng([seed, size, r, i]))) for i, method in enumerate(methods)\n"
+        "                method(*draw(size, np.random.default_rng([seed, size, r, i])))\n"
+        "                for i, method in enumerate(methods)\n"
         "            ]",
         {"experiment-design", "experiment-stable"},
     ),

@@ -1,4 +1,4 @@
-"""Answers to the assignment on least squares and the Gauss-Newton step: plausible mistakes, and unusual right ones.
+"""Answers to the assignment on least squares: plausible mistakes, and unusual right ones.
 
 Each is the solution with some words replaced.
 """
