@@ -336,24 +336,31 @@ def tampered(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory) -> Path:
-    """Return a course in which all assignments have been handed out, handed in, graded and exported."""
+    """Return a course in which all assignments have been handed in."""
     folder = tmp_path_factory.mktemp("course")
     assert assignments.main(["--course", str(folder)]) == 0
     for name in NAMES:
-        right = load(name).answers | load(name).proofs
+        right = load(name).answers
         submissions = {
-            "correct": answered(name, right),
-            "wrong": answered(name, right | wrong_answers(name)[0]),
-            "blank": answered(name, {}),
+            "correct": answered(name, right | load(name).proofs),
+            "wrong": answered(name, right | wrong_answers(name)[0]),  # and no proof
         }
         if name == NAME:
             _, _, old, new, _ = next(entry for entry in ANSWERS[name].MISTAKES if entry[0] == "divides by N")
             submissions["tampered"] = tampered(answered(name, changed(load(name), "forward", old, new)))
+            submissions["blank"] = answered(name, {})
         for student, notebook in submissions.items():
             target = folder / "submitted" / student / name / f"{name}.ipynb"
             target.parent.mkdir(parents=True)
             nbformat.write(notebook, target)
-    own = folder / "jupyter"  # nothing of the user's configuration, nothing left behind
+    return folder
+
+
+def grade(course: Path, name: str) -> Path:
+    """Hand out and grade an assignment, if it is not done yet, by the commands of the page."""
+    if (course / "release" / name).exists():
+        return course
+    own = course / "jupyter"  # nothing of the user's configuration, nothing left behind
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "JUPYTER_CONFIG_DIR": str(own), "JUPYTER_DATA_DIR": str(own), "JUPYTER_RUNTIME_DIR": str(own),
@@ -363,11 +370,21 @@ def course(tmp_path_factory) -> Path:
     assert [command.split()[1] for command in commands] == [
         "generate_assignment", "autograde", "generate_feedback", "export",
     ]  # fmt: skip
-    generate, autograde, *rest = commands
-    for command in [*(c.replace(NAME, name) for name in NAMES for c in (generate, autograde)), *rest]:
-        run = subprocess.run(command.split(), cwd=folder, env=environment, capture_output=True, text=True)
+    for command in commands if name == NAME else commands[:2]:
+        words = command.replace(NAME, name).split()
+        run = subprocess.run(words, cwd=course, env=environment, capture_output=True, text=True)
         assert run.returncode == 0, run.stderr
-    return folder
+    return course
+
+
+@pytest.fixture
+def graded(course, assignment) -> Path:
+    return grade(course, assignment.name)
+
+
+@pytest.fixture
+def first(course) -> Path:
+    return grade(course, NAME)
 
 
 def points_of(course: Path, student: str, name: str = NAME) -> dict[str, float | None]:
@@ -379,20 +396,20 @@ def points_of(course: Path, student: str, name: str = NAME) -> dict[str, float |
 
 @pytest.mark.slow
 class TestNbgrader:
-    def test_the_version_of_the_book_is_the_one_that_nbgrader_makes(self, course, assignment):
+    def test_the_version_of_the_book_is_the_one_that_nbgrader_makes(self, graded, assignment):
         name = assignment.name
-        released = nbformat.read(course / "release" / name / f"{name}.ipynb", as_version=4)
+        released = nbformat.read(graded / "release" / name / f"{name}.ipynb", as_version=4)
         ours = nbformat.read(handed_out(name), as_version=4)
         assert [(c.cell_type, c.source, c.metadata) for c in released.cells] == [
             (c.cell_type, c.source, c.metadata) for c in ours.cells
         ]
 
-    def test_correct(self, course, assignment):
+    def test_correct(self, graded, assignment):
         name = assignment.name
         to_read = dict.fromkeys(assignment.proof_points)
-        assert points_of(course, "correct", name) == assignment.points | to_read
-        graded = course / "autograded" / "correct" / name / f"{name}.ipynb"
-        outputs = [out for c in nbformat.read(graded, as_version=4).cells for out in c.get("outputs", [])]
+        assert points_of(graded, "correct", name) == assignment.points | to_read
+        notebook = graded / "autograded" / "correct" / name / f"{name}.ipynb"
+        outputs = [out for c in nbformat.read(notebook, as_version=4).cells for out in c.get("outputs", [])]
         assert [out for out in outputs if out.output_type == "error"] == []
         shown = [out["data"] for out in outputs if "data" in out]
         # Matplotlib before 3.9 gives the name of a kernel's first picture instead of the picture.
@@ -401,44 +418,41 @@ class TestNbgrader:
             pictures == (assignments.FOLDER / name / "source.md").read_text("utf-8").count("plt.show()") > 0
         )
 
-    def test_wrong(self, course, assignment):
+    def test_wrong(self, graded, assignment):
         _, lost = wrong_answers(assignment.name)
         expected = {test: 0 if test in lost else points for test, points in assignment.points.items()}
-        to_read = dict.fromkeys(assignment.proof_points)
-        assert points_of(course, "wrong", assignment.name) == expected | to_read
+        untouched = dict.fromkeys(assignment.proof_points, 0)  # which nobody has to read
+        assert points_of(graded, "wrong", assignment.name) == expected | untouched
 
-    def test_blank(self, course, assignment):
-        """An untouched proof needs no reader."""
-        nothing = dict.fromkeys(assignment.points | assignment.proof_points, 0)
-        assert points_of(course, "blank", assignment.name) == nothing
+    def test_blank(self, first):
+        assert points_of(first, "blank") == dict.fromkeys(load(NAME).points, 0)
 
-    def test_tampered(self, course):
+    def test_tampered(self, first):
         """Edited, deleted and revalued tests are put back: what counts is the one that passes honestly."""
-        assert points_of(course, "tampered") == dict.fromkeys(load(NAME).points, 0) | {
-            "forward-vectorised": 1
-        }
+        assert points_of(first, "tampered") == dict.fromkeys(load(NAME).points, 0) | {"forward-vectorised": 1}
 
-    def test_table_of_grades(self, course):
-        with open(course / "grades.csv", newline="") as file:
+    def test_table_of_grades(self, first):
+        with open(first / "grades.csv", newline="") as file:
             table = [row for row in csv.DictReader(file) if row["assignment"] == NAME]
         rows = {row["student_id"]: row for row in table}
         assert rows.keys() == {"correct", "wrong", "blank", "tampered"}
         total = sum(load(NAME).points.values())
         assert all(float(row["max_score"]) == total for row in rows.values())
         for student, row in rows.items():
-            assert float(row["score"]) == sum(points_of(course, student).values())
+            assert float(row["score"]) == sum(points_of(first, student).values())
         assert float(rows["correct"]["score"]) == total > float(rows["wrong"]["score"]) > 0
 
     def test_proofs_are_read_and_their_points_entered(self, course, capsys):
         name = "lower_bound"
+        grade(course, name)
         assert proofs.main([name], course) == 0
         text = (course / "proofs" / f"{name}.md").read_text(encoding="utf-8")
-        assert text.count("## proof-two, ") == 2, "the blank one has its points already"
+        assert text.count("## proof-two, ") == 1, "an untouched one has its points already"
         assert "1 - TV" in text
         table = course / "proofs" / f"{name}.csv"
         with open(table, newline="") as file:
             rows = list(csv.DictReader(file))
-        assert {row["student"] for row in rows} == {"correct", "wrong"} and not any(r["points"] for r in rows)
+        assert {row["student"] for row in rows} == {"correct"} and not any(row["points"] for row in rows)
         most = load(name).proof_points
 
         def entered(points):
@@ -451,10 +465,11 @@ class TestNbgrader:
         assert entered(lambda row: "7") == 1
         assert "must be a number from 0 to 3, got '7'" in capsys.readouterr().out
         assert points_of(course, "correct", name)["proof-two"] is None, "then nothing is entered"
-        assert entered(lambda row: row["of"] if row["student"] == "correct" else "") == 0
+        assert entered(lambda row: row["of"] if row["proof"] == "proof-two" else "") == 0
+        assert points_of(course, "correct", name)["proof-rate"] is None, "it is left for later"
+        assert entered(lambda row: row["of"]) == 0
         full = points_of(course, "correct", name)
         assert full == load(name).points | most and sum(full.values()) == 20
-        assert points_of(course, "wrong", name)["proof-two"] is None
         assert entered(lambda row: "0,5") == 0
         assert proofs.main([name], course) == 0
         with open(table, newline="") as file:
@@ -464,13 +479,13 @@ class TestNbgrader:
         assert proofs.main(["lower_bound"], tmp_path) == 1
         assert "There is no gradebook" in capsys.readouterr().out
 
-    def test_feedback_names_the_mistake(self, course):
-        html = (course / "feedback" / "wrong" / NAME / f"{NAME}.html").read_text(encoding="utf-8")
+    def test_feedback_names_the_mistake(self, first):
+        html = (first / "feedback" / "wrong" / NAME / f"{NAME}.html").read_text(encoding="utf-8")
         assert "the area is" in html and "times the scatter of the estimates" in html
 
-    def test_a_second_layout_keeps_the_work(self, course):
-        config = course / "nbgrader_config.py"
+    def test_a_second_layout_keeps_the_work(self, first):
+        config = first / "nbgrader_config.py"
         config.write_text(config.read_text(encoding="utf-8") + "# ours\n", encoding="utf-8")
-        assert assignments.main(["--course", str(course)]) == 0
+        assert assignments.main(["--course", str(first)]) == 0
         assert config.read_text(encoding="utf-8").endswith("# ours\n")
-        assert (course / "gradebook.db").is_file()
+        assert (first / "gradebook.db").is_file()
