@@ -28,7 +28,7 @@ NAME = "exploration_measure"
 SOURCE = assignments.FOLDER / NAME / "source.md"
 MISTAKES = [(name, *mistake) for name in NAMES for mistake in ANSWERS[name].MISTAKES]
 ALTERNATIVES = [(name, *alternative) for name in NAMES for alternative in ANSWERS[name].ALTERNATIVES]
-PAGE = (assignments.FOLDER / "index.md").read_text(encoding="utf-8")
+PAGE = (assignments.FOLDER.parent / "instructors.md").read_text(encoding="utf-8")
 
 
 def role(cell) -> str:
@@ -441,6 +441,16 @@ class TestNbgrader:
         for student, row in rows.items():
             assert float(row["score"]) == sum(points_of(first, student).values())
         assert float(rows["correct"]["score"]) == total > float(rows["wrong"]["score"]) > 0
+
+    def test_table_for_a_learning_system(self, first, monkeypatch):
+        """By the lines of the page."""
+        (lines,) = re.findall(r"(?s)```python\n(.*?)```", PAGE)
+        monkeypatch.chdir(first)
+        exec(lines, {})
+        with open(first / "table.csv", newline="") as file:
+            rows = {row["student_id"]: row for row in csv.DictReader(file)}
+        for student, row in rows.items():
+            assert float(row[NAME]) == sum(points_of(first, student).values())
 
     def test_proofs_are_read_and_their_points_entered(self, course, capsys):
         name = "lower_bound"
