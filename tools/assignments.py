@@ -6,7 +6,8 @@
 
 An assignment is a folder of ``book/assignments`` with a MyST notebook ``source.md``. Its cells carry the
 metadata of nbgrader, in short form: a ``grade_id`` for each cell that matters; ``solution: true`` where
-students write; ``points`` where their work is tested. A cell with neither is locked.
+students write; ``points`` where their work is tested; both for a proof, which a person reads. A cell with
+neither is locked.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from repository import ROOT
 
 FOLDER = ROOT / "book" / "assignments"
 VERSIONS = ("student", "solution")
+#: What a course needs, beside its configuration.
+COPIED = ("safeguards.py", "proofs.py")
 
 CONFIG = """\
 # Configuration of nbgrader for this course. Commands of nbgrader are run in this folder.
@@ -125,7 +128,7 @@ def render(path: Path) -> dict[Path, str]:
 
 
 def write_course(course: Path, folder: Path = FOLDER) -> list[Path]:
-    """Lay out an nbgrader course: ``source/NAME/NAME.ipynb``, a configuration if there is none, safeguards.
+    """Lay out an nbgrader course: ``source/NAME/NAME.ipynb``, a configuration if there is none, its tools.
 
     Submissions, grades and a changed configuration of an existing course stay as they are.
     """
@@ -135,7 +138,7 @@ def write_course(course: Path, folder: Path = FOLDER) -> list[Path]:
     if not config.exists():
         config.write_text(CONFIG, encoding="utf-8")
         written.append(config)
-    written.append(Path(shutil.copy(Path(__file__).with_name("safeguards.py"), course)))
+    written += [Path(shutil.copy(Path(__file__).with_name(name), course)) for name in COPIED]
     for path in sources(folder):
         name = path.parent.name
         target = course / "source" / name / f"{name}.ipynb"

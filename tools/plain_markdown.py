@@ -46,7 +46,7 @@ ADMONITIONS = {
 KINDS = ("quick", "computing", "thinking", "research")
 #: The words of the frame of a chapter (``tools/frame.py``).
 ABILITIES, IN_SHORT, NEXT = "After this page you can", "In short", "Next"
-#: What stands before the idea of a proof (``tools/proofs.py``).
+#: What stands before the idea of a proof (``tools/ideas.py``).
 IDEA = "Idea of the proof."
 #: A link to a page of the book, as the frames write it: ``[](page)``.
 PAGE_LINK = re.compile(r"\[(?P<shown>[^\[\]\n]*)\]\((?P<page>[\w/]+)\)")

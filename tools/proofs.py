@@ -1,166 +1,128 @@
-"""A long proof stands folded under its idea: what the build and the notebooks ask of the pages.
+"""Read the proofs of a course in one file, and enter their points in nbgrader's gradebook.
 
-    python tools/proofs.py    list the long proofs that have no idea
+    python proofs.py NAME           write proofs/NAME.md, what students wrote, and proofs/NAME.csv
+    python proofs.py NAME --enter   enter the points of proofs/NAME.csv in the gradebook
 
-An extension of Sphinx. The directive ``idea`` holds the idea of a proof in a line or two, right before the
-proof. The page shows it, and folds the proof below it (``book/assets/book.js``); without scripts, and on
-paper, the proof is open. A proof of more than `LONG` lines without an idea, an idea of more than
-`LONGEST_IDEA`, and one that no proof follows are warnings of the build, which fail it.
+``assignments.py --course`` puts a copy of this file into each course; it is run there, after ``nbgrader
+autograde NAME``. Nothing is lost by running it again: points that were entered stand in the new table. The
+formgrader of nbgrader, in Jupyter, does the same on a screen.
 """
 
 from __future__ import annotations
 
-import math
-import re
+import argparse
+import csv
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import notebooks
-from docutils import nodes
-from plain_markdown import IDEA, Fence, parts
-from repository import ROOT
-from sphinx.application import Sphinx
-from sphinx.util import logging
-from sphinx.util.docutils import SphinxDirective
-from sphinx_proof.nodes import proof_node
+import nbformat
+from nbgrader.api import Gradebook
 
-LOGGER = logging.getLogger(__name__)
-
-#: Lines of a page: the characters of one, the most of a proof without an idea, and the most of an idea.
-CHARACTERS = 84
-LONG = 6
-LONGEST_IDEA = 4
-ROLE = re.compile(r"\{[a-z:]+\}`(?:([^`<]*?)\s*<)?[^`]*`")
+COLUMNS = ("student", "proof", "points", "of")
 
 
-def height(lines: list[str]) -> int:
-    """Return, nearly, how many lines some Markdown takes on a page of the book.
+def is_proof(cell: Any) -> bool:
+    """Say whether a cell is written by students and graded by a person."""
+    meta = cell.metadata.get("nbgrader", {})
+    return bool(meta.get("solution") and meta.get("grade"))
 
-    A command of TeX is counted as one character, a reference as a short word, a row of a displayed formula as
-    two lines.
-    """
-    found = 0
-    for kind, part in parts(lines):
-        if kind == "text":
-            text = ROLE.sub(lambda role: role[1] or "Lemma 5.10", " ".join(line.strip() for line in part))
-            text = re.sub(r"\\[a-zA-Z]+|\\.", "x", text)
-            found += math.ceil(len(re.sub(r"[{}$^_*]", "", text)) / CHARACTERS)
-        elif kind == "math":
-            found += _rows(part)
-        elif kind == "directive":
-            found += _rows(part.body) if part.name == "math" else height(part.body)
-        elif kind == "verbatim":
-            found += len(part) - 2
+
+def collect(course: Path, name: str) -> list[tuple[dict[str, Any], str]]:
+    """Return a row of the table, and the text, for each proof that a student wrote; blank ones have 0."""
+    found = []
+    with _gradebook(course) as book:
+        for path in sorted((course / "autograded").glob(f"*/{name}/{name}.ipynb")):
+            student = path.parents[1].name
+            texts = {
+                cell.metadata.nbgrader.grade_id: cell.source
+                for cell in nbformat.read(path, as_version=4).cells
+                if is_proof(cell)
+            }
+            for proof, text in texts.items():
+                grade = book.find_grade(proof, name, name, student)
+                if grade.auto_score is None:
+                    given = "" if grade.manual_score is None else f"{grade.manual_score:g}"
+                    row = dict(zip(COLUMNS, (student, proof, given, f"{grade.max_score:g}"), strict=True))
+                    found.append((row, text))
     return found
 
 
-def _rows(lines: list[str]) -> int:
-    return 2 * (1 + sum(line.count(r"\\") for line in lines))
+def write(course: Path, name: str) -> list[Path]:
+    """Write the text and the table, sorted by proof: one reads all answers to one question together."""
+    found = sorted(collect(course, name), key=lambda entry: (entry[0]["proof"], entry[0]["student"]))
+    folder = course / "proofs"
+    folder.mkdir(exist_ok=True)
+    text, table = folder / f"{name}.md", folder / f"{name}.csv"
+    parts = [f"## {row['proof']}, {row['student']} (of {row['of']})\n\n{answer}\n" for row, answer in found]
+    text.write_text("\n".join([f"# Proofs of {name}\n", *parts]), encoding="utf-8")
+    with open(table, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(row for row, _ in found)
+    return [text, table]
 
 
-def pairs(lines: list[str]) -> Iterator[tuple[Fence | None, Fence | None]]:
-    """Yield each idea and each proof of a page: an idea with the proof right after it, or either alone."""
-    idea: Fence | None = None
-    for kind, part in parts(lines):
-        if kind == "blank":
-            continue
-        name = part.name if kind == "directive" else ""
-        if idea is not None and name != "prf:proof":
-            yield idea, None
-            idea = None
-        if name == "idea":
-            idea = part
-        elif name == "prf:proof":
-            yield idea, part
-            idea = None
-        elif name not in ("", "math", "code-cell"):
-            yield from pairs(part.body)
-    if idea is not None:
-        yield idea, None
+def enter(course: Path, name: str) -> int:
+    """Enter the points of the table; rows without points are left for later. Return how many were entered.
 
-
-def amiss(text: str) -> Iterator[str]:
-    """Yield what is amiss with the proofs of a page and their ideas, in sentences.
-
-    Parameters
-    ----------
-    text : str
-        The Markdown of the page, its header included or not.
+    Raises
+    ------
+    ValueError
+        If a row has points that are no number from 0 to the most; then nothing is entered.
     """
-    body = text.split("\n---\n", 1)[-1] if text.startswith("---\n") else text
-    for idea, proof in pairs(body.splitlines()):
-        if proof is None:
-            yield f"no proof follows the idea {_begins(idea)}"
-        elif idea is None:
-            if (lines := height(proof.body)) > LONG:
-                yield f"a proof of about {lines} lines needs an `idea` before it: {_begins(proof)}"
-        elif not "".join(idea.body).strip():
-            yield f"an idea says nothing: it stands before {_begins(proof)}"
-        elif (lines := height(idea.body)) > LONGEST_IDEA:
-            yield f"an idea of about {lines} lines is too long for {LONGEST_IDEA}: {_begins(idea)}"
+    with open(course / "proofs" / f"{name}.csv", newline="", encoding="utf-8-sig") as file:
+        rows = [row for row in csv.DictReader(file) if row["points"].strip()]
+    with _gradebook(course) as book:
+        grades = []
+        for row in rows:
+            grade = book.find_grade(row["proof"], name, name, row["student"])
+            points = _points(row, grade.max_score)
+            grades.append((grade, points))
+        for grade, points in grades:
+            grade.manual_score, grade.needs_manual_grade = points, False
+        book.db.commit()
+    return len(grades)
 
 
-def _begins(fence: Fence | None) -> str:
-    words = " ".join(fence.body).split() if fence else []
-    return repr(" ".join(words)[:60])
+def _points(row: dict[str, str], most: float) -> float:
+    try:
+        points = float(row["points"].replace(",", "."))
+    except ValueError:
+        points = -1.0
+    if not 0 <= points <= most:
+        raise ValueError(
+            f"points of {row['student']} for {row['proof']} must be a number from 0 to {most:g}, "
+            f"got {row['points']!r}"
+        )
+    return points
 
 
-def refuse_bare_proofs(app: Sphinx, env: Any) -> None:
-    """Warn, which fails the build, of long proofs without an idea and of ideas without a proof."""
-    for page in notebooks.page_files(Path(app.srcdir)):
-        if page.suffix == ".md":
-            name = page.relative_to(app.srcdir).with_suffix("").as_posix()
-            for each in amiss(page.read_text(encoding="utf-8")):
-                LOGGER.warning("on the page %s, %s", name, each, location=name)
+def _gradebook(course: Path) -> Gradebook:
+    return Gradebook(f"sqlite:///{course / 'gradebook.db'}")
 
 
-class Idea(SphinxDirective):
-    """The idea of the proof that follows."""
-
-    has_content = True
-
-    def run(self) -> list[nodes.Node]:
-        node = nodes.container(is_div=True, classes=["proof-idea"])
-        self.set_source_info(node)
-        self.state.nested_parse(self.content, self.content_offset, node)
-        if node.children and isinstance(node[0], nodes.paragraph):
-            node[0][0:0] = [nodes.strong("", IDEA), nodes.Text(" ")]
-        return [node]
-
-
-def put_under_ideas(app: Sphinx, doctree: nodes.document) -> None:
-    """Put each proof into a box with its idea, and give proofs and statements identifiers of their own."""
-    for number, proof in enumerate(list(doctree.findall(proof_node)), start=1):
-        proof[0]["ids"] = [f"proof-{number}"]  # sphinx_proof calls all of them "proof"
-        proof[0]["classes"].append("a-proof")
-        around, at = proof.parent, proof.parent.index(proof)
-        before = around[at - 1] if at else None
-        if isinstance(before, nodes.container) and "proof-idea" in before["classes"]:
-            del around[at - 1 : at + 1]
-            around.insert(at - 1, nodes.container("", before, proof, is_div=True, classes=["proof-fold"]))
-    for section in doctree.findall(nodes.section):
-        if section["ids"] == ["proof-content"]:
-            section["ids"] = [f"{section.parent['ids'][0]}-content"]
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the directive and the check."""
-    app.add_directive("idea", Idea)
-    app.connect("doctree-read", put_under_ideas)
-    app.connect("env-check-consistency", refuse_bare_proofs)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
-
-
-def main(root: Path = ROOT) -> int:
-    """Print what is amiss on the pages of the book."""
-    found = 0
-    for page in notebooks.page_files(root):
-        for each in amiss(page.read_text(encoding="utf-8")) if page.suffix == ".md" else ():
-            print(f"{page.relative_to(root).as_posix()}: {each}")
-            found += 1
-    return int(found > 0)
+def main(arguments: list[str] | None = None, course: Path | None = None) -> int:
+    course = course or Path.cwd()
+    parser = argparse.ArgumentParser(description="Read proofs, and enter their points.")
+    parser.add_argument("name", help="the assignment, as nbgrader calls it")
+    parser.add_argument("--enter", action="store_true", help="enter the points of the table")
+    options = parser.parse_args(arguments)
+    if not (course / "gradebook.db").is_file():
+        print(
+            f"There is no gradebook in {course}: run this in the folder of a course, after nbgrader autograde"
+        )
+        return 1
+    if options.enter:
+        try:
+            print(f"Entered the points of {enter(course, options.name)} proofs")
+        except (ValueError, OSError) as error:
+            print(f"Nothing was entered: {error}")
+            return 1
+    else:
+        for path in write(course, options.name):
+            print(f"Wrote {path.relative_to(course)}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -145,8 +145,8 @@ def _keep(path: Path, course: Path) -> None:
 def recognise(submission: Any, release: Any) -> list[str]:
     """Give the cells of a submission the marks of nbgrader that they have lost; put back missing cells.
 
-    A cell is recognised by its identifier, by its text if students were not to change it, or by the functions
-    that it defines.
+    A cell is recognised by its identifier, by its text if students were not to change it, by the functions
+    that it defines, or, where students write text, by its first line.
 
     Returns
     -------
@@ -156,7 +156,7 @@ def recognise(submission: Any, release: Any) -> list[str]:
     wanted = {cell.metadata.nbgrader.grade_id: cell for cell in release.cells if "nbgrader" in cell.metadata}
     known = {_mark(cell): cell for cell in submission.cells if _mark(cell) in wanted}
     marked = []
-    for matches in (_same_identifier, _same_text, _same_functions):
+    for matches in (_same_identifier, _same_text, _same_functions, _same_heading):
         for name, original in wanted.items():
             if name in known:
                 continue
@@ -213,6 +213,18 @@ def _same_functions(cell: Any, original: Any) -> bool:
     return (
         original.metadata.nbgrader.get("solution", False) and bool(names) and names <= _functions(cell.source)
     )
+
+
+def _same_heading(cell: Any, original: Any) -> bool:
+    return (
+        cell.cell_type == "markdown"
+        and original.metadata.nbgrader.get("solution", False)
+        and _heading(cell.source) == _heading(original.source) != ""
+    )
+
+
+def _heading(source: str) -> str:
+    return source.strip().partition("\n")[0].strip()
 
 
 def _functions(source: str) -> set[str]:

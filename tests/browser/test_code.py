@@ -13,7 +13,9 @@ HTML = ROOT / "_build" / "html"
 PAGE = "book/particles.html"  # has imports, figures, and printed results
 SHARE = 0.05  # of a page's height may be code
 # About programs, so that listings are their text.
-NO_CHAPTERS = {"book/api", "book/bibliography", "book/assignments/index", "book/how_results"}
+NO_CHAPTERS = {
+    "book/api", "book/bibliography", "book/assignments/index", "book/how_results", "book/instructors",
+}  # fmt: skip
 
 
 def chapters() -> list[str]:

@@ -3,7 +3,7 @@
 Each is the solution with some words replaced.
 """
 
-__all__ = ["ALTERNATIVES", "MISTAKES"]
+__all__ = ["ALTERNATIVES", "IN_ONE_SUBMISSION", "MISTAKES"]
 
 #: Words of the solutions that several entries replace.
 STEPS = "max((np.arange(1, n + 1) / n - F).max(), (F - np.arange(n) / n).max())"
@@ -359,4 +359,13 @@ ALTERNATIVES = [
         "sign in ((0, 1, 1), (1, 2, -1), (2, 3, 1), (3, 0, -1))",
         "sign in ((3, 2, 1), (2, 1, -1), (1, 0, 1), (0, 3, -1))",
     ),
+]
+
+#: The mistakes of the wrong submission, one for each part.
+IN_ONE_SUBMISSION = [
+    ("counts j = i", "forward"),
+    ("forgets the sign of A", "canonical"),
+    ("density not normalised", "law"),
+    ("no square", "distance"),
+    ("all tokens independent", "coercivity"),
 ]

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ideas
 import notebooks
-import proofs
 import pytest
 import theory_map
 from plain_markdown import IDEA, Book
@@ -24,15 +24,15 @@ def page(*parts: str) -> str:
 
 
 def test_lines_are_counted_as_they_are_set():
-    assert proofs.height([]) == 0
-    assert proofs.height(["x" * proofs.CHARACTERS]) == 1
-    assert proofs.height(["x" * proofs.CHARACTERS, "y"]) == 2
-    assert proofs.height(["$" + r"\varepsilon" * proofs.CHARACTERS + "$"]) == 1
-    assert proofs.height(["{prf:ref}`thm-with-a-label-that-nobody-ever-sees-on-the-page` " * 5]) == 1
-    assert proofs.height(["{doc}`here <there>` " * 10]) == 1
-    assert proofs.height(["One.", "", "$$", "x = 1 \\\\", "y = 2", "$$"]) == 1 + 4
-    assert proofs.height(["````{math}", ":label: eq-x", "x", "````"]) == 2
-    assert proofs.height(["- one", "", "- two"]) == 2
+    assert ideas.height([]) == 0
+    assert ideas.height(["x" * ideas.CHARACTERS]) == 1
+    assert ideas.height(["x" * ideas.CHARACTERS, "y"]) == 2
+    assert ideas.height(["$" + r"\varepsilon" * ideas.CHARACTERS + "$"]) == 1
+    assert ideas.height(["{prf:ref}`thm-with-a-label-that-nobody-ever-sees-on-the-page` " * 5]) == 1
+    assert ideas.height(["{doc}`here <there>` " * 10]) == 1
+    assert ideas.height(["One.", "", "$$", "x = 1 \\\\", "y = 2", "$$"]) == 1 + 4
+    assert ideas.height(["````{math}", ":label: eq-x", "x", "````"]) == 2
+    assert ideas.height(["- one", "", "- two"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -52,16 +52,16 @@ def test_lines_are_counted_as_they_are_set():
     ],
 )
 def test_what_is_amiss_is_named(text, found):
-    said = list(proofs.amiss(text))
+    said = list(ideas.amiss(text))
     assert len(said) == len(found)
     assert all(words in sentence for words, sentence in zip(found, said, strict=True))
 
 
 def test_a_proof_is_long_from_its_limit_on():
-    line = "x" * proofs.CHARACTERS
-    for lines, number in ((proofs.LONG, 0), (proofs.LONG + 1, 1)):
+    line = "x" * ideas.CHARACTERS
+    for lines, number in ((ideas.LONG, 0), (ideas.LONG + 1, 1)):
         text = "\n\n".join([line] * lines)
-        assert len(list(proofs.amiss(page(f"```{{prf:proof}}\n{text}\n```\n")))) == number
+        assert len(list(ideas.amiss(page(f"```{{prf:proof}}\n{text}\n```\n")))) == number
 
 
 def sources() -> list[Path]:
@@ -70,13 +70,13 @@ def sources() -> list[Path]:
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: path.stem)
 def test_no_long_proof_of_the_book_is_without_its_idea(path):
-    assert list(proofs.amiss(path.read_text(encoding="utf-8"))) == []
+    assert list(ideas.amiss(path.read_text(encoding="utf-8"))) == []
 
 
 def test_the_book_has_what_is_counted():
     """Were proofs not found, nothing would be amiss."""
     texts = [path.read_text(encoding="utf-8") for path in sources()]
-    found = [pair for text in texts for pair in proofs.pairs(text.splitlines())]
+    found = [pair for text in texts for pair in ideas.pairs(text.splitlines())]
     assert len(found) > 100
     assert sum(idea is not None for idea, _ in found) > 50
     assert any(idea is None for idea, _ in found)
@@ -92,7 +92,7 @@ def test_the_map_of_the_theory_knows_proofs_and_not_their_ideas():
 
 TOC = "format: jb-book\nroot: book/intro\nchapters:\n  - file: book/rows\n"
 CONF = """\
-extensions = ["myst_parser", "sphinx_proof", "proofs"]
+extensions = ["myst_parser", "sphinx_proof", "ideas"]
 myst_enable_extensions = ["dollarmath"]
 numfig = True
 """
@@ -115,7 +115,7 @@ def test_the_build_puts_a_proof_under_its_idea_and_names_what_is_amiss(root):
     out = root / "_out"
     done = subprocess.run(
         [sys.executable, "-m", "sphinx", "-q", "--no-color", str(root), str(out)],
-        env={**os.environ, "PYTHONPATH": str(Path(proofs.__file__).parent)},
+        env={**os.environ, "PYTHONPATH": str(Path(ideas.__file__).parent)},
         capture_output=True,
         text=True,
         check=True,
@@ -147,6 +147,6 @@ def test_the_notebook_has_the_idea_and_the_proof(root):
 
 
 def test_by_hand_it_lists_what_is_amiss(root, capsys):
-    assert proofs.main(root) == 1
+    assert ideas.main(root) == 1
     assert capsys.readouterr().out.startswith("book/rows.md: a proof of about ")
-    assert proofs.main(ROOT) == 0
+    assert ideas.main(ROOT) == 0
