@@ -41,8 +41,8 @@ from sphinx.util.docutils import SphinxDirective
 
 LOGGER = logging.getLogger(__name__)
 
-#: Pages that are no chapters, beside the first of the book: they show or list what stands elsewhere, or, as
-#: the page for instructors does, say how to use it; there is nothing in them to learn and to practise.
+#: Pages that are no chapters, beside the first of the book: they list what stands elsewhere or, as the page
+#: for instructors does, say how to use it; there is nothing in them to practise.
 NO_FRAME = frozenset({
     "book/map", "book/explorers", "book/assignments/index", "book/instructors", "book/reproduction",
     "book/how_results", "book/help", "book/notation", "book/api", "book/bibliography",

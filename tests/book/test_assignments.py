@@ -473,7 +473,7 @@ class TestNbgrader:
             return proofs.main([name, "--enter"], course)
 
         assert entered(lambda row: "7") == 1
-        assert "must be a number from 0 to 3, got '7'" in capsys.readouterr().out
+        assert "must be a number from 0 to 2, got '7'" in capsys.readouterr().out
         assert points_of(course, "correct", name)["proof-two"] is None, "then nothing is entered"
         assert entered(lambda row: row["of"] if row["proof"] == "proof-two" else "") == 0
         assert points_of(course, "correct", name)["proof-rate"] is None, "it is left for later"

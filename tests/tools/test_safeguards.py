@@ -88,6 +88,24 @@ def test_lost_marks_are_found_again(ids):
     )
 
 
+def test_a_proof_is_found_by_its_first_line():
+    """It has no functions, and no text that students leave as it is."""
+    notebooks = [answered(), release()]
+    for notebook, text in zip(notebooks, ("It is clear.", "YOUR ANSWER HERE"), strict=True):
+        meta = marked("proof", kind="answer", points=2)
+        meta["nbgrader"]["grade"] = True
+        cell = new_markdown_cell(f"**Proof 1: squares.**\n\n{text}", id="proof", metadata=meta)
+        notebook.cells.append(new_markdown_cell("**Proof 2: cubes.**\n\nNo."))
+        notebook.cells.append(cell)
+    submission = notebooks[0]
+    for number, cell in enumerate(submission.cells):
+        cell.metadata, cell["id"] = {}, f"new-{number}"
+    (said,) = safeguards.recognise(*notebooks)
+    assert said == "6 cells had lost their marks, and are recognised"
+    assert marks(submission) == [*COMPLETE, None, "proof"]
+    assert submission.cells[-1].source.endswith("It is clear.")
+
+
 def test_cells_that_are_missing_come_back_in_their_places():
     notebook = answered()
     del notebook.cells[3:5]  # the answer and its test
@@ -254,7 +272,8 @@ def test_a_course_can_load_its_safeguards(tmp_path):
     (tmp_path / "assignments").mkdir()
     course = tmp_path / "course"
     assignments.write_course(course, tmp_path / "assignments")
-    assert (course / "safeguards.py").read_bytes() == Path(safeguards.__file__).read_bytes()
+    for name in assignments.COPIED:
+        assert (course / name).read_bytes() == Path(safeguards.__file__).with_name(name).read_bytes()
     code = """
 from traitlets.config import PyFileConfigLoader
 config = PyFileConfigLoader("nbgrader_config.py").load_config()
