@@ -27,12 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["CASES", "EXPERIMENT", "case_model", "falls", "share_of"]
 
 _DATA_KEYS = ("case", "d", "noise_std", "n_tokens", "n_samples")
-#: Law of the tokens (standard Gaussian, or the cube with a matrix of one entry), activation, and cells: few,
-#: so that the fitted derivative, which weighs the tokens in a fit of queries and keys, is not noise itself.
+#: Law of the tokens (standard Gaussian, or the cube with a matrix of one entry) and activation.
 CASES = {
-    "even": ("gaussian", "cosine", 1.5, 20),
-    "odd": ("gaussian", "tanh", 1.5, 20),
-    "exponential": ("cube", "exponential", 0.5, 6),
+    "even": ("gaussian", "cosine", 1.5),
+    "odd": ("gaussian", "tanh", 1.5),
+    "exponential": ("cube", "exponential", 0.5),
 }
 _DEGREE = 3
 _N_PAIRS = 20_000
@@ -50,6 +49,7 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
     for value in settings["n_tokens"]:
         check_integer("n_tokens", value, 2, 1000)
     check_integer("d", settings["d"], 8, 1000)
+    check_integer("n_intervals", settings["n_intervals"], 1, 1000)
     check_real("noise_std", settings["noise_std"], 0.0, exclusive_minimum=True)
     for key, least in (("fewest_samples", 10), ("most_samples", 10), ("n_outputs", 100)):
         check_integer(key, settings[key], least, 10_000_000)
@@ -61,6 +61,7 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
             case=settings["case"],
             d=settings["d"],
             noise_std=settings["noise_std"],
+            n_intervals=settings["n_intervals"],
             n_tokens=settings["n_tokens"],
             replicate=range(settings["replicates"]),
         )
@@ -70,7 +71,7 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
 def _activation(case: str) -> tuple[str, Any]:
     from pairint.model import Cosine, Exponential, Tanh
 
-    law, name, rate, _ = CASES[check_choice("case", case, tuple(CASES))]
+    law, name, rate = CASES[check_choice("case", case, tuple(CASES))]
     return law, {"cosine": Cosine, "tanh": Tanh, "exponential": Exponential}[name](rate)
 
 
@@ -105,7 +106,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
 
     rng = generator_for(cell, _DATA_KEYS)
     d, n_tokens, n_samples = cell["d"], cell["n_tokens"], cell["n_samples"]
-    n_intervals = CASES[cell["case"]][3]
+    n_intervals = cell["n_intervals"]
     model = case_model(cell["case"], d, cell["noise_std"], rng)
     X, Y = model.sample(n_samples, n_tokens, rng)
     with warnings.catch_warnings():
@@ -215,7 +216,7 @@ def cost(cell: dict[str, Any]) -> float:
 
 
 _SETTINGS: dict[str, Any] = {
-    "case": list(CASES), "d": 20, "noise_std": 0.2, "n_outputs": 16_000,
+    "case": list(CASES), "d": 20, "noise_std": 0.2, "n_intervals": 32, "n_outputs": 16_000,
     "most_samples": 2000, "fewest_samples": 500,
 }  # fmt: skip
 

@@ -12,7 +12,8 @@ from pairint.theory import cosine_query_share
 
 SETTINGS = dict(EXPERIMENT.presets["quick"])
 CELL = {
-    "case": "even", "d": 8, "noise_std": 0.1, "n_tokens": 4, "n_samples": 400, "replicate": 0,
+    "case": "even", "d": 8, "noise_std": 0.1, "n_tokens": 4, "n_samples": 400, "n_intervals": 16,
+    "replicate": 0,
 }  # fmt: skip
 
 
@@ -37,6 +38,7 @@ def test_cells():
         ({"n_tokens": [1]}, "n_tokens must be >= 2"),
         ({"d": 3}, "d must be >= 8"),
         ({"noise_std": 0.0}, "noise_std must be > 0"),
+        ({"n_intervals": 0}, "n_intervals must be >= 1"),
         ({"replicates": 0}, "replicates must be >= 1"),
         ({"n_outputs": 1}, "n_outputs must be >= 100"),
     ],
@@ -100,8 +102,12 @@ def test_wrong_exponents_are_rejected(table):
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("block", ["queries", "keys"])
 def test_prices_over_all_contexts(table, case, block):
-    """84 fits: the mean over theory is near one, from above (samples are finite), within a fifth."""
+    """84 fits: the mean over theory is near one, from above (terms of second order).
+
+    Of the exponential's keys it is resolved from one, as the page says: 32 cells are too many there.
+    """
     part = table[(table["case"] == case) & (table["estimator"] == block)]
     _, low, high = mean_interval((part["price"] / part["theory"]).to_numpy())
     assert high - low < 0.25
-    assert high > 1 and low < 1.15
+    assert high > 1 and low < (1.3 if (case, block) == ("exponential", "keys") else 1.1)
+    assert (low > 1.1) == ((case, block) == ("exponential", "keys"))
