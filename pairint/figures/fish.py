@@ -38,11 +38,13 @@ def kernels_figure(table: DataFrame, planted: Any = None) -> Figure:
     figure, axes = subplots(2, 3.9)
     part = table[(table["kind"] == "kernel") & (table["control"] == "none")]
     part = part[part["ahead"] == table["ahead"].iloc[0]]
+    radius = table[table["what"] == "radius"].groupby("data")["value"].min()
     for axis, term in zip(axes, ("position", "velocity"), strict=True):
         for (data, rows), color in zip(
             part[part["what"] == term].groupby("data", sort=False), CYCLE, strict=False
         ):
             line = rows.groupby("at")[["value", "low", "high"]].mean()
+            line = line[line.index <= radius.get(data, np.inf)]  # hardly a pair is farther apart
             axis.plot(line.index, line["value"], color=color, label=_FILMS.get(str(data), "film"))
             axis.fill_between(line.index, line["low"], line["high"], color=color, alpha=0.2, lw=0)
             if planted is not None and data == "simulated":
@@ -50,7 +52,7 @@ def kernels_figure(table: DataFrame, planted: Any = None) -> Figure:
         axis.axhline(0, color=INK, lw=0.8)
         axis.set_xscale("log", base=2)
         axis.set_xticks([0.5, 1, 2, 4, 8, 16], ["0.5", "1", "2", "4", "8", "16"])
-        axis.set_xlabel("distance, in nearest-neighbour distances")
+        axis.set_xlabel("distance, in units of the film")
         axis.legend(fontsize="small")
     axes[0].set(title="Along the line to the other", ylabel="acceleration, units / s²")
     axes[1].set(title="Towards the other's velocity", ylabel="rate of alignment, 1 / s")
@@ -131,8 +133,8 @@ def lift_figure() -> Figure:
     left.plot(grid, 2 * a * grid - a**2, color=COLORS["vermillion"], ls="--", label="tangent at one point")
     for b in x:
         left.vlines(b, 2 * a * b - a * a, b * b, color=COLORS["orange"], lw=2)
-    left.set(title="Distance is height above the tangent", xlabel="$x$", ylabel="$x^2$", ylim=(-4, 4.2))
-    left.legend(fontsize="small", loc="lower left")
+    left.set(title="Distance is height above the tangent", xlabel="$x$", ylabel="$x^2$", ylim=(-5.2, 4.4))
+    left.legend(fontsize="small", loc="lower right")
     rng = np.random.default_rng(0)
     for (name, points), color, marker in zip(
         (("in the plane", rng.normal(size=(60, 2))), ("on a circle", _circle(60))),
