@@ -180,7 +180,8 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
     value_matrix_ : array, shape (d, v), or None
         The matrix ``W`` of the values ``X W``, if it was learned.
     heads_ : tuple of Head
-        All interactions; the attributes above are those of the first. Not after a plain fit.
+        All interactions; the attributes above, and ``scores`` and ``interaction``, are those of the first.
+        Not after a plain fit.
     channel_ : Channel
         The channel. Not after a plain fit.
 
