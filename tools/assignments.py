@@ -38,12 +38,14 @@ COPIED = ("safeguards.py", "proofs.py")
 
 CONFIG = """\
 # Configuration of nbgrader for this course. Commands of nbgrader are run in this folder.
+import os
 import sys
 from pathlib import Path
 
 from nbgrader.converters import Autograde
 from nbgrader.preprocessors import Execute
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small matrices: threads of a busy machine wait for each other
 sys.path.insert(0, str(Path(__file__).parent))
 from safeguards import CheckedExecute, receive
 
