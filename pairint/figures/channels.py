@@ -35,7 +35,9 @@ def rediscovered_figure(
     left.plot(u, scale * u, color=INK, lw=1, label="the logarithm of exp")
     left.plot(u, np.log(activation(u)), color=CYCLE[0], ls="--", label="learned")
     left.set(
-        title="Nobody said exp", xlabel="score of the matrix of norm one", ylabel="logarithm of the activation"
+        title="Nobody said exp",
+        xlabel="score of the matrix of norm one",
+        ylabel="logarithm of the activation",
     )
     left.legend()
     names = list(held_out)
