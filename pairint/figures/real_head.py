@@ -95,9 +95,17 @@ def sentence_figure(
 
 @picture
 def activation_figure(table: DataFrame) -> Figure:
-    """Draw the activations that were learned together with the matrix, and how far they are from exp."""
+    """Draw the activations that were learned together with the matrix, and how far they are from exp.
+
+    Learned scores are put on the scale of the true ones by the regression of the learned on the true: the
+    other regression, which the table has, is too flat by the square of the correlation.
+    """
     figure, (left, right) = subplots(2, 3.8)
-    curves = table[table["kind"] == "curve"]
+    keys = ["layer", "head", "replicate"]
+    fits = table[(table["kind"] == "fit") & (table["task"] == "spline")]
+    curves = table[table["kind"] == "curve"].drop(columns="correlation", errors="ignore")
+    curves = curves.merge(fits[[*keys, "correlation"]], on=keys)
+    curves["x"] /= curves["correlation"] ** 2
     low, high = curves["x"].min(), curves["x"].max()
     u = np.linspace(low, high, 200)
     for number, ((layer, head), part) in enumerate(curves.groupby(["layer", "head"])):

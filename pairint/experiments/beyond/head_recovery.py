@@ -249,11 +249,11 @@ def _line(task: str, noise: list[float], n_samples: list[int], **other: Any) -> 
 
 _FULL = [
     _line("exp", [0.1], [16, 32, 64, 128, 256]),
-    _line("exp", [0.0], [16, 32, 64]),
+    _line("exp", [0.0], [32, 64]),
     _line("spline", [0.1], [64], replicates=2),
-    _line("random", [0.1], [64]),
+    _line("random", [0.1], [64], heads=[[2, 5]]),
     _line("shuffled", [0.1], [64], heads=[[2, 5]]),
-    _line("exp", [0.1], [64], heads=[[2, 5]], rank=[8, 16, 40]),
+    _line("exp", [0.1], [64], heads=[[2, 5]], rank=[16, 24, 40]),
 ]
 _QUICK = [
     _line("exp", [0.0, 0.1], [20, 80], heads=[[0, 0], [1, 2]], rank=[4]),
