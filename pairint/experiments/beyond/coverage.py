@@ -205,6 +205,7 @@ def _draw(table: DataFrame) -> Figure:
         title="How often a 95 % interval holds the truth",
         xlabel="share of pairs",
         ylabel="case",
+        xlim=(0.58, 0.98),
         ylim=(len(cases) - 0.4, -0.6),
     )
     axis.set_yticks(range(len(cases)), cases)
