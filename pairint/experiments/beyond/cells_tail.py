@@ -161,11 +161,11 @@ def _draw(table: DataFrame) -> Figure:
             title=rf"$\beta = {beta:g}$, $M = {least['n_samples'].iloc[0]}$",
             xscale="log",
             yscale="log",
-            xlim=(1, 20),
+            xlim=(1, 10),
             xlabel="error / best in hindsight",
             ylabel="share of data sets beyond",
         )
-        axis.set_xticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
+        axis.set_xticks([1, 2, 5, 10], ["1", "2", "5", "10"])
         axis.minorticks_off()
     np.atleast_1d(axes)[0].legend(fontsize="small", loc="upper right")
     return figure
