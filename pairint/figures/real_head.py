@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 #: Weights below this share of a row are not drawn, nor are those of the two tokens that frame a window.
-_SEEN = 0.06
+_SEEN = 0.08
 
 
 def words_of(sentence: str) -> list[str]:
