@@ -26,8 +26,8 @@ __all__ = [
     "words_of",
 ]
 
-#: Weights below this share of a row are not drawn.
-_SEEN = 0.12
+#: Weights below this share of a row are not drawn, nor are those of the two tokens that frame a window.
+_SEEN = 0.08
 
 
 def words_of(sentence: str) -> list[str]:
@@ -66,7 +66,7 @@ def sentence_figure(
     high = 0.0
     for column, side in (("x", 1), ("y", -1)):
         for i, j, weight in part[["i", "j", column]].itertuples(index=False):
-            if weight < _SEEN or i == j or int(i) in (0, len(words) - 1):
+            if weight < _SEEN or i == j or {int(i), int(j)} & {0, len(words) - 1}:
                 continue
             start, end = places[int(i)], places[int(j)]
             size = abs(end - start)
@@ -74,7 +74,7 @@ def sentence_figure(
             angles = (0, 180) if side > 0 else (180, 360)
             arc = Arc(
                 ((start + end) / 2, side * 1.4), size, size, theta1=angles[0], theta2=angles[1],
-                color=color, lw=3.5 * weight, alpha=0.35 + 0.65 * weight,
+                color=color, lw=5 * weight, alpha=0.45 + 0.55 * weight,
             )  # fmt: skip
             axis.add_patch(arc)
             high = max(high, size / 2)

@@ -42,7 +42,7 @@ def test_a_sentence_has_an_arc_for_each_large_weight_on_either_side():
     figure = real_head.sentence_figure(weights(), SENTENCE, (2, 5), 64, 0.1)
     check_complete(figure)
     arcs = [patch for patch in figure.axes[0].patches if isinstance(patch, Arc)]
-    assert len(arcs) == 2 * 6  # of the eight tokens, without the two that frame
+    assert len(arcs) == 2 * 5  # between the six tokens inside of the frame
     assert {text.get_text() for text in figure.axes[0].texts} == set(real_head.words_of(SENTENCE))
 
 
