@@ -85,7 +85,7 @@ def gap_bound(times: Any, gap: float, n_tokens: int, activation: Callable[[Any],
     return np.exp(found.y[0])
 
 
-def information_bound(gap: Any, n_tokens: int, degree: int, reference: float) -> Floats:
+def information_bound(gap: Any, n_tokens: int, *, degree: int, reference: float) -> Floats:
     """Return a bound of the least relative information, times ``N - 1``, for polynomials of a degree.
 
     Book: :doc:`/book/when_to_watch`.

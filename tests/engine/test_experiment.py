@@ -131,9 +131,14 @@ def test_a_grid_too_large_to_be_meant_is_refused_before_it_fills_the_memory():
     with pytest.raises(ValueError, match=message):
         grid(x=[1, 2], beta=1.0, replicate=range(10**14))
     for name in experiments.names():
-        settings = dict(experiments.get(name).presets["full"]) | {"replicates": 10**14}
-        with pytest.raises(ValueError, match="more than 100,000"):
-            experiments.get(name).cells(settings)
+        settings = dict(experiments.get(name).presets["full"])
+        if "replicates" in settings:
+            with pytest.raises(ValueError, match="more than 100,000"):
+                experiments.get(name).cells(settings | {"replicates": 10**14})
+        else:  # each line of its plan has its own
+            lines = [line | {"replicates": 10**14} for line in settings["plan"]]
+            with pytest.raises(ValueError, match="replicates must be"):
+                experiments.get(name).cells(settings | {"plan": lines})
 
 
 class TestExperiment:

@@ -76,7 +76,7 @@ def test_information_is_that_of_moments_and_below_its_bound(degree):
         np.testing.assert_allclose(found.values, values, rtol=1e-5, atol=1e-10)
         assert found.price == pytest.approx(np.mean(1 / found.values))
         size = np.mean((1 - reference) ** (2 * degree))
-        assert found.least <= information_bound(gaps(now).max(), 6, degree, size)
+        assert found.least <= information_bound(gaps(now).max(), 6, degree=degree, reference=size)
 
 
 def test_a_wrong_power_of_the_gap_is_refuted():
@@ -88,8 +88,8 @@ def test_a_wrong_power_of_the_gap_is_refuted():
     for degree in (0, 1):
         size = np.mean((1 - reference) ** (2 * degree))
         least = snapshot_information(now, degree, reference).least
-        assert least <= information_bound(gap, 6, degree, size)
-        assert least > gap * information_bound(gap, 6, degree, size)
+        assert least <= information_bound(gap, 6, degree=degree, reference=size)
+        assert least > gap * information_bound(gap, 6, degree=degree, reference=size)
 
 
 @pytest.mark.parametrize("degree", [0, 1, 2])
@@ -128,7 +128,7 @@ def test_bad_input():
     for call, message in (
         (lambda: snapshot_information(X, 9, [0.0, 1.0]), "degree must be"),
         (lambda: snapshot_information(X, 2, [0.0, 1.0]), "reference must hold more than 2"),
-        (lambda: information_bound(3.0, 4, 1, 1.0), r"gap must be in \[0, 2\]"),
+        (lambda: information_bound(3.0, 4, degree=1, reference=1.0), r"gap must be in \[0, 2\]"),
         (lambda: linearised_information(X, 1, [0.0, 0.5, 1.0], [0.0]), r"decay must be in \(0, 1\]"),
         (lambda: gap_bound([1.0, 0.0], 0.5, 4, attraction(1)), "times must increase"),
     ):

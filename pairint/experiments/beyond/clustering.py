@@ -106,7 +106,9 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
             found = snapshot_information(X, degree, reference)
             row[f"least_{degree}"] = found.least if found.least > _DIGITS * found.values[-1] else 0.0
             size = float(np.mean((1 - reference) ** (2 * degree)))
-            row[f"bound_{degree}"] = float(information_bound(float(gaps.max()), n_tokens, degree, size))
+            row[f"bound_{degree}"] = float(
+                information_bound(float(gaps.max()), n_tokens, degree=degree, reference=size)
+            )
             if degree == 3:
                 row["price"] = min(found.price, 1e15)
         row["error"] = _fit_error(X, velocity, phi, reference)

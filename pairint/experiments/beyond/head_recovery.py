@@ -57,7 +57,7 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
                 f"plan must list task, heads, noise, n_samples, rank and replicates, got {line!r}"
             )
         check_choice("task", line["task"], TASKS)
-        check_integer("replicates", line["replicates"], 1)
+        check_integer("replicates", line["replicates"], 1, 1000)
         for key in ("heads", "noise", "n_samples", "rank"):
             if not isinstance(line[key], Sequence) or len(line[key]) == 0:
                 raise ValueError(f"{key} must be a list with at least one value, got {line[key]!r}")
