@@ -115,7 +115,8 @@ class TestStored:
         chosen = draw(cells, record["cell_seconds"], np.random.default_rng(seed))
         part = dataclasses.replace(experiment, cells=lambda settings: [cells[key] for key in chosen])
         outcome = sweep.execute(part, record["preset"])
-        missing = [error for _, error in outcome.failures if "ModuleNotFoundError" in error]
+        absent = ("ModuleNotFoundError", "WeightsMissing")  # a library, or the weights of the trained encoder
+        missing = [error for _, error in outcome.failures if any(name in error for name in absent)]
         if missing:
             pytest.skip(missing[0].strip().splitlines()[-1])
         assert not outcome.failures, outcome.failures[0][1]
