@@ -77,10 +77,10 @@ class Plan:
 def plan(
     d: int,
     rank: int,
+    *,
     n_tokens: int,
     noise_std: float,
     target: float,
-    *,
     beta: float | None = None,
     holder_constant: float | None = None,
     score_bound: float | None = None,

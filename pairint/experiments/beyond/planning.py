@@ -83,7 +83,15 @@ def planned(cell: dict[str, Any]) -> tuple[AttentionModel, Plan]:
             "score_bound": model.score_bound,
         }
     model = AttentionModel(activation, matrix, UniformCube(d), GaussianNoise(cell["noise_std"]))
-    return model, plan(d, rank, n_tokens, cell["noise_std"], factor * cell["target"], degree=_DEGREE, **known)
+    return model, plan(
+        d,
+        rank,
+        n_tokens=n_tokens,
+        noise_std=cell["noise_std"],
+        target=factor * cell["target"],
+        degree=_DEGREE,
+        **known,
+    )
 
 
 def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
