@@ -146,7 +146,7 @@ def refuse_names_of_pictures(app: Sphinx, doctree: nodes.document, docname: str)
 
 
 #: Methods that scikit-learn adds to estimators whose fit takes weights, with references to its own pages.
-FOREIGN = "set_fit_request, set_score_request"
+FOREIGN = "set_fit_request, set_predict_request, set_score_request"
 
 
 def describe(package: str, names: list[str]) -> str:

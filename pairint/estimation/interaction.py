@@ -25,8 +25,8 @@ from pairint.estimation.base import (
     whiten,
 )
 from pairint.estimation.channels.activation import as_family
-from pairint.estimation.channels.channel import Channel, as_channel
-from pairint.estimation.channels.fit import Head, channel_outputs, check_pair_data, fit_channel
+from pairint.estimation.channels.channel import ScoreChannel, as_channel
+from pairint.estimation.channels.fit import FittedHead, channel_outputs, check_pair_data, fit_channel
 from pairint.estimation.channels.system import ChannelProblem
 from pairint.estimation.diagnosis import Diagnosable
 from pairint.estimation.gauss_newton import grown_factors, levenberg_marquardt
@@ -124,10 +124,10 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
     loss : {"squared_error", "huber"}
         ``"huber"`` counts residuals beyond 1.345 of their scale with their size, not with its square, see
         :mod:`pairint.estimation.robust`: for outputs of which some are wrong.
-    channel : {"mean", "sum", "normalised"} or Channel
+    channel : {"mean", "sum", "normalised"} or ScoreChannel
         What is observed of the activated scores ``phi(S)``: their mean over partners, their sum, their
-        row-normalised sum (attention), or a :class:`~pairint.estimation.channels.Channel` of one's own. See
-        *Channels* below.
+        row-normalised sum (attention), or a :class:`~pairint.estimation.channels.ScoreChannel` of one's own.
+        See *Channels* below.
     activation : None, "spline", "log-spline", "exp" or callable
         What is learned of the activation: a spline, the exponential of a spline, or nothing: it is ``exp``,
         or a function with a method ``derivative``. By default a spline, in a channel that needs a positive
@@ -179,10 +179,10 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         Factors: ``matrix_ = left_ right_'``. Not after ``rank="auto"`` or a plain fit.
     value_matrix_ : array, shape (d, v), or None
         The matrix ``W`` of the values ``X W``, if it was learned.
-    heads_ : tuple of Head
+    heads_ : tuple of FittedHead
         All interactions; the attributes above, and ``scores`` and ``interaction``, are those of the first.
         Not after a plain fit.
-    channel_ : Channel
+    channel_ : ScoreChannel
         The channel. Not after a plain fit.
 
     Notes
@@ -212,8 +212,8 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
     left_: Any
     right_: Any
     value_matrix_: Any
-    heads_: tuple[Head, ...]
-    channel_: Channel
+    heads_: tuple[FittedHead, ...]
+    channel_: ScoreChannel
 
     def __init__(
         self,
@@ -228,7 +228,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         max_iter: int = 50,
         tol: float = 1e-2,
         loss: str = "squared_error",
-        channel: str | Channel = "mean",
+        channel: str | ScoreChannel = "mean",
         activation: Any = None,
         n_heads: int = 1,
         random_state: Any = None,
@@ -524,10 +524,8 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
 
         Raises
         ------
-        NotFittedError
-            Before :meth:`fit`.
         ValueError
-            If ``X`` has a wrong shape or is not finite.
+            Before :meth:`fit`, or if ``X`` has a wrong shape or is not finite.
         """
         self._check_plain("its information")
         return fitted_information(self, X)

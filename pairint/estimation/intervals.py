@@ -276,10 +276,8 @@ def interaction_bands(
     Raises
     ------
     ValueError
-        For a fit with another loss, other data than those of the fit, too few outputs for the parameters, or
-        more than 6000 of them.
-    sklearn.exceptions.NotFittedError
-        If the regressor was not fitted.
+        For a regressor that was not fitted, a fit with another loss, other data than those of the fit, too
+        few outputs for the parameters, or more than 6000 of them.
     """
     refinement = check_integer("refinement", refinement, 1, _FINEST)
     matrix_known = check_flag("matrix_known", matrix_known)

@@ -13,7 +13,15 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from pairint.backend import is_cupy
 from pairint.estimation import InteractionRegressor
-from pairint.estimation.channels import Channel, LinearChannel, LogSpline, Mean, Normalised, PairData, Sum
+from pairint.estimation.channels import (
+    LinearScoreChannel,
+    LogSpline,
+    Mean,
+    Normalised,
+    PairData,
+    ScoreChannel,
+    Sum,
+)
 from pairint.estimation.channels.activation import KnownFamily, SplineFamily
 from pairint.estimation.channels.channel import as_channel
 from pairint.estimation.channels.solver import descend
@@ -24,7 +32,7 @@ from pairint.model import Exponential, SplineSpace, Tanh
 from pairint.model import attention as attention_module
 
 
-class FreeEnergy(Channel):
+class FreeEnergy(ScoreChannel):
     """A reader's own channel: the logarithm of the sum over partners."""
 
     positive = True
@@ -39,7 +47,7 @@ class FreeEnergy(Channel):
         return data.mask * (bar / (H * data.mask).sum(axis=-1))[:, :, None]
 
 
-class FromLeft(LinearChannel):
+class FromLeft(LinearScoreChannel):
     """Another: the sum over the tokens before the own one. Two methods, as it is linear."""
 
     def outputs(self, H, data):
@@ -585,7 +593,7 @@ def test_bad_input_of_outputs_and_after_a_fit():
     with pytest.raises(NotFittedError):
         InteractionRegressor(**GOOD).predict(X0, values=V0)
     with pytest.raises(NotImplementedError):
-        Channel().outputs(np.ones((1, 2, 2)), PairData(np.ones((1, 2, 2))))
+        ScoreChannel().outputs(np.ones((1, 2, 2)), PairData(np.ones((1, 2, 2))))
     rng = np.random.default_rng(0)
     plain = InteractionRegressor(n_intervals=2, n_starts=0).fit(X0, rng.standard_normal((30, 4)))
     with pytest.raises(ValueError, match="mask must not be given after a fit without it"):

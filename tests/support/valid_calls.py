@@ -383,7 +383,7 @@ def channels() -> dict[str, Call]:
     from pairint.model import SplineSpace
 
     spline = SplineSpace(-1.0, 1.0, 2, 1).spline(np.ones(3))
-    kinds = ("Channel", "LinearChannel", "Mean", "Sum")
+    kinds = ("ScoreChannel", "LinearScoreChannel", "Mean", "Sum")
     calls = {name: Call(getattr(pc, name), {"diagonal": True}) for name in kinds}
     calls["Normalised"] = Call(pc.Normalised, {"diagonal": True, "guard": 0.1})
     calls["LogSpline"] = Call(pc.LogSpline, {"log": spline})
@@ -405,7 +405,7 @@ RESULTS = {
         "RankChoice",
     },
     # What is in the second has been checked by the fit that hands it to a channel.
-    "estimation.channels": {"Head", "PairData"},
+    "estimation.channels": {"FittedHead", "PairData"},
     "theory": {
         "Information",
         "PinskerFilter",

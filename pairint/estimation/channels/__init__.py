@@ -1,7 +1,23 @@
 """What is observed: channels from activated scores to outputs, and fits with products of Jacobians."""
 
 from pairint.estimation.channels.activation import LogSpline
-from pairint.estimation.channels.channel import Channel, LinearChannel, Mean, Normalised, PairData, Sum
-from pairint.estimation.channels.fit import Head
+from pairint.estimation.channels.channel import (
+    LinearScoreChannel,
+    Mean,
+    Normalised,
+    PairData,
+    ScoreChannel,
+    Sum,
+)
+from pairint.estimation.channels.fit import FittedHead
 
-__all__ = ["Channel", "Head", "LinearChannel", "LogSpline", "Mean", "Normalised", "PairData", "Sum"]
+__all__ = [
+    "FittedHead",
+    "LinearScoreChannel",
+    "LogSpline",
+    "Mean",
+    "Normalised",
+    "PairData",
+    "ScoreChannel",
+    "Sum",
+]

@@ -15,7 +15,16 @@ from typing import Any
 from pairint.backend import array_namespace
 from pairint.validation import check_flag, check_real, shortened
 
-__all__ = ["CHANNELS", "Channel", "LinearChannel", "Mean", "Normalised", "PairData", "Sum", "as_channel"]
+__all__ = [
+    "CHANNELS",
+    "LinearScoreChannel",
+    "Mean",
+    "Normalised",
+    "PairData",
+    "ScoreChannel",
+    "Sum",
+    "as_channel",
+]
 
 
 @dataclass(frozen=True)
@@ -82,13 +91,13 @@ class PairData:
         return bar @ xp.swapaxes(self.values, -1, -2)
 
 
-class Channel:
+class ScoreChannel:
     """A map from activated scores ``H``, shape ``(m, N, N)``, to outputs, ``(m, N)`` or ``(m, N, v)``.
 
     Book: :doc:`/book/channels`.
 
     A channel of one's own has three methods, each for a chunk of samples (two, if the outputs are linear in
-    ``H``: see :class:`LinearChannel`). The sum of the outputs over several heads is taken outside.
+    ``H``: see :class:`LinearScoreChannel`). The sum of the outputs over several heads is taken outside.
 
     Parameters
     ----------
@@ -109,7 +118,7 @@ class Channel:
     The free energy of each token, ``log sum_j phi(S_ij)``, as a channel:
 
     >>> import numpy as np
-    >>> class FreeEnergy(Channel):
+    >>> class FreeEnergy(ScoreChannel):
     ...     positive = True
     ...     def outputs(self, H, data):
     ...         return np.log((H * data.mask).sum(axis=-1))
@@ -156,8 +165,8 @@ class Channel:
         return True
 
 
-class LinearChannel(Channel):
-    """A channel whose outputs are linear in ``H``: :meth:`outputs` and :meth:`vjp` are all it needs.
+class LinearScoreChannel(ScoreChannel):
+    """A channel whose outputs are linear in ``H``: ``outputs`` and ``vjp`` are all it needs.
 
     Book: :doc:`/book/channels`.
     """
@@ -168,7 +177,7 @@ class LinearChannel(Channel):
         return self.outputs(dH, data)
 
 
-class Sum(LinearChannel):
+class Sum(LinearScoreChannel):
     r"""The sum over partners, :math:`O_i = \sum_{j} H_{ij} v_j` (or of ``pairs``, or of one).
 
     Book: :doc:`/book/channels`.
@@ -197,7 +206,7 @@ class Mean(Sum):
         return H * (data.mask / data.partners[:, :, None])
 
 
-class Normalised(Channel):
+class Normalised(ScoreChannel):
     r"""The row-normalised sum, :math:`O_i = \sum_j H_{ij} v_j / \sum_j H_{ij}`: with ``exp`` it is softmax.
 
     Book: :doc:`/book/channels`.
@@ -253,10 +262,10 @@ class Normalised(Channel):
 
 
 #: The channels that have a name.
-CHANNELS: dict[str, type[Channel]] = {"mean": Mean, "sum": Sum, "normalised": Normalised}
+CHANNELS: dict[str, type[ScoreChannel]] = {"mean": Mean, "sum": Sum, "normalised": Normalised}
 
 
-def as_channel(channel: Any) -> Channel:
+def as_channel(channel: Any) -> ScoreChannel:
     """Return a channel from itself or its name.
 
     Raises
@@ -266,11 +275,11 @@ def as_channel(channel: Any) -> Channel:
     TypeError
         For anything else.
     """
-    if isinstance(channel, Channel):
+    if isinstance(channel, ScoreChannel):
         return channel
     if isinstance(channel, str):
         if channel in CHANNELS:
             return CHANNELS[channel]()
         names = ", ".join(map(repr, CHANNELS))
-        raise ValueError(f"channel must be one of {names}, or a Channel; got {shortened(channel)}")
-    raise TypeError(f"channel must be a name or a Channel (an instance), got {shortened(channel)}")
+        raise ValueError(f"channel must be one of {names}, or a ScoreChannel; got {shortened(channel)}")
+    raise TypeError(f"channel must be a name or a ScoreChannel (an instance), got {shortened(channel)}")

@@ -19,7 +19,7 @@ from pairint.estimation.channels.activation import (
     SplineFamily,
     check_positive,
 )
-from pairint.estimation.channels.channel import Channel, PairData
+from pairint.estimation.channels.channel import PairData, ScoreChannel
 from pairint.estimation.channels.solver import (
     ChannelState,
     balanced,
@@ -35,7 +35,7 @@ from pairint.model.activations import Exponential
 from pairint.model.splines import Spline, SplineSpace
 from pairint.validation import check_floats, shortened
 
-__all__ = ["ChannelFit", "Head", "channel_outputs", "check_pair_data", "fit_channel"]
+__all__ = ["ChannelFit", "FittedHead", "channel_outputs", "check_pair_data", "fit_channel"]
 
 #: Steps spent on each start to order them, and on a stage that is not the last; moves of the interval.
 _TRIAL_STEPS, _STAGE_STEPS, _ROUNDS = 4, 20, 3
@@ -48,7 +48,7 @@ _STEEPEST = 3.0
 
 
 @dataclass(frozen=True, eq=False)
-class Head:
+class FittedHead:
     """A fitted interaction.
 
     Book: :doc:`/book/channels`.
@@ -72,7 +72,7 @@ class Head:
 class ChannelFit:
     """What a fit leads to."""
 
-    heads: tuple[Head, ...]
+    heads: tuple[FittedHead, ...]
     state: ChannelState
     n_rows: int
     n_intervals: int
@@ -84,7 +84,13 @@ class ChannelFit:
 
 
 def check_pair_data(
-    X: Any, channel: Channel, values: Any, pairs: Any, mask: Any, outputs: tuple[int, ...] | None, learn: bool
+    X: Any,
+    channel: ScoreChannel,
+    values: Any,
+    pairs: Any,
+    mask: Any,
+    outputs: tuple[int, ...] | None,
+    learn: bool,
 ) -> PairData:
     """Return the checked things that are known about the pairs, in the precision of the tokens.
 
@@ -92,7 +98,7 @@ def check_pair_data(
     ----------
     X : array, shape (M, N, d)
         Checked tokens.
-    channel : Channel
+    channel : ScoreChannel
     values, pairs, mask
         See :meth:`~pairint.estimation.InteractionRegressor.fit`.
     outputs : tuple of int, optional
@@ -112,7 +118,7 @@ def check_pair_data(
     dtype = X.dtype
     if values is not None and pairs is not None:
         raise ValueError("values and pairs must not be given both: multiply the pairs by the values")
-    if learn and type(channel).values_vjp is Channel.values_vjp:
+    if learn and type(channel).values_vjp is ScoreChannel.values_vjp:
         raise ValueError(f'values="learn" needs a channel with values_vjp, and {channel!r} has none')
     if learn and pairs is not None:
         raise ValueError('pairs must not be given where values are learned (values="learn")')
@@ -153,7 +159,7 @@ def check_pair_data(
     return PairData(_mask(X, channel, mask), values, pairs)
 
 
-def _mask(X: Any, channel: Channel, mask: Any) -> Any:
+def _mask(X: Any, channel: ScoreChannel, mask: Any) -> Any:
     xp = array_namespace(X)
     n_samples, n_tokens, _ = X.shape
     inside = np.ones((1, n_tokens, n_tokens)) if channel.diagonal else 1.0 - np.eye(n_tokens)[None]
@@ -177,7 +183,7 @@ def _mask(X: Any, channel: Channel, mask: Any) -> Any:
 
 
 def channel_outputs(
-    channel: Channel, heads: Sequence[Head], X: Any, data: PairData, shape: tuple[int, ...]
+    channel: ScoreChannel, heads: Sequence[FittedHead], X: Any, data: PairData, shape: tuple[int, ...]
 ) -> Any:
     """Return the outputs of fitted heads.
 
@@ -194,7 +200,7 @@ def channel_outputs(
     return outputs
 
 
-def _state_of_head(head: Head, X: Any) -> HeadState:
+def _state_of_head(head: FittedHead, X: Any) -> HeadState:
     xp = array_namespace(X)
 
     def cast(array: Any) -> Any:
@@ -480,7 +486,7 @@ def _original(head: HeadState, back: Any) -> HeadState:
     return balanced(replace(head, left=left, right=right, value_matrix=W))
 
 
-def _normal_forms(problem: ChannelProblem, heads: Sequence[HeadState]) -> list[Head]:
+def _normal_forms(problem: ChannelProblem, heads: Sequence[HeadState]) -> list[FittedHead]:
     """Fix what the outputs do not: scale, sign, level, row shifts."""
     channel = problem.channel
     fitted, level = [], 0.0
@@ -492,7 +498,7 @@ def _normal_forms(problem: ChannelProblem, heads: Sequence[HeadState]) -> list[H
                 left, activation = -left, activation.mirrored()
             if channel.scale_free:
                 activation = _divided(activation, float(activation(np.array([_base(activation)]))[0]))
-            elif W is not None and isinstance(channel, Channel) and channel.linear:
+            elif W is not None and isinstance(channel, ScoreChannel) and channel.linear:
                 size = float(np.linalg.norm(to_host(W)))
                 if _largest(W) < 0 and not head.family.log:
                     size = -size
@@ -505,7 +511,7 @@ def _normal_forms(problem: ChannelProblem, heads: Sequence[HeadState]) -> list[H
                     level += base
         elif channel.scale_free and isinstance(head.activation, Exponential):
             right = _without_row_shift(problem.X, right)
-        fitted.append(Head(left, right, activation, W))
+        fitted.append(FittedHead(left, right, activation, W))
     if level != 0.0:
         fitted[0] = replace(fitted[0], activation=_raised(fitted[0].activation, level))
     return fitted

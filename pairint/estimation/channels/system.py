@@ -20,7 +20,7 @@ import numpy as np
 
 from pairint.backend import array_namespace, to_host
 from pairint.estimation.channels.activation import Family
-from pairint.estimation.channels.channel import Channel, PairData
+from pairint.estimation.channels.channel import PairData, ScoreChannel
 from pairint.model.attention import sample_chunks
 
 __all__ = ["KEPT_ENTRIES", "ChannelProblem", "HeadState", "Linearised", "pack", "squares", "unpack"]
@@ -98,7 +98,7 @@ class ChannelProblem:
         Outputs.
     data : PairData
         Mask, values, pairs.
-    channel : Channel
+    channel : ScoreChannel
     root : array, shape (M, N), optional
         Roots of the weights of the outputs.
     penalty : float
@@ -110,7 +110,7 @@ class ChannelProblem:
     X: Any
     Y: Any
     data: PairData
-    channel: Channel
+    channel: ScoreChannel
     root: Any = None
     penalty: float = 0.0
     learn_values: bool = False
