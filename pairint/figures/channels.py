@@ -38,7 +38,8 @@ def rediscovered_figure(
     left.legend()
     names = list(held_out)
     places = np.arange(len(names))
-    right.barh(places, [held_out[name] for name in names], color=CYCLE[: len(names)])
+    # A list: two colours in a tuple are taken for a colour and its opacity by older versions.
+    right.barh(places, [held_out[name] for name in names], color=list(CYCLE[: len(names)]))
     right.axvline(0.0, color=INK, lw=1)
     right.set_yticks(places, names)
     right.invert_yaxis()

@@ -93,5 +93,5 @@ def decay_figure(table: DataFrame, beta: float = 1.0) -> Figure:
     right.set(
         title="Least information", xlabel="time $t$", ylabel="$(N - 1)\\, \\lambda_{min}$", ylim=(1e-19, 1e2)
     )
-    right.legend(fontsize="small", title="dotted: the proved rate")
+    right.legend(fontsize="small", title="dotted: the rate of the bound")
     return figure

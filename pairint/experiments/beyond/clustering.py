@@ -31,6 +31,8 @@ LAWS = ("sphere", "cap")
 DEGREES = (1, 2, 3)
 #: Degree of the fit, and the noise of the velocities.
 _FITTED, _NOISE = 5, 0.02
+#: Largest error that is kept: a fit that is off by ten times the function says no more.
+_WORST = 100.0
 #: Squares of what is below 1e-9 of the rest have lost too many digits: they are written as zero.
 _DIGITS = 1e-18
 
@@ -74,8 +76,8 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     ``gap`` is the largest ``1 - u`` of all samples, ``typical`` the median over samples of the largest of
     each; ``least_p`` the least relative information, times N - 1, on polynomials of degree p, against the
     scores at time 0; ``price`` the error of least squares of degree 3 in units of that of full information;
-    ``error`` that of a fit of degree 5 from noisy velocities, relative to the function, both in the mean
-    square over the scores at time 0.
+    ``error`` that of a fit of degree 5 from noisy velocities, relative to the function and at most a hundred,
+    both in the mean square over the scores at time 0.
     """
     from pairint.model.flow import sphere_flow, tangential_velocity
     from pairint.theory.clustering import gap_bound, information_bound, snapshot_information
@@ -126,7 +128,10 @@ def _gaps(X: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _fit_error(X: Any, velocity: Any, phi: Any, reference: Any) -> float:
-    """Fit a polynomial to velocities; return its relative squared error over reference scores."""
+    """Fit a polynomial to velocities; return its relative squared error over reference scores, cut off.
+
+    Where the data know nothing of a coefficient, rounding decides how large the error is.
+    """
     from pairint.model.flow import tangent_weights
 
     degrees = np.arange(_FITTED + 1)
@@ -137,7 +142,8 @@ def _fit_error(X: Any, velocity: Any, phi: Any, reference: Any) -> float:
     )
     found = np.linalg.lstsq(design, velocity.ravel(), rcond=1e-8)[0]
     fitted = np.polynomial.legendre.legval(reference, found)
-    return float(np.mean((fitted - phi(reference)) ** 2) / np.mean(phi(reference) ** 2))
+    error = float(np.mean((fitted - phi(reference)) ** 2) / np.mean(phi(reference) ** 2))
+    return min(error, _WORST)
 
 
 def plot(table: DataFrame) -> Figure:
@@ -189,7 +195,7 @@ EXPERIMENT = Experiment(
     name="clustering",
     title="What a snapshot shows of an interaction, as tokens cluster",
     source="our own theorem",
-    version=1,
+    version=2,
     presets={
         "quick": {
             "law": ["sphere", "cap"],
