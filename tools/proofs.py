@@ -54,6 +54,8 @@ def write(course: Path, name: str) -> list[Path]:
     folder = course / "proofs"
     folder.mkdir(exist_ok=True)
     text, table = folder / f"{name}.md", folder / f"{name}.csv"
+    if table.exists():  # it may hold points that were not entered yet
+        table.replace(folder / f"{name}.old.csv")
     parts = [f"## {row['proof']}, {row['student']} (of {row['of']})\n\n{answer}\n" for row, answer in found]
     text.write_text("\n".join([f"# Proofs of {name}\n", *parts]), encoding="utf-8")
     with open(table, "w", newline="", encoding="utf-8") as file:
@@ -72,7 +74,12 @@ def enter(course: Path, name: str) -> int:
         If a row has points that are no number from 0 to the most; then nothing is entered.
     """
     with open(course / "proofs" / f"{name}.csv", newline="", encoding="utf-8-sig") as file:
-        rows = [row for row in csv.DictReader(file) if row["points"].strip()]
+        delimiter = ";" if ";" in file.readline() else ","  # as spreadsheets write where commas are decimal
+        file.seek(0)
+        table = csv.DictReader(file, delimiter=delimiter)
+        if not set(COLUMNS) <= set(table.fieldnames or ()):
+            raise ValueError(f"{name}.csv must have the columns {', '.join(COLUMNS)}, got {table.fieldnames}")
+        rows = [row for row in table if (row["points"] or "").strip()]
     with _gradebook(course) as book:
         grades = []
         for row in rows:

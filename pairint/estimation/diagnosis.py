@@ -25,7 +25,13 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse, special
 
 from pairint.backend import array_namespace, to_device, to_host
-from pairint.estimation.base import PairwiseRegressor, fit_threads, matrix_parameters, whiten
+from pairint.estimation.base import (
+    PairwiseRegressor,
+    fit_threads,
+    matrix_parameters,
+    output_weight,
+    whiten,
+)
 from pairint.estimation.initial import moments_left
 from pairint.estimation.inner import aggregated_design, factor_scores
 from pairint.estimation.problem import LeastSquaresProblem
@@ -187,11 +193,16 @@ class Diagnosable(PairwiseRegressor):
                 f"activation_ must be a spline to be diagnosed, got {shortened(self.activation_)}"
             )
         check_tokens(X, self.n_features_in_)
-        return _diagnose(self, *self._check_weighted_data(X, Y, sample_weight))
+        X, Y = self._check_data(X, Y)
+        weight = output_weight(sample_weight, Y)
+        if weight is None:
+            return _diagnose(self, X, Y, None, np.ones(len(Y), bool))
+        kept = weight.sum(axis=1) > 0
+        return _diagnose(self, X[kept], Y[kept], weight[kept], to_host(kept))
 
 
-def _diagnose(fit: Any, X: Any, Y: Any, weight: Any) -> Diagnosis:
-    """Examine a fit on checked data of one library; weights have mean one.
+def _diagnose(fit: Any, X: Any, Y: Any, weight: Any, kept: NDArray[np.bool_]) -> Diagnosis:
+    """Examine a fit on checked data of one library, of the samples that are kept; weights have mean one.
 
     Time and memory are those of one Gauss-Newton step.
     """
@@ -204,15 +215,18 @@ def _diagnose(fit: Any, X: Any, Y: Any, weight: Any) -> Diagnosis:
     problem = replace(problem, n_matrix=n_matrix)
     with fit_threads(_width(problem, left, activation)):
         leverage, matrix_error = _leverage(problem, left, right, activation, float(fit.noise_std_))
+    # Samples of weight zero have leverage zero, and keep their places.
+    leverage, of_kept = np.zeros((len(kept), Y.shape[1])), leverage
+    leverage[kept] = of_kept
     residual, score, outside = _residuals(problem, left, right, activation)
     if float(np.abs(residual).max()) <= ROUNDING * float(np.abs(to_host(Y)).max()):
         residual = np.zeros_like(residual)  # what rounding leaves has no meaning
-    scale = _scale(residual)
+    positive = np.ones(residual.shape, bool) if weight is None else to_host(weight) > 0
+    scale = _scale(residual[positive])
     far = int((np.abs(residual) > FAR * scale).sum()) if scale > 0.0 else 0
     if fit.loss == "huber" and scale > 0.0:
         # What a robust fit cuts off from an output it does not explain, and need not.
         residual = np.clip(residual, -2.0 * scale, 2.0 * scale)
-    positive = np.ones(residual.shape, bool) if weight is None else to_host(weight) > 0
     found = Diagnosis(
         (),
         problem.n_rows,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -73,6 +74,8 @@ N_RESTARTS = 5
 MOST_STARTS = 10_000
 #: A restart through higher rank: norm of the random push (the matrix has norm one), added rank, steps.
 _PUSH, _ADDED_RANK, _LIFTED_STEPS = 0.5, 2, 10
+#: Largest output where a fit is done in single precision: sums of squares stay finite.
+_LARGEST_SINGLE = 1e12
 #: Rounds of choosing K.
 _N_CHOICES = 4
 #: Fewest outputs for each parameter of the matrix in the search for the rank.
@@ -135,7 +138,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
     n_heads : int
         Number of interactions whose outputs add up, each with a matrix and an activation.
     random_state : None, int, SeedSequence or Generator
-        For random starts and restarts only.
+        For random starts and restarts, and in a channel for the signs of a preconditioner.
 
     Attributes
     ----------
@@ -371,7 +374,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
     def _is_plain(self, values: Any = None, pairs: Any = None, mask: Any = None) -> bool:
         """Say whether nothing but the mean over the other tokens, with a spline, is asked for."""
         default = isinstance(self.channel, str) and self.channel == "mean" and self.activation is None
-        one = isinstance(self.n_heads, int) and self.n_heads == 1 and not isinstance(self.n_heads, bool)
+        one = isinstance(self.n_heads, numbers.Integral) and self.n_heads == 1 and self.n_heads is not True
         return (
             default
             and one
@@ -387,6 +390,8 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
             Y = check_floats("Y", Y, (n_samples, n_tokens, None), largest=LARGEST_NUMBER)
         else:
             Y = check_floats("Y", Y, (n_samples, n_tokens), largest=LARGEST_NUMBER)
+        if X.dtype.itemsize == 4:
+            check_floats("Y", Y, largest=_LARGEST_SINGLE)
         Y = xp.asarray(Y, dtype=X.dtype)
         channel = as_channel(self.channel)
         rank, _ = check_rank(self.rank, None, d)
@@ -409,16 +414,21 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
             check_choice("values", values, ("learn",))
         known = None if learn else values
         data = check_pair_data(X, channel, known, pairs, mask, tuple(Y.shape), learn)
-        weight = output_weight(sample_weight, Y[:, :, 0] if Y.ndim == 3 else Y)
+        weight = output_weight(sample_weight, xp.empty((n_samples, n_tokens)))
         root = None if weight is None else xp.asarray(xp.sqrt(weight), dtype=X.dtype)
+        if weight is not None and root is not None and not bool((kept := weight.sum(axis=1) > 0).all()):
+            X, Y, root, data = X[kept], Y[kept], root[kept], data[kept]
         problem = ChannelProblem(X, Y, data, channel, root, penalty, learn)
         with fit_threads(d):
             found = fit_channel(
                 problem, family, rank, n_intervals, n_heads, start, n_starts, max_iter, tol, rng
             )
         first = found.heads[0]
+        for name in ("_data", "_bands"):  # of an earlier fit
+            self.__dict__.pop(name, None)
         self.n_features_in_ = d
         self.channel_, self.heads_ = channel, found.heads
+        self._handed = "pairs" if pairs is not None else "values" if known is not None else None
         self.left_, self.right_, self.value_matrix_ = first.left, first.right, first.value_matrix
         self.matrix_, self.activation_ = first.matrix, first.activation
         self.rank_, self.rank_selection_, self.selection_ = rank, None, None
@@ -474,6 +484,8 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         learned = self.value_matrix_ is not None
         if learned and values is not None:
             raise ValueError("values must not be given where they were learned")
+        if values is None and pairs is None and self._handed is not None:
+            raise ValueError(f"{self._handed} must be given, as they were in the fit")
         data = check_pair_data(X, self.channel_, values, pairs, mask, None, learned)
         shape = tuple(X.shape[:2])
         if learned:

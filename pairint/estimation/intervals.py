@@ -63,6 +63,8 @@ _SAME_RISK, _SAME_DATA = 1e-6, 1e-9
 _ENTRIES = 4_000_000
 #: Whitening drops directions whose standard deviation is below 1e-5 of the largest.
 _WHITE = 1e-7
+#: So that a token with a larger part outside of what is left is not of the kind of the data.
+_OUTSIDE = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +157,10 @@ class InteractionBands:
         for chunk in sample_chunks(X.shape[0], X.shape[1] * (2 * width + 4 * X.shape[1])):
             F, J = self.frame.rows(X[chunk], self.activation.space)
             F = xp.asarray(F.toarray()) if hasattr(F, "toarray") else F
-            error[chunk] = self._errors(xp.concatenate([F, J], axis=1)).reshape(error[chunk].shape)
+            size = self._errors(xp.concatenate([F, J], axis=1)).reshape(error[chunk].shape)
+            lost = self.frame.outside(X[chunk])
+            # A token in directions that no data have is in its own output, and in those of all others.
+            error[chunk] = xp.where(lost.any(axis=1)[:, None], xp.inf, size)
         spread = xp.sqrt(error**2 + self.noise_std**2)
         return centre - factor * spread, centre + factor * spread
 
@@ -182,7 +187,8 @@ class InteractionBands:
             scores = ((x[part] @ to_device(self.matrix, x)) * y[part]).sum(axis=-1)
             centre[part] = self.activation(scores)
             J = self.frame.directions(x[part], y[part], scores)
-            error[part] = self._errors(xp.concatenate([self.activation.space.design(scores), J], axis=1))
+            size = self._errors(xp.concatenate([self.activation.space.design(scores), J], axis=1))
+            error[part] = xp.where(self.frame.outside(x[part]) | self.frame.outside(y[part]), xp.inf, size)
         return centre.reshape(shape[:-1]), error.reshape(shape[:-1])
 
     def _errors(self, gradient: Any) -> Any:
@@ -221,6 +227,12 @@ class TangentFrame:
     def n_directions(self) -> int:
         """Number ``p`` of directions."""
         return self.rank * (2 * self.d - self.rank) - 1
+
+    def outside(self, x: Any) -> Any:
+        """Say which tokens have a part in directions that the tokens of the data do not have."""
+        span = self.back @ np.linalg.pinv(self.back, rcond=_WHITE, hermitian=True)
+        rest = x - x @ to_device(span, x)
+        return (rest**2).sum(axis=-1) > _OUTSIDE**2 * (x**2).sum(axis=-1)
 
     def _products(self, x: Any, z: Any) -> Any:
         """Return ``x' Delta z`` for all directions, whitened tokens of shape ``(n, d)``."""
@@ -287,10 +299,11 @@ def interaction_bands(
     loss = fit.loss
     if loss != "squared_error":
         raise ValueError(f'bands need a fit with loss "squared_error", got loss = {loss!r}')
-    problem = LeastSquaresProblem(X, Y, fit.degree, fit.penalty, weight=weight)
+    old = fit.activation_.space
+    penalty = getattr(fit, "_penalty", fit.penalty)  # of the fit: the parameter may have been set since
+    problem = LeastSquaresProblem(X, Y, old.degree, penalty, weight=weight)
     check_tokens(problem.X, fit.n_features_in_)
     _check_same_data(fit, problem)
-    old = fit.activation_.space
     space = SplineSpace(old.lower, old.upper, refinement * old.n_intervals, old.degree)
     rank = int(fit.rank_)
     n_matrix = 0 if matrix_known else rank * (2 * problem.d - rank) - 1
@@ -467,8 +480,9 @@ class RegressorWithBands(PairwiseRegressor):
         return self._own_bands().prediction_interval(X, level)
 
     def _keep(self, X: Any, Y: Any, weight: Any) -> None:
-        """Remember the data of the fit for :meth:`interval`: references, no copies."""
+        """Remember the data of the fit for :meth:`interval`, references, no copies; and its penalty."""
         self._data, self._bands = (X, Y, weight), None
+        self._penalty = float(self.penalty)
 
     def _own_bands(self) -> InteractionBands:
         self._check_plain("bands")

@@ -177,16 +177,22 @@ class MotionSums:
         """
         share = check_real("share", share, 0, 1)
         chosen = list(self.spaces) if names is None else list(names)
+        if not chosen or any(name not in self.spaces for name in chosen):
+            raise ValueError(f"names must be among {', '.join(self.spaces)}, got {shortened(names)}")
         index = np.concatenate([np.arange(self.moment.shape[1])[self.places[name]] for name in chosen])
         total = self.count.sum()
         gram = self.gram.sum(axis=0)[index[:, None], index] / total
         pairs = self.pairs.sum(axis=0)[index[:, None], index] / total
         size = np.diag(pairs)
         kept = np.flatnonzero(size > share * size.max())
+        if not len(kept):
+            raise ValueError("the terms must have weights that are not all zero")
         gram, pairs = gram[kept[:, None], kept], pairs[kept[:, None], kept]
         scale = 1 / np.sqrt(np.diag(pairs))
-        values = linalg.eigh(gram * np.outer(scale, scale), pairs * np.outer(scale, scale), eigvals_only=True)
-        return self.partners * float(values[0])
+        sizes, vectors = linalg.eigh(pairs * np.outer(scale, scale))
+        seen = sizes > 1e-12 * sizes[-1]  # combinations that vanish at all pairs are no functions
+        root = scale[:, None] * vectors[:, seen] / np.sqrt(sizes[seen])
+        return self.partners * float(linalg.eigvalsh(root.T @ gram @ root)[0])
 
     def _frames(self, weights: Any) -> Floats:
         if weights is None:
@@ -296,7 +302,7 @@ def _plain(array: Any) -> Floats:
 def _flags(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     if value is None:
         return np.ones(shape, dtype=bool)
-    value = np.asarray(value)
+    value = to_host(value)
     if value.dtype != np.bool_ or value.shape != shape:
         raise ValueError(f"{name} must be true or false, of shape {shape}; got {shortened(value)}")
     return value
@@ -339,5 +345,5 @@ def block_weights(n_frames: int, length: int, n_draws: int, rng: Any) -> Floats:
     starts = rng.integers(n_frames - length + 1, size=(n_draws, n_blocks, 1))
     frames = (starts + np.arange(length)).reshape(n_draws, -1)[:, :n_frames]
     flat = frames + n_frames * np.arange(n_draws)[:, None]
-    counts = np.bincount(flat.ravel(), minlength=n_draws * n_frames)
+    counts = np.bincount(flat.ravel().astype(np.intp), minlength=n_draws * n_frames)
     return counts.reshape(n_draws, n_frames).astype(float)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.backend import array_namespace
+from pairint.backend import array_namespace, to_host
 from pairint.validation import check_floats, check_integer, check_real, check_size
 
 __all__ = ["distance_matrix", "distance_rank", "distance_tokens"]
@@ -96,7 +96,7 @@ def distance_rank(points: Any, tolerance: float = 1e-9) -> int:
     ValueError
         If ``points`` is not finite or has another shape.
     """
-    points = check_floats("points", points, (None, None))
+    points = to_host(check_floats("points", points, (None, None)))
     tolerance = check_real("tolerance", tolerance, 0, 1, exclusive_minimum=True, exclusive_maximum=True)
     if points.shape[0] < 1 or points.shape[1] < 1:
         raise ValueError(f"points must have shape (n >= 1, d >= 1), got {tuple(points.shape)}")

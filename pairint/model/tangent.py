@@ -252,7 +252,7 @@ def measured_information(
         tokens = X[chunk]
         rows = tokens.shape[0] * n_tokens
         scores = (tokens @ on_device) @ xp.swapaxes(tokens, -1, -2)
-        slopes = activation.derivative(scores)
+        slopes = activation.derivative(scores) + xp.zeros_like(scores)  # a copy, of the scores' shape
         # One partner of each token is enough for the pairs: the tokens are exchangeable.
         neighbours = tokens[:, partner]
         single = slopes[:, diagonal, partner].reshape(rows, 1) * neighbours.reshape(rows, d)

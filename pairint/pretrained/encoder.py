@@ -114,6 +114,8 @@ class Encoder:
             names = shortened(sorted(weights)[:3])
             raise ValueError(f"weights must hold word embeddings and layers of an encoder, got {names}")
         self.n_layers = len(numbers)
+        if np.ndim(words) != 2:
+            raise ValueError(f"word embeddings must have shape (n, d), got {np.shape(words)}")
         self.n_vocabulary, self.d = np.shape(words)
         self.n_heads = check_integer("n_heads", n_heads, 1, self.d)
         if self.d % self.n_heads:
@@ -176,7 +178,9 @@ class Encoder:
         if numbers.ndim != 2 or not numbers.size or numbers.dtype.kind not in "iu":
             raise ValueError(f"numbers must be integers of shape (M, N), got {shortened(numbers)}")
         if numbers.min() < 0 or numbers.max() >= self.n_vocabulary:
-            raise ValueError(f"numbers must be from 0 to {self.n_vocabulary - 1}, got {numbers.max()}")
+            raise ValueError(
+                f"numbers must be from 0 to {self.n_vocabulary - 1}, got {numbers.min()} to {numbers.max()}"
+            )
         if numbers.shape[1] > self.max_tokens:
             raise ValueError(f"windows must have at most {self.max_tokens} tokens, got {numbers.shape[1]}")
         states: list[list[Any]] = [[] for _ in range(n_layers + 1)]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pairint.pretrained.encoder import Encoder
 from pairint.pretrained.tokenizer import WordPiece
-from pairint.validation import check_instance
+from pairint.validation import check_instance, shortened
 
 __all__ = [
     "DISTRIBUTION",
@@ -45,6 +45,8 @@ _HEADS = 12
 _TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "u1"}
 #: A longer header is no header: the whole of MiniLM's has eleven thousand bytes.
 _MAX_HEADER = 2**24
+#: Larger files are not read into memory: MiniLM's has 91 MB.
+_MOST_BYTES = 2**32
 
 
 class WeightsMissing(ModuleNotFoundError):
@@ -100,7 +102,7 @@ def read_safetensors(source: Path | str | bytes) -> dict[str, NDArray[Any]]:
     ValueError
         If the header is damaged, or does not fit what follows.
     """
-    data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    data = source if isinstance(source, bytes) else _content(Path(source))
     length = struct.unpack("<Q", data[:8])[0] if len(data) >= 8 else _MAX_HEADER
     if 8 + length > len(data) or length > _MAX_HEADER:
         raise ValueError(
@@ -110,13 +112,15 @@ def read_safetensors(source: Path | str | bytes) -> dict[str, NDArray[Any]]:
         header = json.loads(data[8 : 8 + length])
         entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
         return {name: _array(data, 8 + length, **entry) for name, entry in entries.items()}
-    except (AttributeError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (AttributeError, TypeError, RecursionError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"source must have a header that lists its arrays: {error}") from error
 
 
 def _array(data: bytes, start: int, dtype: str, shape: list[int], data_offsets: list[int]) -> NDArray[Any]:
     if dtype not in _TYPES:
         raise ValueError(f"source must hold arrays of the types {', '.join(_TYPES)}, got {dtype}")
+    if len(shape) > 32 or len(data_offsets) != 2:
+        raise ValueError(f"source must hold arrays with a start and an end, got {shortened(data_offsets)}")
     low, high = data_offsets
     kind = np.dtype(_TYPES[dtype])
     size = math.prod(shape)
@@ -129,8 +133,19 @@ def _array(data: bytes, start: int, dtype: str, shape: list[int], data_offsets: 
     return np.frombuffer(data, kind, size, start + low).reshape(shape)
 
 
+def _content(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise ValueError(f"source must be a file, got {path}")
+    if (size := path.stat().st_size) > _MOST_BYTES:
+        raise ValueError(f"source must have at most {_MOST_BYTES:,} bytes, got {size:,}")
+    return path.read_bytes()
+
+
 def _checked(folder: Path, name: str) -> bytes:
-    data = (folder / name).read_bytes()
+    try:
+        data = _content(folder / name)
+    except ValueError as error:
+        raise WeightsMissing(f"{folder / name} is not the file of {DISTRIBUTION} 0.1.0: {error}") from error
     digest = hashlib.sha256(data).hexdigest()
     if digest != SHA256[name]:
         raise WeightsMissing(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import integrate, linalg
 
 from pairint.backend import to_host
+from pairint.model.attention import sample_chunks
 from pairint.model.flow import check_unit, tangent_weights
 from pairint.validation import check_floats, check_integer, check_real, shortened
 
@@ -150,12 +151,15 @@ def snapshot_information(X: Any, degree: int, reference: Any) -> SnapshotInforma
         raise ValueError(f"reference must hold more than {degree} different scores, got {len(np.unique(u))}")
     powers = np.arange(degree + 1)
     root = _triangle((1 - u[:, None]) ** powers) / math.sqrt(len(u))
-    features = _features(X, degree)
     n_tokens = X.shape[1]
+    chunks = sample_chunks(X.shape[0], n_tokens**2 * (4 * X.shape[2] + 2 * degree + 3))
+    features = np.concatenate([_triangle(_features(X[chunk], degree)) for chunk in chunks])
     whitened = linalg.solve_triangular(root, features.T, trans="T").T * math.sqrt(
         (n_tokens - 1) / (X.shape[0] * n_tokens)
     )
-    values = np.sort(np.linalg.svd(_triangle(whitened), compute_uv=False) ** 2)
+    singular = np.linalg.svd(_triangle(whitened), compute_uv=False)
+    values = np.zeros(degree + 1)  # fewer velocities than powers leave directions that nothing shows
+    values[degree + 1 - len(singular) :] = singular[::-1] ** 2
     price = float(np.mean(1 / values)) if values[0] > 0 else math.inf
     return SnapshotInformation(values, price)
 
@@ -224,6 +228,8 @@ def linearised_information(Y: Any, degree: int, reference: Any, decay: Any) -> F
             for e in decay
         ]
     )
+    if features.shape[0] <= degree or np.linalg.matrix_rank(features) <= degree:
+        raise ValueError(f"Y must hold tokens that tell {degree + 1} powers apart, got shape {Y.shape}")
     inverse = np.linalg.inv(features)  # W^{-1} = inverse inverse'
     corner = float(inverse[-1] @ inverse[-1]) * float(root[:, -1] @ root[:, -1])
     return (n_tokens - 1) * np.stack([least, decay ** (2 * (2 * degree + 1)) / corner])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.backend import array_namespace
+from pairint.backend import array_namespace, to_host
 from pairint.validation import check_floats, check_integer, check_real
 
 __all__ = ["effective_activation", "uniform_product_law"]
@@ -51,13 +51,13 @@ def effective_activation(
     """
     if not callable(activation):
         raise TypeError(f"activation must be callable, got {activation!r}")
-    points = np.asarray(check_floats("residual", residual, (None,)), dtype=float)
+    points = np.asarray(to_host(check_floats("residual", residual, (None,))), dtype=float)
     if points.size == 0:
         raise ValueError("residual must hold at least one point, got none")
     if weights is None:
         mass = np.full(points.size, 1.0 / points.size)
     else:
-        mass = np.asarray(check_floats("weights", weights, (points.size,)), dtype=float)
+        mass = np.asarray(to_host(check_floats("weights", weights, (points.size,))), dtype=float)
         if (mass < 0).any() or not mass.sum() > 0:
             raise ValueError("weights must be >= 0 and not all zero")
         mass = mass / mass.sum()

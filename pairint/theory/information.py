@@ -122,6 +122,8 @@ def cosine_query_share(frequency: float) -> float:
         c in (0, 1e6], the frequency times the norm of the matrix.
     """
     square = check_real("frequency", frequency, 0.0, 1e6, exclusive_minimum=True) ** 2
+    if square < 1e-30:
+        return 1 / 3  # the limit
     # 1 - (1 + x)^(-3/2) without cancellation for small x.
     return 2 * square * (1 + 2 * square) ** -1.5 / -math.expm1(-1.5 * math.log1p(4 * square))
 
@@ -209,8 +211,11 @@ def function_shares(space: SplineSpace, *, scale: float = 1.0, law: str = "gauss
         As in :func:`query_share`.
     """
     pair, cross = _function_grams(space, scale, law)
-    values = linalg.eigh(cross, pair, eigvals_only=True)[::-1]
-    return np.clip(values, 0.0, 1.0)
+    size = np.sqrt(np.where(np.diag(pair) > 0, np.diag(pair), np.inf))
+    values, vectors = linalg.eigh(pair / np.outer(size, size))
+    seen = values > 1e-12 * values[-1]
+    root = vectors[:, seen] / size[:, None] / np.sqrt(values[seen])
+    return np.clip(linalg.eigvalsh(root.T @ cross @ root)[::-1], 0.0, 1.0)
 
 
 def exact_information(
@@ -406,6 +411,7 @@ def channel_prices(
     stacked = np.array(batches)
     core, queries = basis.sizes["core"], basis.sizes["queries"]
     parts = {"queries": slice(core, core + queries), "keys": slice(core + queries, core + 2 * queries)}
+    parts = {name: part for name, part in parts.items() if part.stop > part.start}  # none if rank = d
 
     def prices(kept: NDArray[np.float64]) -> dict[str, float]:
         variances = np.diag(linalg.pinvh(kept.mean(axis=0)))

@@ -204,7 +204,15 @@ def _best_cells(first: float, beta: float, others: int, target: float) -> int:
         left = target - first * float(cells) ** (-2 * beta)
         return math.inf if left <= 0 else (others + cells) / left
 
-    low = max(1, math.ceil((first / target) ** (1 / (2 * beta)) * (1 - 1e-12)))
+    low = 1
+    if first > target:
+        exponent = math.log(first / target) / (2 * beta)
+        if exponent > math.log(MOST_SAMPLES):
+            raise ValueError(
+                f"target = {target:.3g} needs more than {MOST_SAMPLES:.0e} cells with these beta, "
+                "holder_constant and score_bound: raise target or beta"
+            )
+        low = max(1, math.ceil(math.exp(exponent) * (1 - 1e-12)))
     while not math.isfinite(value(low)):
         low += 1
     high = 2 * low

@@ -135,7 +135,11 @@ def test_a_grid_too_large_to_be_meant_is_refused_before_it_fills_the_memory():
         if "replicates" in settings:
             with pytest.raises(ValueError, match="more than 100,000"):
                 experiments.get(name).cells(settings | {"replicates": 10**14})
-        elif "plan" in settings:  # each line of it has its own
+        elif "shapes" in settings:  # the last number of each
+            shapes = [[*shape[:-1], 10**14] for shape in settings["shapes"]]
+            with pytest.raises(ValueError, match="replicates must be"):
+                experiments.get(name).cells(settings | {"shapes": shapes})
+        else:  # each line of the plan has its own
             lines = [line | {"replicates": 10**14} for line in settings["plan"]]
             with pytest.raises(ValueError, match="replicates must be"):
                 experiments.get(name).cells(settings | {"plan": lines})

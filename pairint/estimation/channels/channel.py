@@ -47,7 +47,7 @@ class PairData:
     values: Any = None
     pairs: Any = None
 
-    def __getitem__(self, samples: slice) -> PairData:
+    def __getitem__(self, samples: Any) -> PairData:
         """Return what belongs to some of the samples."""
         mask = self.mask if self.mask.shape[0] == 1 else self.mask[samples]
         values = None if self.values is None else self.values[samples]

@@ -263,15 +263,15 @@ def fit_channel(
     if not isinstance(start, str):
         forth = to_device(np.linalg.pinv(to_host(back)), back)
         start = tuple(xp.asarray(forth @ to_device(f, back), dtype=dtype) for f in start)
+        if family.size and not bool((start[0] @ start[1].T != 0.0).any()):
+            raise ValueError("start must be factors of a matrix that is not zero on the tokens")
     plan = _Plan(family, rank, n_intervals, n_heads, start, n_starts, max_iter, tol, rng)
     n_other = n_heads * (matrix_parameters(d, rank) + (0 if family.size else 1))
     if problem.learn_values:
         n_other += n_heads * d * problem.Y.shape[2]
     _check_count(problem, plan, n_other)
     state, risks, history = _search(inner, plan, n_other)
-    if isinstance(family, KnownFamily) and problem.channel.positive and not family.log:
-        for head in state.heads:
-            check_positive(family, head.coefficients, *_used_range(inner, head, 0))
+    _check_positive(inner, state.heads)
     heads = [_original(head, back) for head in state.heads]
     fitted = _normal_forms(problem, heads)
     n_coefficients = sum(head.family.size for head in state.heads)
@@ -280,6 +280,13 @@ def fit_channel(
     return ChannelFit(
         tuple(fitted), state, problem.n_rows, n_intervals, n_coefficients, n_other, risks, history
     )
+
+
+def _check_positive(problem: ChannelProblem, heads: Sequence[HeadState]) -> None:
+    """Raise ``ValueError`` if a known activation is not positive where the channel needs it."""
+    for head in heads:
+        if isinstance(head.family, KnownFamily) and problem.channel.positive and not head.family.log:
+            check_positive(head.family, head.coefficients, *_used_range(problem, head, 0))
 
 
 def _check_count(problem: ChannelProblem, plan: _Plan, n_other: int) -> None:
@@ -329,7 +336,14 @@ def _search(
         steps = min(plan.max_iter, _TRIAL_STEPS) if len(starts) > 1 else 0
         for factors in starts:
             first = _first_head(left, plan.family, *factors, cells)
-            trials.append(descend(left, [first], steps, loose, plan.rng))
+            if math.isfinite(left.objective([first])[1]):
+                trials.append(descend(left, [first], steps, loose, plan.rng))
+        if not trials:
+            _check_positive(left, [first])
+            raise ValueError(
+                "start must give finite outputs that the channel admits, and does not: give factors of a "
+                "smaller matrix, or another activation"
+            )
         risks += [trial.residual / left.n_rows for trial in trials]
         best = min(trials, key=lambda trial: trial.objective)
         if plan.n_heads > 1:
@@ -370,7 +384,8 @@ def _refined(
             cells = min(2 * cells, plan.n_intervals)
             if cells < plan.n_intervals:
                 loose = max(plan.tol, 0.05 * n_other)
-                state = run(_ranged(problem, state.heads, cells), _STAGE_STEPS, loose)
+                steps = min(plan.max_iter, _STAGE_STEPS)
+                state = run(_ranged(problem, state.heads, cells), steps, loose)
         return settled(replace(state, converged=False), cells)
     state = settled(replace(state, converged=False), cells)
     while 10 * plan.n_heads * 2 * cells <= problem.n_rows:
@@ -497,7 +512,7 @@ def _normal_forms(problem: ChannelProblem, heads: Sequence[HeadState]) -> list[F
             if _largest(left @ right.T) < 0:
                 left, activation = -left, activation.mirrored()
             if channel.scale_free:
-                activation = _divided(activation, float(activation(np.array([_base(activation)]))[0]))
+                activation = _one_at_base(activation)
             elif W is not None and isinstance(channel, ScoreChannel) and channel.linear:
                 size = float(np.linalg.norm(to_host(W)))
                 if _largest(W) < 0 and not head.family.log:
@@ -526,6 +541,15 @@ def _base(activation: Any) -> float:
     """Return the point that fixes the level: zero, or the end of the interval next to it."""
     space = (activation.log if isinstance(activation, LogSpline) else activation).space
     return min(max(0.0, space.lower), space.upper)
+
+
+def _one_at_base(activation: Any) -> Any:
+    """Return the activation, divided by what it is at the base: by its logarithm, which does not overflow."""
+    at = np.array([_base(activation)])
+    if isinstance(activation, LogSpline):
+        return LogSpline(_raised(activation.log, -float(activation.log(at)[0])))
+    value = float(activation(at)[0])
+    return _divided(activation, value) if value > 0.0 else activation
 
 
 def _divided(activation: Any, factor: float) -> Any:

@@ -67,7 +67,7 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
         check_integer("rank", rank, 1, d)
         check_integer("n_tokens", n_tokens, 2)
         check_integer("n_samples", n_samples, 50)
-        for replicate in range(check_integer("replicates", replicates, 1)):
+        for replicate in range(check_integer("replicates", replicates, 1, 1000)):
             found.append(
                 {
                     "activation": activation,

@@ -24,7 +24,8 @@ const place = (angle) => ({ x: angle.map(Math.cos), y: angle.map(Math.sin) });
 export function compute(p, data) {
   const { times, prices } = data;
   const table = prices[p.focus];
-  const here = times.indexOf(p.time);
+  // A link may ask for a time between those of the table.
+  const here = times.reduce((best, t, k) => (Math.abs(t - p.time) < Math.abs(times[best] - p.time) ? k : best), 0);
   const price = table[here];
   const best = table.indexOf(Math.min(...table));
   return {

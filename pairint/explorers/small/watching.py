@@ -92,7 +92,8 @@ class WhenToWatch(SmallFigure):
     def compute(self, values: Mapping[str, Any]) -> Numbers:
         now, name = values["time"], values["focus"]
         table = prices(name)
-        here, best = TIMES.index(now), int(np.argmin(table))
+        here = int(np.abs(np.subtract(TIMES, now)).argmin())
+        best = int(np.argmin(table))
         ring = 2 * np.pi * np.arange(91) / 90
         series = {
             "circle.ring": _place(ring),
