@@ -214,7 +214,7 @@ def coercivity_figure(table: DataFrame) -> Figure:
                 textcoords="offset points", fontsize=8,
             )  # fmt: skip
         axis.axhline(1, color=INK, ls="--", lw=1)
-        axis.set(title=title, xlabel="share of the scores' variance explained by $i - j$", ylim=(0, None))
+        axis.set(title=title, xlabel="share explained by $i - j$", ylim=(0, None))
     axes[0].set_ylabel("$(N - 1)$ x smallest ratio")
     axes[0].legend(fontsize="small", ncols=2)
     return figure
