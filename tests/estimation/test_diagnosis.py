@@ -208,7 +208,8 @@ def test_a_search_that_ended_at_its_bound():
 def test_rounding_is_no_structure():
     _, X, Y = draw()
     found = fitted(X, np.full_like(Y, 3.0)).diagnose(X, np.full_like(Y, 3.0))
-    assert doubts(found) <= {"matrix", "rank"}  # a constant says nothing of the matrix
+    # A constant says nothing of the matrix; what it leaves is rounding.
+    assert doubts(found).isdisjoint({"structure", "outliers"})
 
 
 def test_what_the_text_says():

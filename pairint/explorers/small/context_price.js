@@ -13,6 +13,7 @@ export function compute(p, data) {
       x: names.flatMap((_, i) => [-1, -1, 1, 1].map((side) => i + 1 + side * data.half)),
       y: now.flatMap((v) => [0, v, v, 0]),
     },
+    "bars.tops": { x: [1, 2, 3], y: now },
     "context.here": { x: [p.tokens, p.tokens, p.tokens], y: now },
   };
   names.forEach((name, i) => {

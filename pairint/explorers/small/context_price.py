@@ -63,6 +63,7 @@ class ThreePrices(SmallFigure):
             Axis("price, in σ²/M", range=(0.0, 1.15)),
             (
                 area("prices", "price", "sky"),
+                points("tops", "its height", "ink", "circle", 2.5),
                 words("function", "function", anchor="middle"),
                 words("queries", "queries", anchor="middle"),
                 words("keys", "keys", anchor="middle"),
@@ -111,6 +112,7 @@ class ThreePrices(SmallFigure):
             series[f"bars.{name}"] = {"x": [x], "y": [price + 0.07]}
             prices = [float(np.mean(direction_price(m, known[name]))) for m in _GRID]
             series[f"context.{name}"] = {"x": list(_GRID), "y": prices}
+        series["bars.tops"] = {"x": [1, 2, 3], "y": list(now.values())}
         series["context.here"] = {"x": [n] * 3, "y": list(now.values())}
         return Numbers(series, now | {"share": float(known["queries"])})
 

@@ -37,6 +37,6 @@ export function compute(p, data) {
       "price.narrow": { x: times, y: prices.narrow },
       "price.here": { x: [p.time], y: [price] },
     },
-    facts: { now: p.time, price, words: price < data.most ? price : "more than 10⁸", best: times[best], least: table[best] },
+    facts: { now: String(p.time), price, words: price < data.most ? price : "more than 10⁸", best: String(times[best]), least: table[best] },
   };
 }

@@ -103,7 +103,14 @@ class WhenToWatch(SmallFigure):
         } | {f"price.{key}": {"x": TIMES, "y": prices(key)} for key in FOCUS}
         price = float(table[here])
         words = price if price < _MOST else "more than 10⁸"
-        facts = {"now": now, "price": price, "words": words, "best": TIMES[best], "least": float(table[best])}
+        # As text: a quarter is written in full, by both languages alike.
+        facts = {
+            "now": f"{now:g}",
+            "price": price,
+            "words": words,
+            "best": f"{TIMES[best]:g}",
+            "least": float(table[best]),
+        }
         return Numbers(series, facts)
 
 
