@@ -109,7 +109,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
             row[f"least_{degree}"] = found.least if found.least > _DIGITS * found.values[-1] else 0.0
             size = float(np.mean((1 - reference) ** (2 * degree)))
             row[f"bound_{degree}"] = float(
-                information_bound(float(gaps.max()), n_tokens, degree=degree, reference=size)
+                information_bound(_kept(gaps.max()), n_tokens, degree=degree, reference=size)
             )
             if degree == 3:
                 row["price"] = min(found.price, 1e15)
@@ -144,6 +144,14 @@ def _fit_error(X: Any, velocity: Any, phi: Any, reference: Any) -> float:
     fitted = np.polynomial.legendre.legval(reference, found)
     error = float(np.mean((fitted - phi(reference)) ** 2) / np.mean(phi(reference) ** 2))
     return min(error, _WORST)
+
+
+def reproducible(cell: dict[str, Any]) -> str:
+    """Return how nearly a cell is the same elsewhere: from all of the sphere some tokens pass by saddles.
+
+    There the flow takes a difference in the last digit for the start of another path.
+    """
+    return "to 1e-3" if cell["law"] == "cap" else "in distribution"
 
 
 def plot(table: DataFrame) -> Figure:
@@ -195,7 +203,7 @@ EXPERIMENT = Experiment(
     name="clustering",
     title="What a snapshot shows of an interaction, as tokens cluster",
     source="our own theorem",
-    version=2,
+    version=3,
     presets={
         "quick": {
             "law": ["sphere", "cap"],
@@ -221,5 +229,5 @@ EXPERIMENT = Experiment(
     expected_seconds={"quick": 3.0, "full": 400.0},
     data_keys=DATA_KEYS,
     # Where information is all but gone, what is left of it is a difference of close numbers.
-    reproducible="to 1e-3",
+    reproducible=reproducible,
 )
