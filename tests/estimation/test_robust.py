@@ -101,6 +101,7 @@ def test_an_output_of_weight_zero_is_not_seen(loss):
     assert fits[0].noise_std_ == pytest.approx(0.1, rel=5 * factor / np.sqrt(2 * weight.sum()))
 
 
+@pytest.mark.slow
 def test_inverse_variances_are_the_right_weights():
     """A constant, half of whose outputs are ten times noisier: 0.0198 against 0.505 over the number."""
     rng = np.random.default_rng(5)
@@ -193,6 +194,7 @@ def test_one_wrong_output_does_no_more_however_wrong():
     assert error(fits["squared_error", 1e9], model) > 1e6 * clean
 
 
+@pytest.mark.slow
 def test_efficiency_under_gaussian_noise():
     """The squared error of an estimated constant is 1/0.95 of the least squares': a theorem of Huber's."""
     rng = np.random.default_rng(7)

@@ -28,6 +28,7 @@ def test_a_cell_is_a_function_of_its_data():
     assert rows[0]["data_sha256"] == ""
 
 
+@pytest.mark.slow
 def test_the_planted_kernels_are_found_where_steps_are_short():
     """Of a school whose answers are taken over five frames: correlation with the truth, and its crossing.
 
@@ -43,6 +44,7 @@ def test_the_planted_kernels_are_found_where_steps_are_short():
     assert gain(sums) > 0.05
 
 
+@pytest.mark.slow
 def test_controls_that_must_fail_do():
     film = school.film_from("simulated", np.random.default_rng(3), 60, 800)
     kept = gain(school_sums(film))
