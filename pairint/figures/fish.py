@@ -59,6 +59,21 @@ def kernels_figure(table: DataFrame, planted: Any = None) -> Figure:
     return figure
 
 
+def _bars(axis: Any, table: DataFrame, by: str, names: list[str]) -> None:
+    """Draw, for each film, its value and interval at each name, side by side."""
+    for i, (data, rows) in enumerate(table.groupby("data", sort=False)):
+        line = rows.groupby(by)[["value", "low", "high"]].mean().loc[names]
+        axis.errorbar(
+            np.arange(len(names)) + 0.12 * i,
+            line["value"],
+            yerr=[line["value"] - line["low"], line["high"] - line["value"]],
+            ls="none",
+            marker=MARKERS[i],
+            color=CYCLE[i],
+            label=_FILMS.get(str(data), "film"),
+        )
+
+
 @picture
 def shares_figure(table: DataFrame) -> Figure:
     """Draw what each model explains of held-out accelerations, with intervals, for each film."""
@@ -66,19 +81,7 @@ def shares_figure(table: DataFrame) -> Figure:
     part = table[(table["kind"] == "share") & (table["control"] == "none")]
     part = part[part["ahead"] == table["ahead"].iloc[0]]
     models = {"own": "alone", "position": "+ position", "velocity": "+ velocity", "both": "both"}
-    for i, (data, rows) in enumerate(part.groupby("data", sort=False)):
-        line = rows.groupby("what")[["value", "low", "high"]].mean().loc[list(models)]
-        spread = [line["value"] - line["low"], line["high"] - line["value"]]
-        place = np.arange(len(models)) + 0.12 * i
-        axis.errorbar(
-            place,
-            line["value"],
-            yerr=spread,
-            ls="none",
-            marker=MARKERS[i],
-            color=CYCLE[i],
-            label=_FILMS.get(str(data), "film"),
-        )
+    _bars(axis, part, "what", list(models))
     axis.set_xticks(range(len(models)), list(models.values()))
     axis.set(
         title="Of accelerations that the fit has not seen",
@@ -97,19 +100,7 @@ def controls_figure(table: DataFrame) -> Figure:
     part = table[(table["kind"] == "share") & (table["what"] == "gain")]
     part = part[part["ahead"] == table["ahead"].iloc[0]]
     names = [name for name in _CONTROLS if name in set(part["control"])]
-    for i, (data, rows) in enumerate(part.groupby("data", sort=False)):
-        line = rows.groupby("control")[["value", "low", "high"]].mean().loc[names]
-        spread = [line["value"] - line["low"], line["high"] - line["value"]]
-        place = np.arange(len(names)) + 0.12 * i
-        axis.errorbar(
-            place,
-            line["value"],
-            yerr=spread,
-            ls="none",
-            marker=MARKERS[i],
-            color=CYCLE[i],
-            label=_FILMS.get(str(data), "film"),
-        )
+    _bars(axis, part, "control", names)
     axis.axhline(0, color=INK, lw=0.8)
     axis.set_xticks(range(len(names)), [_CONTROLS[name] for name in names])
     axis.set(title="What the kernels add", xlabel="film", ylabel="held-out $R^2$ added")
