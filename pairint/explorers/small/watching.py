@@ -69,7 +69,7 @@ class WhenToWatch(SmallFigure):
             "price",
             "Price of a snapshot",
             Axis("time t", range=(0.0, 20.0)),
-            Axis("samples / those of full information", "log", (0.8, 1e8)),
+            Axis("price", "log", (0.8, 1e8)),
             (
                 line("wide", "wide", "blue", width=2.2),
                 line("narrow", "narrow", "green", "dash", 2.2),
