@@ -4,6 +4,7 @@ Without a browser, or without a built book, the tests here are skipped and say s
 that an error.
 """
 
+import contextlib
 import functools
 import http.server
 import importlib.util
@@ -120,6 +121,25 @@ def site(serve: Callable[[Path], str]) -> str:
     if not (HTML / "index.html").is_file():
         stop("the book is not built: run `make book`")
     return serve(HTML)
+
+
+def tap(button: object, done: str) -> None:
+    """Tap until a condition in the page holds: a tap just after another gesture may pass without a click."""
+    from playwright.sync_api import TimeoutError as Late
+
+    for _ in range(20):
+        with contextlib.suppress(Late):  # a button that has gone away was tapped
+            button.tap(timeout=3000)
+        with contextlib.suppress(Late):
+            button.page.wait_for_function(done, timeout=3000)
+            return
+    pytest.fail(f"twenty taps on {button}, and never: {done}", pytrace=False)
+
+
+@pytest.fixture
+def tap_until() -> Callable[[object, str], None]:
+    """Return a function that taps a button until a condition in the page holds."""
+    return tap
 
 
 @dataclass

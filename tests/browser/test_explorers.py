@@ -787,37 +787,38 @@ def test_the_best_tests_score_in_the_page_is_what_theory_says(tmp_path, visit):
 
 
 @pytest.mark.parametrize("by", ["mouse", "keyboard", "touch"])
-def test_ten_rounds_are_played(by, tmp_path, visit):
+def test_ten_rounds_are_played(by, tmp_path, visit, tap_until):
     figure = GAME(samples=300)
     options = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     seen = visit(figure.save(tmp_path / "figure.html").as_uri(), **(options if by == "touch" else {}))
     page = seen.page
     ready(page, figure)
-    act = {"mouse": lambda b: b.click(), "touch": lambda b: b.tap(), "keyboard": lambda b: b.press("Enter")}[
-        by
-    ]
+    act = {
+        "mouse": lambda button, done: button.click(),
+        "touch": tap_until,
+        "keyboard": lambda button, done: button.press("Enter"),
+    }[by]
+    words = page.locator(".extra span")
+    answered = (
+        f"document.querySelector({selector(figure)!r}).shadowRoot.querySelector('.extra span')"
+        ".textContent.includes('it was')"
+    )
     right = best = 0
     for number in range(1, 11):
         facts = figure.numbers(round=number).facts
-        act(page.get_by_role("button", name="A made them"))
+        act(page.get_by_role("button", name="A made them"), answered)
         right += facts["truth"] == 0
         best += facts["truth"] == facts["verdict"]
-        words = page.locator(".extra span")
-        page.wait_for_function(
-            "s => document.querySelector(s).shadowRoot.querySelector('.extra span')"
-            ".textContent.includes('it was')",
-            arg=selector(figure),
-        )
+        page.wait_for_function(answered)
         assert words.inner_text().startswith("Right" if facts["truth"] == 0 else "Wrong")
         assert f"Of {number}: you {right}, best test {best}" in words.inner_text()
         assert not page.get_by_role("button", name="B made them").is_visible()
+        next_round = f"document.querySelector({selector(figure)!r}).pairint.values.round === {number + 1}"
         if by == "keyboard":  # the next button has the focus, so that Enter goes on
             page.keyboard.press("Enter")
         else:
-            act(page.get_by_role("button", name="Next round"))
-        page.wait_for_function(
-            f"document.querySelector({selector(figure)!r}).pairint.values.round === {number + 1}"
-        )
+            act(page.get_by_role("button", name="Next round"), next_round)
+        page.wait_for_function(next_round)
     frames(page)
     assert "who made them" in page.locator(".extra span").inner_text()  # a new game
     assert "score.you" not in page.evaluate(f"document.querySelector({selector(figure)!r}).pairint.series")
