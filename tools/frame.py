@@ -45,7 +45,7 @@ LOGGER = logging.getLogger(__name__)
 #: for instructors does, say how to use it; there is nothing in them to practise.
 NO_FRAME = frozenset({
     "book/map", "book/explorers", "book/assignments/index", "book/instructors", "book/reproduction",
-    "book/how_results", "book/help", "book/notation", "book/api", "book/bibliography",
+    "book/how_results", "book/help", "book/glossary", "book/notation", "book/api", "book/bibliography",
 })  # fmt: skip
 NAMES = ("opening", "in-short", "next")
 ITEM = re.compile(r"[-*] +\S")

@@ -220,6 +220,34 @@ function foldProofs() {
   reveal(location.hash);
 }
 
+// The meaning of a word opens under the word, within the column; a finger sees it first, and follows the link next.
+function explainWords() {
+  let finger = false;
+  document.addEventListener("pointerdown", (event) => { finger = event.pointerType === "touch"; }, true);
+  for (const word of document.querySelectorAll(".word")) {
+    const [link, meaning] = word.children;
+    const place = () => {
+      word.classList.remove("hushed");
+      const column = word.closest("p").getBoundingClientRect();
+      const wide = Math.min(column.width, 22 * parseFloat(getComputedStyle(document.documentElement).fontSize));
+      const left = link.getClientRects()[0].left - column.left;
+      meaning.style.setProperty("--at", `${Math.max(0, Math.min(left, column.width - wide))}px`);
+    };
+    word.addEventListener("pointerenter", place);
+    link.addEventListener("focus", place);
+    link.addEventListener("blur", () => delete link.dataset.read);
+    link.addEventListener("click", (event) => {
+      if (!finger || "read" in link.dataset) return;
+      event.preventDefault();
+      link.dataset.read = "";
+      link.focus();
+    });
+  }
+  document.addEventListener("keydown", ({ key }) => {
+    if (key === "Escape") for (const word of document.querySelectorAll(".word:is(:hover, :focus-within)")) word.classList.add("hushed");
+  });
+}
+
 // Formulas in what is folded have been measured (book.css).
 async function formulasAreSet() {
   await window.MathJax?.startup?.promise;
@@ -228,6 +256,7 @@ async function formulasAreSet() {
 
 foldProofs();
 foldCode();
+explainWords();
 addEventListener("load", formulasAreSet);
 addEventListener("load", repair);
 addEventListener("load", traceMap);
