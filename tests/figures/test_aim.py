@@ -10,6 +10,7 @@ from pictures import check_complete
 from pairint.figures import (
     aim_algorithms,
     aim_hardmax,
+    aim_layers,
     aim_model,
     aim_published,
     aim_small_width,
@@ -20,6 +21,7 @@ from pairint.figures import (
 MODULES = (
     aim_algorithms,
     aim_hardmax,
+    aim_layers,
     aim_model,
     aim_published,
     aim_small_width,
@@ -33,6 +35,7 @@ DOTS = pd.DataFrame({"mean": [0.4, 0.2], "low": [0.3, 0.1], "high": [0.5, 0.3]},
 
 DRAWN = {
     "own": lambda: aim_algorithms.own_figure(Q, {"a": Q, "b": Q - 0.2}, DOTS, "t"),
+    "sum": lambda: aim_layers.sum_figure(n_points=5),
     "layer": lambda: aim_model.layer_figure(8),
     "indices": lambda: aim_model.indices_figure(12, n_samples=100),
     "spectra": lambda: aim_spectrum.spectra_figure([("a", 0.5, 1.0), ("b", 0.5, 0.01)], d=30),
