@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pairint.aim.channels import Channel, make_channel
+from pairint.aim.sampling import label_error
 from pairint.aim.spectrum import NoisySpectrum
 from pairint.aim.state_evolution import (
     exact_recovery_threshold,
@@ -21,7 +22,7 @@ from pairint.figures.style import ALPHA_LABEL, CYCLE, ERROR_LABEL, INK, MARKERS,
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["collapse_figure", "crossing_figure", "error_figure"]
+__all__ = ["collapse_figure", "crossing_figure", "error_figure", "labels_figure"]
 
 
 @picture
@@ -125,4 +126,24 @@ def collapse_figure(rho: float = 0.5, tokens: Sequence[int] = (2, 3, 4, 5, 6)) -
     right.set(title="One curve", xlabel="equations over $d^2/2$: $\\alpha(T^2 + T - 2)$", ylabel=ERROR_LABEL)
     left.legend()
     right.legend()
+    return figure
+
+
+@picture
+def labels_figure(rho: float = 0.5, n_points: int = 40, n_samples: int = 20_000) -> Figure:
+    """Draw the error of the matrix and that of new labels, over their values without data."""
+    figure, axes = subplots(1, 4.3)
+    for channel, color, most in (("softmax", CYCLE[0], 0.1874), ("hardmax", CYCLE[1], 4.0)):
+        alphas = np.geomspace(0.01, most, n_points)
+        theory = state_evolution(alphas, rho, channel)
+        settings = [(rho, 1.0), *zip(theory.q.tolist(), theory.mmse.tolist(), strict=True)]
+        # One seed: the curve is smooth, and its Monte Carlo error is one factor.
+        start, *labels = (
+            label_error(channel, overlap=q, mmse=V, n_samples=n_samples, rng=0)[0] for q, V in settings
+        )
+        axes.loglog(alphas, theory.mmse, color=color, label=f"{channel}: matrix")
+        axes.loglog(alphas, np.array(labels) / start, color=color, linestyle="--", label=f"{channel}: labels")
+    axes.set(title="What is known of new labels", xlabel=ALPHA_LABEL, ylabel="error over that without data")
+    axes.set_ylim(3e-3, 1.3)
+    axes.legend()
     return figure

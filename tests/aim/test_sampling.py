@@ -1,5 +1,7 @@
 """Sampled information, against closed forms: one layer, a sum of layers, separate heads."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from pairint.aim.channels import (
 )
 from pairint.aim.sampling import (
     SampledHardmaxChannel,
+    label_error,
     label_information,
     layered_point,
     sampled_kappa,
@@ -47,6 +50,51 @@ def test_sampling_gives_the_hardmax_curve(t, n, tau):
     channel = HardmaxChannel(t)
     value, error = sampled_kappa(channel, tau, n, 1)
     assert abs(value - channel.kappa(tau)) < 4 * error < 0.2 * value
+
+
+@pytest.mark.parametrize("t", [2, 3])
+def test_the_error_of_linear_labels_is_that_of_the_matrix(t):
+    value, error = label_error("linear", overlap=0.7, mmse=0.4, n_tokens=t, rng=0)
+    assert abs(value - 0.4 * (t + 1)) < 4 * error < 0.1
+    assert label_error("linear", overlap=0.7, mmse=0.0, n_tokens=t, rng=0)[0] == 0
+
+
+def test_without_a_prediction_a_hardmax_label_of_two_tokens_is_two_coins():
+    value, error = label_error("hardmax", overlap=0.0, mmse=1.3, rng=0)
+    assert abs(value - 0.5) < 4 * error < 0.05
+
+
+def test_the_error_of_a_label_is_its_variance_given_the_prediction():
+    """By the other road: the mean over many remainders is taken out of the label."""
+    q, V, n, m = 0.6, 0.5, 1500, 400
+    rng = np.random.default_rng(3)
+
+    def symmetric(*shape):
+        z = rng.standard_normal((*shape, 2, 2))
+        return (z + z.swapaxes(-1, -2)) / math.sqrt(2)
+
+    channel = SoftmaxChannel(2)
+    labels = channel.output(
+        (math.sqrt(q) * symmetric(n)[:, None] + math.sqrt(V) * symmetric(n, m)).reshape(-1, 2, 2)
+    )
+    spread = labels.reshape(n, m, -1).var(axis=1, ddof=1).sum(axis=-1) / 2
+    value, error = label_error("softmax", overlap=q, mmse=V, n_samples=20_000, rng=0)
+    assert abs(value - spread.mean()) < 4 * math.hypot(error, spread.std() / math.sqrt(n))
+    wrong, _ = label_error("softmax", overlap=q, mmse=2 * V, n_samples=20_000, rng=0)  # a negative control
+    assert abs(wrong - spread.mean()) > 10 * error
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"overlap": -0.1}, "overlap must be"),
+        ({"mmse": math.nan}, "mmse must be"),
+        ({"n_samples": 1}, "n_samples must be"),
+    ],
+)
+def test_bad_settings_of_a_label_error_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        label_error("softmax", **{"overlap": 0.5, "mmse": 0.5, **changes})
 
 
 def test_same_seed_gives_a_smooth_curve():

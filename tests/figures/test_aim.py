@@ -43,6 +43,7 @@ DRAWN = {
     "information": lambda: aim_spectrum.information_figure((0.5, 2.0)),
     "crossing": aim_state_evolution.crossing_figure,
     "error": lambda: aim_state_evolution.error_figure("softmax", (0.5, np.inf), np.linspace(0.02, 0.3, 5)),
+    "labels": lambda: aim_state_evolution.labels_figure(n_points=4, n_samples=50),
     "collapse": lambda: aim_state_evolution.collapse_figure(tokens=(2, 3)),
     "kappa": aim_hardmax.kappa_figure,
     "hardmax tokens": lambda: aim_hardmax.hardmax_tokens_figure(0.5, (2, 3), {3: [(0.1, 0.5)]}, 50),
