@@ -47,7 +47,7 @@ _MEAN_SHARE = 0.1
 
 
 def starting_factors(
-    X: Any, Y: Any, rank: int, start: str, n_random: int, rng: np.random.Generator
+    X: Any, Y: Any, rank: int, start: str, n_random: int, rng: np.random.Generator, n_iter: int = 8
 ) -> list[tuple[Any, Any]]:
     """Return the factors of every matrix to start from.
 
@@ -61,6 +61,8 @@ def starting_factors(
     n_random : int
         Number of random ones: besides the others (``"auto"``), or in all (``"random"``, then at least one).
     rng : numpy.random.Generator
+    n_iter : int
+        Conjugate gradients of the linear one.
     """
     xp = array_namespace(X)
     d = X.shape[2]
@@ -68,7 +70,7 @@ def starting_factors(
         return [truncated_factors(xp.ones((1, 1)), 1)]
     starts = []
     if start in ("auto", "linear"):
-        starts.append(linear_start(X, Y, rank))
+        starts.append(linear_start(X, Y, rank, n_iter))
     if start in ("auto", "quadratic"):
         starts.append(quadratic_start(X, Y, rank))
     if start in ("auto", "random"):

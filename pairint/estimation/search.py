@@ -14,6 +14,7 @@ from pairint.estimation.base import fit_threads
 from pairint.estimation.gauss_newton import grown_factors, levenberg_marquardt
 from pairint.estimation.initial import moments_left, random_start, truncated_factors
 from pairint.estimation.problem import LeastSquaresProblem, OuterState, score_range
+from pairint.estimation.quasi_newton import Metric, lbfgs
 from pairint.estimation.robust import RobustFit, huber_fit
 from pairint.estimation.selection import (
     IntervalChoice,
@@ -26,7 +27,7 @@ from pairint.estimation.selection import (
 from pairint.model.attention import pair_average
 from pairint.model.splines import SplineSpace
 
-__all__ = ["Found", "Search", "Valley", "choose_rank"]
+__all__ = ["SOLVERS", "Found", "Search", "Valley", "choose_rank"]
 
 #: Samples that the coarse fits see (more for many parameters).
 _N_COARSE = 2000
@@ -42,6 +43,20 @@ _REACHED, _REACHED_SUSPECT = 2, 4
 _PUSH, _ADDED_RANK, _LIFTED_STEPS = 0.5, 2, 10
 #: Rounds of choosing K.
 _N_CHOICES = 4
+#: The ways down that a search may take.
+SOLVERS = ("gauss-newton", "lbfgs")
+#: Steps of L-BFGS for one of Gauss-Newton: at most so many in a stage, and in one that only looks.
+_MORE_STEPS, _MORE_LOOKS = 10, 3
+#: Starts that L-BFGS puts in order before it follows one; the others wait until they are needed.
+_ORDERED = 2
+#: With L-BFGS: outputs for each parameter of the matrix, and at least, that the starts are computed from.
+_START_OUTPUTS, _LEAST_START_OUTPUTS = 60, 10_000
+#: A number of cells is much larger than another from so many times it on: K is chosen again.
+_MUCH_LARGER = 2
+#: Each stage of L-BFGS on more data sees so many times as many as the one before.
+_MORE_DATA = 8
+#: Samples that they are computed from otherwise.
+_N_START = 10_000
 
 
 @dataclass(frozen=True)
@@ -62,6 +77,36 @@ class Search:
     n_intervals: int | None
     max_iter: int
     tol: float
+    #: One of :data:`SOLVERS`.
+    solver: str = SOLVERS[0]
+
+    @property
+    def quasi_newton(self) -> bool:
+        """Whether the way down is that of L-BFGS."""
+        return self.solver != SOLVERS[0]
+
+    def minimise(
+        self,
+        problem: LeastSquaresProblem,
+        left: Any,
+        right: Any,
+        space: SplineSpace,
+        steps: int,
+        tol: float,
+        metric: Metric | None = None,
+    ) -> OuterState:
+        """Descend by so many Gauss-Newton steps at most, or as many of L-BFGS as cost about the same."""
+        if self.quasi_newton:
+            more = _MORE_STEPS if steps >= self.max_iter else _MORE_LOOKS
+            return lbfgs(problem, left, right, space, more * steps, tol, metric)
+        return levenberg_marquardt(problem, left, right, space, steps, tol)
+
+    def start_sample(self) -> LeastSquaresProblem:
+        """Return the samples that the starts are computed from."""
+        if not self.quasi_newton:
+            return self.subsample(_N_START)
+        outputs = max(_LEAST_START_OUTPUTS, _START_OUTPUTS * self.problem.n_matrix)
+        return self.problem.first(math.ceil(outputs / self.problem.Y.shape[1]))
 
     @property
     def loose(self) -> float:
@@ -92,7 +137,7 @@ class Search:
         old = smaller.state
         grown = grown_factors(self.problem, old)
         steps = min(self.max_iter, _FOLLOWED_STEPS)
-        state = levenberg_marquardt(self.problem, *grown, old.space, steps, self.tol)
+        state = self.minimise(self.problem, *grown, old.space, steps, self.tol)
         return Found(self, smaller.valley, [*smaller.stages, state], smaller.selection)
 
     def settle(
@@ -130,15 +175,19 @@ class Search:
         if len(starts) == 1:
             only = self._descent(problem, *starts[0], self.max_iter)
             return Valley(only, [only.inner.residual / problem.n_rows], True)
-        trials = [self._descent(problem, *start, _TRIAL_STEPS) for start in starts]
+        waiting = starts[_ORDERED:] if self.quasi_newton else []
+        ordered = starts[: len(starts) - len(waiting)]
+        trials = [self._descent(problem, *start, _TRIAL_STEPS) for start in ordered]
         trials.sort(key=lambda trial: trial.inner.residual)
         best = self._follow(problem, trials[0], self.max_iter)
         risks, reached, needed = [best.inner.residual], 1, _times_to_reach(problem, best)
-        for number in range(1, len(trials) + n_restarts):
+        for number in range(1, len(starts) + n_restarts):
             if reached >= needed:
                 break
             if number < len(trials):
                 trial = trials[number]
+            elif number < len(starts):
+                trial = self._descent(problem, *starts[number], _TRIAL_STEPS)
             else:
                 start = self._restart(problem, best, number % 2 == 0, rng)
                 trial = self._descent(problem, *start, _TRIAL_STEPS)
@@ -151,13 +200,15 @@ class Search:
                 reached += 1
         return Valley(best, [risk / problem.n_rows for risk in risks], reached >= _REACHED)
 
-    def _descent(self, problem: LeastSquaresProblem, left: Any, right: Any, steps: int) -> OuterState:
+    def _descent(
+        self, problem: LeastSquaresProblem, left: Any, right: Any, steps: int, metric: Any = None
+    ) -> OuterState:
         space = problem.space(left, right, self.coarse_cells)
-        return levenberg_marquardt(problem, left, right, space, steps, self.loose)
+        return self.minimise(problem, left, right, space, steps, self.loose, metric)
 
     def _follow(self, problem: LeastSquaresProblem, trial: OuterState, steps: int) -> OuterState:
         """Go on from a trial, on the interval that its scores fill by now."""
-        end = self._descent(problem, trial.left, trial.right, steps)
+        end = self._descent(problem, trial.left, trial.right, steps, trial.metric)
         return replace(end, history=trial.history + end.history)
 
     def _restart(
@@ -187,6 +238,8 @@ class Search:
 
         A better matrix can ask for another ``K``: it is chosen again, until the choice stands.
         """
+        if self.quasi_newton:
+            return self._refine_once(state)
         selection = None
         stages: list[OuterState] = []
         for _ in range(_N_CHOICES):
@@ -204,6 +257,46 @@ class Search:
                 break
         return stages, selection
 
+    def _refine_once(self, state: OuterState) -> tuple[list[OuterState], IntervalChoice | None]:
+        """Choose K where all the data have settled the matrix, and again only if it is much larger."""
+        if self.n_intervals is not None:
+            return list(self._nested(state, self.n_intervals)), None
+        stages: list[OuterState] = []
+        if self.problem.d > 1:
+            stages = list(
+                replace(self, tol=self.loose)._nested(state, _MUCH_LARGER * state.space.n_intervals)
+            )
+            state = stages[-1]
+        for _ in range(_N_CHOICES):
+            interval = score_range(self.problem.X, state.left, state.right)
+            selection = choose_intervals(self.problem, state.left, state.right, interval, early=True)
+            target, before = selection.n_intervals, state.space.n_intervals
+            space = SplineSpace(*interval, target, self.problem.degree)
+            args = self.problem, state.left, state.right, space, self.max_iter, self.tol, state.metric
+            state = self.minimise(*args)
+            stages.append(state)
+            if self.problem.d == 1 or target <= _MUCH_LARGER * before:
+                break
+        return stages, selection
+
+    def _nested(self, state: OuterState, target: int) -> Iterator[OuterState]:
+        """Double ``K`` on few data up to the target, and then the data: most of the way is short."""
+        lower, upper = score_range(self.problem.X, state.left, state.right)
+        n_samples, n_all = 0, self.problem.Y.shape[0]
+        cells = state.space.n_intervals
+        while n_samples < n_all:
+            cells = target if self.problem.d == 1 else min(target, 2 * cells)
+            least = self._samples(200, cells)
+            n_samples = max(least, _MORE_DATA * n_samples) if n_samples and cells == target else least
+            if self.problem.d == 1 or (cells == target and 2 * n_samples > n_all):
+                n_samples = n_all
+            problem = self.problem if n_samples >= n_all else self.problem.first(n_samples)
+            space = SplineSpace(lower, upper, cells, problem.degree)
+            tol = self.tol if n_samples >= n_all else self.loose
+            args = problem, state.left, state.right, space, self.max_iter, tol, state.metric
+            state = self.minimise(*args)
+            yield state
+
     def descend(self, state: OuterState, lower: float, upper: float, target: int) -> Iterator[OuterState]:
         """Double ``K`` up to the target, so that no fine structure meets a matrix too crude to resolve it."""
         cells = state.space.n_intervals
@@ -214,7 +307,7 @@ class Search:
             problem = self.problem if final else self.problem.first(self._samples(200, cells))
             space = SplineSpace(lower, upper, cells, problem.degree)
             tol = self.tol if final else self.loose
-            state = levenberg_marquardt(problem, state.left, state.right, space, self.max_iter, tol)
+            state = self.minimise(problem, state.left, state.right, space, self.max_iter, tol)
             yield state
             if final:
                 return
@@ -258,7 +351,9 @@ class Found:
             space = state.space
             if n_intervals != space.n_intervals:
                 space = problem.space(state.left, state.right, n_intervals)
-            return levenberg_marquardt(problem, state.left, state.right, space, search.max_iter, search.tol)
+            return search.minimise(
+                problem, state.left, state.right, space, search.max_iter, search.tol, state.metric
+            )
 
         with fit_threads(self.state.left.size * 2):
             problem = replace(search.problem, Y=Y)
