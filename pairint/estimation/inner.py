@@ -27,6 +27,7 @@ __all__ = [
     "aggregated_design",
     "design_width",
     "factor_scores",
+    "mostly_zero",
     "normal_equations",
     "scaled_rows",
     "solve_inner",
@@ -134,7 +135,7 @@ def solve_inner(equations: NormalEquations, space: SplineSpace, penalty: float) 
 
 def aggregated_design(scores: Any, space: SplineSpace) -> Any:
     """Return the basis averaged over partners, ``(M N, K + s)``; scipy CSR when mostly zero."""
-    if not _mostly_zero(scores, space):
+    if not mostly_zero(scores, space):
         return space.aggregate(scores)
     column, weight = pair_basis_entries(scores, space.lower, space.upper, space.n_intervals, space.degree)
     n_rows, per_row = column.shape[0], column.shape[1] * column.shape[2]
@@ -150,9 +151,10 @@ def scaled_rows(F: Any, factor: Any) -> Any:
 def design_width(X: Any, space: SplineSpace) -> int:
     """Return how many numbers a row of the design and its temporaries occupy."""
     per_row = (X.shape[1] - 1) * (space.degree + 1)
-    return 4 * per_row if _mostly_zero(X, space) else space.dimension + 3 * per_row
+    return 4 * per_row if mostly_zero(X, space) else space.dimension + 3 * per_row
 
 
-def _mostly_zero(X: Any, space: SplineSpace) -> bool:
+def mostly_zero(X: Any, space: SplineSpace) -> bool:
+    """Say whether so few entries of the design's rows are not zero that it is kept as a sparse matrix."""
     # A row has at most (N - 1)(s + 1) entries.
     return not is_cupy(X) and 6 * (X.shape[1] - 1) * (space.degree + 1) < space.dimension

@@ -1,12 +1,13 @@
 r"""The outer problem again: L-BFGS on the projected risk, without a Gauss-Newton system at every step.
 
 By the envelope theorem the gradient :math:`-2 J^\top e` of the projected risk costs one more look at the
-pairs, and no more than products of the tokens with the factors: :math:`O(M N (d r + N r))`, where a Gauss-Newton
-system costs :math:`O(M N (d r)^2)`. What the gradient is measured by (the metric) makes the difference between
-ten steps and thousands. Where the factors are few it is Kaufman's Hessian, built on a part of the data and kept
-for several steps; where they are many, the shape of the Hessian for isotropic tokens, the Gram matrices of the
-factors. The pairs of the last steps correct both, also for what Kaufman's approximation leaves out where noise
-is large. Every step is scaled back to matrices of norm one, as in :mod:`pairint.estimation.gauss_newton`.
+pairs, and no more than products of the tokens with the factors: :math:`O(M N (d r + N r))`, where a
+Gauss-Newton system costs :math:`O(M N (d r)^2)`. What the gradient is measured by (the metric) makes the
+difference between ten steps and thousands. Where the factors are few it is Kaufman's Hessian, built on a part
+of the data and kept for several steps; where they are many, the shape of the Hessian for isotropic tokens: the
+Gram matrices of the factors. The pairs of the last steps correct both, also for what Kaufman's approximation
+leaves out where noise is large. Every step is scaled back to matrices of norm one, as in
+:mod:`pairint.estimation.gauss_newton`.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from scipy import linalg
 
 from pairint.backend import array_namespace, to_host
 from pairint.estimation.gauss_newton import balanced_factors, on_sphere
+from pairint.estimation.inner import NormalEquations, mostly_zero, solve_inner
 from pairint.estimation.problem import LeastSquaresProblem, OuterState
-from pairint.kernels import evaluate_pieces, pair_mean, piecewise_coefficients, system_products
+from pairint.kernels import factor_pulls, piecewise_coefficients, spline_products, system_products
 from pairint.model.attention import sample_chunks
 from pairint.model.splines import SplineSpace
 
@@ -63,32 +65,43 @@ def projected_gradient(problem: LeastSquaresProblem, state: OuterState) -> _Vect
 
     On matrices of norm one, to which every step returns: there is no component along the factors.
     """
-    X, Y = problem.X, problem.Y
+    X, Y, space = problem.X, problem.Y, state.space
     xp = array_namespace(X)
     n_samples, n_tokens, d = X.shape
     rank = state.left.shape[1]
-    space = state.space
     polynomials = piecewise_coefficients(xp.asarray(state.inner.coefficients), space.degree)
     both = xp.concatenate([state.left, state.right], axis=1)
-    diagonal = xp.arange(n_tokens)
     total = xp.zeros((d, 2 * rank))
-    for chunk in sample_chunks(n_samples, n_tokens * (4 * n_tokens + 4 * rank + d)):
+    for chunk in sample_chunks(n_samples, n_tokens * (4 * rank + n_tokens)):
         rows = X[chunk].reshape(-1, d)
         projected = (rows @ both).reshape(-1, n_tokens, 2 * rank)
-        queries, keys = projected[:, :, :rank], projected[:, :, rank:]
-        scores = queries @ xp.swapaxes(keys, -1, -2)
-        residual = Y[chunk] - pair_mean(scores, polynomials, space.lower, space.upper)
-        if problem.weight is not None:
-            residual = problem.weight[chunk] * residual
-        slopes = evaluate_pieces(scores, polynomials, space.lower, space.upper, 1)
-        slopes[:, diagonal, diagonal] = 0.0
-        slopes *= residual[:, :, None]
-        pulls = xp.concatenate([slopes @ keys, xp.swapaxes(slopes, -1, -2) @ queries], axis=-1)
+        weight = None if problem.weight is None else problem.weight[chunk]
+        pulls = factor_pulls(projected, Y[chunk], polynomials, space.lower, space.upper, weight)
         total = total + rows.T @ pulls.reshape(-1, 2 * rank)
-    total = to_host(total) * (-2.0 / (n_tokens - 1))
+    total = -2.0 * to_host(total)
     gradient = np.concatenate([total[:, :rank].ravel(), total[:, rank:].ravel()])
     scale, normal = _radial(to_host(state.left), to_host(state.right))
     return np.asarray(gradient - normal * (scale @ gradient))
+
+
+def solved(problem: LeastSquaresProblem, left: Any, right: Any, space: SplineSpace) -> OuterState:
+    """Fit the spline, the matrix ``left right'`` being fixed; as ``problem.solve``, to rounding."""
+    X, Y = problem.X, problem.Y
+    n_samples, n_tokens, d = X.shape
+    if mostly_zero(X, space):  # many cells
+        return problem.solve(left, right, space)
+    xp = array_namespace(X)
+    both = xp.concatenate([left, right], axis=1)
+    total: Any = 0.0
+    for chunk in sample_chunks(n_samples, n_tokens * (4 * left.shape[1] + n_tokens)):
+        projected = (X[chunk].reshape(-1, d) @ both).reshape(-1, n_tokens, both.shape[1])
+        weight = None if problem.weight is None else problem.weight[chunk]
+        total = total + spline_products(
+            projected, Y[chunk], space.lower, space.upper, space.n_intervals, space.degree, weight
+        )
+    total = to_host(total)
+    equations = NormalEquations(total[:-1, :-1], total[:-1, -1], float(total[-1, -1]))
+    return OuterState(left, right, space, solve_inner(equations, space, problem.penalty))
 
 
 def lbfgs(
@@ -128,7 +141,7 @@ def lbfgs(
     """
     if problem.d == 1 or metric is None:
         left, right = balanced_factors(left, right)
-    state = problem.solve(left, right, space)
+    state = solved(problem, left, right, space)
     if problem.d == 1:  # the matrix is a number, and its scale belongs to the activation
         return replace(state, converged=True)
     shape = (2, *state.left.shape)
@@ -218,7 +231,7 @@ def _metric(problem: LeastSquaresProblem, state: OuterState, damping: float) -> 
     outputs = max(_LEAST_OUTPUTS, _METRIC_OUTPUTS * n_factors)
     part = problem.first(max(1, math.ceil(outputs * problem.Y.shape[0] / problem.n_rows)))
     if part.n_rows < problem.n_rows:
-        local = part.solve(state.left, state.right, state.space)
+        local = solved(part, state.left, state.right, state.space)
     else:
         part, local = problem, state
     xp = array_namespace(part.X)
@@ -292,7 +305,7 @@ def _line_search(
         factors = (state.left + length * left, state.right + length * right)
         norm = float(((factors[0].T @ factors[0]) * (factors[1].T @ factors[1])).sum()) ** 0.25
         if math.isfinite(norm) and norm > 0.0:
-            trial = problem.solve(factors[0] / norm, factors[1] / norm, state.space)
+            trial = solved(problem, factors[0] / norm, factors[1] / norm, state.space)
             rise = trial.inner.objective - start
             if rise <= _ARMIJO * length * slope:
                 return trial, length
