@@ -208,10 +208,11 @@ def matrix_parameters(d: int, rank: int) -> int:
     return rank * (2 * d - rank) - 1
 
 
-def whiten(X: Any) -> tuple[Any, Any]:
+def whiten(X: Any, *, long: bool = False) -> tuple[Any, Any]:
     """Return tokens with second moment the identity, and ``B`` with ``A = B A_white B'``.
 
-    Directions in which the tokens (almost) do not vary are dropped: no data see them.
+    Directions in which the tokens (almost) do not vary are dropped: no data see them. ``long`` multiplies all
+    tokens of a chunk at once and not sample by sample: faster, and the same to rounding.
     """
     xp = array_namespace(X)
     d = X.shape[2]
@@ -226,7 +227,10 @@ def whiten(X: Any) -> tuple[Any, Any]:
     back = (vectors * inverse_root) @ vectors.T
     whitened = xp.empty_like(X)
     for chunk in sample_chunks(X.shape[0], X.shape[1] * d):
-        whitened[chunk] = X[chunk] @ back
+        if long:
+            xp.matmul(X[chunk].reshape(-1, d), back, out=whitened[chunk].reshape(-1, d))
+        else:
+            whitened[chunk] = X[chunk] @ back
     return whitened, back
 
 

@@ -43,8 +43,6 @@ from pairint.validation import check_choice, check_floats, check_integer, check_
 __all__ = ["InteractionRegressor"]
 
 _N_RANDOM = 2
-#: Conjugate gradients of the linear start.
-_CG_STEPS = {"gauss-newton": 8, "lbfgs": 4}
 #: Restarts for each random start, if the starts disagree.
 N_RESTARTS = 5
 #: More starts than anybody waits for.
@@ -303,17 +301,16 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         check_enough_data(n_rows, matrix_parameters(d, rank or 1) + (n_intervals or 1) + degree, Y.shape[0])
 
         with fit_threads(2 * d):
-            whitened, back = whiten(X)
+            whitened, back = whiten(X, long=solver != SOLVERS[0])
         problem = LeastSquaresProblem(whitened, Y, degree, penalty, weight=weight)
         n_restarts = N_RESTARTS * n_starts if self.start == "auto" and d > 1 else 0
         while largest_rank > 1 and _RANK_OUTPUTS * matrix_parameters(d, largest_rank) > n_rows:
             largest_rank -= 1
 
         def starts_of(search: Search, rank: int) -> list[tuple[Any, Any]]:
-            sample, n_iter = search.start_sample(), _CG_STEPS[solver]
-            return starting_factors(
-                sample.X, sample.weighted_outputs(), rank, self.start, n_starts, rng, n_iter
-            )
+            sample = search.start_sample()
+            outputs, lean = sample.weighted_outputs(), search.quasi_newton
+            return starting_factors(sample.X, outputs, rank, self.start, n_starts, rng, lean=lean)
 
         def find(problem: LeastSquaresProblem) -> tuple[Found, RankChoice | None]:
             def search_of(rank: int) -> Search:

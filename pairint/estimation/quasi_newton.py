@@ -4,9 +4,9 @@ By the envelope theorem the gradient :math:`-2 J^\top e` of the projected risk c
 pairs, and no more than products of the tokens with the factors: :math:`O(M N (d r + N r))`, where a
 Gauss-Newton system costs :math:`O(M N (d r)^2)`. What the gradient is measured by (the metric) makes the
 difference between ten steps and thousands. Where the factors are few it is Kaufman's Hessian, built on a part
-of the data and kept for several steps; where they are many, the shape of the Hessian for isotropic tokens: the
-Gram matrices of the factors. The pairs of the last steps correct both, also for what Kaufman's approximation
-leaves out where noise is large. Every step is scaled back to matrices of norm one, as in
+of the data and kept for several steps; where they are many, the shape of the Hessian for isotropic tokens:
+the Gram matrices of the factors. The pairs of the last steps correct both, also for what Kaufman's
+approximation leaves out where noise is large. Every step is scaled back to matrices of norm one, as in
 :mod:`pairint.estimation.gauss_newton`.
 """
 
@@ -51,12 +51,17 @@ _Vector = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Metric:
-    """A Cholesky factor of Kaufman's Hessian over the number of outputs, at factors not far from these."""
+    """What turns a gradient into a step: half the inverse of an approximate Hessian, for each output."""
 
-    factor: tuple[_Vector, bool]
+    #: Cholesky factor of Kaufman's Hessian at factors not far from these, or none: only the shape is known.
+    factor: tuple[_Vector, bool] | None
+    #: What the shape is multiplied by; none if no step has measured it.
+    scale: float | None = None
 
-    def solve(self, gradient: _Vector, n_rows: int) -> _Vector:
-        """Return the step that the metric takes for a gradient of the risk's sum."""
+    def solve(self, gradient: _Vector, state: OuterState, n_rows: int) -> _Vector:
+        """Return the step for a gradient of the sum over all outputs."""
+        if self.factor is None:
+            return _by_shape(gradient, state) * ((self.scale or 1.0) / n_rows)
         return np.asarray(linalg.cho_solve(self.factor, gradient, check_finite=False)) / (2.0 * n_rows)
 
 
@@ -112,6 +117,7 @@ def lbfgs(
     max_iter: int,
     tol: float,
     metric: Metric | None = None,
+    enough: tuple[float, float] = (-math.inf, 0.0),
 ) -> OuterState:
     """Minimise the empirical risk over matrices of the rank of the factors, on one spline space.
 
@@ -129,6 +135,9 @@ def lbfgs(
         variances (estimated by the mean squared residual).
     metric : Metric, optional
         Of an earlier stage, at factors from which these come.
+    enough : (float, float)
+        Stop also where the residual sum of squares is at most the first and is predicted to fall by less than
+        the second.
 
     Returns
     -------
@@ -152,8 +161,9 @@ def lbfgs(
     pairs: list[tuple[_Vector, _Vector]] = []
     damping, age, calm, converged = _DAMPING, 0, 0, False
     while len(history) < max_iter:
-        if narrow and metric is None:
-            metric, age, pairs = _metric(problem, state, damping), 0, []
+        if metric is None:
+            metric = _metric(problem, state, damping) if narrow else Metric(None)
+            age, pairs = 0, []
         fresh = age == 0
         direction = -_two_loops(gradient, pairs, metric, state, problem.n_rows)
         slope = float(direction @ gradient)
@@ -164,13 +174,15 @@ def lbfgs(
                 break
             pairs = []
             continue
+        if state.inner.residual <= enough[0] and -slope / 2 <= enough[1]:
+            break
         calm = calm + 1 if -slope / 2 <= smallest else 0
         # The shape of a metric alone does not know flat directions: it is asked twice.
         if calm > 0 and (narrow or (calm > 1 and len(pairs) > 1)):
             converged = True
             break
         length = 1.0
-        if not narrow and not pairs:
+        if not narrow and metric.scale is None:
             size = math.sqrt(2.0 * float((state.left**2).sum() + (state.right**2).sum()))
             length = min(1.0, _FIRST_STEP * size / float(np.linalg.norm(direction)))
         trial, length = _line_search(problem, state, direction.reshape(shape), slope, length)
@@ -181,8 +193,8 @@ def lbfgs(
             if narrow and damping < 1e3:
                 damping, metric = 100.0 * damping, None
                 continue
-            if not narrow and pairs:
-                pairs = []
+            if not narrow and (pairs or metric.scale is not None):
+                metric = None
                 continue
             converged = True  # no step lowers the objective: a stationary point to rounding
             break
@@ -195,6 +207,9 @@ def lbfgs(
         curvature = float(step @ change)
         if curvature > 1e-10 * float(np.linalg.norm(step) * np.linalg.norm(change)):
             pairs = [*pairs[1 - _MEMORY :], (step, change)]
+            if not narrow:
+                shaped = float(change @ _by_shape(change, trial))
+                metric = Metric(None, curvature / shaped * problem.n_rows)
         history.append(
             {
                 "iteration": float(len(history)),
@@ -259,7 +274,7 @@ def _metric(problem: LeastSquaresProblem, state: OuterState, damping: float) -> 
 def _two_loops(
     gradient: _Vector,
     pairs: list[tuple[_Vector, _Vector]],
-    metric: Metric | None,
+    metric: Metric,
     state: OuterState,
     n_rows: int,
 ) -> _Vector:
@@ -270,13 +285,7 @@ def _two_loops(
         weight = float(step @ vector) / float(step @ change)
         weights.append(weight)
         vector = vector - weight * change
-    if metric is not None:
-        vector = metric.solve(vector, n_rows)
-    else:
-        vector = _by_shape(vector, state)
-        if pairs:
-            step, change = pairs[-1]
-            vector *= float(step @ change) / float(change @ _by_shape(change, state))
+    vector = metric.solve(vector, state, n_rows)
     for (step, change), weight in zip(pairs, reversed(weights), strict=True):
         vector = vector + step * (weight - float(change @ vector) / float(step @ change))
     return vector

@@ -94,11 +94,12 @@ class Search:
         steps: int,
         tol: float,
         metric: Metric | None = None,
+        enough: tuple[float, float] = (-math.inf, 0.0),
     ) -> OuterState:
         """Descend by so many Gauss-Newton steps at most, or as many of L-BFGS as cost about the same."""
         if self.quasi_newton:
             more = _MORE_STEPS if steps >= self.max_iter else _MORE_LOOKS
-            return lbfgs(problem, left, right, space, more * steps, tol, metric)
+            return lbfgs(problem, left, right, space, more * steps, tol, metric, enough)
         return levenberg_marquardt(problem, left, right, space, steps, tol)
 
     def start_sample(self) -> LeastSquaresProblem:
@@ -191,7 +192,7 @@ class Search:
             else:
                 start = self._restart(problem, best, number % 2 == 0, rng)
                 trial = self._descent(problem, *start, _TRIAL_STEPS)
-            end = self._follow(problem, trial, _FOLLOWED_STEPS)
+            end = self._follow(problem, trial, _FOLLOWED_STEPS, best)
             risks.append(end.inner.residual)
             margin = self._margin(problem, min(best.inner.residual, end.inner.residual))
             if end.inner.residual < best.inner.residual - margin:
@@ -201,14 +202,33 @@ class Search:
         return Valley(best, [risk / problem.n_rows for risk in risks], reached >= _REACHED)
 
     def _descent(
-        self, problem: LeastSquaresProblem, left: Any, right: Any, steps: int, metric: Any = None
+        self,
+        problem: LeastSquaresProblem,
+        left: Any,
+        right: Any,
+        steps: int,
+        metric: Metric | None = None,
+        enough: tuple[float, float] = (-math.inf, 0.0),
     ) -> OuterState:
         space = problem.space(left, right, self.coarse_cells)
-        return self.minimise(problem, left, right, space, steps, self.loose, metric)
+        return self.minimise(problem, left, right, space, steps, self.loose, metric, enough)
 
-    def _follow(self, problem: LeastSquaresProblem, trial: OuterState, steps: int) -> OuterState:
-        """Go on from a trial, on the interval that its scores fill by now."""
-        end = self._descent(problem, trial.left, trial.right, steps, trial.metric)
+    def _follow(
+        self,
+        problem: LeastSquaresProblem,
+        trial: OuterState,
+        steps: int,
+        best: OuterState | None = None,
+    ) -> OuterState:
+        """Go on from a trial, on the interval that its scores fill by now.
+
+        With L-BFGS not further than to see that it ends where the best does.
+        """
+        enough = (-math.inf, 0.0)
+        if best is not None:
+            margin = self._margin(problem, best.inner.residual)
+            enough = (best.inner.residual + margin, margin / 2)
+        end = self._descent(problem, trial.left, trial.right, steps, trial.metric, enough)
         return replace(end, history=trial.history + end.history)
 
     def _restart(
