@@ -303,16 +303,17 @@ class Search:
         """Double ``K`` on few data up to the target, and then the data: most of the way is short."""
         lower, upper = score_range(self.problem.X, state.left, state.right)
         n_samples, n_all = 0, self.problem.Y.shape[0]
-        cells = state.space.n_intervals
-        while n_samples < n_all:
-            cells = target if self.problem.d == 1 else min(target, 2 * cells)
-            least = self._samples(200, cells)
-            n_samples = max(least, _MORE_DATA * n_samples) if n_samples and cells == target else least
+        cells, tol = state.space.n_intervals, self.loose
+        while n_samples < n_all or cells < target:
+            before, cells = cells, target if self.problem.d == 1 else min(target, 2 * cells)
+            # So many outputs a parameter that the matrix resolves the next cells; then more and more.
+            n_samples = max(self._samples(200, cells), _MORE_DATA * n_samples if before == target else 0)
             if self.problem.d == 1 or (cells == target and 2 * n_samples > n_all):
                 n_samples = n_all
             problem = self.problem if n_samples >= n_all else self.problem.first(n_samples)
+            if n_samples >= n_all and cells == target:
+                tol = self.tol
             space = SplineSpace(lower, upper, cells, problem.degree)
-            tol = self.tol if n_samples >= n_all else self.loose
             args = problem, state.left, state.right, space, self.max_iter, tol, state.metric
             state = self.minimise(*args)
             yield state
