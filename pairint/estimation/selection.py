@@ -27,7 +27,7 @@ from scipy import sparse
 from pairint.estimation.inner import NormalEquations, solve_inner
 from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem, score_range
 from pairint.model.splines import SplineSpace
-from pairint.validation import check_floats, check_instance, check_real
+from pairint.validation import check_flag, check_floats, check_instance, check_real
 
 __all__ = [
     "IntervalChoice",
@@ -182,6 +182,7 @@ def choose_intervals(
         interval = score_range(problem.X, left, right)
     lower, upper = map(float, check_floats("interval", interval, (2,)))
     weight = check_real("weight", weight, 1.0, 3.0)
+    early = check_flag("early", early)
     if not lower < upper:
         raise ValueError(f"interval must have its first end below the second, got ({lower}, {upper})")
     # At least ten outputs a coefficient, and never finer than the roughest truth (beta = 1/2) deserves.
