@@ -264,11 +264,24 @@ def _metric(problem: LeastSquaresProblem, state: OuterState, damping: float) -> 
     hessian, _ = on_sphere(hessian, np.zeros(n_factors), to_host(state.left), to_host(state.right))
     hessian /= part.n_rows
     diagonal = np.maximum(np.diag(hessian), 1e-9 * np.trace(hessian) / n_factors + 1e-300)
+    # Changes of the factors that keep the matrix up to its scale are flat here, but not quite at the factors
+    # of the next steps: without stiffness along them these would be long.
+    flat = _flat_directions(to_host(state.left), to_host(state.right))
+    hessian += float(diagonal.mean()) * (flat @ flat.T)
     while True:
         try:
             return Metric(linalg.cho_factor(hessian + np.diag(damping * diagonal), check_finite=False))
         except linalg.LinAlgError:
             damping *= 8.0
+
+
+def _flat_directions(left: _Vector, right: _Vector) -> _Vector:
+    """Return an orthonormal basis, as columns, of what neither the matrix nor its scale tells."""
+    d, rank = left.shape
+    mixes = np.eye(rank * rank).reshape(-1, rank, rank)
+    moved = np.stack([left @ mixes, -right @ mixes.swapaxes(1, 2)], axis=1).reshape(len(mixes), -1)
+    scale = np.concatenate([left.ravel(), right.ravel()])
+    return np.asarray(np.linalg.qr(np.vstack([moved, scale]).T)[0])
 
 
 def _two_loops(
