@@ -277,7 +277,7 @@ def _metric(problem: LeastSquaresProblem, state: OuterState, damping: float) -> 
 
 def _flat_directions(left: _Vector, right: _Vector) -> _Vector:
     """Return an orthonormal basis, as columns, of what neither the matrix nor its scale tells."""
-    d, rank = left.shape
+    rank = left.shape[1]
     mixes = np.eye(rank * rank).reshape(-1, rank, rank)
     moved = np.stack([left @ mixes, -right @ mixes.swapaxes(1, 2)], axis=1).reshape(len(mixes), -1)
     scale = np.concatenate([left.ravel(), right.ravel()])
