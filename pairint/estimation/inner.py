@@ -17,6 +17,7 @@ from scipy import linalg, sparse
 
 from pairint.backend import array_namespace, is_cupy, to_host
 from pairint.kernels.pair_sum import pair_basis_entries
+from pairint.kernels.projected import spline_products
 from pairint.model.attention import sample_chunks
 from pairint.model.splines import SplineSpace
 
@@ -25,6 +26,7 @@ __all__ = [
     "InnerSolution",
     "NormalEquations",
     "aggregated_design",
+    "block_equations",
     "design_width",
     "factor_scores",
     "mostly_zero",
@@ -33,6 +35,8 @@ __all__ = [
     "solve_inner",
 ]
 
+#: Columns up to which a product of dense rows is cheaper than one of sparse rows, however few are not zero.
+_DENSE = 128
 #: Ridge of the inner problem, relative to the mean square of a column: it decides what nothing else does.
 RIDGE = 1e-12
 
@@ -100,6 +104,29 @@ def normal_equations(
         moment = moment + to_host(F.T @ y)
     total = float((Y * Y).sum() if weight is None else (weight * Y * Y).sum())
     return NormalEquations(gram, moment, total)
+
+
+def block_equations(
+    X: Any, Y: Any, left: Any, right: Any, space: SplineSpace, weight: Any = None
+) -> NormalEquations:
+    """Return the same equations, to rounding, by products of rows that stay in the cache.
+
+    With more cells than a sparse product is dearer for it is :func:`normal_equations` that computes.
+    """
+    n_samples, n_tokens, d = X.shape
+    if mostly_zero(X, space) and space.dimension > _DENSE:
+        return normal_equations(X, Y, left, right, space, weight)
+    xp = array_namespace(X)
+    both = xp.concatenate([left, right], axis=1)
+    total: Any = 0.0
+    for chunk in sample_chunks(n_samples, n_tokens * (both.shape[1] + n_tokens)):
+        projected = (X[chunk].reshape(-1, d) @ both).reshape(-1, n_tokens, both.shape[1])
+        part = None if weight is None else weight[chunk]
+        total = total + spline_products(
+            projected, Y[chunk], space.lower, space.upper, space.n_intervals, space.degree, part
+        )
+    total = to_host(total)
+    return NormalEquations(total[:-1, :-1], total[:-1, -1], float(total[-1, -1]))
 
 
 def solve_inner(equations: NormalEquations, space: SplineSpace, penalty: float) -> InnerSolution:

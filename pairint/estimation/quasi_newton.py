@@ -22,9 +22,9 @@ from scipy import linalg
 
 from pairint.backend import array_namespace, to_host
 from pairint.estimation.gauss_newton import balanced_factors, on_sphere
-from pairint.estimation.inner import NormalEquations, mostly_zero, solve_inner
+from pairint.estimation.inner import block_equations, solve_inner
 from pairint.estimation.problem import LeastSquaresProblem, OuterState
-from pairint.kernels import factor_pulls, piecewise_coefficients, spline_products, system_products
+from pairint.kernels import factor_pulls, piecewise_coefficients, system_products
 from pairint.model.attention import sample_chunks
 from pairint.model.splines import SplineSpace
 
@@ -34,6 +34,8 @@ __all__ = ["Metric", "lbfgs", "projected_gradient"]
 _NARROW = 400
 #: Outputs that the metric is built on: for each entry of the factors, and at least.
 _METRIC_OUTPUTS, _LEAST_OUTPUTS = 40, 6000
+#: Or, if that is more, so large a share of all: a step looks at all of them.
+_METRIC_SHARE = 0.1
 #: Damping of a new metric, relative to its diagonal.
 _DAMPING = 1e-3
 #: A metric is built again after so many steps, after a step that lowers the objective by such a share, and
@@ -57,6 +59,8 @@ class Metric:
     factor: tuple[_Vector, bool] | None
     #: What the shape is multiplied by; none if no step has measured it.
     scale: float | None = None
+    #: Outputs that the Hessian was built on.
+    n_rows: int = 0
 
     def solve(self, gradient: _Vector, state: OuterState, n_rows: int) -> _Vector:
         """Return the step for a gradient of the sum over all outputs."""
@@ -91,21 +95,7 @@ def projected_gradient(problem: LeastSquaresProblem, state: OuterState) -> _Vect
 
 def solved(problem: LeastSquaresProblem, left: Any, right: Any, space: SplineSpace) -> OuterState:
     """Fit the spline, the matrix ``left right'`` being fixed; as ``problem.solve``, to rounding."""
-    X, Y = problem.X, problem.Y
-    n_samples, n_tokens, d = X.shape
-    if mostly_zero(X, space):  # many cells
-        return problem.solve(left, right, space)
-    xp = array_namespace(X)
-    both = xp.concatenate([left, right], axis=1)
-    total: Any = 0.0
-    for chunk in sample_chunks(n_samples, n_tokens * (4 * left.shape[1] + n_tokens)):
-        projected = (X[chunk].reshape(-1, d) @ both).reshape(-1, n_tokens, both.shape[1])
-        weight = None if problem.weight is None else problem.weight[chunk]
-        total = total + spline_products(
-            projected, Y[chunk], space.lower, space.upper, space.n_intervals, space.degree, weight
-        )
-    total = to_host(total)
-    equations = NormalEquations(total[:-1, :-1], total[:-1, -1], float(total[-1, -1]))
+    equations = block_equations(problem.X, problem.Y, left, right, space, problem.weight)
     return OuterState(left, right, space, solve_inner(equations, space, problem.penalty))
 
 
@@ -156,6 +146,8 @@ def lbfgs(
     shape = (2, *state.left.shape)
     narrow = 2 * state.left.size <= _NARROW
     total = float(problem.weighted(problem.Y * problem.Y).sum())
+    if narrow and metric is not None and 2 * metric.n_rows < _metric_outputs(problem, 2 * state.left.size):
+        metric = None  # of too few data for these
     gradient = projected_gradient(problem, state)
     history: list[dict[str, float]] = []
     pairs: list[tuple[_Vector, _Vector]] = []
@@ -240,10 +232,14 @@ def _radial(left: _Vector, right: _Vector) -> tuple[_Vector, _Vector]:
     return scale, normal / (normal @ scale)
 
 
+def _metric_outputs(problem: LeastSquaresProblem, n_factors: int) -> float:
+    return max(_LEAST_OUTPUTS, _METRIC_OUTPUTS * n_factors, _METRIC_SHARE * problem.n_rows)
+
+
 def _metric(problem: LeastSquaresProblem, state: OuterState, damping: float) -> Metric:
     """Return Kaufman's Hessian for each output, of as many samples as its size asks for."""
     n_factors = 2 * state.left.size
-    outputs = max(_LEAST_OUTPUTS, _METRIC_OUTPUTS * n_factors)
+    outputs = _metric_outputs(problem, n_factors)
     part = problem.first(max(1, math.ceil(outputs * problem.Y.shape[0] / problem.n_rows)))
     if part.n_rows < problem.n_rows:
         local = solved(part, state.left, state.right, state.space)
@@ -270,7 +266,8 @@ def _metric(problem: LeastSquaresProblem, state: OuterState, damping: float) -> 
     hessian += float(diagonal.mean()) * (flat @ flat.T)
     while True:
         try:
-            return Metric(linalg.cho_factor(hessian + np.diag(damping * diagonal), check_finite=False))
+            factor = linalg.cho_factor(hessian + np.diag(damping * diagonal), check_finite=False)
+            return Metric(factor, n_rows=part.n_rows)
         except linalg.LinAlgError:
             damping *= 8.0
 

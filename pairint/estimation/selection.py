@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pairint.estimation.inner import NormalEquations, solve_inner
+from pairint.estimation.inner import NormalEquations, block_equations, solve_inner
 from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem, score_range
 from pairint.model.splines import SplineSpace
 from pairint.validation import check_flag, check_floats, check_instance, check_real
@@ -193,7 +193,11 @@ def choose_intervals(
     found: dict[int, float] = {}
     while True:
         fine = SplineSpace(lower, upper, grid, problem.degree)
-        found |= _criteria(problem, problem.equations(left, right, fine), fine, largest, found, weight)
+        if early:
+            equations = block_equations(problem.X, problem.Y, left, right, fine, problem.weight)
+        else:
+            equations = problem.equations(left, right, fine)
+        found |= _criteria(problem, equations, fine, largest, found, weight)
         candidates = sorted(found)
         criterion = [found[k] for k in candidates]
         best = candidates[int(np.argmin(criterion))]
