@@ -225,7 +225,7 @@ def whiten(X: Any, *, long: bool = False) -> tuple[Any, Any]:
     kept = values > 1e-10 * values[-1]
     inverse_root = xp.where(kept, 1.0 / xp.sqrt(xp.where(kept, values, 1.0)), 0.0)
     back = (vectors * inverse_root) @ vectors.T
-    whitened = xp.empty_like(X)
+    whitened = xp.empty(X.shape) if long else xp.empty_like(X)  # in order: a reshape must be a view
     for chunk in sample_chunks(X.shape[0], X.shape[1] * d):
         if long:
             xp.matmul(X[chunk].reshape(-1, d), back, out=whitened[chunk].reshape(-1, d))

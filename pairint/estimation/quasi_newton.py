@@ -38,6 +38,9 @@ _METRIC_OUTPUTS, _LEAST_OUTPUTS = 40, 6000
 _METRIC_SHARE = 0.1
 #: Damping of a new metric, relative to its diagonal.
 _DAMPING = 1e-3
+#: The smallest diagonal entry of a Hessian, relative to what it would be without the spline; a damping from
+#: which on the diagonal alone is left.
+_LEAST_SHARE, _MOST_DAMPING = 1e-12, 1e12
 #: A metric is built again after so many steps, after a step that lowers the objective by such a share, and
 #: after one that had to be so short.
 _METRIC_STEPS, _LARGE_GAIN, _SHORT_STEP = 12, 0.2, 0.3
@@ -257,19 +260,22 @@ def _metric(problem: LeastSquaresProblem, state: OuterState, damping: float) -> 
     hessian = products[:n_factors, :n_factors] - cross.T @ linalg.cho_solve(
         local.inner.factor, cross, check_finite=False
     )
+    # What is left after the spline has been projected out may be rounding: its size is that of J'J.
+    least = _LEAST_SHARE * float(np.trace(products[:n_factors, :n_factors])) / n_factors / part.n_rows
     hessian, _ = on_sphere(hessian, np.zeros(n_factors), to_host(state.left), to_host(state.right))
     hessian /= part.n_rows
-    diagonal = np.maximum(np.diag(hessian), 1e-9 * np.trace(hessian) / n_factors + 1e-300)
+    diagonal = np.maximum(np.diag(hessian), least + 1e-300)
     # Changes of the factors that keep the matrix up to its scale are flat here, but not quite at the factors
     # of the next steps: without stiffness along them these would be long.
     flat = _flat_directions(to_host(state.left), to_host(state.right))
     hessian += float(diagonal.mean()) * (flat @ flat.T)
-    while True:
+    while damping < _MOST_DAMPING:
         try:
             factor = linalg.cho_factor(hessian + np.diag(damping * diagonal), check_finite=False)
             return Metric(factor, n_rows=part.n_rows)
         except linalg.LinAlgError:
             damping *= 8.0
+    return Metric((np.diag(np.sqrt(diagonal * damping)), False), n_rows=part.n_rows)
 
 
 def _flat_directions(left: _Vector, right: _Vector) -> _Vector:

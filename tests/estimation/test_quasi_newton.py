@@ -168,6 +168,28 @@ def test_many_cells():
     assert np.mean((ours.predict(X) - dense.predict(X)) ** 2) < 0.5 * dense.dof_ * dense.risk_ / Y.size
 
 
+@pytest.mark.parametrize("start", ["auto", "linear", "quadratic"])
+@pytest.mark.parametrize("direction", [(1.0, 1.0), (2.0, 0.0, -1.0, 0.5)])
+def test_tokens_on_a_line_leave_no_matrix_to_learn(direction, start, width):
+    """The gradient is zero to rounding, and so is the Hessian: the fit is that of one dimension."""
+    X, Y = model_of(1, 1).sample(400, 3, np.random.default_rng(7))
+    expected = InteractionRegressor(1, n_intervals=8).fit(X, Y)
+    fit = InteractionRegressor(1, n_intervals=8, start=start, solver="lbfgs", random_state=0)
+    fit.fit(X * np.array(direction), Y)
+    assert fit.risk_ < expected.risk_ + 11 * 0.1**2 / Y.size
+
+
+def test_layout_and_order_of_the_tokens_do_not_matter():
+    X, Y = model_of(3, 1).sample(500, 3, np.random.default_rng(8))
+    settings = {"n_intervals": 10, "n_starts": 0, "tol": 1e-6, "solver": "lbfgs"}
+    expected = InteractionRegressor(1, **settings).fit(X, Y)
+    for order in ([2, 0, 1], [1, 2, 0]):
+        fit = InteractionRegressor(1, **settings).fit(X[:, order], Y[:, order])
+        assert np.mean((fit.predict(X) - expected.predict(X)) ** 2) < 0.01 * expected.risk_ / Y.size
+    fit = InteractionRegressor(1, **settings).fit(np.asfortranarray(X), Y)
+    assert np.mean((fit.predict(X) - expected.predict(X)) ** 2) < 1e-6 * expected.risk_ / Y.size
+
+
 def test_refuses_another_solver_and_warns_when_cut_short():
     X, Y = model_of(4, 1).sample(300, 3, np.random.default_rng(6))
     with pytest.raises(ValueError, match=r"solver must be .*'lbfgs'.* got 'newton'"):
