@@ -208,10 +208,11 @@ def matrix_parameters(d: int, rank: int) -> int:
     return rank * (2 * d - rank) - 1
 
 
-def whiten(X: Any) -> tuple[Any, Any]:
+def whiten(X: Any, *, long: bool = False) -> tuple[Any, Any]:
     """Return tokens with second moment the identity, and ``B`` with ``A = B A_white B'``.
 
-    Directions in which the tokens (almost) do not vary are dropped: no data see them.
+    Directions in which the tokens (almost) do not vary are dropped: no data see them. ``long`` multiplies all
+    tokens of a chunk at once and not sample by sample: faster, and the same to rounding.
     """
     xp = array_namespace(X)
     d = X.shape[2]
@@ -224,9 +225,12 @@ def whiten(X: Any) -> tuple[Any, Any]:
     kept = values > 1e-10 * values[-1]
     inverse_root = xp.where(kept, 1.0 / xp.sqrt(xp.where(kept, values, 1.0)), 0.0)
     back = (vectors * inverse_root) @ vectors.T
-    whitened = xp.empty_like(X)
+    whitened = xp.empty(X.shape) if long else xp.empty_like(X)  # in order: a reshape must be a view
     for chunk in sample_chunks(X.shape[0], X.shape[1] * d):
-        whitened[chunk] = X[chunk] @ back
+        if long:
+            xp.matmul(X[chunk].reshape(-1, d), back, out=whitened[chunk].reshape(-1, d))
+        else:
+            whitened[chunk] = X[chunk] @ back
     return whitened, back
 
 

@@ -22,7 +22,7 @@ from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.model.attention import sample_chunks
 from pairint.model.splines import SplineSpace
 
-__all__ = ["balanced_factors", "grown_factors", "levenberg_marquardt", "projected_system"]
+__all__ = ["balanced_factors", "grown_factors", "levenberg_marquardt", "on_sphere", "projected_system"]
 
 _FIRST_DAMPING = 1e-3
 _SMALLEST_DAMPING = 1e-7
@@ -212,10 +212,10 @@ def projected_system(
     hessian = to_host(square) - cross.T @ projected
     order = np.arange(n_factors).reshape(2, rank, d).swapaxes(1, 2).ravel()  # as the factors are stacked
     hessian, gradient = hessian[np.ix_(order, order)], to_host(gradient)[order]
-    return _on_sphere(hessian, gradient, to_host(left), to_host(right))
+    return on_sphere(hessian, gradient, to_host(left), to_host(right))
 
 
-def _on_sphere(
+def on_sphere(
     hessian: NDArray[np.float64],
     gradient: NDArray[np.float64],
     left: NDArray[np.float64],

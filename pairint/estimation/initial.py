@@ -30,6 +30,7 @@ from pairint.model.attention import sample_chunks
 
 __all__ = [
     "STARTS",
+    "lean_linear_start",
     "linear_start",
     "moments_left",
     "quadratic_start",
@@ -47,7 +48,7 @@ _MEAN_SHARE = 0.1
 
 
 def starting_factors(
-    X: Any, Y: Any, rank: int, start: str, n_random: int, rng: np.random.Generator
+    X: Any, Y: Any, rank: int, start: str, n_random: int, rng: np.random.Generator, *, lean: bool = False
 ) -> list[tuple[Any, Any]]:
     """Return the factors of every matrix to start from.
 
@@ -61,6 +62,8 @@ def starting_factors(
     n_random : int
         Number of random ones: besides the others (``"auto"``), or in all (``"random"``, then at least one).
     rng : numpy.random.Generator
+    lean : bool
+        The linear one by :func:`lean_linear_start`.
     """
     xp = array_namespace(X)
     d = X.shape[2]
@@ -68,7 +71,7 @@ def starting_factors(
         return [truncated_factors(xp.ones((1, 1)), 1)]
     starts = []
     if start in ("auto", "linear"):
-        starts.append(linear_start(X, Y, rank))
+        starts.append((lean_linear_start if lean else linear_start)(X, Y, rank))
     if start in ("auto", "quadratic"):
         starts.append(quadratic_start(X, Y, rank))
     if start in ("auto", "random"):
@@ -108,6 +111,39 @@ def linear_start(X: Any, Y: Any, rank: int, n_iter: int = 8) -> tuple[Any, Any]:
         step = squared / curvature
         solution = solution + step * direction
         residual = residual - step * image
+        gradient = _bilinear_adjoint(X, residual)
+        previous, squared = squared, float((gradient**2).sum())
+        direction = gradient + (squared / previous) * direction
+    return truncated_factors(solution, rank)
+
+
+def lean_linear_start(X: Any, Y: Any, rank: int, n_iter: int = 4) -> tuple[Any, Any]:
+    """Return what :func:`linear_start` does, by fewer conjugate gradients and products of long matrices."""
+    xp = array_namespace(X)
+    n_samples, n_tokens, d = X.shape
+    chunks = list(sample_chunks(n_samples, 4 * n_tokens * d))
+
+    def forward(matrix: Any) -> Any:
+        image = xp.empty((n_samples, n_tokens))
+        for chunk in chunks:
+            pulled = (X[chunk].reshape(-1, d) @ matrix).reshape(-1, n_tokens, d)
+            pulled *= _partner_mean(X[chunk])
+            image[chunk] = pulled.sum(axis=-1)
+        return image
+
+    residual = Y - Y.mean()
+    solution = xp.zeros((d, d))
+    gradient = direction = _bilinear_adjoint(X, residual)
+    squared = float((gradient**2).sum())
+    for number in range(n_iter):
+        image = forward(direction)
+        curvature = float((image**2).sum())
+        if curvature <= 0.0:
+            break
+        solution = solution + squared / curvature * direction
+        if number + 1 == n_iter:  # the gradient there would serve a next step only
+            break
+        residual = residual - squared / curvature * image
         gradient = _bilinear_adjoint(X, residual)
         previous, squared = squared, float((gradient**2).sum())
         direction = gradient + (squared / previous) * direction

@@ -17,6 +17,7 @@ from scipy import linalg, sparse
 
 from pairint.backend import array_namespace, is_cupy, to_host
 from pairint.kernels.pair_sum import pair_basis_entries
+from pairint.kernels.projected import spline_products
 from pairint.model.attention import sample_chunks
 from pairint.model.splines import SplineSpace
 
@@ -25,13 +26,17 @@ __all__ = [
     "InnerSolution",
     "NormalEquations",
     "aggregated_design",
+    "block_equations",
     "design_width",
     "factor_scores",
+    "mostly_zero",
     "normal_equations",
     "scaled_rows",
     "solve_inner",
 ]
 
+#: Columns up to which a product of dense rows is cheaper than one of sparse rows, however few are not zero.
+_DENSE = 128
 #: Ridge of the inner problem, relative to the mean square of a column: it decides what nothing else does.
 RIDGE = 1e-12
 
@@ -101,6 +106,29 @@ def normal_equations(
     return NormalEquations(gram, moment, total)
 
 
+def block_equations(
+    X: Any, Y: Any, left: Any, right: Any, space: SplineSpace, weight: Any = None
+) -> NormalEquations:
+    """Return the same equations, to rounding, by products of rows that stay in the cache.
+
+    With more cells than a sparse product is dearer for it is :func:`normal_equations` that computes.
+    """
+    n_samples, n_tokens, d = X.shape
+    if mostly_zero(X, space) and space.dimension > _DENSE:
+        return normal_equations(X, Y, left, right, space, weight)
+    xp = array_namespace(X)
+    both = xp.concatenate([left, right], axis=1)
+    total: Any = 0.0
+    for chunk in sample_chunks(n_samples, n_tokens * (both.shape[1] + n_tokens)):
+        projected = (X[chunk].reshape(-1, d) @ both).reshape(-1, n_tokens, both.shape[1])
+        part = None if weight is None else weight[chunk]
+        total = total + spline_products(
+            projected, Y[chunk], space.lower, space.upper, space.n_intervals, space.degree, part
+        )
+    total = to_host(total)
+    return NormalEquations(total[:-1, :-1], total[:-1, -1], float(total[-1, -1]))
+
+
 def solve_inner(equations: NormalEquations, space: SplineSpace, penalty: float) -> InnerSolution:
     r"""Minimise :math:`\|Y - Fc\|^2 + \lambda \|D^2 c\|^2` (and a ridge at rounding level).
 
@@ -134,7 +162,7 @@ def solve_inner(equations: NormalEquations, space: SplineSpace, penalty: float) 
 
 def aggregated_design(scores: Any, space: SplineSpace) -> Any:
     """Return the basis averaged over partners, ``(M N, K + s)``; scipy CSR when mostly zero."""
-    if not _mostly_zero(scores, space):
+    if not mostly_zero(scores, space):
         return space.aggregate(scores)
     column, weight = pair_basis_entries(scores, space.lower, space.upper, space.n_intervals, space.degree)
     n_rows, per_row = column.shape[0], column.shape[1] * column.shape[2]
@@ -150,9 +178,10 @@ def scaled_rows(F: Any, factor: Any) -> Any:
 def design_width(X: Any, space: SplineSpace) -> int:
     """Return how many numbers a row of the design and its temporaries occupy."""
     per_row = (X.shape[1] - 1) * (space.degree + 1)
-    return 4 * per_row if _mostly_zero(X, space) else space.dimension + 3 * per_row
+    return 4 * per_row if mostly_zero(X, space) else space.dimension + 3 * per_row
 
 
-def _mostly_zero(X: Any, space: SplineSpace) -> bool:
+def mostly_zero(X: Any, space: SplineSpace) -> bool:
+    """Say whether so few entries of the design's rows are not zero that it is kept as a sparse matrix."""
     # A row has at most (N - 1)(s + 1) entries.
     return not is_cupy(X) and 6 * (X.shape[1] - 1) * (space.degree + 1) < space.dimension

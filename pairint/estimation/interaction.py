@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -30,54 +29,26 @@ from pairint.estimation.channels.channel import ScoreChannel, as_channel
 from pairint.estimation.channels.fit import FittedHead, channel_outputs, check_pair_data, fit_channel
 from pairint.estimation.channels.system import ChannelProblem
 from pairint.estimation.diagnosis import Diagnosable
-from pairint.estimation.gauss_newton import grown_factors, levenberg_marquardt
 from pairint.estimation.information import fitted_information
-from pairint.estimation.initial import (
-    STARTS,
-    moments_left,
-    random_start,
-    starting_factors,
-    truncated_factors,
-)
+from pairint.estimation.initial import STARTS, starting_factors
 from pairint.estimation.intervals import RegressorWithBands
-from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem, OuterState, score_range
-from pairint.estimation.robust import LOSSES, RobustFit, huber_fit, pulled_in
-from pairint.estimation.selection import (
-    IntervalChoice,
-    RankChoice,
-    choose_intervals,
-    coarse_intervals,
-    nearly_equal,
-    rank_criterion,
-)
-from pairint.model.attention import check_tokens, pair_average
-from pairint.model.splines import SplineSpace
+from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem
+from pairint.estimation.robust import LOSSES, RobustFit, pulled_in
+from pairint.estimation.search import SOLVERS, Found, Search, choose_rank
+from pairint.estimation.selection import RankChoice
+from pairint.model.attention import check_tokens
 from pairint.model.tangent import Information
 from pairint.validation import check_choice, check_floats, check_integer, check_real, check_rng, shortened
 
 __all__ = ["InteractionRegressor"]
 
 _N_RANDOM = 2
-#: Samples that the starts are computed from, and that the coarse fits see (more for many parameters).
-_N_START, _N_COARSE = 10_000, 2000
-#: Outputs that the coarse fits see at most: with many tokens fewer samples tell as much.
-_N_COARSE_OUTPUTS = 6000
-#: Gauss-Newton steps spent on each start to order them, and on each that is followed after the first.
-_TRIAL_STEPS, _FOLLOWED_STEPS = 2, 20
-#: Two coarse fits that differ by a smaller share of the outputs' variance are taken for neighbours.
-_SAME_VALLEY = 0.02
-#: From how many starts the lowest valley must be reached: normally, and if its residuals look like signal.
-_REACHED, _REACHED_SUSPECT = 2, 4
 #: Restarts for each random start, if the starts disagree.
 N_RESTARTS = 5
 #: More starts than anybody waits for.
 MOST_STARTS = 10_000
-#: A restart through higher rank: norm of the random push (the matrix has norm one), added rank, steps.
-_PUSH, _ADDED_RANK, _LIFTED_STEPS = 0.5, 2, 10
 #: Largest output where a fit is done in single precision: sums of squares stay finite.
 _LARGEST_SINGLE = 1e12
-#: Rounds of choosing K.
-_N_CHOICES = 4
 #: Fewest outputs for each parameter of the matrix in the search for the rank.
 _RANK_OUTPUTS = 10
 
@@ -127,6 +98,12 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
     loss : {"squared_error", "huber"}
         ``"huber"`` counts residuals beyond 1.345 of their scale with their size, not with its square, see
         :mod:`pairint.estimation.robust`: for outputs of which some are wrong.
+    solver : {"gauss-newton", "lbfgs"}
+        How a plain fit descends. ``"gauss-newton"`` builds the normal equations of every step. ``"lbfgs"``
+        takes more steps, each of the price of a gradient, computes its starts from fewer data and chooses
+        ``K`` once: several times faster, and the more so the larger ``d r`` is. Both minimise the same risk,
+        and end at fits that differ by less than their errors. Of the cheaper steps a stage may take
+        ``10 max_iter``. A fit in a channel has its own way.
     channel : {"mean", "sum", "normalised"} or ScoreChannel
         What is observed of the activated scores ``phi(S)``: their mean over partners, their sum, their
         row-normalised sum (attention), or a :class:`~pairint.estimation.channels.ScoreChannel` of one's own.
@@ -231,6 +208,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         max_iter: int = 50,
         tol: float = 1e-2,
         loss: str = "squared_error",
+        solver: str = SOLVERS[0],
         channel: str | ScoreChannel = "mean",
         activation: Any = None,
         n_heads: int = 1,
@@ -246,6 +224,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         self.max_iter = max_iter
         self.tol = tol
         self.loss = loss
+        self.solver = solver
         self.channel = channel
         self.activation = activation
         self.n_heads = n_heads
@@ -313,6 +292,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         )
         check_choice("start", self.start, STARTS)
         check_choice("loss", self.loss, LOSSES)
+        solver = check_choice("solver", self.solver, SOLVERS)
         n_starts = check_integer("n_starts", self.n_starts, 0, MOST_STARTS)
         max_iter = check_integer("max_iter", self.max_iter, 1)
         tol = check_real("tol", self.tol, 0.0, exclusive_minimum=True)
@@ -321,23 +301,24 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         check_enough_data(n_rows, matrix_parameters(d, rank or 1) + (n_intervals or 1) + degree, Y.shape[0])
 
         with fit_threads(2 * d):
-            whitened, back = whiten(X)
+            whitened, back = whiten(X, long=solver != SOLVERS[0])
         problem = LeastSquaresProblem(whitened, Y, degree, penalty, weight=weight)
         n_restarts = N_RESTARTS * n_starts if self.start == "auto" and d > 1 else 0
         while largest_rank > 1 and _RANK_OUTPUTS * matrix_parameters(d, largest_rank) > n_rows:
             largest_rank -= 1
 
-        def starts_of(search: _Search, rank: int) -> list[tuple[Any, Any]]:
-            sample = search.subsample(_N_START)
-            return starting_factors(sample.X, sample.weighted_outputs(), rank, self.start, n_starts, rng)
+        def starts_of(search: Search, rank: int) -> list[tuple[Any, Any]]:
+            sample = search.start_sample()
+            outputs, lean = sample.weighted_outputs(), search.quasi_newton
+            return starting_factors(sample.X, outputs, rank, self.start, n_starts, rng, lean=lean)
 
-        def find(problem: LeastSquaresProblem) -> tuple[_Found, RankChoice | None]:
-            def search_of(rank: int) -> _Search:
+        def find(problem: LeastSquaresProblem) -> tuple[Found, RankChoice | None]:
+            def search_of(rank: int) -> Search:
                 n_matrix = matrix_parameters(d, rank)
-                return _Search(replace(problem, n_matrix=n_matrix), n_intervals, max_iter, tol)
+                return Search(replace(problem, n_matrix=n_matrix), n_intervals, max_iter, tol, solver)
 
             if rank is None:
-                return _choose_rank(search_of, starts_of, d, largest_rank, n_restarts, rng)
+                return choose_rank(search_of, starts_of, d, largest_rank, n_restarts, rng)
             with fit_threads(2 * d * rank):
                 search = search_of(rank)
                 return search.fit(starts_of(search, rank), n_restarts, rng), None
@@ -542,7 +523,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         self._check_plain("its information")
         return fitted_information(self, X)
 
-    def _store(self, found: _Found, robust: RobustFit | None, back: Any) -> None:
+    def _store(self, found: Found, robust: RobustFit | None, back: Any) -> None:
         problem, selection, residual, scale = found.search.problem, found.selection, None, None
         stages = [found.valley.state, *found.stages]
         if robust is not None:
@@ -563,296 +544,3 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         ]
         self.n_iter_ = len(self.history_)
         self.converged_ = state.converged if robust is None else robust.converged
-
-
-@dataclass(frozen=True)
-class _Valley:
-    """The lowest of the coarse fits, the risks of all of them, and whether they settle which is lowest."""
-
-    state: OuterState
-    risks: list[float]
-    settled: bool
-
-
-@dataclass(frozen=True)
-class _Search:
-    """The way to the minimum: coarse on a subsample, then fine on all the data."""
-
-    problem: LeastSquaresProblem
-    #: Number of cells, or ``None`` if the data are to choose it.
-    n_intervals: int | None
-    max_iter: int
-    tol: float
-
-    @property
-    def loose(self) -> float:
-        """Tolerance of all stages but the last."""
-        return max(self.tol, 0.05 * self.problem.n_matrix)
-
-    @property
-    def coarse_cells(self) -> int:
-        """Number of cells of the first stage."""
-        cells = coarse_intervals(self.problem.n_rows, self.problem.degree)
-        return min(cells, self.n_intervals or cells)
-
-    def fit(self, starts: list[tuple[Any, Any]], n_restarts: int, rng: np.random.Generator) -> _Found:
-        """Find the lowest valley, and go on from there with all the data."""
-        valley = self.coarse(starts, n_restarts, rng)
-        return _Found(self, valley, *self.refine(valley.state))
-
-    @property
-    def hurried(self) -> _Search:
-        """The same, with the tolerance and the patience of a first look."""
-        return replace(self, tol=self.loose, max_iter=min(self.max_iter, _LIFTED_STEPS))
-
-    def grow(self, smaller: _Found) -> _Found:
-        """Go on from a fit with one rank more, on the same cells of the same interval.
-
-        The classes are nested, and the residual falls by what the rank is good for, and by nothing else.
-        """
-        old = smaller.state
-        grown = grown_factors(self.problem, old)
-        steps = min(self.max_iter, _FOLLOWED_STEPS)
-        state = levenberg_marquardt(self.problem, *grown, old.space, steps, self.tol)
-        return _Found(self, smaller.valley, [*smaller.stages, state], smaller.selection)
-
-    def settle(
-        self, found: _Found, starts: list[tuple[Any, Any]], n_restarts: int, rng: np.random.Generator
-    ) -> _Found:
-        """Look for the lowest valley from other starts too; keep the fit unless another is lower."""
-        sample = self.subsample(_N_COARSE, _N_COARSE_OUTPUTS)
-        here = self._descent(sample, found.state.left, found.state.right, _FOLLOWED_STEPS)
-        valley = self.coarse([(here.left, here.right), *starts], n_restarts, rng)
-        if self._lower(sample, valley.state, here):
-            return _Found(self, valley, *self.refine(valley.state))
-        return replace(found, valley=valley)
-
-    def _lower(self, problem: LeastSquaresProblem, state: OuterState, other: OuterState) -> bool:
-        """Say whether a coarse fit lies in a lower valley than another."""
-        lowest = min(state.inner.residual, other.inner.residual)
-        return state.inner.residual < other.inner.residual - self._margin(problem, lowest)
-
-    def subsample(self, n_samples: int, n_outputs: float = math.inf) -> LeastSquaresProblem:
-        """Return the first samples: so many samples and outputs at most, but enough for the parameters."""
-        n_tokens = self.problem.Y.shape[1]
-        if n_samples * n_tokens > n_outputs:
-            n_samples = math.ceil(n_outputs / n_tokens)
-        return self.problem.first(max(n_samples, self._samples(30, self.coarse_cells)))
-
-    def coarse(self, starts: list[tuple[Any, Any]], n_restarts: int, rng: np.random.Generator) -> _Valley:
-        """Descend with few cells until the lowest valley has been reached from several starts.
-
-        A few steps order the starts, and the most promising is followed first. To be low after a few steps is
-        not to end low: another start must end there too, and more of them if the residuals look like signal.
-        When the starts run out, restarts are followed. A valley is lower if noise and the few cells do not
-        explain the difference.
-        """
-        problem = self.subsample(_N_COARSE, _N_COARSE_OUTPUTS)
-        if len(starts) == 1:
-            only = self._descent(problem, *starts[0], self.max_iter)
-            return _Valley(only, [only.inner.residual / problem.n_rows], True)
-        trials = [self._descent(problem, *start, _TRIAL_STEPS) for start in starts]
-        trials.sort(key=lambda trial: trial.inner.residual)
-        best = self._follow(problem, trials[0], self.max_iter)
-        risks, reached, needed = [best.inner.residual], 1, _times_to_reach(problem, best)
-        for number in range(1, len(trials) + n_restarts):
-            if reached >= needed:
-                break
-            if number < len(trials):
-                trial = trials[number]
-            else:
-                start = self._restart(problem, best, number % 2 == 0, rng)
-                trial = self._descent(problem, *start, _TRIAL_STEPS)
-            end = self._follow(problem, trial, _FOLLOWED_STEPS)
-            risks.append(end.inner.residual)
-            margin = self._margin(problem, min(best.inner.residual, end.inner.residual))
-            if end.inner.residual < best.inner.residual - margin:
-                best, reached, needed = end, 1, _times_to_reach(problem, end)
-            elif end.inner.residual <= best.inner.residual + margin:
-                reached += 1
-        return _Valley(best, [risk / problem.n_rows for risk in risks], reached >= _REACHED)
-
-    def _descent(self, problem: LeastSquaresProblem, left: Any, right: Any, steps: int) -> OuterState:
-        space = problem.space(left, right, self.coarse_cells)
-        return levenberg_marquardt(problem, left, right, space, steps, self.loose)
-
-    def _follow(self, problem: LeastSquaresProblem, trial: OuterState, steps: int) -> OuterState:
-        """Go on from a trial, on the interval that its scores fill by now."""
-        end = self._descent(problem, trial.left, trial.right, steps)
-        return replace(end, history=trial.history + end.history)
-
-    def _restart(
-        self, problem: LeastSquaresProblem, best: OuterState, lifted: bool, rng: np.random.Generator
-    ) -> tuple[Any, Any]:
-        """Return a random start, or one that leaves the best valley through matrices of higher rank.
-
-        With more rank than needed there are fewer valleys to be caught in; the way back truncates.
-        """
-        d, rank = best.left.shape
-        if not lifted:
-            return random_start(d, rank, rng, problem.X)
-        push = rng.standard_normal((d, d))
-        push = to_device(push * (_PUSH / np.linalg.norm(push)), problem.X)
-        start = truncated_factors(best.left @ best.right.T + push, min(d, rank + _ADDED_RANK))
-        state = self._descent(problem, *start, _LIFTED_STEPS)
-        return truncated_factors(state.left @ state.right.T, rank)
-
-    def _margin(self, problem: LeastSquaresProblem, lowest: float) -> float:
-        """Return by how much the residual sums of squares of fits in one valley may differ."""
-        n_parameters = self.problem.n_matrix + self.coarse_cells + problem.degree
-        spread = float(problem.weighted((problem.Y - problem.mean_output) ** 2).sum())
-        return max(2.0 * n_parameters / problem.n_rows * lowest, _SAME_VALLEY * spread)
-
-    def refine(self, state: OuterState) -> tuple[list[OuterState], IntervalChoice | None]:
-        """Go on with all the data and the final number of cells; return the stages and the choice.
-
-        A better matrix can ask for another ``K``: it is chosen again, until the choice stands.
-        """
-        selection = None
-        stages: list[OuterState] = []
-        for _ in range(_N_CHOICES):
-            lower, upper = score_range(self.problem.X, state.left, state.right)
-            if self.n_intervals is None:
-                selection = choose_intervals(self.problem, state.left, state.right, (lower, upper))
-                target = selection.n_intervals
-            else:
-                target = self.n_intervals
-            if stages and nearly_equal(target, state.space.n_intervals):
-                break
-            stages.extend(self.descend(state, lower, upper, target))
-            state = stages[-1]
-            if self.problem.d == 1 or self.n_intervals is not None:
-                break
-        return stages, selection
-
-    def descend(self, state: OuterState, lower: float, upper: float, target: int) -> Iterator[OuterState]:
-        """Double ``K`` up to the target, so that no fine structure meets a matrix too crude to resolve it."""
-        cells = state.space.n_intervals
-        while True:
-            cells = target if self.problem.d == 1 else min(target, 2 * cells)
-            final = cells == target
-            # On the way, so many outputs a parameter that the matrix resolves the next cells.
-            problem = self.problem if final else self.problem.first(self._samples(200, cells))
-            space = SplineSpace(lower, upper, cells, problem.degree)
-            tol = self.tol if final else self.loose
-            state = levenberg_marquardt(problem, state.left, state.right, space, self.max_iter, tol)
-            yield state
-            if final:
-                return
-
-    def _samples(self, per_parameter: int, n_intervals: int) -> int:
-        """Return how many samples hold so many outputs a parameter."""
-        n_parameters = self.problem.n_matrix + n_intervals + self.problem.degree
-        return math.ceil(per_parameter * n_parameters * self.problem.Y.shape[0] / self.problem.n_rows)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """A fit of one rank: the valley, the stages of the way down, and the choice of K."""
-
-    search: _Search
-    valley: _Valley
-    stages: list[OuterState]
-    selection: IntervalChoice | None
-
-    @property
-    def state(self) -> OuterState:
-        """Where the way ends."""
-        return self.stages[-1]
-
-    @property
-    def rank(self) -> int:
-        """The rank."""
-        return int(self.state.left.shape[1])
-
-    @property
-    def criterion(self) -> float:
-        """The criterion for the rank."""
-        problem, inner = self.search.problem, self.state.inner
-        return rank_criterion(inner.residual, inner.dof, problem.n_matrix, problem.n_rows)
-
-    def reweighted(self, Y: Any) -> RobustFit:
-        """Go on with Huber's loss of the outputs."""
-        search = self.search
-
-        def step(problem: LeastSquaresProblem, state: OuterState, n_intervals: int) -> OuterState:
-            space = state.space
-            if n_intervals != space.n_intervals:
-                space = problem.space(state.left, state.right, n_intervals)
-            return levenberg_marquardt(problem, state.left, state.right, space, search.max_iter, search.tol)
-
-        with fit_threads(self.state.left.size * 2):
-            problem = replace(search.problem, Y=Y)
-            return huber_fit(problem, self.state, step, search.n_intervals, search.tol)
-
-    def refined(self, search: _Search) -> _Found:
-        """Choose K again, and go on with the tolerance of the search."""
-        stages, selection = search.refine(self.state)
-        return _Found(search, self.valley, [*self.stages, *stages], selection)
-
-
-def _choose_rank(
-    search_of: Callable[[int], _Search],
-    starts_of: Callable[[_Search, int], list[tuple[Any, Any]]],
-    d: int,
-    largest: int,
-    n_restarts: int,
-    rng: np.random.Generator,
-) -> tuple[_Found, RankChoice]:
-    """Raise the rank one by one while the criterion falls.
-
-    On the way tolerances are loose: where the rank is too low, valleys are many and flat. If the criterion
-    does not fall, the fit is finished and one rank more is tried again, with care and from other starts too.
-    At the rank that is chosen the starts must agree, as for a known one; if a restart finds a lower valley,
-    the search goes on from it.
-    """
-    criterion: dict[int, tuple[float, int]] = {}
-
-    def note(found: _Found) -> _Found:
-        criterion[found.rank] = (found.criterion, found.state.space.n_intervals)
-        return found
-
-    with fit_threads(2 * d):
-        search = search_of(1)
-        if largest == 1:
-            best = note(search.fit(starts_of(search, 1), n_restarts, rng))
-            return best, _rank_choice(best.rank, criterion, False)
-        best = note(search.hurried.fit(starts_of(search, 1), 0, rng))
-    restarted: set[int] = set()
-    while True:
-        rank = best.rank + 1
-        with fit_threads(2 * d * rank):
-            if rank <= largest:
-                larger = search_of(rank)
-                trial = larger.hurried.grow(best)
-                if trial.criterion < best.criterion:
-                    best = note(trial.refined(larger.hurried))
-                    continue
-            search = search_of(best.rank)
-            best = note(best.refined(search))
-            if rank <= largest:
-                trial = note(larger.settle(larger.grow(best), starts_of(larger, rank), 0, rng))
-                if trial.criterion < best.criterion:
-                    best = note(trial.refined(larger.hurried))
-                    continue
-            if best.rank in restarted:
-                break
-            restarted.add(best.rank)
-            before = best.state
-            best = note(search.settle(best, starts_of(search, best.rank), n_restarts, rng))
-            if best.state is before:
-                break
-    return best, _rank_choice(best.rank, criterion, best.rank == largest < d)
-
-
-def _rank_choice(rank: int, criterion: dict[int, tuple[float, int]], at_limit: bool) -> RankChoice:
-    ranks = sorted(criterion)
-    values, cells = zip(*(criterion[rank] for rank in ranks), strict=True)
-    return RankChoice(rank, np.array(ranks, np.intp), np.array(values), np.array(cells, np.intp), at_limit)
-
-
-def _times_to_reach(problem: LeastSquaresProblem, state: OuterState) -> int:
-    """Return from how many starts a valley must be reached before it is taken for the lowest."""
-    average = pair_average(state.spline, problem.X, state.left @ state.right.T)
-    residual = problem.weighted(problem.Y - average)
-    return _REACHED if moments_left(problem.X, residual) < 1.0 else _REACHED_SUSPECT

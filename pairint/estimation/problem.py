@@ -34,6 +34,8 @@ class OuterState:
     space: SplineSpace
     inner: InnerSolution
     converged: bool = False
+    #: What a descent measured its last gradients by, for a next one that begins here.
+    metric: Any = None
     history: list[dict[str, float]] = field(default_factory=list)
 
     @property

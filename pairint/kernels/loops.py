@@ -16,7 +16,17 @@ import numba
 import numpy as np
 from numba import types
 
-__all__ = ["basis_entries", "basis_sum", "compile_loop", "evaluate", "moments", "pair_mean", "system_rows"]
+__all__ = [
+    "basis_entries",
+    "basis_sum",
+    "compile_loop",
+    "evaluate",
+    "moments",
+    "pair_mean",
+    "pull_rows",
+    "spline_rows",
+    "system_rows",
+]
 
 #: From so many tokens on, a row's basis is computed before it is added up: the computation is vectorised.
 _LONG_ROW = 16
@@ -77,6 +87,25 @@ def system_rows(
     """Fill ``out`` with rows ``[J | F | y]`` of some samples, each times the root of its weight."""
     numbers = (slopes, lower, len(slopes) / (upper - lower), pieces, piece_slopes)
     _call("system_rows", (tokens,), (queries, keys, targets, roots, *numbers), (out,))
+
+
+def spline_rows(
+    projected: Any, targets: Any, roots: Any, lower: float, upper: float, pieces: Any, piece_slopes: Any,
+    out: Any,
+) -> None:  # fmt: skip
+    """Fill ``out`` with rows ``[F | y]`` of some samples, each times the root of its weight."""
+    n_intervals = out.shape[1] - len(pieces)
+    numbers = (lower, n_intervals / (upper - lower), n_intervals, pieces, piece_slopes)
+    _call("spline_rows", (projected,), (targets, roots, *numbers), (out,))
+
+
+def pull_rows(
+    projected: Any, targets: Any, weights: Any, polynomials: Any, slopes: Any, lower: float, upper: float,
+    out: Any,
+) -> None:  # fmt: skip
+    """Fill ``out``, shape (M, N, 2 r), with what weighted residuals pull at the factors with."""
+    scale = len(polynomials) / (upper - lower)
+    _call("pull_rows", (projected,), (targets, weights, polynomials, slopes, lower, scale), (out,))
 
 
 def _call(name: str, given: tuple[Any, ...], numbers: tuple[Any, ...], filled: tuple[Any, ...]) -> None:
@@ -437,6 +466,101 @@ def _system_rows(  # type: ignore[no-untyped-def]
             row[n_factors + n_basis] = float(targets[m, i]) * root
 
 
+def _spline_rows(  # type: ignore[no-untyped-def]
+    projected, targets, roots, lower, scale, n_intervals, pieces, piece_slopes, out
+):
+    n_samples, n_tokens, width = projected.shape
+    rank = width // 2
+    order = pieces.shape[0]
+    n_basis = n_intervals + order - 1
+    last = float(n_intervals)
+    cubic = order == 4
+    basis = np.zeros(n_basis)
+    a0, a1, a2, a3 = pieces[0, 0], 0.0, 0.0, 0.0
+    b0, b1, b2, b3 = 0.0, 0.0, 0.0, 0.0
+    c0, c1, c2, c3 = 0.0, 0.0, 0.0, 0.0
+    d0, d1, d2, d3 = 0.0, 0.0, 0.0, 0.0
+    if cubic:
+        a1, a2, a3 = pieces[0, 1], pieces[0, 2], pieces[0, 3]
+        b0, b1, b2, b3 = pieces[1, 0], pieces[1, 1], pieces[1, 2], pieces[1, 3]
+        c0, c1, c2, c3 = pieces[2, 0], pieces[2, 1], pieces[2, 2], pieces[2, 3]
+        d0, d1, d2, d3 = pieces[3, 0], pieces[3, 1], pieces[3, 2], pieces[3, 3]
+    for m in range(n_samples):
+        for i in range(n_tokens):
+            root = roots[m, i]
+            for j in range(n_tokens):
+                if j == i:
+                    continue
+                score = 0.0
+                for p in range(rank):
+                    score += projected[m, i, p] * projected[m, j, rank + p]
+                position = (score - lower) * scale
+                inside = min(position, last) if position > 0.0 else 0.0
+                cell = min(int(inside), n_intervals - 1)
+                t = inside - cell
+                if cubic and position == inside:
+                    basis[cell] += ((a3 * t + a2) * t + a1) * t + a0
+                    basis[cell + 1] += ((b3 * t + b2) * t + b1) * t + b0
+                    basis[cell + 2] += ((c3 * t + c2) * t + c1) * t + c0
+                    basis[cell + 3] += ((d3 * t + d2) * t + d1) * t + d0
+                else:
+                    for l in range(order):
+                        value = pieces[l, order - 1]
+                        rise = piece_slopes[l, order - 1]
+                        for q in range(order - 2, -1, -1):
+                            value = value * t + pieces[l, q]
+                            rise = rise * t + piece_slopes[l, q]
+                        basis[cell + l] += value + rise * (position - inside)
+            row = out[m * n_tokens + i]
+            for k in range(n_basis):
+                row[k] = basis[k] * root
+                basis[k] = 0.0
+            row[n_basis] = targets[m, i] * root
+
+
+def _pull_rows(  # type: ignore[no-untyped-def]
+    projected, targets, weights, polynomials, slopes, lower, scale, out
+):
+    n_samples, n_tokens, width = projected.shape
+    rank = width // 2
+    n_intervals, order = polynomials.shape
+    below = slopes.shape[1]
+    last = float(n_intervals)
+    share = 1.0 / (n_tokens - 1)
+    slope = np.empty(n_tokens)
+    for m in range(n_samples):
+        for i in range(n_tokens):
+            for p in range(width):
+                out[m, i, p] = 0.0
+        for i in range(n_tokens):
+            total = 0.0
+            for j in range(n_tokens):
+                slope[j] = 0.0
+                if j == i:
+                    continue
+                score = 0.0
+                for p in range(rank):
+                    score += projected[m, i, p] * projected[m, j, rank + p]
+                position = (score - lower) * scale
+                inside = min(position, last) if position > 0.0 else 0.0
+                cell = min(int(inside), n_intervals - 1)
+                t = inside - cell
+                value = polynomials[cell, order - 1]
+                for q in range(order - 2, -1, -1):
+                    value = value * t + polynomials[cell, q]
+                rise = slopes[cell, below - 1]
+                for q in range(below - 2, -1, -1):
+                    rise = rise * t + slopes[cell, q]
+                total += value + rise * (position - inside)
+                slope[j] = rise
+            error = weights[m, i] * (targets[m, i] - total * share) * share * scale
+            for j in range(n_tokens):
+                pull = error * slope[j]
+                for p in range(rank):
+                    out[m, i, p] += pull * projected[m, j, rank + p]
+                    out[m, j, rank + p] += pull * projected[m, i, p]
+
+
 @numba.njit(nogil=True, fastmath={"contract"})
 def _add_tokens(tokens, weights, total):  # type: ignore[no-untyped-def]
     # Four partners at once: the sum is read and written a quarter as often.
@@ -475,6 +599,16 @@ _LOOPS: dict[str, tuple[Callable[..., None], tuple[Any, ...], bool]] = {
     "moments": (
         _moments,
         (("given", 3), ("given", 3), ("table", 2), _REAL, _REAL, ("filled", 3)),
+        True,
+    ),
+    "spline_rows": (
+        _spline_rows,
+        (("given", 3), *(("table", 2),) * 2, _REAL, _REAL, _INTEGER, *(("table", 2),) * 2, ("filled", 2)),
+        True,
+    ),
+    "pull_rows": (
+        _pull_rows,
+        (("given", 3), *(("table", 2),) * 4, _REAL, _REAL, ("filled", 3)),
         True,
     ),
     "system_rows": (

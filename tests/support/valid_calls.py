@@ -353,7 +353,7 @@ def estimation() -> dict[str, Call]:
         "block_weights": Call(pe.block_weights, {"n_frames": 9, "length": 3, "n_draws": 2, "rng": 0}),
         "choose_intervals": Call(
             pe.choose_intervals,
-            {"problem": problem, "left": np.eye(2) / 2, "right": np.eye(2), "weight": 1.4},
+            {"problem": problem, "left": np.eye(2) / 2, "right": np.eye(2), "weight": 1.4, "early": True},
         ),
         "interaction_bands": Call(
             pe.interaction_bands,

@@ -1,0 +1,453 @@
+"""The search of a fit: from several starts to the lowest valley, and from coarse splines to fine ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pairint.backend import to_device
+from pairint.estimation.base import fit_threads
+from pairint.estimation.gauss_newton import grown_factors, levenberg_marquardt
+from pairint.estimation.initial import moments_left, random_start, truncated_factors
+from pairint.estimation.problem import LeastSquaresProblem, OuterState, score_range
+from pairint.estimation.quasi_newton import Metric, lbfgs
+from pairint.estimation.robust import RobustFit, huber_fit
+from pairint.estimation.selection import (
+    IntervalChoice,
+    RankChoice,
+    choose_intervals,
+    coarse_intervals,
+    nearly_equal,
+    rank_criterion,
+)
+from pairint.model.attention import pair_average
+from pairint.model.splines import SplineSpace
+
+__all__ = ["SOLVERS", "Found", "Search", "Valley", "choose_rank"]
+
+#: Samples that the coarse fits see (more for many parameters).
+_N_COARSE = 2000
+#: Outputs that the coarse fits see at most: with many tokens fewer samples tell as much.
+_N_COARSE_OUTPUTS = 6000
+#: Gauss-Newton steps spent on each start to order them, and on each that is followed after the first.
+_TRIAL_STEPS, _FOLLOWED_STEPS = 2, 20
+#: Two coarse fits that differ by a smaller share of the outputs' variance are taken for neighbours.
+_SAME_VALLEY = 0.02
+#: From how many starts the lowest valley must be reached: normally, and if its residuals look like signal.
+_REACHED, _REACHED_SUSPECT = 2, 4
+#: A restart through higher rank: norm of the random push (the matrix has norm one), added rank, steps.
+_PUSH, _ADDED_RANK, _LIFTED_STEPS = 0.5, 2, 10
+#: Rounds of choosing K.
+_N_CHOICES = 4
+#: The ways down that a search may take.
+SOLVERS = ("gauss-newton", "lbfgs")
+#: Steps of L-BFGS for one of Gauss-Newton: at most so many in a stage, and in one that only looks.
+_MORE_STEPS, _MORE_LOOKS = 10, 3
+#: Starts that L-BFGS puts in order before it follows one; the others wait until they are needed.
+_ORDERED = 2
+#: With L-BFGS: outputs for each parameter of the matrix, and at least, that the starts are computed from.
+_START_OUTPUTS, _LEAST_START_OUTPUTS = 60, 10_000
+#: A number of cells is much larger than another from so many times it on: K is chosen again.
+_MUCH_LARGER = 2
+#: Each stage of L-BFGS on more data sees so many times as many as the one before.
+_MORE_DATA = 8
+#: Samples that they are computed from otherwise.
+_N_START = 10_000
+
+
+@dataclass(frozen=True)
+class Valley:
+    """The lowest of the coarse fits, the risks of all of them, and whether they settle which is lowest."""
+
+    state: OuterState
+    risks: list[float]
+    settled: bool
+
+
+@dataclass(frozen=True)
+class Search:
+    """The way to the minimum: coarse on a subsample, then fine on all the data."""
+
+    problem: LeastSquaresProblem
+    #: Number of cells, or ``None`` if the data are to choose it.
+    n_intervals: int | None
+    max_iter: int
+    tol: float
+    #: One of :data:`SOLVERS`.
+    solver: str = SOLVERS[0]
+
+    @property
+    def quasi_newton(self) -> bool:
+        """Whether the way down is that of L-BFGS."""
+        return self.solver != SOLVERS[0]
+
+    def minimise(
+        self,
+        problem: LeastSquaresProblem,
+        left: Any,
+        right: Any,
+        space: SplineSpace,
+        steps: int,
+        tol: float,
+        metric: Metric | None = None,
+        enough: tuple[float, float] = (-math.inf, 0.0),
+    ) -> OuterState:
+        """Descend by so many Gauss-Newton steps at most, or as many of L-BFGS as cost about the same."""
+        if self.quasi_newton:
+            more = _MORE_STEPS if steps >= self.max_iter else _MORE_LOOKS
+            return lbfgs(problem, left, right, space, more * steps, tol, metric, enough)
+        return levenberg_marquardt(problem, left, right, space, steps, tol)
+
+    def start_sample(self) -> LeastSquaresProblem:
+        """Return the samples that the starts are computed from."""
+        if not self.quasi_newton:
+            return self.subsample(_N_START)
+        outputs = max(_LEAST_START_OUTPUTS, _START_OUTPUTS * self.problem.n_matrix)
+        return self.problem.first(math.ceil(outputs / self.problem.Y.shape[1]))
+
+    @property
+    def loose(self) -> float:
+        """Tolerance of all stages but the last."""
+        return max(self.tol, 0.05 * self.problem.n_matrix)
+
+    @property
+    def coarse_cells(self) -> int:
+        """Number of cells of the first stage."""
+        cells = coarse_intervals(self.problem.n_rows, self.problem.degree)
+        return min(cells, self.n_intervals or cells)
+
+    def fit(self, starts: list[tuple[Any, Any]], n_restarts: int, rng: np.random.Generator) -> Found:
+        """Find the lowest valley, and go on from there with all the data."""
+        valley = self.coarse(starts, n_restarts, rng)
+        return Found(self, valley, *self.refine(valley.state))
+
+    @property
+    def hurried(self) -> Search:
+        """The same, with the tolerance and the patience of a first look."""
+        return replace(self, tol=self.loose, max_iter=min(self.max_iter, _LIFTED_STEPS))
+
+    def grow(self, smaller: Found) -> Found:
+        """Go on from a fit with one rank more, on the same cells of the same interval.
+
+        The classes are nested, and the residual falls by what the rank is good for, and by nothing else.
+        """
+        old = smaller.state
+        grown = grown_factors(self.problem, old)
+        steps = min(self.max_iter, _FOLLOWED_STEPS)
+        state = self.minimise(self.problem, *grown, old.space, steps, self.tol)
+        return Found(self, smaller.valley, [*smaller.stages, state], smaller.selection)
+
+    def settle(
+        self, found: Found, starts: list[tuple[Any, Any]], n_restarts: int, rng: np.random.Generator
+    ) -> Found:
+        """Look for the lowest valley from other starts too; keep the fit unless another is lower."""
+        sample = self.subsample(_N_COARSE, _N_COARSE_OUTPUTS)
+        here = self._descent(sample, found.state.left, found.state.right, _FOLLOWED_STEPS)
+        valley = self.coarse([(here.left, here.right), *starts], n_restarts, rng)
+        if self._lower(sample, valley.state, here):
+            return Found(self, valley, *self.refine(valley.state))
+        return replace(found, valley=valley)
+
+    def _lower(self, problem: LeastSquaresProblem, state: OuterState, other: OuterState) -> bool:
+        """Say whether a coarse fit lies in a lower valley than another."""
+        lowest = min(state.inner.residual, other.inner.residual)
+        return state.inner.residual < other.inner.residual - self._margin(problem, lowest)
+
+    def subsample(self, n_samples: int, n_outputs: float = math.inf) -> LeastSquaresProblem:
+        """Return the first samples: so many samples and outputs at most, but enough for the parameters."""
+        n_tokens = self.problem.Y.shape[1]
+        if n_samples * n_tokens > n_outputs:
+            n_samples = math.ceil(n_outputs / n_tokens)
+        return self.problem.first(max(n_samples, self._samples(30, self.coarse_cells)))
+
+    def coarse(self, starts: list[tuple[Any, Any]], n_restarts: int, rng: np.random.Generator) -> Valley:
+        """Descend with few cells until the lowest valley has been reached from several starts.
+
+        A few steps order the starts, and the most promising is followed first. To be low after a few steps is
+        not to end low: another start must end there too, and more of them if the residuals look like signal.
+        When the starts run out, restarts are followed. A valley is lower if noise and the few cells do not
+        explain the difference.
+        """
+        problem = self.subsample(_N_COARSE, _N_COARSE_OUTPUTS)
+        if len(starts) == 1:
+            only = self._descent(problem, *starts[0], self.max_iter)
+            return Valley(only, [only.inner.residual / problem.n_rows], True)
+        waiting = starts[_ORDERED:] if self.quasi_newton else []
+        ordered = starts[: len(starts) - len(waiting)]
+        trials = [self._descent(problem, *start, _TRIAL_STEPS) for start in ordered]
+        trials.sort(key=lambda trial: trial.inner.residual)
+        best = self._follow(problem, trials[0], self.max_iter)
+        risks, reached, needed = [best.inner.residual], 1, _times_to_reach(problem, best)
+        for number in range(1, len(starts) + n_restarts):
+            if reached >= needed:
+                break
+            if number < len(trials):
+                trial = trials[number]
+            elif number < len(starts):
+                trial = self._descent(problem, *starts[number], _TRIAL_STEPS)
+            else:
+                start = self._restart(problem, best, number % 2 == 0, rng)
+                trial = self._descent(problem, *start, _TRIAL_STEPS)
+            end = self._follow(problem, trial, _FOLLOWED_STEPS, best)
+            risks.append(end.inner.residual)
+            margin = self._margin(problem, min(best.inner.residual, end.inner.residual))
+            if end.inner.residual < best.inner.residual - margin:
+                best, reached, needed = end, 1, _times_to_reach(problem, end)
+            elif end.inner.residual <= best.inner.residual + margin:
+                reached += 1
+        return Valley(best, [risk / problem.n_rows for risk in risks], reached >= _REACHED)
+
+    def _descent(
+        self,
+        problem: LeastSquaresProblem,
+        left: Any,
+        right: Any,
+        steps: int,
+        metric: Metric | None = None,
+        enough: tuple[float, float] = (-math.inf, 0.0),
+    ) -> OuterState:
+        space = problem.space(left, right, self.coarse_cells)
+        return self.minimise(problem, left, right, space, steps, self.loose, metric, enough)
+
+    def _follow(
+        self,
+        problem: LeastSquaresProblem,
+        trial: OuterState,
+        steps: int,
+        best: OuterState | None = None,
+    ) -> OuterState:
+        """Go on from a trial, on the interval that its scores fill by now.
+
+        With L-BFGS not further than to see that it ends where the best does.
+        """
+        enough = (-math.inf, 0.0)
+        if best is not None:
+            margin = self._margin(problem, best.inner.residual)
+            enough = (best.inner.residual + margin, margin / 2)
+        end = self._descent(problem, trial.left, trial.right, steps, trial.metric, enough)
+        return replace(end, history=trial.history + end.history)
+
+    def _restart(
+        self, problem: LeastSquaresProblem, best: OuterState, lifted: bool, rng: np.random.Generator
+    ) -> tuple[Any, Any]:
+        """Return a random start, or one that leaves the best valley through matrices of higher rank.
+
+        With more rank than needed there are fewer valleys to be caught in; the way back truncates.
+        """
+        d, rank = best.left.shape
+        if not lifted:
+            return random_start(d, rank, rng, problem.X)
+        push = rng.standard_normal((d, d))
+        push = to_device(push * (_PUSH / np.linalg.norm(push)), problem.X)
+        start = truncated_factors(best.left @ best.right.T + push, min(d, rank + _ADDED_RANK))
+        state = self._descent(problem, *start, _LIFTED_STEPS)
+        return truncated_factors(state.left @ state.right.T, rank)
+
+    def _margin(self, problem: LeastSquaresProblem, lowest: float) -> float:
+        """Return by how much the residual sums of squares of fits in one valley may differ."""
+        n_parameters = self.problem.n_matrix + self.coarse_cells + problem.degree
+        spread = float(problem.weighted((problem.Y - problem.mean_output) ** 2).sum())
+        return max(2.0 * n_parameters / problem.n_rows * lowest, _SAME_VALLEY * spread)
+
+    def refine(self, state: OuterState) -> tuple[list[OuterState], IntervalChoice | None]:
+        """Go on with all the data and the final number of cells; return the stages and the choice.
+
+        A better matrix can ask for another ``K``: it is chosen again, until the choice stands.
+        """
+        if self.quasi_newton:
+            return self._refine_once(state)
+        selection = None
+        stages: list[OuterState] = []
+        for _ in range(_N_CHOICES):
+            lower, upper = score_range(self.problem.X, state.left, state.right)
+            if self.n_intervals is None:
+                selection = choose_intervals(self.problem, state.left, state.right, (lower, upper))
+                target = selection.n_intervals
+            else:
+                target = self.n_intervals
+            if stages and nearly_equal(target, state.space.n_intervals):
+                break
+            stages.extend(self.descend(state, lower, upper, target))
+            state = stages[-1]
+            if self.problem.d == 1 or self.n_intervals is not None:
+                break
+        return stages, selection
+
+    def _refine_once(self, state: OuterState) -> tuple[list[OuterState], IntervalChoice | None]:
+        """Choose K where all the data have settled the matrix, and again only if it is much larger."""
+        if self.n_intervals is not None:
+            return list(self._nested(state, self.n_intervals)), None
+        stages: list[OuterState] = []
+        if self.problem.d > 1:
+            stages = list(
+                replace(self, tol=self.loose)._nested(state, _MUCH_LARGER * state.space.n_intervals)
+            )
+            state = stages[-1]
+        for _ in range(_N_CHOICES):
+            interval = score_range(self.problem.X, state.left, state.right)
+            selection = choose_intervals(self.problem, state.left, state.right, interval, early=True)
+            target, before = selection.n_intervals, state.space.n_intervals
+            space = SplineSpace(*interval, target, self.problem.degree)
+            args = self.problem, state.left, state.right, space, self.max_iter, self.tol, state.metric
+            state = self.minimise(*args)
+            stages.append(state)
+            if self.problem.d == 1 or target <= _MUCH_LARGER * before:
+                break
+        return stages, selection
+
+    def _nested(self, state: OuterState, target: int) -> Iterator[OuterState]:
+        """Double ``K`` on few data up to the target, and then the data: most of the way is short."""
+        lower, upper = score_range(self.problem.X, state.left, state.right)
+        n_samples, n_all = 0, self.problem.Y.shape[0]
+        cells, tol = state.space.n_intervals, self.loose
+        while n_samples < n_all or cells < target:
+            before, cells = cells, target if self.problem.d == 1 else min(target, 2 * cells)
+            # So many outputs a parameter that the matrix resolves the next cells; then more and more.
+            n_samples = max(self._samples(200, cells), _MORE_DATA * n_samples if before == target else 0)
+            if self.problem.d == 1 or (cells == target and 2 * n_samples > n_all):
+                n_samples = n_all
+            problem = self.problem if n_samples >= n_all else self.problem.first(n_samples)
+            if n_samples >= n_all and cells == target:
+                tol = self.tol
+            space = SplineSpace(lower, upper, cells, problem.degree)
+            args = problem, state.left, state.right, space, self.max_iter, tol, state.metric
+            state = self.minimise(*args)
+            yield state
+
+    def descend(self, state: OuterState, lower: float, upper: float, target: int) -> Iterator[OuterState]:
+        """Double ``K`` up to the target, so that no fine structure meets a matrix too crude to resolve it."""
+        cells = state.space.n_intervals
+        while True:
+            cells = target if self.problem.d == 1 else min(target, 2 * cells)
+            final = cells == target
+            # On the way, so many outputs a parameter that the matrix resolves the next cells.
+            problem = self.problem if final else self.problem.first(self._samples(200, cells))
+            space = SplineSpace(lower, upper, cells, problem.degree)
+            tol = self.tol if final else self.loose
+            state = self.minimise(problem, state.left, state.right, space, self.max_iter, tol)
+            yield state
+            if final:
+                return
+
+    def _samples(self, per_parameter: int, n_intervals: int) -> int:
+        """Return how many samples hold so many outputs a parameter."""
+        n_parameters = self.problem.n_matrix + n_intervals + self.problem.degree
+        return math.ceil(per_parameter * n_parameters * self.problem.Y.shape[0] / self.problem.n_rows)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A fit of one rank: the valley, the stages of the way down, and the choice of K."""
+
+    search: Search
+    valley: Valley
+    stages: list[OuterState]
+    selection: IntervalChoice | None
+
+    @property
+    def state(self) -> OuterState:
+        """Where the way ends."""
+        return self.stages[-1]
+
+    @property
+    def rank(self) -> int:
+        """The rank."""
+        return int(self.state.left.shape[1])
+
+    @property
+    def criterion(self) -> float:
+        """The criterion for the rank."""
+        problem, inner = self.search.problem, self.state.inner
+        return rank_criterion(inner.residual, inner.dof, problem.n_matrix, problem.n_rows)
+
+    def reweighted(self, Y: Any) -> RobustFit:
+        """Go on with Huber's loss of the outputs."""
+        search = self.search
+
+        def step(problem: LeastSquaresProblem, state: OuterState, n_intervals: int) -> OuterState:
+            space = state.space
+            if n_intervals != space.n_intervals:
+                space = problem.space(state.left, state.right, n_intervals)
+            return search.minimise(
+                problem, state.left, state.right, space, search.max_iter, search.tol, state.metric
+            )
+
+        with fit_threads(self.state.left.size * 2):
+            problem = replace(search.problem, Y=Y)
+            return huber_fit(problem, self.state, step, search.n_intervals, search.tol)
+
+    def refined(self, search: Search) -> Found:
+        """Choose K again, and go on with the tolerance of the search."""
+        stages, selection = search.refine(self.state)
+        return Found(search, self.valley, [*self.stages, *stages], selection)
+
+
+def choose_rank(
+    search_of: Callable[[int], Search],
+    starts_of: Callable[[Search, int], list[tuple[Any, Any]]],
+    d: int,
+    largest: int,
+    n_restarts: int,
+    rng: np.random.Generator,
+) -> tuple[Found, RankChoice]:
+    """Raise the rank one by one while the criterion falls.
+
+    On the way tolerances are loose: where the rank is too low, valleys are many and flat. If the criterion
+    does not fall, the fit is finished and one rank more is tried again, with care and from other starts too.
+    At the rank that is chosen the starts must agree, as for a known one; if a restart finds a lower valley,
+    the search goes on from it.
+    """
+    criterion: dict[int, tuple[float, int]] = {}
+
+    def note(found: Found) -> Found:
+        criterion[found.rank] = (found.criterion, found.state.space.n_intervals)
+        return found
+
+    with fit_threads(2 * d):
+        search = search_of(1)
+        if largest == 1:
+            best = note(search.fit(starts_of(search, 1), n_restarts, rng))
+            return best, _rank_choice(best.rank, criterion, False)
+        best = note(search.hurried.fit(starts_of(search, 1), 0, rng))
+    restarted: set[int] = set()
+    while True:
+        rank = best.rank + 1
+        with fit_threads(2 * d * rank):
+            if rank <= largest:
+                larger = search_of(rank)
+                trial = larger.hurried.grow(best)
+                if trial.criterion < best.criterion:
+                    best = note(trial.refined(larger.hurried))
+                    continue
+            search = search_of(best.rank)
+            best = note(best.refined(search))
+            if rank <= largest:
+                trial = note(larger.settle(larger.grow(best), starts_of(larger, rank), 0, rng))
+                if trial.criterion < best.criterion:
+                    best = note(trial.refined(larger.hurried))
+                    continue
+            if best.rank in restarted:
+                break
+            restarted.add(best.rank)
+            before = best.state
+            best = note(search.settle(best, starts_of(search, best.rank), n_restarts, rng))
+            if best.state is before:
+                break
+    return best, _rank_choice(best.rank, criterion, best.rank == largest < d)
+
+
+def _rank_choice(rank: int, criterion: dict[int, tuple[float, int]], at_limit: bool) -> RankChoice:
+    ranks = sorted(criterion)
+    values, cells = zip(*(criterion[rank] for rank in ranks), strict=True)
+    return RankChoice(rank, np.array(ranks, np.intp), np.array(values), np.array(cells, np.intp), at_limit)
+
+
+def _times_to_reach(problem: LeastSquaresProblem, state: OuterState) -> int:
+    """Return from how many starts a valley must be reached before it is taken for the lowest."""
+    average = pair_average(state.spline, problem.X, state.left @ state.right.T)
+    residual = problem.weighted(problem.Y - average)
+    return _REACHED if moments_left(problem.X, residual) < 1.0 else _REACHED_SUSPECT
