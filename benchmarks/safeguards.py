@@ -5,9 +5,9 @@
 Random spline truths of rank 2 at d = 5, 30 and 128 (so many seeds each), N = 3, noise 0.1, and
 M = ratio * r * d samples; K = 8 cells, given. Each solver fits cold, and once more from the true matrix. A
 *failure* is a cold fit whose residual sum of squares is larger than that of the better of the two from the
-truth by more noise variances than there are parameters: another valley, not another stopping place. Lower than
-from the truth is no failure. An error of more than twice that from the truth is counted beside it. Seconds are
-processor time on one thread.
+truth by more noise variances than there are parameters: another valley, not another stopping place. Lower
+than from the truth is no failure. An error of more than twice that from the truth is counted beside it.
+Seconds are processor time on one thread.
 """
 
 from __future__ import annotations
