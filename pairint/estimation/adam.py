@@ -305,7 +305,9 @@ class _TanhShape:
 
     def function(self, numbers: list[Any], mean: float, spread: float) -> NetworkActivation:
         w, b, a, constant = numbers
-        return NetworkActivation([w[None, :].copy(), a[:, None] * spread], [b.copy(), constant * spread + mean])
+        return NetworkActivation(
+            [w[None, :].copy(), a[:, None] * spread], [b.copy(), constant * spread + mean]
+        )
 
 
 def _family(activation: Any, mean: float, spread: float, rng: np.random.Generator) -> Any:
