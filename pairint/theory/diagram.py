@@ -1,8 +1,8 @@
 r"""One diagram for both papers: numbers to learn against numbers seen, and the two lines in it.
 
-Below the first line fewer numbers are seen than the matrix has: no method recovers it, whatever it is. Above the
-second the error is the price of the function, below it the price of the matrix; the line is where the two
-largest terms of the error budget are equal.
+Below the first line fewer numbers are seen than the matrix has: no method recovers it. Above the second the
+error is the price of the function, below it the price of the matrix; the line is where these two parts of the
+error budget are equal.
 
 Book: :doc:`/book/one_diagram`.
 """

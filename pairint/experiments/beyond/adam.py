@@ -42,7 +42,7 @@ def model_name(units: int) -> str:
 
 
 def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the cells: models x sample sizes x replicates. The model is a number of units, 0 for a spline."""
+    """Return the cells: models x sample sizes x replicates. A model is a number of units, or 0: a spline."""
     from pairint.engine.cells import grid
 
     for key, least in (("units", 0), ("n_steps", 1), ("n_samples", 50)):
@@ -311,9 +311,9 @@ EXPERIMENT = Experiment(
         "full": _SETTINGS
         | {
             "units": [0, 8, 32],
-            "n_steps": [200, 1000, 4000],
-            "moment_steps": 1000,
-            "n_samples": [500, 2000, 8000, 32_000],
+            "n_steps": [200, 1000, 3000],
+            "moment_steps": 500,
+            "n_samples": [500, 4000, 32_000],
             "replicates": 10,
         },
     },
@@ -321,7 +321,7 @@ EXPERIMENT = Experiment(
     compute=compute,
     plot=plot,
     claims=claims,
-    expected_seconds={"quick": 8.0, "full": 800.0},
+    expected_seconds={"quick": 8.0, "full": 500.0},
     data_keys=curves.DATA_KEYS,
     cost=cost,
     reproducible="in distribution",

@@ -33,8 +33,8 @@ class OneDiagram(SmallFigure):
     name = "diagram"
     title = "Two lines in one plane"
     summary = (
-        "p = {numbers} numbers: below {counted} samples no method recovers A (proved); from {unique} on, without "
-        "noise, the outputs fix g (proved); from about {elbow} on the function costs more than A."
+        "p = {numbers} numbers: below {counted} samples no method recovers A (proved); from {unique} on, "
+        "without noise, the outputs fix g (proved); from about {elbow} on the function costs more than A."
     )
     parameters = (
         Parameter("beta", "smoothness β", 2.0, 0.5, 4.0, 0.1),
