@@ -347,8 +347,6 @@ def _factors(start: Any, d: int, rank: int, rng: np.random.Generator) -> list[ND
 def _check_data(X: Any, Y: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     X = np.asarray(to_host(check_tokens(X)), dtype=float)
     Y = np.asarray(to_host(check_floats("Y", to_host(Y), X.shape[:2])), dtype=float)
-    if X.shape[1] < 2:
-        raise ValueError(f"X must hold at least two tokens per sample, got {X.shape[1]}")
     if X.size == 0:
         raise ValueError(f"X must hold at least one sample of one dimension, got shape {X.shape}")
     for name, array in (("X", X), ("Y", Y)):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-__all__ = ["EXPERIMENT", "RATES", "STRAYED", "adam_ratios", "model_name", "strayed_shares"]
+__all__ = ["EXPERIMENT", "RATES", "STRAYED", "adam_ratios", "error_lines", "model_name", "strayed_shares"]
 
 #: Learning rates that compete.
 RATES = (0.005, 0.02, 0.08)
@@ -174,20 +174,27 @@ def cost(cell: dict[str, Any]) -> float:
     return float(steps + 0.3 * cell["n_samples"])
 
 
-def adam_ratios(table: DataFrame) -> DataFrame:
+def adam_ratios(table: DataFrame, estimator: str = "adam") -> DataFrame:
     """Return errors and computing times of trained models over the minimiser's, one row a training.
 
     Book: :doc:`/book/does_adam_get_there`.
 
+    Parameters
+    ----------
+    table : DataFrame
+        The experiment's table.
+    estimator : {"adam", "adam by moments"}
+        From random starts, or from the linear one.
+
     Returns
     -------
     DataFrame
-        The rows of Adam from random starts, with ``ratio`` (of squared errors), ``times`` (of processor
+        The rows of the estimator, with ``ratio`` (of squared errors), ``times`` (of processor
         seconds, the search for the learning rate included) and ``strayed`` (a ratio above
         :data:`STRAYED`).
     """
     erm = table[table["estimator"] == "erm"].set_index("cell")
-    trained = table[table["estimator"] == "adam"].copy()
+    trained = table[table["estimator"] == estimator].copy()
     trained["ratio"] = trained["error"] / trained["cell"].map(erm["error"])
     trained["times"] = trained["seconds"] / trained["cell"].map(erm["seconds"])
     trained["strayed"] = trained["ratio"] > STRAYED
@@ -217,10 +224,28 @@ def strayed_shares(table: DataFrame) -> DataFrame:
 
 
 def plot(table: DataFrame) -> Figure:
-    """Draw medians of the error against samples, at the largest budget, and of its ratio against time."""
+    """Draw errors against samples: the minimiser, and Adam at its largest budget and from moments."""
     from pairint.figures.adam import adam_figure
+    from pairint.theory import minimax_exponent
 
-    return adam_figure(table)
+    return adam_figure(error_lines(table), exponent=minimax_exponent(2.0))
+
+
+def error_lines(table: DataFrame) -> DataFrame:
+    """Return the errors that the picture shows, with the name of their line, the minimiser first.
+
+    Book: :doc:`/book/does_adam_get_there`.
+    """
+    import pandas as pd
+
+    spline = table["units"].min()
+    parts = [table[(table["estimator"] == "erm") & (table["units"] == spline)].assign(line="minimiser")]
+    last = table[(table["estimator"] == "adam") & (table["budget"] == table["budget"].max())]
+    parts += [part.assign(line=f"Adam, {model_name(units)}") for units, part in last.groupby("units")]
+    moments = table[table["estimator"] == "adam by moments"]
+    for units, part in moments.groupby("units"):
+        parts.append(part.assign(line=f"Adam by moments, {model_name(units)}"))
+    return pd.concat(parts, ignore_index=True)
 
 
 def claims(table: DataFrame) -> list[Claim]:
