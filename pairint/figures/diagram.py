@@ -19,9 +19,9 @@ __all__ = ["balance_figure", "diagram_figure", "recovery_figure"]
 
 #: What the reader sees for a table.
 _NAMES = {
-    "dimension": "rough fits over $d$",
-    "smoothness": "rough fits over $\\beta$",
-    "matrix_price": "analytic fits",
+    "dimension": "spline truths, $d$ varies",
+    "smoothness": "spline truths, $\\beta$ varies",
+    "matrix_price": "analytic truths",
     "counting": "few outputs",
     "aim_softmax": "attention-indexed, $T = 2$",
     "aim_tokens": "attention-indexed, $T > 2$",
@@ -43,7 +43,7 @@ def diagram_figure(points: DataFrame, settings: Sequence[Setting]) -> Figure:
     ``points`` holds ``table``, ``numbers``, ``seen`` and ``state``; for each of ``settings`` there is a line
     at which function and matrix cost alike.
     """
-    figure, axis = subplots(1, 6.2)
+    figure, axis = subplots(1, 8.0)
     numbers = np.geomspace(4, 9e4, 60)
     low, high = 5.0, 1e8
     axis.fill_between(numbers, low, numbers, color=INK, alpha=0.12, lw=0)
@@ -53,7 +53,7 @@ def diagram_figure(points: DataFrame, settings: Sequence[Setting]) -> Figure:
     )
     for i, setting in enumerate(settings):
         samples = np.array([elbow_samples(p, setting) for p in numbers])
-        label = f"heuristic: matrix = function, $\\beta = {setting.beta:g}$ (power $2\\beta+1$: theorem)"
+        label = f"heuristic (power: theorem): matrix = function, $\\beta = {setting.beta:g}$"
         axis.plot(
             numbers,
             np.where(samples * setting.n_tokens < high, samples * setting.n_tokens, np.nan),
@@ -95,7 +95,7 @@ def diagram_figure(points: DataFrame, settings: Sequence[Setting]) -> Figure:
         xlabel="free numbers of the matrix $p$",
         ylabel="numbers seen (samples times equations of a sample)",
     )
-    axis.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    axis.legend(fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2)
     return figure
 
 
@@ -128,7 +128,7 @@ def recovery_figure(shares: DataFrame) -> Figure:
         ticks = [1, 2, 3, 5, 10]
         axis.set_xticks(ticks, [str(t) for t in ticks])
         axis.minorticks_off()
-        axis.legend(fontsize="small", loc="lower right")
+        axis.legend(fontsize="x-small", loc="lower right" if activation == "tanh" else "upper left")
     return figure
 
 
