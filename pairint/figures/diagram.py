@@ -22,11 +22,15 @@ _NAMES = {
     "dimension": "spline truths, $d$ varies",
     "smoothness": "spline truths, $\\beta$ varies",
     "matrix_price": "analytic truths",
-    "counting": "few outputs",
+    "counting": "few outputs, tanh",
+    "even": "few outputs, even",
+    "spline": "spline truths",
     "aim_softmax": "attention-indexed, $T = 2$",
     "aim_tokens": "attention-indexed, $T > 2$",
     "head_recovery": "a real head",
 }
+#: Tables that share a colour in the plane.
+_SERIES = {"dimension": "spline", "smoothness": "spline"}
 #: How a point looks for what it says: its filling, and whether it has an edge of ink.
 _LOOKS = {
     "not recovered": {"mfc": "white"},
@@ -40,7 +44,7 @@ _LOOKS = {
 def diagram_figure(points: DataFrame, settings: Sequence[Setting]) -> Figure:
     """Draw numbers seen against numbers to learn: lines of theory, measured points by table and by state.
 
-    ``points`` holds ``table``, ``numbers``, ``seen`` and ``state``; for each of ``settings`` there is a line
+    ``points`` holds ``table``, ``what``, ``numbers``, ``seen`` and ``state``; for each of ``settings`` there is a line
     at which function and matrix cost alike.
     """
     figure, axis = subplots(1, 8.0)
@@ -61,7 +65,10 @@ def diagram_figure(points: DataFrame, settings: Sequence[Setting]) -> Figure:
             ls=("--", "-.", (0, (6, 1, 1, 1, 1, 1)))[i % 3],
             label=label,
         )
-    for i, (table, part) in enumerate(points.groupby("table", sort=False)):
+    series = points.assign(series=[_SERIES.get(t, t) for t in points["table"]])
+    even = (series["table"] == "counting") & series["what"].str.startswith("cosine")
+    series.loc[even, "series"] = "even"
+    for i, (table, part) in enumerate(series.groupby("series", sort=False)):
         color = CYCLE[i % len(CYCLE)]
         for state, group in part.groupby("state", sort=False):
             axis.plot(
@@ -70,7 +77,8 @@ def diagram_figure(points: DataFrame, settings: Sequence[Setting]) -> Figure:
                 color=color,
                 marker=MARKERS[i % len(MARKERS)],
                 ls="none",
-                ms=6,
+                ms=9 if table == "even" else 6,  # at the places of the other activation
+                zorder=1.9 if table == "even" else 2,
                 alpha=0.85,
                 **_LOOKS[state],
             )
