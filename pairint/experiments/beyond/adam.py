@@ -31,8 +31,9 @@ __all__ = ["EXPERIMENT", "RATES", "STRAYED", "adam_ratios", "error_lines", "mode
 RATES = (0.005, 0.02, 0.08)
 #: Learning rate and steps of the trainings that begin where one should end.
 _CONTROL_RATE, _CONTROL_STEPS = 0.005, 1000
-#: A training has strayed if its error is so many times the minimiser's: it sits in another valley.
-STRAYED = 10.0
+#: A training has strayed if it leaves so many times the noise's variance: it sits in another valley, or has
+#: not left the first plateau. A matrix or function that is merely inaccurate leaves a few percent.
+STRAYED = 1.2
 _N_PAIRS = 40_000
 
 
@@ -190,14 +191,14 @@ def adam_ratios(table: DataFrame, estimator: str = "adam") -> DataFrame:
     -------
     DataFrame
         The rows of the estimator, with ``ratio`` (of squared errors), ``times`` (of processor
-        seconds, the search for the learning rate included) and ``strayed`` (a ratio above
-        :data:`STRAYED`).
+        seconds, the search for the learning rate included) and ``strayed`` (a risk above
+        :data:`STRAYED` times the noise's variance).
     """
     erm = table[table["estimator"] == "erm"].set_index("cell")
     trained = table[table["estimator"] == estimator].copy()
     trained["ratio"] = trained["error"] / trained["cell"].map(erm["error"])
     trained["times"] = trained["seconds"] / trained["cell"].map(erm["seconds"])
-    trained["strayed"] = trained["ratio"] > STRAYED
+    trained["strayed"] = trained["risk"] > STRAYED * trained["noise_std"] ** 2
     return trained
 
 
