@@ -179,7 +179,7 @@ def adam_search(
     learning_rates : sequence of float
         The candidates, at most 100. A training that diverges is out.
     share : float
-        Part of the samples that is held out, in (0, 1).
+        Part of the samples that is held out, in (0, 0.9].
     rng : Generator, SeedSequence, int or None
         For the split, and for the trainings.
     **options
@@ -191,7 +191,7 @@ def adam_search(
         As there, or if no candidate trains.
     """
     X, Y = _check_data(X, Y)
-    share = check_real("share", share, 0.0, 1.0, exclusive_minimum=True)
+    share = check_real("share", share, 0.0, 0.9, exclusive_minimum=True)
     if isinstance(learning_rates, str) or not isinstance(learning_rates, Sequence | np.ndarray):
         raise TypeError(f"learning_rates must be a sequence of numbers, got {shortened(learning_rates)}")
     if not 1 <= len(learning_rates) <= 100:
@@ -243,12 +243,15 @@ def risk_and_gradient(
         In ``U``, ``V``, and the numbers of the activation.
     """
     X, Y = _check_data(X, Y)
-    left = check_floats("left", left, (X.shape[2], None))
-    factors = _factors((left, right), X.shape[2], left.shape[1], np.random.default_rng(0))
+    left = np.array(to_host(check_floats("left", left, (X.shape[2], None))), dtype=float)
+    right = np.array(to_host(check_floats("right", right, left.shape)), dtype=float)
+    for name, factor in (("left", left), ("right", right)):
+        if not factor.size or np.abs(factor).max() > _LARGEST:
+            raise ValueError(f"{name} must have entries, of at most {_LARGEST:g} in absolute value")
     if not isinstance(activation, Spline | NetworkActivation):
         raise TypeError(f"activation must be a Spline or a NetworkActivation, got {shortened(activation)}")
     shape = _family(activation, 0.0, 1.0, np.random.default_rng(0))
-    return _risk_and_gradient([*factors, *shape.start], X, Y, shape)
+    return _risk_and_gradient([left, right, *shape.start], X, Y, shape)
 
 
 class _SplineShape:
@@ -339,14 +342,13 @@ def _factors(start: Any, d: int, rank: int, rng: np.random.Generator) -> list[ND
     if not isinstance(start, tuple | list) or len(start) != 2:
         raise TypeError(f"start must be a pair (U, V) of factors, got {shortened(start)}")
     return [
-        np.array(to_host(check_floats(f"start[{i}]", to_host(f), (d, rank))), dtype=float)
-        for i, f in enumerate(start)
+        np.array(to_host(check_floats(f"start[{i}]", f, (d, rank))), dtype=float) for i, f in enumerate(start)
     ]
 
 
 def _check_data(X: Any, Y: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     X = np.asarray(to_host(check_tokens(X)), dtype=float)
-    Y = np.asarray(to_host(check_floats("Y", to_host(Y), X.shape[:2])), dtype=float)
+    Y = np.asarray(to_host(check_floats("Y", Y, X.shape[:2])), dtype=float)
     if X.size == 0:
         raise ValueError(f"X must hold at least one sample of one dimension, got shape {X.shape}")
     for name, array in (("X", X), ("Y", Y)):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
 from pairint.theory.diagram import elbow_samples
@@ -44,8 +45,8 @@ _LOOKS = {
 def diagram_figure(points: DataFrame, settings: Sequence[Setting]) -> Figure:
     """Draw numbers seen against numbers to learn: lines of theory, measured points by table and by state.
 
-    ``points`` holds ``table``, ``what``, ``numbers``, ``seen`` and ``state``; for each of ``settings`` there is a line
-    at which function and matrix cost alike.
+    ``points`` holds ``table``, ``what``, ``numbers``, ``seen`` and ``state``; for each of ``settings`` there
+    is a line at which function and matrix cost alike.
     """
     figure, axis = subplots(1, 8.0)
     numbers = np.geomspace(4, 9e4, 60)
@@ -65,6 +66,7 @@ def diagram_figure(points: DataFrame, settings: Sequence[Setting]) -> Figure:
             ls=("--", "-.", (0, (6, 1, 1, 1, 1, 1)))[i % 3],
             label=label,
         )
+    signs: list[Line2D] = []
     series = points.assign(series=[_SERIES.get(t, t) for t in points["table"]])
     even = (series["table"] == "counting") & series["what"].str.startswith("cosine")
     series.loc[even, "series"] = "even"
@@ -82,18 +84,15 @@ def diagram_figure(points: DataFrame, settings: Sequence[Setting]) -> Figure:
                 alpha=0.85,
                 **_LOOKS[state],
             )
-        axis.plot(
-            [],
-            [],
-            color=color,
-            marker=MARKERS[i % len(MARKERS)],
-            ls="none",
-            label=f"measured: {_NAMES[table]}",
-        )
-    axis.plot([], [], color=INK, marker="o", ls="none", mfc="white", label="open: not recovered")
-    axis.plot([], [], color=CYCLE[6], marker="o", ls="none", alpha=0.5, label="filled: recovered")
+        label = f"measured: {_NAMES[table]}"
+        signs.append(Line2D([], [], color=color, marker=MARKERS[i % len(MARKERS)], ls="none", label=label))
     edge: dict[str, Any] = {"mfc": "#bbbbbb"} | _LOOKS["function costs more"]
-    axis.plot([], [], marker="o", ls="none", label="with an edge: the function costs more", **edge)
+    for look, label in (
+        ({"color": INK, "mfc": "white"}, "open: not recovered"),
+        ({"color": INK, "alpha": 0.5}, "filled: recovered"),
+        ({"color": INK} | edge, "with an edge: the function costs more"),
+    ):
+        signs.append(Line2D([], [], marker="o", ls="none", label=label, **look))
     axis.set(
         title="Numbers to learn, numbers seen",
         xscale="log",
@@ -103,7 +102,10 @@ def diagram_figure(points: DataFrame, settings: Sequence[Setting]) -> Figure:
         xlabel="free numbers of the matrix $p$",
         ylabel="numbers seen (samples times equations of a sample)",
     )
-    axis.legend(fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2)
+    lines = axis.get_legend_handles_labels()[0]
+    axis.legend(
+        handles=[*lines, *signs], fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2
+    )
     return figure
 
 
