@@ -33,7 +33,7 @@ _NAMES = {
 #: Tables that share a colour in the plane.
 _SERIES = {"dimension": "spline", "smoothness": "spline"}
 #: How a point looks for what it says: its filling, and whether it has an edge of ink.
-_LOOKS = {
+_LOOKS: dict[str, dict[str, Any]] = {
     "not recovered": {"mfc": "white"},
     "recovered": {},
     "matrix costs more": {},
