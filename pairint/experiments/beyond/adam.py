@@ -241,7 +241,8 @@ def error_lines(table: DataFrame) -> DataFrame:
 
     spline = table["units"].min()
     parts = [table[(table["estimator"] == "erm") & (table["units"] == spline)].assign(line="minimiser")]
-    last = table[(table["estimator"] == "adam") & (table["budget"] == table["budget"].max())]
+    last = table[table["estimator"] == "adam"]
+    last = last[last["budget"] == last["budget"].max()]
     parts += [part.assign(line=f"Adam, {model_name(units)}") for units, part in last.groupby("units")]
     moments = table[table["estimator"] == "adam by moments"]
     for units, part in moments.groupby("units"):
