@@ -37,7 +37,7 @@ _LARGEST = 1e60
 
 @dataclass(frozen=True)
 class AdamFit:
-    """A model trained by :func:`adam_fit`.
+    """A model trained by :func:`pairint.estimation.adam_fit`.
 
     Book: :doc:`/book/does_adam_get_there`.
 
@@ -175,7 +175,7 @@ def adam_search(
     Parameters
     ----------
     X, Y, rank
-        As in :func:`adam_fit`.
+        As in :func:`pairint.estimation.adam_fit`.
     learning_rates : sequence of float
         The candidates, at most 100. A training that diverges is out.
     share : float
@@ -183,7 +183,7 @@ def adam_search(
     rng : Generator, SeedSequence, int or None
         For the split, and for the trainings.
     **options
-        Of :func:`adam_fit`, but ``learning_rate``.
+        Of :func:`pairint.estimation.adam_fit`, but ``learning_rate``.
 
     Raises
     ------

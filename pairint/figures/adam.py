@@ -21,7 +21,7 @@ def adam_figure(errors: DataFrame, *, exponent: float) -> Figure:
 
     ``errors`` holds ``line``, ``n_samples`` and ``error``, the minimiser first.
     """
-    figure, axis = subplots(1, 4.4)
+    figure, axis = subplots(1, 5.2)
     names = list(dict.fromkeys(errors["line"]))
     for i, name in enumerate(names):
         part = errors[errors["line"] == name]
@@ -57,7 +57,7 @@ def adam_figure(errors: DataFrame, *, exponent: float) -> Figure:
         xlabel="samples $M$",
         ylabel="squared error $\\|\\hat g - g\\|^2_{L^2(\\rho)}$",
     )
-    axis.legend(fontsize="small", loc="lower left")
+    axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     return figure
 
 
@@ -70,7 +70,7 @@ def time_figure(trained: DataFrame) -> Figure:
     sizes = sorted(trained["n_samples"].unique())
     figure, axes = subplots(len(sizes), 3.8)
     names = list(dict.fromkeys(trained["line"]))
-    low, high = trained["ratio"].min() / 1.6, trained["ratio"].max() * 1.6
+    low, high = trained["ratio"].min() / 1.6, trained["ratio"].max() * 300
     for axis, size in zip(np.atleast_1d(axes), sizes, strict=True):
         for i, name in enumerate(names):
             part = trained[(trained["n_samples"] == size) & (trained["line"] == name)]
@@ -94,5 +94,5 @@ def time_figure(trained: DataFrame) -> Figure:
             xlabel="processor time / the minimiser's",
             ylabel="error / the minimiser's",
         )
-    np.atleast_1d(axes)[0].legend(fontsize="x-small", loc="best")
+    np.atleast_1d(axes)[0].legend(fontsize="x-small", loc="upper left")
     return figure

@@ -95,7 +95,7 @@ def elbow_samples(numbers: float, setting: Setting) -> float:
 
     Book: :doc:`/book/one_diagram`.
 
-    The function's part of :meth:`Setting.budget`, minimised over real ``K``, is that of
+    The function's part of :meth:`pairint.theory.Setting.budget`, minimised over real ``K``, is that of
     :math:`(k+1)(1 + \frac{1}{2\beta}) K` numbers, at the price
     :math:`\sigma^2 (N-1)/(MN)` each. So with :math:`b` the bias of one cell,
 
@@ -139,7 +139,7 @@ def elbow_numbers(n_samples: float, setting: Setting) -> float:
     n_samples : float
         M > 0.
     setting : Setting
-        As for :func:`elbow_samples`.
+        As for :func:`pairint.theory.elbow_samples`.
     """
     m = check_real("n_samples", n_samples, 0.0, exclusive_minimum=True)
     check_instance("setting", setting, Setting)
@@ -157,7 +157,7 @@ def diagram_lines(d: int, rank: int, setting: Setting) -> DiagramLines:
     d, rank : int
         1 <= rank <= d, not both one: a 1 x 1 matrix is a scale, and has no numbers of its own.
     setting : Setting
-        As for :func:`elbow_samples`; its own ``d`` and ``rank`` do not count.
+        As for :func:`pairint.theory.elbow_samples`; its own ``d`` and ``rank`` do not count.
     """
     numbers = matrix_dimension(check_integer("d", d, 2), rank) - 1
     check_instance("setting", setting, Setting)
