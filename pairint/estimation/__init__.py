@@ -1,5 +1,6 @@
 """How the interaction is learned: splines, empirical risk minimisation, choice of ``K``, yardsticks."""
 
+from pairint.estimation.adam import AdamFit, adam_fit, adam_search, risk_and_gradient
 from pairint.estimation.diagnosis import Diagnosis, Finding
 from pairint.estimation.error import InteractionError, interaction_error
 from pairint.estimation.interaction import InteractionRegressor
@@ -11,6 +12,7 @@ from pairint.estimation.problem import LeastSquaresProblem
 from pairint.estimation.selection import IntervalChoice, RankChoice, choose_intervals
 
 __all__ = [
+    "AdamFit",
     "Diagnosis",
     "Finding",
     "InteractionBands",
@@ -23,9 +25,12 @@ __all__ = [
     "NetworkRegressor",
     "OracleRegressor",
     "RankChoice",
+    "adam_fit",
+    "adam_search",
     "block_weights",
     "choose_intervals",
     "interaction_bands",
     "interaction_error",
     "motion_sums",
+    "risk_and_gradient",
 ]

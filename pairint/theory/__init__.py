@@ -14,6 +14,14 @@ from pairint.theory.clustering import (
     snapshot_information,
 )
 from pairint.theory.coercivity import coercivity_constant
+from pairint.theory.diagram import (
+    DiagramLines,
+    diagram_lines,
+    elbow_numbers,
+    elbow_samples,
+    equations_per_sample,
+    symmetric_dimension,
+)
 from pairint.theory.effective import effective_activation
 from pairint.theory.information import (
     Information,
@@ -51,6 +59,7 @@ from pairint.theory.upper_known import OracleUpperBound, oracle_upper_bound
 
 __all__ = [
     "AdaptiveUpperBound",
+    "DiagramLines",
     "ErrorTerms",
     "Information",
     "LowerBound",
@@ -70,8 +79,12 @@ __all__ = [
     "channel_prices",
     "coercivity_constant",
     "cosine_query_share",
+    "diagram_lines",
     "direction_price",
     "effective_activation",
+    "elbow_numbers",
+    "elbow_samples",
+    "equations_per_sample",
     "exact_information",
     "exponential_query_share",
     "function_shares",
@@ -94,6 +107,7 @@ __all__ = [
     "snapshot_information",
     "sobolev_bounds",
     "split_upper_bound",
+    "symmetric_dimension",
     "upper_bound",
     "wave_lower_bound",
 ]

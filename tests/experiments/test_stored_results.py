@@ -161,13 +161,15 @@ def compare_as_a_draw(new, others, where):
     The prediction interval of Student's t for one more draw of a Gaussian variable, which one in ten thousand
     leaves; counts and verdicts of an iteration that never settles say nothing.
     """
-    if "time" in others:
-        assert set(new["time"]) == set(others["time"]), where
-        for time, part in others.groupby("time"):
+    for key in ("time", "estimator", "budget"):  # what has a distribution of its own
+        if key not in others:
+            continue
+        assert set(new[key]) == set(others[key]), where
+        for value, part in others.groupby(key):
             compare_as_a_draw(
-                new[new["time"] == time].drop(columns="time"),
-                part.drop(columns="time"),
-                f"time {time}, {where}",
+                new[new[key] == value].drop(columns=key),
+                part.drop(columns=key),
+                f"{key} {value}, {where}",
             )
         return
     quantile = stats.t.ppf(1 - 0.5e-4, len(others) - 1) * (1 + 1 / len(others)) ** 0.5

@@ -14,6 +14,7 @@ from pairint.explorers.small import (
     EstimatorSteps,
     FollowingCells,
     HiddenByAveraging,
+    OneDiagram,
     Sandwich,
     ThreePrices,
     ThreeTerms,
@@ -29,6 +30,7 @@ from pairint.explorers.small.watching import FOCUS, TIMES, angles_at, prices
 from pairint.model import sphere_flow
 from pairint.theory import Setting, cosine_query_share, exponential_query_share, lower_bound
 from pairint.theory.bumps import BumpFamily
+from pairint.theory.diagram import elbow_samples
 from pairint.theory.lower import gaussian_kl, guessing_error_bound
 
 
@@ -250,3 +252,20 @@ def test_when_to_watch_a_wide_and_a_narrow_attraction():
         WhenToWatch(time=0.0).numbers().series["circle.tokens"]["x"],
         WhenToWatch().numbers().series["circle.start"]["x"],
     )
+
+
+@pytest.mark.parametrize(("beta", "d"), [(0.5, 2), (1.3, 30), (2.0, 30), (4.0, 1000)])
+def test_the_lines_of_the_diagram_are_the_packages(beta, d):
+    numbers = OneDiagram(beta=beta, d=d).numbers()
+    setting = Setting(beta=beta, n_tokens=3, noise_std=0.1, holder_constant=1.0, score_bound=3.0)
+    p = 2 * d - 2
+    assert numbers.facts["numbers"] == p
+    assert numbers.facts["counted"] == pytest.approx(p / 3, rel=1e-12)
+    assert numbers.facts["unique"] == 2 * p + 1
+    # Where the lines of the second panel cross: read off the two curves by interpolation of logarithms.
+    x = np.log(numbers.series["errors.matrix"]["x"])
+    gap = np.log(numbers.series["errors.matrix"]["y"]) - np.log(numbers.series["errors.function"]["y"])
+    slope = np.polyfit(x, gap, 1)
+    assert np.exp(-slope[1] / slope[0]) == pytest.approx(numbers.facts["elbow"], rel=1e-6)
+    assert slope[0] == pytest.approx(-1 / (2 * beta + 1), rel=1e-6)
+    assert elbow_samples(p, setting) == pytest.approx(numbers.facts["elbow"], rel=1e-12)

@@ -186,6 +186,11 @@ def theory() -> dict[str, Call]:
             pt.effective_activation,
             {"activation": np.tanh, "residual": np.array([-0.5, 0.5]), "weights": np.array([1.0, 2.0])},
         ),
+        "equations_per_sample": Call(pt.equations_per_sample, {"n_tokens": 3, "seen": "softmax"}),
+        "symmetric_dimension": Call(pt.symmetric_dimension, {"d": 5, "width": 2}),
+        "elbow_samples": Call(pt.elbow_samples, {"numbers": 9.0, "setting": setting}),
+        "elbow_numbers": Call(pt.elbow_numbers, {"n_samples": 900.0, "setting": setting}),
+        "diagram_lines": Call(pt.diagram_lines, {"d": 5, "rank": 2, "setting": setting}),
         "plan": Call(
             pt.plan,
             {
@@ -350,6 +355,34 @@ def estimation() -> dict[str, Call]:
                 "answered": seen,
             },
         ),
+        "adam_fit": Call(
+            pe.adam_fit,
+            {
+                "X": X,
+                "Y": Y,
+                "rank": 1,
+                "activation": 4,
+                "n_steps": 3,
+                "learning_rate": 0.02,
+                "batch_size": 16,
+                "start": (np.ones((2, 1)), np.ones((2, 1))),
+                "rng": 0,
+            },
+        ),
+        "adam_search": Call(
+            pe.adam_search,
+            {"X": X, "Y": Y, "rank": 1, "learning_rates": (0.02, 0.1), "share": 0.2, "rng": 0, "n_steps": 3},
+        ),
+        "risk_and_gradient": Call(
+            pe.risk_and_gradient,
+            {
+                "left": np.ones((2, 1)),
+                "right": np.ones((2, 1)),
+                "activation": problem.space(np.ones((2, 1)), np.ones((2, 1)), 2).spline(np.arange(4.0)),
+                "X": X,
+                "Y": Y,
+            },
+        ),
         "block_weights": Call(pe.block_weights, {"n_frames": 9, "length": 3, "n_draws": 2, "rng": 0}),
         "choose_intervals": Call(
             pe.choose_intervals,
@@ -395,6 +428,7 @@ RESULTS = {
     "aim": {"AMPResult", "FixedPoint", "GradientDescentResult", "HardPhaseWarning", "StateEvolution"},
     # The network is in the table where PyTorch is.
     "estimation": {
+        "AdamFit",
         "Diagnosis",
         "Finding",
         "InteractionBands",
@@ -407,6 +441,7 @@ RESULTS = {
     # What is in the second has been checked by the fit that hands it to a channel.
     "estimation.channels": {"FittedHead", "PairData"},
     "theory": {
+        "DiagramLines",
         "Information",
         "PinskerFilter",
         "SampledPrice",

@@ -8,6 +8,7 @@ from pairint.explorers.small.aim_state_evolution import Staircase
 from pairint.explorers.small.averages import HiddenByAveraging
 from pairint.explorers.small.cells import FollowingCells
 from pairint.explorers.small.context_price import ThreePrices
+from pairint.explorers.small.diagram import OneDiagram
 from pairint.explorers.small.game import DotsGame
 from pairint.explorers.small.sandwich import Sandwich
 from pairint.explorers.small.steps import EstimatorSteps
@@ -25,6 +26,7 @@ __all__ = [
     "HardPhase",
     "HiddenByAveraging",
     "MessagePassing",
+    "OneDiagram",
     "Sandwich",
     "SplittingSpectrum",
     "Staircase",
