@@ -43,6 +43,8 @@ class HeadState:
     coefficients: Any
     #: The matrix ``W`` with values ``X W``, shape ``(d, v)``, or ``None``.
     value_matrix: Any = None
+    #: Known values of this head alone, shape ``(M, N, v)``, or ``None``: those of the data, shared by all heads.
+    values: Any = None
 
     @property
     def matrix(self) -> Any:
@@ -168,7 +170,9 @@ class ChannelProblem:
     def side(self, head: HeadState, part: slice) -> PairData:
         """Return mask, values and pairs of some samples."""
         data = self.data[part]
-        return data if head.value_matrix is None else data.with_values(self.X[part] @ head.value_matrix)
+        if head.value_matrix is not None:
+            return data.with_values(self.X[part] @ head.value_matrix)
+        return data if head.values is None else data.with_values(head.values[part])
 
     def outputs(self, heads: Sequence[HeadState]) -> Any:
         """Return the outputs, or ``None`` if the channel does not admit the activated scores."""

@@ -1,0 +1,1 @@
+"""Pictures for the page on what a whole layer emits."""
