@@ -43,8 +43,10 @@ class HeadState:
     coefficients: Any
     #: The matrix ``W`` with values ``X W``, shape ``(d, v)``, or ``None``.
     value_matrix: Any = None
-    #: Known values of this head alone, shape ``(M, N, v)``, or ``None``: those of the data, shared by all heads.
+    #: Known values of this head alone, shape ``(M, N, k)``, or ``None``: those of the data, shared by all.
     values: Any = None
+    #: Known matrix ``(k, v)`` through which outputs in ``R^k`` of this head enter the sum, or ``None``.
+    mix: Any = None
 
     @property
     def matrix(self) -> Any:
@@ -174,6 +176,10 @@ class ChannelProblem:
             return data.with_values(self.X[part] @ head.value_matrix)
         return data if head.values is None else data.with_values(head.values[part])
 
+    def emitted(self, head: HeadState, H: Any, data: PairData) -> Any:
+        """Return what a head adds to the outputs of some samples."""
+        return _mixed(head, self.channel.outputs(H, data))
+
     def outputs(self, heads: Sequence[HeadState]) -> Any:
         """Return the outputs, or ``None`` if the channel does not admit the activated scores."""
         xp = array_namespace(self.X)
@@ -184,7 +190,7 @@ class ChannelProblem:
                 data = self.side(head, part)
                 if not self.channel.admissible(H, data):
                     return None
-                total[part] += self.channel.outputs(H, data)
+                total[part] += self.emitted(head, H, data)
         return total
 
     def objective(self, heads: Sequence[HeadState]) -> tuple[float, float]:
@@ -205,6 +211,14 @@ class ChannelProblem:
             c = np.asarray(to_host(head.coefficients), dtype=float)
             total += float(c @ head.family.penalty() @ c)
         return self.penalty * total
+
+
+def _mixed(head: HeadState, outputs: Any) -> Any:
+    return outputs if head.mix is None else outputs @ head.mix
+
+
+def _unmixed(head: HeadState, bar: Any) -> Any:
+    return bar if head.mix is None else bar @ head.mix.T
 
 
 def squares(values: Any) -> float:
@@ -249,8 +263,8 @@ class Linearised:
         #: The linear design of each head's coefficients, shape ``(outputs, K + s)``.
         self.designs = [self._design(number) for number in range(len(self.heads))]
         for part, pieces in self._walk():
-            for piece in pieces:
-                outputs[part] += problem.channel.outputs(piece.H, piece.data)
+            for head, piece in zip(self.heads, pieces, strict=True):
+                outputs[part] += problem.emitted(head, piece.H, piece.data)
         self.outputs = outputs
         self.residual = problem.rooted(problem.Y - outputs)
 
@@ -276,7 +290,7 @@ class Linearised:
             scores = piece.P @ self.xp.swapaxes(piece.Q, -1, -2)
             for k, column in enumerate(head.family.columns(scores)):
                 change = piece.H * column if head.family.log else column
-                change = problem.channel.jvp(piece.H, change, piece.data)
+                change = _mixed(head, problem.channel.jvp(piece.H, change, piece.data))
                 design[part][..., k] = problem.rooted(change, part)
         return design.reshape(-1, head.family.size)
 
@@ -287,13 +301,13 @@ class Linearised:
         image = xp.zeros(problem.Y.shape, dtype=problem.X.dtype)
         for part, pieces in self._walk():
             tokens = problem.X[part]
-            for piece, (left, right, _, *rest) in zip(pieces, moves, strict=True):
+            for head, piece, (left, right, _, *rest) in zip(self.heads, pieces, moves, strict=True):
                 change = (tokens @ left) @ xp.swapaxes(piece.Q, -1, -2)
                 change = change + piece.P @ xp.swapaxes(tokens @ right, -1, -2)
-                image[part] += problem.channel.jvp(piece.H, piece.slope * change, piece.data)
+                image[part] += _mixed(head, problem.channel.jvp(piece.H, piece.slope * change, piece.data))
                 if rest:
                     moved = piece.data.with_values(tokens @ rest[0])
-                    image[part] += problem.channel.outputs(piece.H, moved)
+                    image[part] += problem.emitted(head, piece.H, moved)
         image = problem.rooted(image)
         for design, move in zip(self.designs, moves, strict=True):
             if design is not None:
@@ -311,12 +325,13 @@ class Linearised:
         d = problem.X.shape[2]
         for part, pieces in self._walk():
             tokens = problem.X[part].reshape(-1, d)
-            for piece, total in zip(pieces, sums, strict=True):
-                query, key = self._pulled(piece, bar[part])
+            for head, piece, total in zip(self.heads, pieces, sums, strict=True):
+                pulled = _unmixed(head, bar[part])
+                query, key = self._pulled(piece, pulled)
                 total[0] = total[0] + tokens.T @ query.reshape(tokens.shape[0], -1)
                 total[1] = total[1] + tokens.T @ key.reshape(tokens.shape[0], -1)
                 if len(total) == 4:
-                    values = problem.channel.values_vjp(piece.H, bar[part], piece.data)
+                    values = problem.channel.values_vjp(piece.H, pulled, piece.data)
                     total[3] = total[3] + tokens.T @ values.reshape(tokens.shape[0], -1)
         return xp.concatenate([part.reshape(-1) for total in sums for part in total])
 
@@ -349,8 +364,8 @@ class Linearised:
             shape = (part.stop - part.start, *problem.Y.shape[1:])
             signs = xp.asarray(rng.integers(0, 2, shape) * 2.0 - 1.0, dtype=problem.X.dtype)
             signs = problem.rooted(signs, part)
-            for piece, block in zip(pieces, result, strict=True):
-                for number, pulled in enumerate(self._pulled(piece, signs)):
+            for head, piece, block in zip(self.heads, pieces, result, strict=True):
+                for number, pulled in enumerate(self._pulled(piece, _unmixed(head, signs))):
                     rows = pulled.reshape(-1, pulled.shape[-1])
                     block[number] = block[number] + np.asarray(to_host(rows.T @ rows), dtype=float)
                 if len(block) == 4:

@@ -21,6 +21,7 @@ Tasks, each a kind of cell:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +58,7 @@ _ZERO = 1e-9
 
 
 def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the cells: for each line of ``plan`` its heads, noises, ranks, outputs and numbers of windows."""
+    """Return the cells: for each line of ``plan`` its heads, noises, ranks, outputs and windows."""
     check_source(settings)
     result: list[dict[str, Any]] = []
     for line in settings["plan"]:
@@ -320,8 +321,8 @@ def _layer(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any) 
             Z, outputs.astype(np.float32), PairData(_mask(n_tokens), values.astype(np.float32)), Normalised()
         )
         left, right = channel_starts(problem, problem.data, cell["rank"], "linear", 1, rng)[0]
-        known = (head.values(X) @ head.output.T).astype(np.float32)
-        states.append(HeadState(left, right, KnownFamily(Exponential()), empty, None, known))
+        known, mix = (array.astype(np.float32) for array in (head.values(X), head.output.T))
+        states.append(HeadState(left, right, KnownFamily(Exponential()), empty, None, known, mix))
         signal = _variance(head.outputs(X) @ white.T)
         rows.append({"kind": "head", "part": number, "amplified": sigma / signal**0.5})
     p = encoder.n_heads * n_parameters(cell["rank"], encoder.d)
@@ -330,8 +331,8 @@ def _layer(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any) 
     state = descend(joint, states, cell["max_iter"], tol, rng)
     Z_held = (_with_one(held).astype(float) @ back).astype(np.float32)
     moved = [
-        HeadState(s.left, s.right, s.family, empty, None, (h.values(held) @ h.output.T).astype(np.float32))
-        for s, h in zip(state.heads, heads, strict=True)
+        replace(state, values=head.values(held).astype(np.float32))
+        for state, head in zip(state.heads, heads, strict=True)
     ]
     O_held = emitted(held)
     outside = ChannelProblem(
