@@ -260,7 +260,10 @@ class Linearised:
         if per_head * len(self.heads) <= KEPT_ENTRIES:
             self._kept = [self._piece(part) for part in self._chunks]
         outputs = xp.zeros(problem.Y.shape, dtype=problem.X.dtype)
-        #: The linear design of each head's coefficients, shape ``(outputs, K + s)``.
+        size = sum(head.family.size for head in heads)
+        self._stored = int(np.prod(problem.Y.shape)) * size <= KEPT_ENTRIES
+        #: The linear design of each head's coefficients, shape ``(outputs, K + s)``; none if it is too large
+        #: to be kept, or if there is nothing to learn.
         self.designs = [self._design(number) for number in range(len(self.heads))]
         for part, pieces in self._walk():
             for head, piece in zip(self.heads, pieces, strict=True):
@@ -281,18 +284,49 @@ class Linearised:
 
     def _design(self, number: int) -> Any:
         problem, head = self.problem, self.heads[number]
-        if head.family.size == 0:
+        if head.family.size == 0 or not self._stored:
             return None
         shape = (*problem.Y.shape, head.family.size)
         design = self.xp.zeros(shape, dtype=problem.X.dtype)
         for part, pieces in self._walk():
-            piece = pieces[number]
-            scores = piece.P @ self.xp.swapaxes(piece.Q, -1, -2)
-            for k, column in enumerate(head.family.columns(scores)):
-                change = piece.H * column if head.family.log else column
-                change = _mixed(head, problem.channel.jvp(piece.H, change, piece.data))
-                design[part][..., k] = problem.rooted(change, part)
+            self._fill(design[part], head, pieces[number], part)
         return design.reshape(-1, head.family.size)
+
+    def _fill(self, design: Any, head: HeadState, piece: _Piece, part: slice) -> None:
+        """Write the linear design of some samples, shape ``(m, N, ..., K + s)``."""
+        problem = self.problem
+        scores = piece.P @ self.xp.swapaxes(piece.Q, -1, -2)
+        for k, column in enumerate(head.family.columns(scores)):
+            change = piece.H * column if head.family.log else column
+            change = _mixed(head, problem.channel.jvp(piece.H, change, piece.data))
+            design[..., k] = problem.rooted(change, part)
+
+    def normal_equations(self, target: Any = None) -> tuple[Any, Any]:
+        """Return the Gram matrix of the designs of all heads side by side, and their products with a target.
+
+        On the host, in double precision; without a target the second is ``None``.
+        """
+        used = [design for design in self.designs if design is not None]
+        if self._stored:
+            design = used[0] if len(used) == 1 else self.xp.concatenate(used, axis=1)
+            gram = np.asarray(to_host(design.T @ design), dtype=float)
+            moment = None if target is None else design.T @ self.problem.rooted(target).reshape(-1)
+            return gram, None if moment is None else np.asarray(to_host(moment), dtype=float)
+        size = sum(head.family.size for head in self.heads)
+        gram, moment = np.zeros((size, size)), np.zeros(size)
+        for part, pieces in self._walk():
+            shape = (part.stop - part.start, *self.problem.Y.shape[1:])
+            design = self.xp.zeros((*shape, size), dtype=self.problem.X.dtype)
+            start = 0
+            for head, piece in zip(self.heads, pieces, strict=True):
+                self._fill(design[..., start : start + head.family.size], head, piece, part)
+                start += head.family.size
+            rows = design.reshape(-1, size)
+            gram = gram + np.asarray(to_host(rows.T @ rows), dtype=float)
+            if target is not None:
+                wanted = self.problem.rooted(target[part], part).reshape(-1)
+                moment = moment + np.asarray(to_host(rows.T @ wanted), dtype=float)
+        return gram, None if target is None else moment
 
     def jvp(self, vector: Any) -> Any:
         """Return ``J`` times a vector of all parameters: the shape of the outputs."""
@@ -301,10 +335,15 @@ class Linearised:
         image = xp.zeros(problem.Y.shape, dtype=problem.X.dtype)
         for part, pieces in self._walk():
             tokens = problem.X[part]
-            for head, piece, (left, right, _, *rest) in zip(self.heads, pieces, moves, strict=True):
+            for head, piece, (left, right, coefficients, *rest) in zip(
+                self.heads, pieces, moves, strict=True
+            ):
                 change = (tokens @ left) @ xp.swapaxes(piece.Q, -1, -2)
                 change = change + piece.P @ xp.swapaxes(tokens @ right, -1, -2)
-                image[part] += _mixed(head, problem.channel.jvp(piece.H, piece.slope * change, piece.data))
+                change = piece.slope * change
+                if head.family.size and not self._stored:
+                    change = change + self._activated_change(head, piece, coefficients)
+                image[part] += _mixed(head, problem.channel.jvp(piece.H, change, piece.data))
                 if rest:
                     moved = piece.data.with_values(tokens @ rest[0])
                     image[part] += problem.emitted(head, piece.H, moved)
@@ -330,10 +369,25 @@ class Linearised:
                 query, key = self._pulled(piece, pulled)
                 total[0] = total[0] + tokens.T @ query.reshape(tokens.shape[0], -1)
                 total[1] = total[1] + tokens.T @ key.reshape(tokens.shape[0], -1)
+                if head.family.size and not self._stored:
+                    total[2] = total[2] + self._coefficients(head, piece, pulled)
                 if len(total) == 4:
                     values = problem.channel.values_vjp(piece.H, pulled, piece.data)
                     total[3] = total[3] + tokens.T @ values.reshape(tokens.shape[0], -1)
         return xp.concatenate([part.reshape(-1) for total in sums for part in total])
+
+    def _activated_change(self, head: HeadState, piece: _Piece, coefficients: Any) -> Any:
+        """Return the change of ``H`` with the coefficients, without the design."""
+        scores = piece.P @ self.xp.swapaxes(piece.Q, -1, -2)
+        change = head.family.raw(scores, coefficients)[0]
+        return piece.H * change if head.family.log else change
+
+    def _coefficients(self, head: HeadState, piece: _Piece, bar: Any) -> Any:
+        """Return the derivatives in the coefficients, without the design."""
+        scores = piece.P @ self.xp.swapaxes(piece.Q, -1, -2)
+        weights = self.problem.channel.vjp(piece.H, bar, piece.data)
+        weights = weights * piece.H if head.family.log else weights
+        return self.xp.stack([(column * weights).sum() for column in head.family.columns(scores)])
 
     def _pulled(self, piece: _Piece, bar: Any) -> tuple[Any, Any]:
         """Return the derivatives in ``XU`` and in ``XV``, shape ``(m, N, r)``."""
@@ -350,12 +404,17 @@ class Linearised:
         problem, xp = self.problem, self.xp
         # The signs of one probe are shared by all samples of a chunk's position: no array of M N v of them.
         result: list[list[Any]] = []
+        whole, start = None if self._stored else self.normal_equations()[0], 0
         for head, design in zip(self.heads, self.designs, strict=True):
-            rank = head.left.shape[1]
-            gram = np.zeros((head.family.size, head.family.size))
+            rank, size = head.left.shape[1], head.family.size
+            gram = np.zeros((size, size))
             if design is not None:
                 gram = np.asarray(to_host(design.T @ design), dtype=float)
+            elif whole is not None:
+                gram = whole[start : start + size, start : start + size]
+            if size:
                 gram = gram + problem.penalty * head.family.penalty()
+            start += size
             result.append([np.zeros((rank, rank)), np.zeros((rank, rank)), gram])
             if head.value_matrix is not None:
                 d = problem.X.shape[2]
