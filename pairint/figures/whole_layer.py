@@ -24,7 +24,7 @@ def heads_figure(table: DataFrame, coercivity: Series | None = None) -> Figure:
     table : DataFrame
         Of the experiment ``whole_layer``; or fits of the same columns.
     coercivity : Series, optional
-        What averages leave of each head, by (layer, head): the horizontal axis. By default heads are numbered.
+        What averages leave of each head, by (layer, head): the horizontal axis. Else heads are numbered.
     """
     figure, axis = subplots(1, 4.2)
     fits = table[(table["kind"] == "fit") & (table["task"] == "heads")].reset_index(drop=True)
@@ -69,13 +69,13 @@ def exact_figure(table: DataFrame, threshold: float) -> Figure:
     figure, axis = subplots(1, 4.2)
     fits = table[(table["kind"] == "fit") & table["task"].isin(["cold", "near"])]
     for number, ((layer, head), part) in enumerate(fits.groupby(["layer", "head"])):
-        for task, style in (("cold", "-"), ("near", ":")):
+        for task, style, name in (("cold", "-", "from nothing"), ("near", ":", "from nearby")):
             line = part[part["task"] == task].sort_values("n_samples")
             if len(line):
                 axis.plot(
                     line["n_samples"], line["error"], color=CYCLE[number % len(CYCLE)], ls=style,
                     marker=MARKERS[number % len(MARKERS)], mfc=None if task == "cold" else "white",
-                    label=f"head {head} of layer {layer}, {'from nothing' if task == 'cold' else 'from nearby'}",
+                    label=f"head {head} of layer {layer}, {name}",
                 )  # fmt: skip
     axis.axvline(threshold, color=INK, ls="--", lw=1, label="threshold of counting")
     axis.set(xscale="log", yscale="log", xlabel="windows $M$", ylabel="squared error / variance")
