@@ -6,6 +6,8 @@ Tasks, each a kind of cell:
     How much of a head of small rank some windows show: the rank of the derivative of its outputs.
 ``cold``, ``near``
     A head from outputs without noise and few windows; from nothing, and from factors next to the true ones.
+``attention``
+    How sharp a head is: the mean of the largest weight of a row, and of one minus the sum of squared weights.
 ``heads``
     Many heads, with noise, cold.
 ``rank``
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["DATA_KEYS", "EXPERIMENT", "TASKS", "cells", "compute", "derivative", "shown", "value_parameters"]
 
 DATA_KEYS = ("encoder", "weights", "text", "layer", "head", "noise", "n_samples")
-TASKS = ("count", "cold", "near", "heads", "rank", "values", "layer", "pair", "pair-near")
+TASKS = ("count", "attention", "cold", "near", "heads", "rank", "values", "layer", "pair", "pair-near")
 _KEYS = {"task", "heads", "noise", "n_samples", "rank", "n_outputs", "max_iter", "replicates"}
 #: Windows for the errors, none of which a fit sees.
 _HELD_OUT = 100
@@ -139,6 +141,8 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     ``p``, the number of parameters that are visible at all; and ``below`` and ``above``, the singular values
     on either side of the rank, as shares of the largest.
 
+    For ``attention``: ``largest`` and ``spread``, one minus the sum of squared weights of a row.
+
     For the others, as ``head_recovery``: ``in_sample`` and ``error`` (mean squares over the variance of the
     outputs, against outputs without noise), ``law`` (the error on its own windows by counting),
     ``correlation`` (learned and true scores on held-out windows, row means taken off). ``noisy_error``
@@ -152,6 +156,11 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     if cell["n_samples"] + _HELD_OUT > len(numbers):
         raise ValueError(f"n_samples must be at most {len(numbers) - _HELD_OUT}, got {cell['n_samples']}")
     X = encoder.hidden_states(numbers[order[: cell["n_samples"]]], cell["layer"])[-1].astype(np.float32)
+    if cell["task"] == "attention":
+        weights = encoder.head(cell["layer"], cell["head"]).attention(X).astype(float)
+        row = {"kind": "attention", "n_tokens": X.shape[0] * X.shape[1]}
+        row |= {"largest": float(weights.max(axis=2).mean())}
+        return [row | {"spread": float(1 - (weights**2).sum(axis=2).mean())}]
     if cell["task"] == "count":
         return [_count(cell, encoder, X, numbers, order)]
     held = encoder.hidden_states(numbers[order[-_HELD_OUT:]], cell["layer"])[-1].astype(np.float32)
@@ -478,6 +487,7 @@ _BEST = [[0, 10], [1, 3], [2, 10], [3, 11], [4, 11], [5, 9]]
 _EXACT = [[2, 5], [4, 0], [0, 0]]
 _FULL = [
     _line("near", [12, 16, 24], 20, heads=[[2, 5]], noise=[0.0]),
+    _line("attention", [100], 0, heads=[[layer, head] for layer in range(6) for head in range(12)]),
     _line("heads", [128], 20, heads=_WORST),
     _line("values", [128], 20),
     _line("count", [5, 6, 7], 0, heads=[[2, 5]], rank=[2], noise=[0.0]),
@@ -494,6 +504,7 @@ _QUICK = [
     _line("count", [1, 2, 3], 0, **_SMALL | {"noise": [0.0]}),
     _line("near", [2, 4], 20, **_SMALL | {"noise": [0.0]}),
     _line("cold", [4, 8], 40, **_SMALL | {"noise": [0.0]}),
+    _line("attention", [40], 0, **_SMALL),
     _line("heads", [40], 20, **_SMALL),
     _line("rank", [40], 20, **_SMALL | {"rank": [2, 3, 5]}),
     _line("values", [80], 20, **_SMALL),

@@ -101,6 +101,12 @@ class TestCells:
         assert fit_of(task="layer", head=0)["p"] == 3 * p
         assert fit_of(task="pair", head=0)["p"] == 2 * p + 2 * 8 * 12 - 8
 
+    def test_how_sharp_a_head_is(self):
+        row = rows_of(task="attention")[0]
+        assert 1 / 16 < row["largest"] < 1 and 0 < row["spread"] < 1 - 1 / 16
+        # A row with largest weight m has squares between m^2 and m.
+        assert 1 - row["largest"] <= row["spread"] <= 1 - row["largest"] ** 2
+
     def test_values_and_heads_come_out(self):
         assert fit_of(task="values")["value_error"] < 1e-3
         for task, count in (("layer", 3), ("pair", 2)):
