@@ -4,8 +4,9 @@ Tasks, each a kind of cell:
 
 ``count``
     How much of a head of small rank some windows show: the rank of the derivative of its outputs.
-``cold``, ``near``
-    A head from outputs without noise and few windows; from nothing, and from factors next to the true ones.
+``cold``, ``near``, ``nudged``
+    A head from outputs without noise and few windows; from nothing, and from factors next to the true ones;
+    and the error of these factors themselves.
 ``attention``
     How sharp a head is: the mean of the largest weight of a row, and of one minus the sum of squared weights.
 ``heads``
@@ -45,7 +46,19 @@ if TYPE_CHECKING:
 __all__ = ["DATA_KEYS", "EXPERIMENT", "TASKS", "cells", "compute", "derivative", "shown", "value_parameters"]
 
 DATA_KEYS = ("encoder", "weights", "text", "layer", "head", "noise", "n_samples")
-TASKS = ("count", "attention", "cold", "near", "heads", "rank", "values", "layer", "pair", "pair-near")
+TASKS = (
+    "count",
+    "attention",
+    "cold",
+    "near",
+    "nudged",
+    "heads",
+    "rank",
+    "values",
+    "layer",
+    "pair",
+    "pair-near",
+)
 _KEYS = {"task", "heads", "noise", "n_samples", "rank", "n_outputs", "max_iter", "replicates"}
 #: Windows for the errors, none of which a fit sees.
 _HELD_OUT = 100
@@ -146,7 +159,8 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     For the others, as ``head_recovery``: ``in_sample`` and ``error`` (mean squares over the variance of the
     outputs, against outputs without noise), ``law`` (the error on its own windows by counting),
     ``correlation`` (learned and true scores on held-out windows, row means taken off). ``noisy_error``
-    is the error on held-out windows with noise, which a user can measure. For ``values`` also
+    is the error on held-out windows with noise, which a user can measure. ``nudged`` has the first of these
+    for its factors (kind ``start``). For ``values`` also
     ``value_error``, that of the values over their variance. For ``layer`` and ``pair`` a row each head
     (kind ``head``), with ``amplified``, for ``layer``, the noise over the signal of the head's output after
     the sum is taken apart.
@@ -248,10 +262,16 @@ def _single(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any)
         p += value_parameters(n_outputs, encoder.d)
     start: Any = "linear"
     tokens = _with_one(X)
-    if task == "near":  # rounding of single precision would hide what happens
+    if task in ("near", "nudged"):  # rounding of single precision would hide what happens
         noise = rng.standard_normal((2, *head.query.T.shape))
         start = tuple(f * (1 + _NEAR * e) for f, e in zip(_factors(head), noise, strict=True))
         tokens, Y, V = tokens.astype(float), O.astype(float), V.astype(float)
+    if task == "nudged":
+        scores = (_with_one(held) @ start[0]) @ (_with_one(held) @ start[1]).swapaxes(1, 2)
+        weights = np.exp(scores - scores.max(axis=2, keepdims=True))
+        predicted = weights / weights.sum(axis=2, keepdims=True) @ V_held
+        row = {"kind": "start", "n_tokens": n_rows, "p": p, "error": _error(predicted, O_held, variance)}
+        return row | {"correlation": _correlation(scores, head.scores(held))[0]}
     fit = InteractionRegressor(
         rank=cell["rank"],
         channel="normalised",
@@ -487,6 +507,7 @@ _BEST = [[0, 10], [1, 3], [2, 10], [3, 11], [4, 11], [5, 9]]
 _EXACT = [[2, 5], [4, 0], [0, 0]]
 _FULL = [
     _line("near", [12, 16, 24], 20, heads=[[2, 5]], noise=[0.0]),
+    _line("nudged", [12, 16, 24], 20, heads=[[2, 5]], noise=[0.0]),
     _line("attention", [100], 0, heads=[[layer, head] for layer in range(6) for head in range(12)]),
     _line("heads", [128], 20, heads=_WORST),
     _line("values", [128], 20),
@@ -503,6 +524,7 @@ _SMALL = {"heads": [[1, 1], [1, 2]], "rank": [4], "n_outputs": [4]}
 _QUICK = [
     _line("count", [1, 2, 3], 0, **_SMALL | {"noise": [0.0]}),
     _line("near", [2, 4], 20, **_SMALL | {"noise": [0.0]}),
+    _line("nudged", [2, 4], 20, **_SMALL | {"noise": [0.0]}),
     _line("cold", [4, 8], 40, **_SMALL | {"noise": [0.0]}),
     _line("attention", [40], 0, **_SMALL),
     _line("heads", [40], 20, **_SMALL),

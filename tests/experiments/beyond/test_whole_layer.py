@@ -79,6 +79,13 @@ class TestCells:
             row = fit_of(task=task, noise=0.0, n_samples=8)
             assert row["error"] <= 1e-8 and 1 - row["correlation"] <= 1e-6
 
+    def test_a_fit_from_nearby_starts_from_an_error(self):
+        start = rows_of(task="nudged", noise=0.0, n_samples=8)[0]
+        assert start["kind"] == "start" and start["error"] > 1e-5
+        # Factors that are wrong by 5 % in each entry: scores by 7 %, to first order.
+        assert 0.0005 < 1 - start["correlation"] < 0.01
+        assert fit_of(task="near", noise=0.0, n_samples=8)["error"] < 1e-3 * start["error"]
+
     def test_too_few_windows_are_refused_by_counting(self):
         with pytest.raises(ValueError, match="1 samples give 64 numbers for 88 parameters"):
             fit_of(task="cold", noise=0.0, n_samples=1)
