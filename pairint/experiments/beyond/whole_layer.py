@@ -204,7 +204,7 @@ def _count(cell: dict[str, Any], encoder: Encoder, X: Any, numbers: Any, order: 
     values = head.values(X).astype(float)[:, :, : cell["n_outputs"]]
     jacobian = derivative(Z, U, V, values)
     if jacobian.shape[0] > jacobian.shape[1]:
-        jacobian = np.linalg.qr(jacobian, mode="r")
+        jacobian = np.asarray(np.linalg.qr(jacobian, mode="r"))
     spectrum = np.linalg.svd(jacobian, compute_uv=False)
     spectrum = spectrum / spectrum[0]
     found = int((spectrum > _ZERO).sum())
@@ -425,8 +425,8 @@ def _pair(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any) -
         states = []
         for head in heads:
             W = head.value.T @ (head.output.T @ basis)
-            arrays = [(forth @ a).astype(single) for a in (*_factors(head), W)]
-            states.append(HeadState(*arrays[:2], KnownFamily(Exponential()), np.zeros(0, single), arrays[2]))
+            left, right, W = ((forth @ a).astype(single) for a in (*_factors(head), W))
+            states.append(HeadState(left, right, KnownFamily(Exponential()), np.zeros(0, single), W))
         problem = ChannelProblem(
             Z, Y.astype(single), PairData(_mask(X.shape[1])), Normalised(), learn_values=True
         )
