@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pairint.engine.experiment import checked_cells
-from pairint.experiments import get
+from pairint.experiments import get, load_results
 from pairint.experiments.beyond import heads, whole_layer
 from pairint.experiments.beyond.head_recovery import n_parameters
 from pairint.experiments.beyond.whole_layer import derivative, shown
@@ -142,3 +142,37 @@ def test_settings_out_of_range(changes, message):
 def test_too_many_windows_are_refused():
     with pytest.raises(ValueError, match="n_samples must be at most 300, got 301"):
         rows_of(n_samples=301)
+
+
+class TestStored:
+    """What the page says of the stored table."""
+
+    @pytest.fixture(scope="class")
+    def table(self):
+        return load_results("whole_layer")
+
+    def test_the_bound_is_attained_and_the_rank_is_clear(self, table):
+        counts = table[table["kind"] == "count"]
+        assert len(counts) >= 6 and (counts["found"] == counts["bound"]).all()
+        assert (counts["bound"] < counts["p"]).any() and (counts["bound"] == counts["p"]).any()
+        assert (counts["above"] > 1e3 * counts["below"]).all()
+
+    def test_from_nearby_a_fit_comes_home_at_twice_the_threshold(self, table):
+        near = table[table["task"] == "near"].set_index("n_samples")["error"]
+        start = table[table["kind"] == "start"].set_index("n_samples")["error"]
+        assert near[24] <= 1e-9 < 1e-3 < start[24]
+        assert near.sort_index().is_monotonic_decreasing and (near < start).all()
+
+    def test_heads_that_hide_are_read_and_one_that_has_decided_is_not(self, table):
+        fits = table[(table["kind"] == "fit") & (table["task"] == "heads")].set_index(["layer", "head"])
+        largest = table[table["kind"] == "attention"].set_index(["layer", "head"])["largest"]
+        decided = fits.index[largest.loc[fits.index] > 0.99]
+        assert list(decided) == [(0, 2)]
+        ratio = fits["error"] / fits["law"]
+        assert ratio.drop(decided).max() < 10 and ratio[(0, 2)] > 100
+        assert fits["in_sample"][(0, 2)] < fits["law"][(0, 2)]
+
+    def test_values_cost_their_parameters(self, table):
+        fits = table[(table["kind"] == "fit") & (table["task"] == "values")]
+        assert len(fits) == 3 and (abs(fits["in_sample"] / fits["law"] - 1) < 0.1).all()
+        assert (fits["value_error"] < 0.01).all()
