@@ -144,12 +144,13 @@ def test_too_many_windows_are_refused():
         rows_of(n_samples=301)
 
 
+@pytest.fixture(scope="module")
+def table():
+    return load_results("whole_layer")
+
+
 class TestStored:
     """What the page says of the stored table."""
-
-    @pytest.fixture(scope="class")
-    def table(self):
-        return load_results("whole_layer")
 
     def test_the_bound_is_attained_and_the_rank_is_clear(self, table):
         counts = table[table["kind"] == "count"]
