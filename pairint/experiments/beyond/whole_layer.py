@@ -512,6 +512,7 @@ _FULL = [
     _line("cold", [24, 32], 40, heads=[[4, 0]], noise=[0.0]),
     _line("attention", [40], 0, heads=_WORST + _THREE),
     _line("heads", [128], 20, heads=_WORST),
+    _line("heads", [256], 20, heads=[[0, 2]]),
     _line("values", [128], 20),
     _line("layer", [64], 15, heads=[[2, 0]]),
 ]
