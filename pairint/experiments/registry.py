@@ -47,6 +47,7 @@ MODULES: dict[str, str] = {
     "aim_small_width": "pairint.experiments.aim.small_width",
     "heads_coercivity": "pairint.experiments.beyond.heads_coercivity",
     "head_recovery": "pairint.experiments.beyond.head_recovery",
+    "whole_layer": "pairint.experiments.beyond.whole_layer",
 }
 
 _registered: dict[str, Experiment] = {}

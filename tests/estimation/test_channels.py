@@ -24,7 +24,7 @@ from pairint.estimation.channels import (
 )
 from pairint.estimation.channels.activation import KnownFamily, SplineFamily
 from pairint.estimation.channels.channel import as_channel
-from pairint.estimation.channels.solver import descend
+from pairint.estimation.channels.solver import descend, solve_coefficients
 from pairint.estimation.channels.system import ChannelProblem, HeadState, Linearised, pack, unpack
 from pairint.estimation.gauss_newton import levenberg_marquardt
 from pairint.estimation.problem import LeastSquaresProblem
@@ -192,6 +192,59 @@ def test_the_transpose_is_one(channel, family, readout):
         * (np.linalg.norm(image) * np.linalg.norm(bar) + np.linalg.norm(vector) * np.linalg.norm(back))
     )
     assert abs(float((image * bar).sum()) - float(vector @ back)) < bound
+
+
+@pytest.mark.parametrize("channel", ["mean", "normalised"])
+def test_heads_with_values_of_their_own_mixed_into_the_sum(channel):
+    """What a layer emits: the products against complex steps, for known values of each head and a matrix."""
+    problem, heads = small(channel, "log-spline", "vectors", 2)
+    rng = np.random.default_rng(9)
+    mixes = [rng.standard_normal((size, V)) for size in (2, 3)]
+    values = [rng.standard_normal((M, N, len(mix))) for mix in mixes]
+    heads = [replace(h, values=v, mix=m) for h, v, m in zip(heads, values, mixes, strict=True)]
+    base, columns, outputs = pack(heads).astype(complex), [], 0.0
+    for k in range(len(base)):
+        moved = base.copy()
+        moved[k] += 1e-40j
+        total = 0.0
+        for head, (left, right, c) in zip(heads, unpack(moved, heads), strict=True):
+            S = (problem.X @ left) @ np.swapaxes(problem.X @ right, 1, 2)
+            own = reference(problem.channel, S, functions(head.family, c), problem.data, head.values)
+            total = total + own @ head.mix
+        columns.append(problem.rooted(total.imag / 1e-40).reshape(-1))
+        outputs = total.real
+    J = np.array(columns).T
+    model = Linearised(problem, heads)
+    atol = 1e3 * gamma(200) * max(1.0, np.abs(J).max())
+    np.testing.assert_allclose(model.outputs, outputs, atol=atol)
+    ours = np.array([model.jvp(np.eye(len(base))[k]).reshape(-1) for k in range(len(base))]).T
+    np.testing.assert_allclose(ours, J, atol=atol)
+    bar = rng.standard_normal(problem.Y.shape)
+    np.testing.assert_allclose(model.vjp(bar), J.T @ bar.reshape(-1), atol=10 * atol)
+
+
+@pytest.mark.parametrize(("channel", "family"), [("mean", "spline"), ("normalised", "log-spline")])
+@pytest.mark.parametrize("readout", ["vectors", "learn"])
+def test_a_design_that_is_not_kept_changes_nothing(channel, family, readout, monkeypatch):
+    """Products, blocks and coefficients with and without the design in memory; without it none is formed."""
+    problem, heads = small(channel, family, readout, 2, n_samples=7)
+    vector = np.random.default_rng(0).standard_normal(len(pack(heads)))
+    kept = Linearised(problem, heads)
+    solved = solve_coefficients(problem, heads)
+    monkeypatch.setattr(attention_module, "_CHUNK_ENTRIES", 1)
+    monkeypatch.setattr("pairint.estimation.channels.system.KEPT_ENTRIES", 0)
+    free = Linearised(problem, heads)
+    assert free.designs == [None, None] and kept.designs[0].shape[1] == heads[0].family.size
+    atol = 1e3 * gamma(200) * np.abs(kept.jvp(vector)).max()
+    np.testing.assert_allclose(free.jvp(vector), kept.jvp(vector), atol=atol)
+    np.testing.assert_allclose(free.vjp(kept.residual), kept.vjp(kept.residual), atol=10 * atol)
+    for blocks in zip(
+        *(model.blocks(np.random.default_rng(1)) for model in (free, kept)), strict=True
+    ):  # of the factors they hold random signs, drawn chunk by chunk: those of coefficients do not
+        np.testing.assert_allclose(blocks[0][2], blocks[1][2], atol=10 * atol)
+    # The levels of two heads are one number to the outputs: only these are determined.
+    again = problem.outputs(solve_coefficients(problem, heads))
+    np.testing.assert_allclose(again, problem.outputs(solved), atol=1e-6 * np.abs(again).max())
 
 
 def test_products_do_not_depend_on_chunks_nor_on_what_is_kept(monkeypatch):

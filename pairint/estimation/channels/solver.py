@@ -290,9 +290,7 @@ def solve_coefficients(problem: ChannelProblem, heads: Sequence[HeadState]) -> l
         return heads
     model = Linearised(problem, heads)
     xp = model.xp
-    design = model.designs[0] if len(heads) == 1 else xp.concatenate(model.designs, axis=1)
-    gram = np.asarray(to_host(design.T @ design), dtype=float)
-    moment = np.asarray(to_host(design.T @ problem.rooted(problem.Y).reshape(-1)), dtype=float)
+    gram, moment = model.normal_equations(problem.Y)
     system = gram + problem.penalty * linalg.block_diag(*(head.family.penalty() for head in heads))
     scale = float(np.trace(gram)) / len(gram)
     ridge = (1e-12 if problem.X.dtype.itemsize == 8 else 1e-7) * scale if scale > 0 else 1.0

@@ -43,6 +43,10 @@ class HeadState:
     coefficients: Any
     #: The matrix ``W`` with values ``X W``, shape ``(d, v)``, or ``None``.
     value_matrix: Any = None
+    #: Known values of this head alone, shape ``(M, N, k)``, or ``None``: those of the data, shared by all.
+    values: Any = None
+    #: Known matrix ``(k, v)`` through which outputs in ``R^k`` of this head enter the sum, or ``None``.
+    mix: Any = None
 
     @property
     def matrix(self) -> Any:
@@ -168,7 +172,13 @@ class ChannelProblem:
     def side(self, head: HeadState, part: slice) -> PairData:
         """Return mask, values and pairs of some samples."""
         data = self.data[part]
-        return data if head.value_matrix is None else data.with_values(self.X[part] @ head.value_matrix)
+        if head.value_matrix is not None:
+            return data.with_values(self.X[part] @ head.value_matrix)
+        return data if head.values is None else data.with_values(head.values[part])
+
+    def emitted(self, head: HeadState, H: Any, data: PairData) -> Any:
+        """Return what a head adds to the outputs of some samples."""
+        return _mixed(head, self.channel.outputs(H, data))
 
     def outputs(self, heads: Sequence[HeadState]) -> Any:
         """Return the outputs, or ``None`` if the channel does not admit the activated scores."""
@@ -180,7 +190,7 @@ class ChannelProblem:
                 data = self.side(head, part)
                 if not self.channel.admissible(H, data):
                     return None
-                total[part] += self.channel.outputs(H, data)
+                total[part] += self.emitted(head, H, data)
         return total
 
     def objective(self, heads: Sequence[HeadState]) -> tuple[float, float]:
@@ -201,6 +211,14 @@ class ChannelProblem:
             c = np.asarray(to_host(head.coefficients), dtype=float)
             total += float(c @ head.family.penalty() @ c)
         return self.penalty * total
+
+
+def _mixed(head: HeadState, outputs: Any) -> Any:
+    return outputs if head.mix is None else outputs @ head.mix
+
+
+def _unmixed(head: HeadState, bar: Any) -> Any:
+    return bar if head.mix is None else bar @ head.mix.T
 
 
 def squares(values: Any) -> float:
@@ -242,11 +260,14 @@ class Linearised:
         if per_head * len(self.heads) <= KEPT_ENTRIES:
             self._kept = [self._piece(part) for part in self._chunks]
         outputs = xp.zeros(problem.Y.shape, dtype=problem.X.dtype)
-        #: The linear design of each head's coefficients, shape ``(outputs, K + s)``.
+        size = sum(head.family.size for head in heads)
+        self._stored = int(np.prod(problem.Y.shape)) * size <= KEPT_ENTRIES
+        #: The linear design of each head's coefficients, shape ``(outputs, K + s)``; none if it is too large
+        #: to be kept, or if there is nothing to learn.
         self.designs = [self._design(number) for number in range(len(self.heads))]
         for part, pieces in self._walk():
-            for piece in pieces:
-                outputs[part] += problem.channel.outputs(piece.H, piece.data)
+            for head, piece in zip(self.heads, pieces, strict=True):
+                outputs[part] += problem.emitted(head, piece.H, piece.data)
         self.outputs = outputs
         self.residual = problem.rooted(problem.Y - outputs)
 
@@ -263,18 +284,49 @@ class Linearised:
 
     def _design(self, number: int) -> Any:
         problem, head = self.problem, self.heads[number]
-        if head.family.size == 0:
+        if head.family.size == 0 or not self._stored:
             return None
         shape = (*problem.Y.shape, head.family.size)
         design = self.xp.zeros(shape, dtype=problem.X.dtype)
         for part, pieces in self._walk():
-            piece = pieces[number]
-            scores = piece.P @ self.xp.swapaxes(piece.Q, -1, -2)
-            for k, column in enumerate(head.family.columns(scores)):
-                change = piece.H * column if head.family.log else column
-                change = problem.channel.jvp(piece.H, change, piece.data)
-                design[part][..., k] = problem.rooted(change, part)
+            self._fill(design[part], head, pieces[number], part)
         return design.reshape(-1, head.family.size)
+
+    def _fill(self, design: Any, head: HeadState, piece: _Piece, part: slice) -> None:
+        """Write the linear design of some samples, shape ``(m, N, ..., K + s)``."""
+        problem = self.problem
+        scores = piece.P @ self.xp.swapaxes(piece.Q, -1, -2)
+        for k, column in enumerate(head.family.columns(scores)):
+            change = piece.H * column if head.family.log else column
+            change = _mixed(head, problem.channel.jvp(piece.H, change, piece.data))
+            design[..., k] = problem.rooted(change, part)
+
+    def normal_equations(self, target: Any = None) -> tuple[Any, Any]:
+        """Return the Gram matrix of the designs of all heads side by side, and their products with a target.
+
+        On the host, in double precision; without a target the second is ``None``.
+        """
+        used = [design for design in self.designs if design is not None]
+        if self._stored:
+            design = used[0] if len(used) == 1 else self.xp.concatenate(used, axis=1)
+            gram = np.asarray(to_host(design.T @ design), dtype=float)
+            moment = None if target is None else design.T @ self.problem.rooted(target).reshape(-1)
+            return gram, None if moment is None else np.asarray(to_host(moment), dtype=float)
+        size = sum(head.family.size for head in self.heads)
+        gram, moment = np.zeros((size, size)), np.zeros(size)
+        for part, pieces in self._walk():
+            shape = (part.stop - part.start, *self.problem.Y.shape[1:])
+            design = self.xp.zeros((*shape, size), dtype=self.problem.X.dtype)
+            start = 0
+            for head, piece in zip(self.heads, pieces, strict=True):
+                self._fill(design[..., start : start + head.family.size], head, piece, part)
+                start += head.family.size
+            rows = design.reshape(-1, size)
+            gram = gram + np.asarray(to_host(rows.T @ rows), dtype=float)
+            if target is not None:
+                wanted = self.problem.rooted(target[part], part).reshape(-1)
+                moment = moment + np.asarray(to_host(rows.T @ wanted), dtype=float)
+        return gram, None if target is None else moment
 
     def jvp(self, vector: Any) -> Any:
         """Return ``J`` times a vector of all parameters: the shape of the outputs."""
@@ -283,13 +335,18 @@ class Linearised:
         image = xp.zeros(problem.Y.shape, dtype=problem.X.dtype)
         for part, pieces in self._walk():
             tokens = problem.X[part]
-            for piece, (left, right, _, *rest) in zip(pieces, moves, strict=True):
+            for head, piece, (left, right, coefficients, *rest) in zip(
+                self.heads, pieces, moves, strict=True
+            ):
                 change = (tokens @ left) @ xp.swapaxes(piece.Q, -1, -2)
                 change = change + piece.P @ xp.swapaxes(tokens @ right, -1, -2)
-                image[part] += problem.channel.jvp(piece.H, piece.slope * change, piece.data)
+                change = piece.slope * change
+                if head.family.size and not self._stored:
+                    change = change + self._activated_change(head, piece, coefficients)
+                image[part] += _mixed(head, problem.channel.jvp(piece.H, change, piece.data))
                 if rest:
                     moved = piece.data.with_values(tokens @ rest[0])
-                    image[part] += problem.channel.outputs(piece.H, moved)
+                    image[part] += problem.emitted(head, piece.H, moved)
         image = problem.rooted(image)
         for design, move in zip(self.designs, moves, strict=True):
             if design is not None:
@@ -307,14 +364,30 @@ class Linearised:
         d = problem.X.shape[2]
         for part, pieces in self._walk():
             tokens = problem.X[part].reshape(-1, d)
-            for piece, total in zip(pieces, sums, strict=True):
-                query, key = self._pulled(piece, bar[part])
+            for head, piece, total in zip(self.heads, pieces, sums, strict=True):
+                pulled = _unmixed(head, bar[part])
+                query, key = self._pulled(piece, pulled)
                 total[0] = total[0] + tokens.T @ query.reshape(tokens.shape[0], -1)
                 total[1] = total[1] + tokens.T @ key.reshape(tokens.shape[0], -1)
+                if head.family.size and not self._stored:
+                    total[2] = total[2] + self._coefficients(head, piece, pulled)
                 if len(total) == 4:
-                    values = problem.channel.values_vjp(piece.H, bar[part], piece.data)
+                    values = problem.channel.values_vjp(piece.H, pulled, piece.data)
                     total[3] = total[3] + tokens.T @ values.reshape(tokens.shape[0], -1)
         return xp.concatenate([part.reshape(-1) for total in sums for part in total])
+
+    def _activated_change(self, head: HeadState, piece: _Piece, coefficients: Any) -> Any:
+        """Return the change of ``H`` with the coefficients, without the design."""
+        scores = piece.P @ self.xp.swapaxes(piece.Q, -1, -2)
+        change = head.family.raw(scores, coefficients)[0]
+        return piece.H * change if head.family.log else change
+
+    def _coefficients(self, head: HeadState, piece: _Piece, bar: Any) -> Any:
+        """Return the derivatives in the coefficients, without the design."""
+        scores = piece.P @ self.xp.swapaxes(piece.Q, -1, -2)
+        weights = self.problem.channel.vjp(piece.H, bar, piece.data)
+        weights = weights * piece.H if head.family.log else weights
+        return self.xp.stack([(column * weights).sum() for column in head.family.columns(scores)])
 
     def _pulled(self, piece: _Piece, bar: Any) -> tuple[Any, Any]:
         """Return the derivatives in ``XU`` and in ``XV``, shape ``(m, N, r)``."""
@@ -331,12 +404,17 @@ class Linearised:
         problem, xp = self.problem, self.xp
         # The signs of one probe are shared by all samples of a chunk's position: no array of M N v of them.
         result: list[list[Any]] = []
+        whole, start = None if self._stored else self.normal_equations()[0], 0
         for head, design in zip(self.heads, self.designs, strict=True):
-            rank = head.left.shape[1]
-            gram = np.zeros((head.family.size, head.family.size))
+            rank, size = head.left.shape[1], head.family.size
+            gram = np.zeros((size, size))
             if design is not None:
                 gram = np.asarray(to_host(design.T @ design), dtype=float)
+            elif whole is not None:
+                gram = whole[start : start + size, start : start + size]
+            if size:
                 gram = gram + problem.penalty * head.family.penalty()
+            start += size
             result.append([np.zeros((rank, rank)), np.zeros((rank, rank)), gram])
             if head.value_matrix is not None:
                 d = problem.X.shape[2]
@@ -345,8 +423,8 @@ class Linearised:
             shape = (part.stop - part.start, *problem.Y.shape[1:])
             signs = xp.asarray(rng.integers(0, 2, shape) * 2.0 - 1.0, dtype=problem.X.dtype)
             signs = problem.rooted(signs, part)
-            for piece, block in zip(pieces, result, strict=True):
-                for number, pulled in enumerate(self._pulled(piece, signs)):
+            for head, piece, block in zip(self.heads, pieces, result, strict=True):
+                for number, pulled in enumerate(self._pulled(piece, _unmixed(head, signs))):
                     rows = pulled.reshape(-1, pulled.shape[-1])
                     block[number] = block[number] + np.asarray(to_host(rows.T @ rows), dtype=float)
                 if len(block) == 4:

@@ -1,0 +1,87 @@
+"""Pictures for the page on whole layers: heads against the law of counting, fits without noise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
+from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+__all__ = ["exact_figure", "heads_figure"]
+
+
+@picture
+def heads_figure(table: DataFrame, coercivity: Series | None = None) -> Figure:
+    """Draw each head's error over the law of counting, own windows and others.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of the experiment ``whole_layer``; or fits of the same columns.
+    coercivity : Series, optional
+        What averages leave of each head, by (layer, head): the horizontal axis. Else heads are numbered.
+    """
+    figure, axis = subplots(1, 4.2)
+    fits = table[(table["kind"] == "fit") & (table["task"] == "heads")].reset_index(drop=True)
+    if coercivity is None:
+        places = fits.index.to_numpy() + 1.0
+        label = "head, numbered"
+    else:
+        places = coercivity.loc[list(zip(fits["layer"], fits["head"], strict=True))].to_numpy()
+        label = "what averages leave of the head: $(N - 1)$ x smallest ratio"
+    for column, face, name, number in (
+        ("error", CYCLE[0], "other windows", 0),
+        ("in_sample", "white", "the fit's own windows", 1),
+    ):
+        axis.plot(
+            places, fits[column] / fits["law"], ls="none", marker=MARKERS[number], color=CYCLE[number],
+            mfc=CYCLE[0] if face != "white" else face, label=name,
+        )  # fmt: skip
+    for row, place in zip(fits.itertuples(), places, strict=True):
+        axis.annotate(
+            f"{row.layer}.{row.head}", (place, row.error / row.law), xytext=(4, 4),
+            textcoords="offset points", fontsize=7,
+        )  # fmt: skip
+    axis.axhline(1, color=INK, ls="--", lw=1, label="law of counting")
+    axis.set(
+        title="Heads, each read from its outputs", xlabel=label, ylabel="squared error / law", yscale="log"
+    )
+    axis.legend(fontsize="small")
+    return figure
+
+
+@picture
+def exact_figure(table: DataFrame, threshold: float) -> Figure:
+    """Draw the errors of fits without noise against the number of windows: from nothing, and from nearby.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of the experiment ``whole_layer``.
+    threshold : float
+        Windows below which counting says that nothing can be found.
+    """
+    figure, axis = subplots(1, 4.2)
+    fits = table[(table["kind"] == "fit") & table["task"].isin(["cold", "near"])]
+    for number, ((layer, head), part) in enumerate(fits.groupby(["layer", "head"])):
+        for task, style, name in (("cold", "-", "from nothing"), ("near", ":", "from nearby")):
+            line = part[part["task"] == task].sort_values("n_samples")
+            if len(line):
+                axis.plot(
+                    line["n_samples"], line["error"], color=CYCLE[number % len(CYCLE)], ls=style,
+                    marker=MARKERS[number % len(MARKERS)], mfc=None if task == "cold" else "white",
+                    label=f"head {head} of layer {layer}, {name}",
+                )  # fmt: skip
+    axis.axvline(threshold, color=INK, ls="--", lw=1, label="threshold of counting")
+    axis.set(xscale="log", yscale="log", xlabel="windows $M$", ylabel="squared error / variance")
+    ticks = sorted(fits["n_samples"].unique())
+    axis.set_xticks(ticks, [str(int(n)) for n in ticks])
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set(title="Without noise, other windows")
+    axis.legend(fontsize="small")
+    return figure
