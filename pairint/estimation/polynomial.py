@@ -1,20 +1,20 @@
 r"""A polynomial in the place of the exponential: fitted to what a head of softmax attention returns.
 
-With :math:`t_{ij}` the scores of a row less their mean, :math:`v_j` the values and :math:`y_i` the outputs of the
-head, the polynomial :math:`p(t) = \sum_m a_m t^m` leaves the error
+With :math:`t_{ij}` the scores of a row less their mean, :math:`v_j` the values and :math:`y_i` the outputs of
+the head, the polynomial :math:`p(t) = \sum_m a_m t^m` leaves the error
 
 .. math:: \sum_i \frac{|N_i a|^2}{(d_i^\top a)^2}, \qquad (N_i)_{\cdot m} = \sum_j t_{ij}^m (v_j - y_i),
     \quad (d_i)_m = \sum_j t_{ij}^m .
 
-Both are sums over pairs, formed once. What remains is least squares of a few unknowns, each row weighted by the
-inverse square of its denominator, which is updated (Gauss-Newton steps with damping, no step to where a
+Both are sums over pairs, formed once. What remains is least squares of a few unknowns, each row weighted by
+the inverse square of its denominator, which is updated (Gauss-Newton steps with damping, no step to where a
 denominator is not positive).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairint.backend import array_namespace, to_host
-from pairint.validation import check_flag, check_floats, check_integer
+from pairint.validation import check_flag, check_floats, check_integer, shortened
 
 __all__ = ["PolynomialFit", "RowSums", "fit_polynomial", "score_truncation"]
 
@@ -42,8 +42,8 @@ class PolynomialFit:
     Attributes
     ----------
     coefficients : ndarray, shape (degree + 1,)
-        Of the powers of the score less its row's mean, the constant first. Their common factor is chosen so that
-        the weights of a row add up to its number of tokens in the mean.
+        Of the powers of the score less its row's mean, the constant first. Their common factor is chosen so
+        that the weights of a row add up to its number of tokens in the mean.
     error : float
         Mean square of what is left of the outputs, over their variance, on the data of the fit.
     start_error : float
@@ -119,9 +119,8 @@ class RowSums:
         scores = check_floats("scores", scores, (M, N, N))
         values = check_floats("values", values, (M, N, None))
         if 0 in scores.shape or 0 in values.shape:
-            raise ValueError(
-                f"scores and values must not be empty, got shapes {tuple(scores.shape)}, {tuple(values.shape)}"
-            )
+            shapes = f"{tuple(scores.shape)}, {tuple(values.shape)}"
+            raise ValueError(f"scores and values must not be empty, got shapes {shapes}")
         if outputs is not None:
             outputs = check_floats("outputs", outputs, values.shape)
         xp, chunk = array_namespace(scores), max(1, _CHUNK // (N * N))
@@ -151,14 +150,18 @@ class RowSums:
         spread = math.sqrt(sums / scores.size) or 1.0
         return cls(np.concatenate(squares), np.concatenate(totals), variance, spread)
 
-    def __add__(self, other: RowSums) -> RowSums:
-        """Return the sums of both, as if of one sample: to fit one polynomial to several heads."""
-        n, m = len(self.totals), len(other.totals)
-        spread = math.sqrt((n * self.spread**2 + m * other.spread**2) / (n + m))
-        return RowSums(
-            np.concatenate([self.squares / self.variance, other.squares / other.variance]),
-            np.concatenate([self.totals, other.totals]),
-            2.0,
+    @classmethod
+    def joined(cls, parts: Sequence[RowSums]) -> RowSums:
+        """Return the sums of several heads together, each over its variance, for one polynomial."""
+        parts = list(parts)
+        if not parts or not all(isinstance(part, RowSums) for part in parts):
+            raise TypeError(f"parts must be one or more RowSums, got {shortened(parts)}")
+        sizes = [len(part.totals) for part in parts]
+        spread = math.sqrt(np.average([part.spread**2 for part in parts], weights=sizes))
+        return cls(
+            np.concatenate([part.squares / (part.variance or 1.0) for part in parts]),
+            np.concatenate([part.totals for part in parts]),
+            float(len(parts)),
             spread,
         )
 
@@ -190,10 +193,10 @@ def fit_polynomial(
     degree : int
         From 0 to 12.
     outputs : array_like, shape (M, N, v), optional
-        What is to be approximated: by default the softmax of these scores. Another thing if the scores are of
-        smaller rank than the head's.
+        What is to be approximated: by default the softmax of these scores. Another thing if the scores are
+        of smaller rank than the head's.
     positive : bool
-        Fit a polynomial that is nowhere negative, on any text: the square of the modulus of a complex one. The
+        Fit a polynomial that is nowhere negative, on any text: the squared modulus of a complex one. The
         degree must be even. Otherwise only the sums of weights are kept positive, on the data of the fit.
 
     Returns
@@ -250,8 +253,8 @@ def score_truncation(queries: Any, keys: Any, rank: int) -> tuple[NDArray[np.flo
     Book: :doc:`/book/polynomial_attention`.
 
     If queries and keys of a pair are independent, no other score of this rank is closer in mean square to the
-    score less its row's mean: by the theorem of Eckart and Young, applied to :math:`M_Q^{1/2} C_K^{1/2}` with the
-    second moments of the queries and those of the keys less their mean in the window.
+    score less its row's mean: by the theorem of Eckart and Young, applied to :math:`M_Q^{1/2} C_K^{1/2}` with
+    the second moments of the queries and those of the keys less their mean in the window.
 
     Parameters
     ----------
@@ -314,7 +317,7 @@ def _root(a: NDArray[np.float64]) -> NDArray[np.complex128]:
 def _descend(
     sums: RowSums, c: NDArray[np.float64], coefficients: Callable[[Any], Any]
 ) -> tuple[NDArray[np.float64], int, bool]:
-    """Minimise the error by Levenberg-Marquardt steps from ``c``; return the point, steps, and whether at rest."""
+    """Minimise the error by Levenberg-Marquardt steps: the point, their number, whether at rest."""
     damping, value = 1e-3, sums.error(coefficients(c)[0])
     for step in range(_STEPS):
         a, slope = coefficients(c)

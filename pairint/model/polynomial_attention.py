@@ -1,13 +1,13 @@
 r"""Attention whose weights are a polynomial of the score, with all pairs formed and without.
 
-For queries q, keys k and values v of one window let :math:`t_{ij} = q_i^\top (k_j - \bar k)`, the score less the
-mean of its row, and
+For queries q, keys k and values v of one window let :math:`t_{ij} = q_i^\top (k_j - \bar k)`, the score less
+the mean of its row, and
 
 .. math:: y_i = \frac{\sum_j p(t_{ij})\, v_j}{\sum_j p(t_{ij})}, \qquad p(t) = \sum_{m=0}^{\ell} a_m t^m .
 
-As :math:`(x^\top y)^m = \sum_{|\alpha| = m} \binom{m}{\alpha} x^\alpha y^\alpha`, a score to the power m is an
-inner product of monomials, and the sums over j are formed once for all i: time and memory grow like N, not like
-its square, times the number of monomials (Katharopoulos et al., 2020, for feature maps in general).
+As :math:`(x^\top y)^m = \sum_{|\alpha| = m} \binom{m}{\alpha} x^\alpha y^\alpha`, a score to the power m is
+an inner product of monomials, and the sums over j are formed once for all i: time and memory grow like N, not
+like its square, times the number of monomials (Katharopoulos et al., 2020, for feature maps in general).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def feature_count(rank: int, degree: int) -> int:
 
 
 def monomial_features(X: Any, degree: int) -> Any:
-    r"""Return the monomials of degree at most ``degree``, those of degree m scaled to give :math:`(x^\top y)^m`.
+    r"""Return the monomials of degree at most ``degree``, scaled to give the powers :math:`(x^\top y)^m`.
 
     Book: :doc:`/book/polynomial_attention`.
 
@@ -95,8 +95,8 @@ def polynomial_attention(queries: Any, keys: Any, values: Any, *, coefficients: 
         NumPy or CuPy. The score of a pair is their inner product.
     values : array_like, shape (..., N, v)
     coefficients : array_like, shape (..., degree + 1)
-        Of the polynomial of the score less its row's mean, the constant first. Leading axes match those of the
-        queries: one polynomial for each head, or one for all.
+        Of the polynomial of the score less its row's mean, the constant first. Leading axes match those of
+        the queries: one polynomial for each head, or one for all.
 
     Returns
     -------
@@ -153,7 +153,7 @@ def linear_attention(queries: Any, keys: Any, values: Any, *, coefficients: Any)
 
 @functools.lru_cache(maxsize=64)
 def _recipe(rank: int, degree: int) -> tuple[Any, Any, NDArray[np.float64], NDArray[np.intp]]:
-    """Return how each monomial is made of one of lower degree, its multinomial coefficient, and its degree."""
+    """Return how each monomial is made of one of lower degree, its multinomial number, and its degree."""
     exponents = np.zeros((1, rank), dtype=np.intp)
     last = np.zeros(1, dtype=np.intp)
     parents, factors, squares, degrees = [], [], [np.ones(1)], [np.zeros(1, dtype=np.intp)]
@@ -219,7 +219,8 @@ def _checked(queries: Any, keys: Any, values: Any, coefficients: Any) -> tuple[A
     )
     if not fits:
         raise ValueError(
-            f"coefficients must have leading axes that match those of queries, {tuple(wanted)}, got {tuple(leading)}"
+            f"coefficients must have leading axes that match those of queries, {tuple(wanted)}, "
+            f"got {tuple(leading)}"
         )
     xp = array_namespace(queries)
     coefficients = xp.asarray(coefficients, dtype=queries.dtype)

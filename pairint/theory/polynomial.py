@@ -27,8 +27,9 @@ def attention_error_bound(oscillation: Any, diameter: Any = 1.0) -> Any:
     Parameters
     ----------
     oscillation : array_like
-        The oscillation of the log-ratio of the weights over a row, at least 0: see :func:`weight_oscillation`.
-        If all relative errors of the weights are at most eps, it is at most ``log((1 + eps) / (1 - eps))``.
+        The oscillation of the log-ratio of the weights over a row, at least 0: see
+        :func:`weight_oscillation`. If all relative errors of the weights are at most eps, it is at most
+        ``log((1 + eps) / (1 - eps))``.
     diameter : array_like
         The largest distance of two values in the row, at least 0.
 

@@ -1,8 +1,8 @@
 """Beyond the paper: the exponential of every head of a trained encoder replaced by a polynomial of its score.
 
-What is fitted are a few numbers a head, on a few windows; weights stay as they are. What is measured, on the last
-pages of the text, which no fit has seen: how far the embeddings of windows move, and how much of each head's
-outputs is lost if its input is the encoder's own.
+What is fitted are a few numbers a head, on a few windows; weights stay as they are. What is measured, on the
+last pages of the text, which no fit has seen: how far the embeddings of windows move, and how much of each
+head's outputs is lost if its input is the encoder's own.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 __all__ = ["DATA_KEYS", "EXPERIMENT", "METHODS", "SHOWN", "cells", "compute", "n_features"]
 
 DATA_KEYS = ("encoder", "weights", "text", "n_windows")
-#: ``uniform``: all weights equal. ``taylor``: of exp at zero; ``centred``: at the head's mean score under its own
-#: attention. ``fitted``: least squares of the outputs; ``positive``: nowhere negative; ``sequence``: layer after
-#: layer, on what the layers before return; ``shared``: one polynomial for all heads; ``weights``: least squares
-#: of the weights, not of the outputs. ``truncated``: exp itself, of a score of smaller rank. ``random``: positive
-#: orthogonal random features of exp, ``degree`` of them.
+#: ``uniform``: all weights equal. ``taylor``: of exp at zero; ``centred``: at the head's mean score under its
+#: own attention. ``fitted``: least squares of the outputs; ``positive``: nowhere negative; ``sequence``:
+#: layer after layer, on what the layers before return; ``shared``: one polynomial for all heads; ``weights``: least
+#: squares of the weights, not of the outputs. ``truncated``: exp itself, of a score of smaller rank.
+#: ``random``: positive orthogonal random features of exp, ``degree`` of them.
 METHODS = (
-    "uniform", "taylor", "centred", "fitted", "positive", "sequence", "shared", "weights", "truncated", "random",
+    "uniform", "taylor", "centred", "fitted", "positive", "sequence", "shared", "weights", "truncated",
+    "random",
 )  # fmt: skip
 #: Heads whose polynomials and scores are kept for pictures.
 SHOWN = ((0, 0), (2, 5), (4, 0))
@@ -47,7 +48,7 @@ _POINTS = 81
 
 
 def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the cells: for each line of ``plan`` its ranks, degrees and numbers of windows, each replicate."""
+    """Return the cells: for each line of ``plan`` its ranks, degrees, numbers of windows, replicates."""
     check_source(settings)
     replicates = check_integer("replicates", settings["replicates"], 1, 100)
     source = {key: settings[key] for key in RANDOM}
@@ -90,7 +91,7 @@ def _states(name: str, windows: tuple[int, ...]) -> list[list[tuple[Any, Any, An
 
 @functools.lru_cache(maxsize=1)
 def _held_out(name: str) -> dict[str, Any]:
-    """Return the windows of each kind of text, their embeddings, and what the layers see of the first kind."""
+    """Return the windows of each kind of text, their embeddings, and what layers see of the first."""
     encoder, windows = encoder_of(name), windows_of(name)
     other = windows[3 * len(windows) // 4 :]
     other = other[:: max(1, len(other) // _HELD_OUT)][:_HELD_OUT]
@@ -114,16 +115,17 @@ def _held_out(name: str) -> dict[str, Any]:
 
 
 def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return how far embeddings move (kind ``text``), what heads lose (kind ``head``), and what pictures need.
+    """Return how far embeddings move (kind ``text``), what heads lose (``head``), and what pictures need.
 
-    A row of a text: ``cosine``, the mean over windows of the cosine between the embedding and the encoder's own,
-    ``worst``, the smallest, and ``similarity``, the correlation of the similarities of all pairs of windows with
-    the encoder's own. ``features`` is the number of features of the linear form.
+    A row of a text: ``cosine``, the mean over windows of the cosine between the embedding and the encoder's
+    own, ``worst``, the smallest, and ``similarity``, the correlation of the similarities of all pairs of
+    windows with the encoder's own. ``features`` is the number of features of the linear form.
 
-    A row of a head: ``error``, mean square of the difference of its outputs over their variance, ``negative``, the
-    share of pairs with a negative weight, ``denominator``, the smallest sum of weights of a row over the mean one,
-    ``bound``, the largest error of a row over what is proved for it (nothing if a weight is not positive). Rows of
-    replicate 0 only. Kind ``curve``: a polynomial over the scores of a head, and ``quantile``: these scores.
+    A row of a head: ``error``, mean square of the difference of its outputs over their variance,
+    ``negative``, the share of pairs with a negative weight, ``denominator``, the smallest sum of weights of a
+    row over the mean one, ``bound``, the largest error of a row over what is proved for it (nothing if a
+    weight is not positive). Rows of replicate 0 only. Kind ``curve``: a polynomial over the
+    scores of a head, and ``quantile``: these scores.
     """
     encoder, held = encoder_of(cell["encoder"]), _held_out(cell["encoder"])
     n_training = 3 * len(windows_of(cell["encoder"])) // 4
@@ -291,7 +293,7 @@ def _mixing(cell: dict[str, Any], encoder: Encoder, windows: tuple[int, ...]) ->
         return RowSums.of(queries @ left @ (keys @ right).swapaxes(1, 2), values, degree, own)
 
     if method == "shared":
-        together = functools.reduce(RowSums.__add__, (sums(i, h, states[i]) for i in layers for h in heads))
+        together = RowSums.joined([sums(i, h, states[i]) for i in layers for h in heads])
         coefficients[:] = fit_polynomial(together).coefficients
         return _Mixing(coefficients, maps)
     found = _Mixing(coefficients, maps)
