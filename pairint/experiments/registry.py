@@ -36,7 +36,7 @@ MODULES: dict[str, str] = {
     "cells_tail": "pairint.experiments.beyond.cells_tail",
     "planning": "pairint.experiments.beyond.planning",
     "effective_activation": "pairint.experiments.beyond.effective",
-    "polynomial_attention": "pairint.experiments.beyond.polynomial_attention",
+    "polynomial_attention": "pairint.experiments.beyond.polynomial_heads",
     "aim_hardmax": "pairint.experiments.aim.hardmax",
     "one_line": "pairint.experiments.aim.one_line",
     "aim_softmax": "pairint.experiments.aim.softmax",

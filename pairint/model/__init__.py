@@ -14,7 +14,7 @@ from pairint.model.distance import distance_matrix, distance_rank, distance_toke
 from pairint.model.flow import sphere_flow, tangent_weights, tangential_velocity
 from pairint.model.matrices import interaction_matrix, query_key_matrix
 from pairint.model.noise import GaussianNoise, Noise, RademacherNoise, UniformNoise
-from pairint.model.polynomial_attention import (
+from pairint.model.polynomial import (
     feature_count,
     linear_attention,
     monomial_features,
