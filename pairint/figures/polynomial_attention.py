@@ -42,7 +42,7 @@ def fidelity(table: DataFrame, text: str = "other", n_windows: int | None = None
     n_windows : int, optional
         Windows of the fit: those of most rows by default.
     """
-    rows = table[(table["kind"] == "text") & (table["text"] == text)]
+    rows = table[(table["kind"] == "text") & (table["reads"] == text)]
     n_windows = int(rows["n_windows"].mode()[0]) if n_windows is None else n_windows
     rows = rows[rows["n_windows"] == n_windows]
     keys = ["method", "rank", "degree"]

@@ -30,8 +30,8 @@ __all__ = ["DATA_KEYS", "EXPERIMENT", "METHODS", "SHOWN", "cells", "compute", "n
 
 DATA_KEYS = ("encoder", "weights", "text", "n_windows")
 #: ``uniform``: all weights equal. ``taylor``: of exp at zero; ``centred``: at the head's mean score under its
-#: own attention. ``fitted``: least squares of the outputs; ``positive``: nowhere negative; ``sequence``: layer
-#: by layer, on what the layers before return; ``shared``: one polynomial for all heads; ``weights``: least
+#: own attention. ``fitted``: least squares of the outputs; ``positive``: nowhere negative; ``sequence``:
+#: layer by layer, on what those before it say; ``shared``: one polynomial for all heads; ``weights``: least
 #: squares of the weights, not of the outputs. ``truncated``: exp itself, of a score of smaller rank.
 #: ``random``: positive orthogonal random features of exp, ``degree`` of them.
 METHODS = (
@@ -117,7 +117,7 @@ def _held_out(name: str) -> dict[str, Any]:
 def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """Return how far embeddings move (kind ``text``), what heads lose (``head``), and what pictures need.
 
-    A row of a text: ``cosine``, the mean over windows of the cosine between the embedding and the encoder's
+    """Return how far embeddings move (``text``), what heads lose (``head``), and what pictures need.
     own, ``worst``, the smallest, and ``similarity``, the correlation of the similarities of all pairs of
     windows with the encoder's own. ``features`` is the number of features of the linear form.
 
@@ -150,7 +150,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
         rows.append(
             {
                 "kind": "text",
-                "text": kind,
+                "reads": kind,
                 "features": n_features(cell["method"], cell["rank"], cell["degree"]),
                 "cosine": float(cosines.mean()),
                 "worst": float(cosines.min()),
@@ -190,11 +190,13 @@ def _loss(weights: Any, truth: Any, values: Any) -> dict[str, float]:
         "denominator": float(totals.min() / totals.mean()),
     }
     if weights.min() > 0:
+        # One window at a time would do; a few are enough, and pairs of values are many.
         part = slice(_BOUND)
         apart = np.sqrt(((values[part, :, None] - values[part, None, :]) ** 2).sum(axis=3)).max(axis=(1, 2))
         proved = attention_error_bound(weight_oscillation(weights[part], truth[part]), apart[:, None])
         error = np.sqrt(((found[part] - own[part]) ** 2).sum(axis=2))
-        row["bound"] = float((error / proved).max())
+        # Equal weights move nothing, up to rounding.
+        row["bound"] = float((error / np.maximum(proved, 1e-12 * apart[:, None])).max())
     return row
 
 
@@ -244,7 +246,10 @@ class _RandomFeatures(_Mixing):
     """Positive orthogonal random features of the exponential (Choromanski et al., 2021)."""
 
     def __init__(self, n_features: int, size: int, rng: np.random.Generator) -> None:
-        blocks = [np.linalg.qr(rng.standard_normal((size, size)))[0] for _ in range(-(-n_features // size))]
+        blocks = []
+        for _ in range(-(-n_features // size)):
+            Q, T = np.linalg.qr(rng.standard_normal((size, size)))
+            blocks.append((Q * np.sign(np.diag(T))).T)  # with these signs every rotation is equally likely
         lengths = np.sqrt(rng.chisquare(size, n_features))
         self.frequencies = (np.concatenate(blocks)[:n_features] * lengths[:, None]).astype(np.float32)
 
@@ -384,7 +389,7 @@ def plot(table: DataFrame) -> Figure:
 
 def claims(table: DataFrame) -> list[Claim]:
     """Compare errors with the proved bound, fitted with expanded polynomials, and degree with rank."""
-    texts = table[(table["kind"] == "text") & (table["text"] == "other")]
+    texts = table[(table["kind"] == "text") & (table["reads"] == "other")]
     windows = int(texts["n_windows"].mode()[0])
     cosine = texts[texts["n_windows"] == windows].groupby(["method", "rank", "degree"])["cosine"].mean()
     heads = table[table["kind"] == "head"]
