@@ -117,8 +117,8 @@ def _held_out(name: str) -> dict[str, Any]:
 def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """Return how far embeddings move (kind ``text``), what heads lose (``head``), and what pictures need.
 
-    """Return how far embeddings move (``text``), what heads lose (``head``), and what pictures need.
-    own, ``worst``, the smallest, and ``similarity``, the correlation of the similarities of all pairs of
+    A row of a text, named in ``reads``: ``cosine``, the mean over windows of the cosine between the embedding
+    and the encoder's own, ``worst``, the smallest, and ``similarity``, the correlation of the similarities of all pairs of
     windows with the encoder's own. ``features`` is the number of features of the linear form.
 
     A row of a head: ``error``, mean square of the difference of its outputs over their variance,
