@@ -29,7 +29,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 FORMS = ((4, 2), (4, 4), (8, 3), (8, 4), (32, 2))
 SIZE = 32
 #: Rows of softmax in a block.
-BLOCK = 256
+BLOCK = 64
 
 
 def softmax_attention(queries: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -118,8 +118,8 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """Return how far embeddings move (kind ``text``), what heads lose (``head``), and what pictures need.
 
     A row of a text, named in ``reads``: ``cosine``, the mean over windows of the cosine between the embedding
-    and the encoder's own, ``worst``, the smallest, and ``similarity``, the correlation of the similarities of all pairs of
-    windows with the encoder's own. ``features`` is the number of features of the linear form.
+    and the encoder's own, ``worst``, the smallest, and ``similarity``, the correlation of the similarities of
+    all pairs of windows with the encoder's own. ``features``: of the linear form.
 
     A row of a head: ``error``, mean square of the difference of its outputs over their variance,
     ``negative``, the share of pairs with a negative weight, ``denominator``, the smallest sum of weights of a
