@@ -96,6 +96,7 @@ def curves_figure(table: DataFrame, heads: Sequence[Sequence[int]], degree: int)
     degree : int
     """
     figure, axes = subplots(len(heads), 4.0)
+    table = table[table["n_windows"] == table["n_windows"].mode()[0]]
     for axis, (layer, head) in zip(np.atleast_1d(axes), heads, strict=True):
         rows = table[(table["layer"] == layer) & (table["head"] == head)]
         curves = rows[(rows["kind"] == "curve") & (rows["degree"] == degree)]

@@ -51,6 +51,12 @@ def test_rows_of_heads():
     assert set(table_of(replicate=1)["kind"]) == {"text"}
 
 
+def test_rank_beats_degree_without_training():
+    """The negative control of the page: fifteen features each, heads that prefer no direction."""
+    assert feature_count(4, 2) == feature_count(2, 4)
+    assert 1 - cosine(rank=2, degree=4) > 3 * (1 - cosine(rank=4, degree=2))
+
+
 @pytest.mark.parametrize("method", ["centred", "sequence", "shared", "weights"])
 def test_every_method_runs(method):
     assert cosine(method=method) > cosine(method="uniform", degree=0)
