@@ -82,11 +82,11 @@ def n_features(method: str, rank: int, degree: int) -> int | None:
 
 
 @functools.lru_cache(maxsize=2)
-def _states(name: str, windows: tuple[int, ...]) -> list[list[tuple[Any, Any, Any]]]:
-    """Return the hidden states of the training windows, and queries, keys and values of each layer."""
+def _states(name: str, windows: tuple[int, ...]) -> list[tuple[Any, Any, Any]]:
+    """Return queries, keys and values of each layer on the training windows."""
     encoder = encoder_of(name)
     states = encoder.hidden_states(windows_of(name)[list(windows)])
-    return [encoder.queries_keys_values(layer, states[layer]) for layer in range(encoder.n_layers)]  # type: ignore[misc]
+    return [encoder.queries_keys_values(layer, states[layer]) for layer in range(encoder.n_layers)]
 
 
 @functools.lru_cache(maxsize=1)
@@ -307,7 +307,7 @@ def _mixing(cell: dict[str, Any], encoder: Encoder, windows: tuple[int, ...]) ->
         return _Mixing(coefficients, maps)
     found = _Mixing(coefficients, maps)
     numbers = windows_of(cell["encoder"])[list(windows)]
-    single: Callable[[Any], Any] | None = {"centred": _centred, "weights": _of_weights}.get(method)
+    single: Callable[[Any, int], Any] | None = {"centred": _centred, "weights": _of_weights}.get(method)
     for layer in layers:
         state = states[layer]
         if method == "sequence" and layer:
@@ -316,7 +316,7 @@ def _mixing(cell: dict[str, Any], encoder: Encoder, windows: tuple[int, ...]) ->
         for head in heads:
             if single is not None:
                 scores = np.log(_exponential(state[0][:, head : head + 1], state[1][:, head : head + 1]))
-                coefficients[layer, head] = single(scores[:, 0], degree)  # type: ignore[call-arg]
+                coefficients[layer, head] = single(scores[:, 0], degree)
             else:
                 fit = fit_polynomial(sums(layer, head, state), positive=method == "positive")
                 coefficients[layer, head] = fit.coefficients
