@@ -14,6 +14,7 @@ from pairint.explorers.small import (
     EstimatorSteps,
     FollowingCells,
     HiddenByAveraging,
+    PolynomialOverExp,
     Sandwich,
     ThreePrices,
     ThreeTerms,
@@ -23,6 +24,7 @@ from pairint.explorers.small import (
 from pairint.explorers.small.averages import scores, truth
 from pairint.explorers.small.cells import CELLS, best_pieces, curve
 from pairint.explorers.small.game import divergence, drawn, judged
+from pairint.explorers.small.polynomial import DEGREES, SPREADS, fits
 from pairint.explorers.small.sandwich import BETAS, SAMPLES, bounds
 from pairint.explorers.small.steps import STARTS, oracle_error, recorded
 from pairint.explorers.small.watching import FOCUS, TIMES, angles_at, prices
@@ -250,3 +252,19 @@ def test_when_to_watch_a_wide_and_a_narrow_attraction():
         WhenToWatch(time=0.0).numbers().series["circle.tokens"]["x"],
         WhenToWatch().numbers().series["circle.start"]["x"],
     )
+
+
+def test_the_polynomial_is_fitted():
+    """Errors fall with the degree, below Taylor's, and rise with the spread; the ratio is near one."""
+    for name in SPREADS:
+        table = fits(name)
+        fitted, taylor = (np.array(table[key]["error"]) for key in ("fitted", "taylor"))
+        assert (np.diff(fitted) < 0).all() and (fitted < taylor).all() and (taylor <= 3).all()
+    last = [fits(name)["fitted"]["error"][-1] for name in SPREADS]
+    assert last == sorted(last)
+    narrow = fits("narrow")
+    near = np.abs(np.array(narrow["t"])) < 1.5
+    ratio = np.array(narrow["fitted"]["ratio"])[DEGREES.index(6)]
+    assert np.abs(ratio[near] - 1).max() < 0.02
+    facts = PolynomialOverExp(degree=4, spread="wide").numbers().facts
+    assert facts["negative"] > 5 and facts["lost"] < facts["expanded"]

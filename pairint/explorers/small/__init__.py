@@ -9,6 +9,7 @@ from pairint.explorers.small.averages import HiddenByAveraging
 from pairint.explorers.small.cells import FollowingCells
 from pairint.explorers.small.context_price import ThreePrices
 from pairint.explorers.small.game import DotsGame
+from pairint.explorers.small.polynomial import PolynomialOverExp
 from pairint.explorers.small.sandwich import Sandwich
 from pairint.explorers.small.steps import EstimatorSteps
 from pairint.explorers.small.terms import ThreeTerms
@@ -25,6 +26,7 @@ __all__ = [
     "HardPhase",
     "HiddenByAveraging",
     "MessagePassing",
+    "PolynomialOverExp",
     "Sandwich",
     "SplittingSpectrum",
     "Staircase",
