@@ -29,7 +29,7 @@ __all__ = ["PolynomialFit", "RowSums", "fit_polynomial", "score_truncation"]
 #: Beyond this the powers of real scores leave double precision.
 _HIGHEST = 12
 #: Numbers in the powers of a chunk of samples (64 MB).
-_CHUNK = 8_000_000
+CHUNK = 8_000_000
 _STEPS, _TOLERANCE = 200, 1e-8
 
 
@@ -123,7 +123,7 @@ class RowSums:
             raise ValueError(f"scores and values must not be empty, got shapes {shapes}")
         if outputs is not None:
             outputs = check_floats("outputs", outputs, values.shape)
-        xp, chunk = array_namespace(scores), max(1, _CHUNK // (N * N))
+        xp, chunk = array_namespace(scores), max(1, CHUNK // (N * N))
         squares, totals, targets, sums = [], [], [], 0.0
         for start in range(0, M, chunk):
             part = slice(start, start + chunk)

@@ -77,7 +77,7 @@ def frontier_figure(table: DataFrame) -> Figure:
         axis.axhline(uniform, color=INK, ls="--", lw=1, label="uniform attention")
     left.set(title="Degree against rank", xscale="log", yscale="log", xlabel="features", ylabel="1 - cosine")
     right.set(title="All of the score", xlabel="degree")
-    right.set_xticks(sorted(means.loc[means["method"] == "taylor", "degree"].astype(int).unique()))
+    right.set_xticks(sorted(means.loc[means["method"] == "taylor", "degree"].astype(np.int64).unique()))
     left.legend(fontsize="small")
     right.legend(fontsize="small")
     return figure

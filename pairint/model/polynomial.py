@@ -27,7 +27,7 @@ __all__ = ["feature_count", "linear_attention", "monomial_features", "polynomial
 #: A polynomial of the score of a higher degree is not one for floating point.
 HIGHEST_DEGREE = 32
 #: Features are made in blocks of tokens that hold so many numbers: half a megabyte, which stays in a cache.
-_BLOCK = 60_000
+BLOCK = 60_000
 
 
 def feature_count(rank: int, degree: int) -> int:
@@ -143,7 +143,7 @@ def linear_attention(queries: Any, keys: Any, values: Any, *, coefficients: Any)
     squares = xp.asarray(squares, dtype=queries.dtype)
     values = xp.concatenate([values, xp.ones_like(values[..., :1])], axis=-1)
     leading = math.prod(queries.shape[:-2]) or 1
-    step = max(1, _BLOCK // (len(degrees) * leading))
+    step = max(1, BLOCK // (len(degrees) * leading))
     blocks = [slice(start, start + step) for start in range(0, n_tokens, step)]
     state = sum(_swapped(_monomials(keys[..., block, :], degree)) @ values[..., block, :] for block in blocks)
     state = (coefficients[..., xp.asarray(degrees)] * squares)[..., None] * state

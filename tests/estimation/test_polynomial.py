@@ -91,7 +91,7 @@ def test_denominators_stay_positive_on_the_data():
 def test_chunks_and_row_shifts_change_nothing(monkeypatch):
     scores, values = sample()
     fit = fit_polynomial(scores, values, 3)
-    monkeypatch.setattr("pairint.estimation.polynomial._CHUNK", 250)
+    monkeypatch.setattr("pairint.estimation.polynomial.CHUNK", 250)
     shifted = fit_polynomial(scores + np.arange(10.0)[:, None], values, 3)
     np.testing.assert_allclose(shifted.coefficients, fit.coefficients, rtol=1e-6)
 

@@ -31,7 +31,7 @@ def test_both_forms_are_one_function(rank, degree):
 def test_blocks_change_nothing(monkeypatch):
     queries, keys, values = draw(11, 3), draw(11, 3, seed=1), draw(11, 2, seed=2)
     whole = linear_attention(queries, keys, values, coefficients=[9.0, 1.0, 1.0])
-    monkeypatch.setattr("pairint.model.polynomial._BLOCK", 25)
+    monkeypatch.setattr("pairint.model.polynomial.BLOCK", 25)
     parts = linear_attention(queries, keys, values, coefficients=[9.0, 1.0, 1.0])
     np.testing.assert_allclose(parts, whole, atol=1e3 * EPS)
 
