@@ -464,7 +464,7 @@ EXPERIMENT = Experiment(
     version=1,
     presets={
         "quick": RANDOM | {"plan": _QUICK, "replicates": 1},
-        "full": TRAINED | {"plan": _FULL, "replicates": 2},
+        "full": TRAINED | {"plan": _FULL, "replicates": 1},
     },
     cells=cells,
     compute=compute,
