@@ -129,15 +129,29 @@ class TestStored:
         assert means["fitted", 8, 3] > means["fitted", full, 2]
         # Rank has a floor: exp itself is not much better at rank four.
         assert 1 - means["truncated", 4, 0] > 0.5 * (1 - means["fitted", 4, 4])
+        # A fit is worth a degree.
+        for degree in (1, 2, 3):
+            assert means["fitted", full, degree] > means["taylor", full, degree + 1]
+        # At degree two, rank buys nothing beyond eight.
+        assert abs(means["fitted", full, 2] - means["fitted", 8, 2]) < 0.02
         # The numbers belong to the heads.
-        assert means["shared", full, 4] < means["fitted", full, 4]
+        lost = 1 - means
+        assert 2 * lost["fitted", full, 4] < lost["shared", full, 4] < lost["taylor", full, 4]
         assert means["centred", full, 4] < means["uniform", full, 0]
+        assert means["weights", full, 4] < means["taylor", full, 4]
+        # The price of positivity, its prize on short windows, and the best of all.
+        assert 1.5 < lost["positive", full, 4] / lost["fitted", full, 4] < 2.5
+        short = figures.fidelity(table, "short").set_index(["method", "rank", "degree"])["cosine"]
+        assert short["positive", full, 4] > short["fitted", full, 4]
+        assert means.idxmax() == ("positive", full, 6)
 
     def test_signs(self, table):
         rows = table[(table["kind"] == "head") & (table["rank"] == 32) & (table["n_windows"] == 20)]
         by = rows.groupby(["method", "degree"])
         assert (by["negative"].max()["positive"] == 0).all() and by["negative"].mean()["fitted", 4] > 0.05
-        # Denominators of fits to outputs stay positive on other text; of fits to weights not.
-        assert by["denominator"].min()["fitted"].min() > 0 > by["denominator"].min()["weights", 4]
+        # On text that they have not seen, denominators of even degree stay positive; of the free cubic not.
+        least = by["denominator"].min()
+        assert min(least["fitted", 2], least["fitted", 4], least["positive"].min()) > 0
+        assert least["fitted", 3] < 0 and least["weights", 4] < 0
         assert np.isfinite(rows["error"]).all() and len(rows) % 72 == 0
         assert math.isfinite(rows["bound"].max())
