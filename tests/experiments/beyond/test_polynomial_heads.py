@@ -104,11 +104,12 @@ def test_cells_out_of_range():
         table_of(rank=5)
 
 
-class TestStored:
-    @pytest.fixture(scope="class")
-    def table(self):
-        return load_results("polynomial_attention")
+@pytest.fixture(scope="module")
+def table():
+    return load_results("polynomial_attention")
 
+
+class TestStored:
     def test_claims(self, table):
         claims = get("polynomial_attention").claims(table)
         assert len(claims) == 4 and {claim.theory_verdict for claim in claims} == {"agrees"}
