@@ -8,6 +8,7 @@ from pairint.estimation.intervals import InteractionBands, interaction_bands
 from pairint.estimation.motion import KernelTerm, MotionSums, block_weights, motion_sums
 from pairint.estimation.network import NetworkRegressor
 from pairint.estimation.oracle import OracleRegressor
+from pairint.estimation.polynomial import PolynomialFit, RowSums, fit_polynomial, score_truncation
 from pairint.estimation.problem import LeastSquaresProblem
 from pairint.estimation.selection import IntervalChoice, RankChoice, choose_intervals
 
@@ -24,13 +25,17 @@ __all__ = [
     "MotionSums",
     "NetworkRegressor",
     "OracleRegressor",
+    "PolynomialFit",
     "RankChoice",
+    "RowSums",
     "adam_fit",
     "adam_search",
     "block_weights",
     "choose_intervals",
+    "fit_polynomial",
     "interaction_bands",
     "interaction_error",
     "motion_sums",
     "risk_and_gradient",
+    "score_truncation",
 ]

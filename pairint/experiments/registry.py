@@ -38,6 +38,7 @@ MODULES: dict[str, str] = {
     "effective_activation": "pairint.experiments.beyond.effective",
     "adam": "pairint.experiments.beyond.adam",
     "counting": "pairint.experiments.beyond.counting",
+    "polynomial_attention": "pairint.experiments.beyond.polynomial_heads",
     "aim_hardmax": "pairint.experiments.aim.hardmax",
     "one_line": "pairint.experiments.aim.one_line",
     "aim_softmax": "pairint.experiments.aim.softmax",

@@ -14,6 +14,12 @@ from pairint.model.distance import distance_matrix, distance_rank, distance_toke
 from pairint.model.flow import sphere_flow, tangent_weights, tangential_velocity
 from pairint.model.matrices import interaction_matrix, query_key_matrix
 from pairint.model.noise import GaussianNoise, Noise, RademacherNoise, UniformNoise
+from pairint.model.polynomial import (
+    feature_count,
+    linear_attention,
+    monomial_features,
+    polynomial_attention,
+)
 from pairint.model.splines import Spline, SplineSpace
 from pairint.model.tokens import (
     Equicorrelated,
@@ -48,9 +54,13 @@ __all__ = [
     "distance_matrix",
     "distance_rank",
     "distance_tokens",
+    "feature_count",
     "interaction_matrix",
+    "linear_attention",
+    "monomial_features",
     "pair_average",
     "pair_scores",
+    "polynomial_attention",
     "query_key_matrix",
     "score_bound",
     "sphere_flow",

@@ -11,9 +11,10 @@ coordinate 1 holds the biases. The layer adds what all heads return, each throug
 
 from __future__ import annotations
 
+import copy
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,8 @@ from pairint.validation import check_floats, check_integer, check_rng, shortened
 
 __all__ = ["Encoder", "Head", "random_encoder"]
 
+#: Mixes the values of the heads of a layer: from layer, queries, keys and values to outputs.
+Attend = Callable[[int, Any, Any, Any], Any]
 #: Of the variance that a normalisation divides by.
 _EPSILON = 1e-12
 #: Scores that a chunk of windows may hold at a time, over all heads (32 MB in single precision).
@@ -126,6 +129,7 @@ class Encoder:
             for name, shape in _shapes(self.n_layers, self.d, inner, self.n_vocabulary)
         }
         self.max_tokens = len(self.weights["embeddings.position_embeddings.weight"])
+        self._attend: Attend | None = None
 
     @property
     def head_size(self) -> int:
@@ -197,14 +201,54 @@ class Encoder:
         layer = check_integer("layer", layer, 0, self.n_layers - 1)
         X = check_floats("X", X, (None, None, self.d))
         M, N, _ = X.shape
-        name = f"encoder.layer.{layer}.attention."
+        if self._attend is None:
+            queries, keys, values = self._heads(layer, X)
+            heads = _softmax(queries @ keys.swapaxes(2, 3) / math.sqrt(self.head_size)) @ values
+        else:
+            heads = self._attend(layer, *self.queries_keys_values(layer, X))
+        name = f"encoder.layer.{layer}.attention.output.dense"
+        return self._dense(name, heads.swapaxes(1, 2).reshape(M, N, self.d))
 
-        def split(part: str) -> Any:
-            return self._dense(f"{name}self.{part}", X).reshape(M, N, self.n_heads, -1).swapaxes(1, 2)
+    def queries_keys_values(
+        self, layer: int, X: Any
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]:
+        """Return what the heads of a layer make of hidden states, each of shape (M, n_heads, N, k).
 
-        scores = split("query") @ split("key").swapaxes(2, 3) / math.sqrt(self.head_size)
-        heads = _softmax(scores) @ split("value")
-        return self._dense(f"{name}output.dense", heads.swapaxes(1, 2).reshape(M, N, self.d))
+        The score of a pair is the inner product of its query and its key: the queries are divided by the root
+        of k.
+
+        Parameters
+        ----------
+        layer : int
+            From 0.
+        X : array_like, shape (M, N, d)
+            Hidden states, as the layer sees them.
+        """
+        layer = check_integer("layer", layer, 0, self.n_layers - 1)
+        queries, keys, values = self._heads(layer, check_floats("X", X, (None, None, self.d)))
+        return queries / math.sqrt(self.head_size), keys, values
+
+    def with_attention(self, attend: Attend) -> Encoder:
+        """Return this encoder with another way to mix values: same weights, same everything else.
+
+        Parameters
+        ----------
+        attend : callable
+            ``attend(layer, queries, keys, values)`` returns the outputs of the heads of a layer, shape
+            (M, n_heads, N, k), from what :meth:`queries_keys_values` returns, for a chunk of windows.
+
+        Examples
+        --------
+        >>> encoder = random_encoder(0)
+        >>> uniform = encoder.with_attention(lambda layer, q, k, v: 0 * v + v.mean(axis=2, keepdims=True))
+        >>> uniform.embed([[1, 5, 2]]).shape
+        (1, 12)
+        """
+        if not callable(attend):
+            raise TypeError(f"attend must be callable, got {shortened(attend)}")
+        other = copy.copy(self)
+        other._attend = attend
+        return other
 
     def embed(self, numbers: Any) -> NDArray[np.floating]:
         """Return the embedding of each window, shape (M, d): the mean of its last hidden states, of norm one.
@@ -216,6 +260,12 @@ class Encoder:
         """
         mean = self.hidden_states(numbers)[-1].mean(axis=1)
         return mean / np.linalg.norm(mean, axis=1, keepdims=True)
+
+    def _heads(self, layer: int, X: Any) -> list[Any]:
+        M, N, _ = X.shape
+        name = f"encoder.layer.{layer}.attention.self"
+        parts = (self._dense(f"{name}.{part}", X) for part in ("query", "key", "value"))
+        return [part.reshape(M, N, self.n_heads, -1).swapaxes(1, 2) for part in parts]
 
     def _chunks(self, numbers: NDArray[Any]) -> Iterator[NDArray[Any]]:
         step = max(1, CHUNK_SCORES // (self.n_heads * numbers.shape[1] ** 2))

@@ -51,6 +51,12 @@ from pairint.theory.pinsker import (
     sobolev_bounds,
 )
 from pairint.theory.planning import Plan, plan
+from pairint.theory.polynomial import (
+    attention_error_bound,
+    smallest_value,
+    taylor_coefficients,
+    weight_oscillation,
+)
 from pairint.theory.rates import ErrorTerms, minimax_exponent, optimal_intervals, samples_for_rank
 from pairint.theory.setting import Setting
 from pairint.theory.splitting import SplitUpperBound, split_upper_bound
@@ -76,6 +82,7 @@ __all__ = [
     "UpperBound",
     "WaveLowerBound",
     "adaptive_upper_bound",
+    "attention_error_bound",
     "channel_prices",
     "coercivity_constant",
     "cosine_query_share",
@@ -104,10 +111,13 @@ __all__ = [
     "query_share",
     "sampled_prices",
     "samples_for_rank",
+    "smallest_value",
     "snapshot_information",
     "sobolev_bounds",
     "split_upper_bound",
     "symmetric_dimension",
+    "taylor_coefficients",
     "upper_bound",
     "wave_lower_bound",
+    "weight_oscillation",
 ]

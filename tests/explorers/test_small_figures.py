@@ -15,6 +15,7 @@ from pairint.explorers.small import (
     FollowingCells,
     HiddenByAveraging,
     OneDiagram,
+    PolynomialOverExp,
     Sandwich,
     ThreePrices,
     ThreeTerms,
@@ -24,6 +25,7 @@ from pairint.explorers.small import (
 from pairint.explorers.small.averages import scores, truth
 from pairint.explorers.small.cells import CELLS, best_pieces, curve
 from pairint.explorers.small.game import divergence, drawn, judged
+from pairint.explorers.small.polynomial import DEGREES, SPREADS, fits
 from pairint.explorers.small.sandwich import BETAS, SAMPLES, bounds
 from pairint.explorers.small.steps import STARTS, oracle_error, recorded
 from pairint.explorers.small.watching import FOCUS, TIMES, angles_at, prices
@@ -269,3 +271,19 @@ def test_the_lines_of_the_diagram_are_the_packages(beta, d):
     assert np.exp(-slope[1] / slope[0]) == pytest.approx(numbers.facts["elbow"], rel=1e-6)
     assert slope[0] == pytest.approx(-1 / (2 * beta + 1), rel=1e-6)
     assert elbow_samples(p, setting) == pytest.approx(numbers.facts["elbow"], rel=1e-12)
+
+
+def test_the_polynomial_is_fitted():
+    """Errors fall with the degree, below Taylor's, and rise with the spread; the ratio is near one."""
+    for name in SPREADS:
+        table = fits(name)
+        fitted, taylor = (np.array(table[key]["error"]) for key in ("fitted", "taylor"))
+        assert (np.diff(fitted) < 0).all() and (fitted < taylor).all() and (taylor <= 3).all()
+    last = [fits(name)["fitted"]["error"][-1] for name in SPREADS]
+    assert last == sorted(last)
+    narrow = fits("narrow")
+    near = np.abs(np.array(narrow["t"])) < 1.5
+    ratio = np.array(narrow["fitted"]["ratio"])[DEGREES.index(6)]
+    assert np.abs(ratio[near] - 1).max() < 0.02
+    facts = PolynomialOverExp(degree=4, spread="wide").numbers().facts
+    assert facts["negative"] > 5 and facts["lost"] < facts["expanded"]

@@ -75,6 +75,41 @@ def test_attention_is_a_law_on_the_partners(encoder, numbers):
             np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=20 * EPS)
 
 
+def softmax(layer, queries, keys, values):
+    weights = np.exp(queries @ keys.swapaxes(2, 3))
+    return weights @ values / weights.sum(axis=3, keepdims=True)
+
+
+def test_another_attention(encoder, numbers):
+    """The same attention by hand gives the same encoder; another one another, and the first is untouched."""
+    own = encoder.embed(numbers)
+    np.testing.assert_allclose(encoder.with_attention(softmax).embed(numbers), own, atol=1e4 * EPS)
+    uniform = encoder.with_attention(lambda layer, q, k, v: 0 * v + v.mean(axis=2, keepdims=True))
+    assert np.abs(uniform.embed(numbers) - own).max() > 1e-3
+    assert (encoder.embed(numbers) == own).all()
+    # From one layer on: the states before it are the encoder's own.
+    late = encoder.with_attention(lambda layer, *parts: (layer == 0) * softmax(layer, *parts))
+    states = late.hidden_states(numbers), encoder.hidden_states(numbers)
+    np.testing.assert_allclose(states[0][1], states[1][1], atol=1e4 * EPS)
+    assert np.abs(states[0][2] - states[1][2]).max() > 1e-3
+    with pytest.raises(TypeError, match="attend must be callable, got 3"):
+        encoder.with_attention(3)
+
+
+def test_queries_and_keys_give_the_scores(encoder, numbers):
+    X = encoder.hidden_states(numbers)[1]
+    queries, keys, values = encoder.queries_keys_values(1, X)
+    assert queries.shape == (4, encoder.n_heads, 9, encoder.head_size)
+    for index in range(encoder.n_heads):
+        head = encoder.head(1, index)
+        np.testing.assert_allclose(
+            queries[:, index] @ keys[:, index].swapaxes(1, 2), head.scores(X), atol=1e3 * EPS
+        )
+        np.testing.assert_allclose(values[:, index], head.values(X), atol=1e3 * EPS)
+    with pytest.raises(ValueError, match="layer must be >= 0 and <= 1, got 2"):
+        encoder.queries_keys_values(2, X)
+
+
 def test_heads_add_up_to_the_layer(encoder, numbers):
     X = encoder.hidden_states(numbers)[1]
     heads = [encoder.head(1, index) for index in range(encoder.n_heads)]

@@ -67,7 +67,12 @@ def model() -> dict[str, Call]:
         "tangential_velocity": Call(pm.tangential_velocity, {"X": unit, "activation": np.exp}),
         "tangent_weights": Call(pm.tangent_weights, {"X": unit}),
         "score_bound": Call(pm.score_bound, {"tokens": cube, "matrix": np.eye(2)}),
+        "feature_count": Call(pm.feature_count, {"rank": 3, "degree": 2}),
+        "monomial_features": Call(pm.monomial_features, {"X": X, "degree": 2}),
     }
+    for form in (pm.linear_attention, pm.polynomial_attention):
+        arguments = {"queries": X, "keys": X, "values": X, "coefficients": [9.0, 1.0, 1.0]}
+        calls[form.__name__] = Call(form, arguments, names={"queries": "keys"})
     for noise in (pm.GaussianNoise, pm.RademacherNoise, pm.UniformNoise):
         calls[noise.__name__] = Call(noise, {"std": 1.0})
         calls[f"{noise.__name__}.sample"] = Call(noise(1.0).sample, {"shape": (2, 3), "rng": 0})
@@ -191,6 +196,14 @@ def theory() -> dict[str, Call]:
         "elbow_samples": Call(pt.elbow_samples, {"numbers": 9.0, "setting": setting}),
         "elbow_numbers": Call(pt.elbow_numbers, {"n_samples": 900.0, "setting": setting}),
         "diagram_lines": Call(pt.diagram_lines, {"d": 5, "rank": 2, "setting": setting}),
+        "attention_error_bound": Call(pt.attention_error_bound, {"oscillation": 1.0, "diameter": 2.0}),
+        "weight_oscillation": Call(
+            pt.weight_oscillation,
+            {"weights": [1.0, 2.0], "others": [2.0, 1.0]},
+            names={"weights": "others"},
+        ),
+        "taylor_coefficients": Call(pt.taylor_coefficients, {"degree": 3, "centre": 0.5}),
+        "smallest_value": Call(pt.smallest_value, {"coefficients": [1.0, 0.0, 1.0]}),
         "plan": Call(
             pt.plan,
             {
@@ -344,6 +357,14 @@ def estimation() -> dict[str, Call]:
         "InteractionRegressor": fitted(pe.InteractionRegressor, max_iter=3, random_state=0),
         "OracleRegressor": fitted(pe.OracleRegressor, matrix=np.eye(2) / 2),
         "LeastSquaresProblem": Call(pe.LeastSquaresProblem, {"X": X, "Y": Y, "degree": 2, "penalty": 0.1}),
+        "fit_polynomial": Call(
+            pe.fit_polynomial,
+            {"scores": X @ X.swapaxes(1, 2), "values": X, "degree": 2, "outputs": None, "positive": False},
+            spared=("outputs",),
+        ),
+        "score_truncation": Call(
+            pe.score_truncation, {"queries": X, "keys": X, "rank": 1}, names={"queries": "keys"}
+        ),
         "KernelTerm": Call(pe.KernelTerm, term),
         "motion_sums": Call(
             pe.motion_sums,
@@ -436,7 +457,9 @@ RESULTS = {
         "IntervalChoice",
         "MotionSums",
         "NetworkRegressor",
+        "PolynomialFit",
         "RankChoice",
+        "RowSums",
     },
     # What is in the second has been checked by the fit that hands it to a channel.
     "estimation.channels": {"FittedHead", "PairData"},

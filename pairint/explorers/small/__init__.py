@@ -10,6 +10,7 @@ from pairint.explorers.small.cells import FollowingCells
 from pairint.explorers.small.context_price import ThreePrices
 from pairint.explorers.small.diagram import OneDiagram
 from pairint.explorers.small.game import DotsGame
+from pairint.explorers.small.polynomial import PolynomialOverExp
 from pairint.explorers.small.sandwich import Sandwich
 from pairint.explorers.small.steps import EstimatorSteps
 from pairint.explorers.small.terms import ThreeTerms
@@ -27,6 +28,7 @@ __all__ = [
     "HiddenByAveraging",
     "MessagePassing",
     "OneDiagram",
+    "PolynomialOverExp",
     "Sandwich",
     "SplittingSpectrum",
     "Staircase",
