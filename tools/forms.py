@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import os
 import re
+from collections.abc import Container
 from pathlib import Path
 
 from repository import ROOT
@@ -17,6 +18,10 @@ from repository import ROOT
 BUILT = ROOT / "_build" / "html"
 #: Where an entry enters a page: the end of the menu of downloads.
 MENU = re.compile(r'(<div class="dropdown dropdown-download-buttons">.*?)(\s*</ul>)', re.DOTALL)
+#: The theme's menu of places where a page can be run; a build without such places has none.
+LAUNCH = '<div class="dropdown dropdown-launch-buttons">'
+LAUNCH_START = re.compile(rf'({re.escape(LAUNCH)}.*?<ul class="dropdown-menu">)', re.DOTALL)
+DOWNLOADS = '<div class="dropdown dropdown-download-buttons">'
 #: Where the lines are listed; the page that lists them holds this, once.
 PLACE = '<ul class="other-forms">'
 
@@ -45,25 +50,59 @@ def megabytes(count: int) -> str:
     return f"{size:.1f} MB" if size < 10 else f"{size:.0f} MB"
 
 
-def entry(name: str, address: str, label: str, title: str) -> str:
-    """Return an entry of the menu of downloads."""
+def entry(address: str, label: str, title: str) -> str:
+    """Return an entry of a menu."""
     return (
-        f'<!-- form {name} --><li><a href="{html.escape(address)}" class="btn btn-sm dropdown-item" '
+        f'<li><a href="{html.escape(address)}" class="btn btn-sm dropdown-item" '
         f'title="{html.escape(title)}"><span class="btn__icon-container"><i class="fas fa-book"></i></span>\n'
-        f'<span class="btn__text-container">{html.escape(label)}</span></a></li><!-- end {name} -->'
+        f'<span class="btn__text-container">{html.escape(label)}</span></a></li>'
     )
+
+
+def launcher(name: str, item: str) -> str:
+    """Return a menu of places where a page can be run, as the theme would write it, with one entry."""
+    return (
+        f'<!-- form {name} -->{LAUNCH}<button class="btn dropdown-toggle" type="button" '
+        'data-bs-toggle="dropdown" aria-expanded="false" aria-label="Launch interactive content">'
+        '<i class="fas fa-rocket"></i></button>'
+        f'<ul class="dropdown-menu">{item}</ul></div><!-- end {name} -->'
+    )
+
+
+def put(text: str, name: str, item: str, launch: bool) -> str:
+    """Return a page with an entry in its menu of downloads, or first in that of places to run it."""
+    if not launch:
+        return MENU.sub(lambda match: f"{match[1]}\n      {marked(name, item)}{match[2]}", text, count=1)
+    if LAUNCH_START.search(text):
+        return LAUNCH_START.sub(lambda match: f"{match[1]}{marked(name, item)}", text, count=1)
+    return text.replace(DOWNLOADS, f"{launcher(name, item)}{DOWNLOADS}", 1)
+
+
+def marked(name: str, content: str) -> str:
+    """Return what is added to a page between marks, so that it can be taken out again."""
+    return f"<!-- form {name} -->{content}<!-- end {name} -->"
 
 
 def withdraw(name: str, folder: Path = BUILT) -> None:
     """Take back what :func:`offer` has added under this name."""
-    added = re.compile(rf"\s*<!-- form {name} -->.*?<!-- end {name} -->", re.DOTALL)
+    added = re.compile(rf"(?:\n      )?<!-- form {name} -->.*?<!-- end {name} -->", re.DOTALL)
     for page in pages(folder):
         text = page.read_text(encoding="utf-8")
         if f"<!-- form {name} -->" in text:
             page.write_text(added.sub("", text), encoding="utf-8")
 
 
-def offer(name: str, target: str, label: str, title: str, line: str, folder: Path = BUILT) -> int:
+def offer(
+    name: str,
+    target: str,
+    label: str,
+    title: str,
+    line: str,
+    folder: Path = BUILT,
+    *,
+    only: Container[str] | None = None,
+    launch: bool = False,
+) -> int:
     """Offer a form of the book on its pages; return on how many.
 
     Parameters
@@ -71,32 +110,32 @@ def offer(name: str, target: str, label: str, title: str, line: str, folder: Pat
     name : str
         What tells forms apart: a form that is offered anew takes the place of the earlier one.
     target : str
-        Its address relative to the book; ``{page}`` in it stands for the name of a page. Pages for which such
-        an address does not exist are left out: their notebooks are looked for beside the sources.
+        Its address relative to the book; ``{page}`` in it stands for the name of a page.
     label, title : str
         What the entry of the menu says, and what it says when it is pointed at.
     line : str
-        HTML of its line in the list of forms; ``{address}`` in it is the address of ``target``.
+        HTML of its line in the list of forms; ``{address}`` in it is the address of ``target``, without what
+        belongs to a single page.
+    folder : Path
+        The built book.
+    only : container of str, optional
+        The pages whose menu has an entry; all, by default.
+    launch : bool
+        Whether the entry is the first in the menu of places to run a page, not one of the downloads.
     """
     withdraw(name, folder)
     count = 0
     for page in pages(folder):
         text = page.read_text(encoding="utf-8")
-        source = page.relative_to(folder).with_suffix("")
+        source = page.relative_to(folder).with_suffix("").as_posix()
         up = os.path.relpath(folder, page.parent).replace(os.sep, "/")
-        if "{page}" in target and not (ROOT / source).with_suffix(".ipynb").is_file():
-            first = target.split("{page}")[0].split("?")[0]
-        else:
-            first = target.replace("{page}", source.as_posix())
-            if MENU.search(text):
-                shown = entry(name, f"{up}/{first}", label, title)
-                text = MENU.sub(
-                    lambda match, shown=shown: f"{match[1]}\n      {shown}{match[2]}", text, count=1
-                )
-                count += 1
+        if only is None or source in only:
+            shown = put(text, name, entry(f"{up}/{target.replace('{page}', source)}", label, title), launch)
+            count += shown != text
+            text = shown
         if PLACE in text:
-            words = line.replace("{address}", f"{up}/{first}")
-            item = f"{PLACE}\n<!-- form {name} --><li>{words}</li><!-- end {name} -->"
-            text = text.replace(PLACE, item)
+            address = target.split("{page}")[0].split("?")[0] if "{page}" in target else target
+            item = f"<li>{line.replace('{address}', f'{up}/{address}')}</li>"
+            text = text.replace(PLACE, f"{PLACE}{marked(name, item)}")
         page.write_text(text, encoding="utf-8")
     return count

@@ -3,9 +3,9 @@
     python tools/paper.py [--output FILE]
 
 A headless Chromium prints each page as a reader would: formulas typeset, proofs open, interactive figures as
-they stand before anybody moves them, every number of the pages. The pages are then joined: links between pages
-lead to the place in the PDF, parts, pages and their sections make the outline, a title and a table of contents
-stand before, and every sheet has its number.
+they stand before anybody moves them, every number of the pages. The pages are then joined: links between
+pages lead to the place in the PDF, parts, pages and their sections make the outline, a title and a table of
+contents stand before, and every sheet has its number.
 """
 
 from __future__ import annotations
@@ -419,8 +419,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     if options.output is None:
         size = forms.megabytes(len(content))
         line = (
-            f'<a href="{{address}}">The whole book as one PDF</a>, {size}: proofs open, figures as they stand '
-            "before anybody moves them."
+            f'<a href="{{address}}">The whole book as one PDF</a>, {size}: proofs open, figures as they '
+            "stand before anybody moves them."
         )
         forms.offer("pdf", NAME, "whole book, PDF", f"The whole book as one PDF, {size}", line, folder)
     print(f"Wrote {target}")

@@ -60,10 +60,29 @@ def test_a_form_is_offered_from_every_depth_and_listed_once(html):
     assert snapshot(html) == before
 
 
-def test_a_form_of_pages_is_offered_where_the_page_is_a_notebook(html):
-    forms.offer("lite", "lite/?path={page}.ipynb", "lite", "", "", html)
+@pytest.mark.parametrize("there", [False, True], ids=["no launch menu", "a launch menu"])
+def test_a_place_to_run_a_page_comes_first_among_such_places(html, there):
+    if there:
+        for page in forms.pages(html):
+            entries = '<ul class="dropdown-menu"><li><a href="binder"></a></li></ul>'
+            menu = f"{forms.LAUNCH}<button></button>\n{entries}</div>"
+            page.write_text(menu + page.read_text())
+    before = snapshot(html)
+    line = '<a href="{address}">all</a>'
+    assert forms.offer(
+        "lite", "lite/lab/?path={page}.ipynb", "lite", "", line, html, only={"book/particles"}, launch=True
+    ) == 1  # fmt: skip
     pages = {path.stem: addresses(path.read_text()) for path in forms.pages(html)}
-    assert pages == {"particles": ["../lite/?path=book/particles.ipynb"], "er": [], "help": []}
+    old = ["binder"] * there
+    assert pages == {
+        "particles": ["../lite/lab/?path=book/particles.ipynb", *old],
+        "er": old,
+        "help": [*old, "../lite/lab/"],
+    }
+    text = (html / "book" / "particles.html").read_text()
+    assert text.count(forms.LAUNCH) == 1 and text.index(forms.LAUNCH) < text.index(forms.DOWNLOADS)
+    forms.withdraw("lite", html)
+    assert snapshot(html) == before
 
 
 def test_without_a_book_there_is_no_form(tmp_path, capsys):
