@@ -11,7 +11,6 @@ packages are those of Pyodide, whole, checked by ``tools/vendor_live.py`` agains
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib.util
 import json
 import os
@@ -36,8 +35,14 @@ FOLDER = "lite"
 WHOLE = dataclasses.replace(vendor_live.PYODIDE, keep=(*vendor_live.PYODIDE.keep, "pyodide.js"))
 #: What the kernel needs beside what the cells do.
 KERNEL = ("micropip", "ipython", "jedi", "ssl", "sqlite3", "openblas")
-#: The kernel's share in the Python package index.
-COMM = ("comm-0.2.2-py3-none-any.whl", "e6fb86cb70ff661ee8c9c14e7d36d6de3b4066f1441be4063df9c5009f0a64d3")
+#: The kernel asks for it, and Pyodide's lock file lacks it.
+COMM = {
+    "name": "comm",
+    "version": "0.2.2",
+    "imports": ["comm"],
+    "file_name": "comm-0.2.2-py3-none-any.whl",
+    "sha256": "e6fb86cb70ff661ee8c9c14e7d36d6de3b4066f1441be4063df9c5009f0a64d3",
+}
 
 SETUP = """\
 # Puts the package into this browser; everything else that the notebook imports follows it.
@@ -58,6 +63,11 @@ CONFIG = {
 }
 
 ABSENT = "JupyterLite is not installed: `make lite` installs it."
+
+
+def recipe() -> str:
+    """Return what decides which packages there are."""
+    return vendor_live.digest(repr((WHOLE.stamp, KERNEL, COMM, vendor_live.recipe())).encode())
 
 
 def in_browser(notebook: Any) -> Any:
@@ -83,6 +93,20 @@ def sources(root: Path = ROOT) -> dict[str, Path]:
     return found
 
 
+def comm_wheel(folder: Path) -> vendor_live.Source:
+    """Return a source that has the one wheel that others lack."""
+
+    def read(file: str) -> bytes | None:
+        found = (
+            vendor_live.pip_download(f"comm=={COMM['version']}", folder)
+            if file == COMM["file_name"]
+            else None
+        )
+        return found.read_bytes() if found else None
+
+    return read
+
+
 def fetch_packages(folder: Path) -> int:
     """Fill a folder with Pyodide and whole packages, each checked; return how many packages.
 
@@ -94,35 +118,18 @@ def fetch_packages(folder: Path) -> int:
         vendor.fetch(WHOLE, scratch)
         core = scratch / WHOLE.name
         lock = json.loads((core / "pyodide-lock.json").read_text(encoding="utf-8"))
-        packages = vendor_live.needed(lock, (*vendor_live.WANTED, *KERNEL))
-        asked = list(vendor_live.sources(scratch))
+        packages = vendor_live.needed(lock, (*vendor_live.WANTED, *vendor_live.WHEELS, *KERNEL))
+        packages["comm"] = {**vendor_live.own_wheel("tqdm"), **COMM}
+        asked = [*vendor_live.sources(scratch), ("the Python package index", comm_wheel(scratch))]
         for entry in packages.values():
             content = vendor_live.get(entry["file_name"], entry["sha256"], asked)
             (core / entry["file_name"]).write_bytes(content)
-        own = {name for name in packages if name in vendor_live.WHEELS}
-        lock["packages"] = {name: entry for name, entry in packages.items() if name not in own}
+        lock["packages"] = packages
         (core / "pyodide-lock.json").write_text(json.dumps(lock), encoding="utf-8")
+        (core / ".version").write_text(recipe(), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(core, folder)
     return len(packages)
-
-
-def fetch_wheels(folder: Path, root: Path = ROOT) -> list[Path]:
-    """Write the package and what it needs beyond Pyodide's packages; return the wheels."""
-    folder.mkdir(parents=True, exist_ok=True)
-    name, content = live.wheel(root)
-    (folder / name).write_bytes(content)
-    with tempfile.TemporaryDirectory() as scratch:
-        asked = list(vendor_live.sources(Path(scratch)))
-        for file, sha256 in vendor_live.WHEELS.values():
-            (folder / file).write_bytes(vendor_live.get(file, sha256, asked))
-        comm = vendor_live.pip_download(f"comm=={COMM[0].split('-')[1]}", Path(scratch))
-        if comm is None:
-            raise vendor.Unreachable(f"{COMM[0]} was asked of the Python package index")
-        if hashlib.sha256(comm.read_bytes()).hexdigest() != COMM[1]:
-            raise ValueError(f"{COMM[0]} is not the file pinned in {Path(__file__).name}")
-        shutil.copy(comm, folder / COMM[0])
-    return sorted(folder.glob("*.whl"))
 
 
 def kernel_extension() -> Path:
@@ -138,10 +145,11 @@ def build(target: Path, root: Path = ROOT) -> int:
     shutil.rmtree(home, ignore_errors=True)
     pyodide = root / "_build" / "vendor" / "pyodide-whole"
     stamp = pyodide / ".version"
-    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != WHOLE.stamp:
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != recipe():
         fetch_packages(pyodide)
     shutil.copytree(pyodide, home / "static" / "pyodide")
-    wheels = fetch_wheels(home / "wheels", root)
+    name, content = live.wheel(root)
+    (home / name).write_bytes(content)
     found = sources(root)
     for place, path in found.items():
         file = home / "files" / place
@@ -156,7 +164,7 @@ def build(target: Path, root: Path = ROOT) -> int:
             "federated_extensions": [str(extension)],
             "output_dir": str(home / "out"),
         },
-        "PipliteAddon": {"piplite_urls": [str(path) for path in wheels]},
+        "PipliteAddon": {"piplite_urls": [str(home / name)]},
     }
     (home / "jupyter_lite_config.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "jupyterlite_core", "build", "--lite-dir", str(home)]

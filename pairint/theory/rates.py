@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pairint.result import Result
 from pairint.theory.integers import first_true
 from pairint.validation import check_integer, check_real
 
@@ -26,8 +27,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class ErrorTerms:
+@dataclass(frozen=True, repr=False)
+class ErrorTerms(Result):
     """The three terms of an error budget, in units of the squared interaction.
 
     Book: :doc:`/book/upper_bound_proof`.
@@ -47,6 +48,9 @@ class ErrorTerms:
     total : float
         Their sum.
     """
+
+    _first = ("total",)
+    _units = (("output²", "total bias variance parametric"),)
 
     bias: float
     variance: float
