@@ -50,7 +50,10 @@ class OracleInequality(Result):
     """
 
     _first = ("value",)
-    _units = (("output²", "value risk complexity chance discretisation temperature"),)
+    _units = (
+        ("output²", "value risk complexity chance discretisation"),
+        ("1/output²", "temperature"),
+    )
 
     risk: float
     complexity: float
@@ -303,7 +306,8 @@ class AdaptiveUpperBound(Result):
 
     _first = ("value",)
     _units = (
-        ("output²", "value bias complexity weight chance discretisation temperature"),
+        ("output²", "value bias complexity weight chance discretisation"),
+        ("1/output²", "temperature"),
         ("output", "approximation"),
     )
 

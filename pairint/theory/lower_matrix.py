@@ -49,7 +49,10 @@ class MatrixLowerBound(Result):
         zeta: how far the fourth block of the matrices bends, 0 for a plane.
     """
 
-    _units = (("output²", "value parametric"),)
+    _units = (
+        ("output²", "value parametric"),
+        ("output", "centre width"),
+    )
 
     value: float
     parametric: float

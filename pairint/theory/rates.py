@@ -58,6 +58,7 @@ class ErrorTerms(Result):
 
     @property
     def total(self) -> float:
+        """Their sum."""
         return self.bias + self.variance + self.parametric
 
 

@@ -77,7 +77,8 @@ class SplitUpperBound(Result):
 
     _first = ("value",)
     _units = (
-        ("output²", "value bias spline matrix failure temperature"),
+        ("output²", "value bias spline matrix failure"),
+        ("1/output²", "temperature"),
         ("sample", "n_fit n_select"),
         ("output", "approximation"),
         ("nat", "log_net"),

@@ -79,8 +79,9 @@ class UpperBound(Result):
 
     _first = ("value",)
     _units = (
-        ("output²", "value bias spline matrix discretisation temperature"),
-        ("output", "approximation envelope"),
+        ("output²", "value bias spline matrix discretisation"),
+        ("1/output²", "temperature"),
+        ("output", "approximation envelope accuracy"),
         ("score", "cut"),
     )
 
