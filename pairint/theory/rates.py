@@ -45,8 +45,6 @@ class ErrorTerms(Result):
         What estimating its coefficients costs.
     parametric : float
         What estimating the interaction matrix costs.
-    total : float
-        Their sum.
     """
 
     _first = ("total",)
