@@ -45,13 +45,16 @@ COMM = {
 }
 
 SETUP = """\
-# Puts the package into this browser; everything else that the notebook imports follows it.
-import os
+# Puts the package into this browser; does nothing elsewhere.
+import sys
 
-import piplite
+if sys.platform == "emscripten":
+    import os
 
-os.environ["PAIRINT_STATIC"] = "1"  # interactive figures bring their own script
-await piplite.install("pairint")"""
+    import piplite
+
+    os.environ["PAIRINT_STATIC"] = "1"  # interactive figures bring their own script
+    await piplite.install("pairint")"""
 
 CONFIG = {
     "jupyter-lite-schema-version": 0,

@@ -2,6 +2,7 @@
 
 import json
 
+import assignments
 import forms
 import lite
 import pytest
@@ -69,3 +70,39 @@ def test_pages_offer_it(site_with_lite, visit):
     address = link.get_attribute("href")
     assert address == f"../{lite.FOLDER}/lab/index.html?path={NOTEBOOK}.ipynb"
     assert (FOLDER / "files" / f"{NOTEBOOK}.ipynb").is_file()
+
+
+#: Put an answer into the cell that holds an answer's head, and run all cells until one fails.
+ANSWER = """async ([head, answer]) => {
+    const notebook = window.jupyterapp.shell.currentWidget.content;
+    const cell = notebook.widgets.find(each => each.model.sharedModel.getSource().startsWith(head));
+    cell.model.sharedModel.setSource(answer);
+    await window.jupyterapp.commands.execute("notebook:run-all-cells");
+    const broken = notebook.widgets.filter(each => each.model.type === "code")
+        .map(each => [each.model.sharedModel.getSource(),
+            each.model.sharedModel.toJSON().outputs.find(output => output.output_type === "error")])
+        .find(each => each[1]);
+    return [broken[0], broken[1].ename, broken[1].evalue];
+}"""
+
+
+def test_an_assignment_answers_at_once(site_with_lite, visit):
+    """A wrong answer fails at its test, with words; a right one passes, and the next question is asked."""
+    seen = visit(f"{site_with_lite}/{lite.FOLDER}/lab/index.html?path=assignments/read_a_head.ipynb")
+    page = seen.page
+    page.set_default_timeout(20 * MINUTES)
+    page.wait_for_function(f"({STATE})().code > 10")
+    page.wait_for_function(
+        "window.jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel?.status === 'idle'"
+    )
+    source = assignments.read(assignments.FOLDER / "read_a_head" / "source.md")
+    (right,) = (cell.source for cell in source.cells if cell.source.startswith("def attention("))
+    right = assignments.MARKER.sub("", right)
+    wrong = right.replace("= -np.inf", "= 0.0")
+    assert wrong != right
+    test, kind, words = page.evaluate(ANSWER, ["def attention(", wrong])
+    assert test.startswith("# Tests: every weight") and kind == "AssertionError"
+    assert "weights 1/5 and 4/5; got" in words
+    test, kind, _ = page.evaluate(ANSWER, ["def attention(", right])
+    assert test.startswith("# Tests: what changes") and kind == "NotImplementedError"  # the next question
+    assert seen.foreign == []
