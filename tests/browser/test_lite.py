@@ -101,8 +101,8 @@ def test_an_assignment_answers_at_once(site_with_lite, visit):
     wrong = right.replace("= -np.inf", "= 0.0")
     assert wrong != right
     test, kind, words = page.evaluate(ANSWER, ["def attention(", wrong])
-    assert test.startswith("# Tests: every weight") and kind == "AssertionError"
+    assert test.startswith("# Tests: every weight") and "AssertionError" in kind
     assert "weights 1/5 and 4/5; got" in words
     test, kind, _ = page.evaluate(ANSWER, ["def attention(", right])
-    assert test.startswith("# Tests: what changes") and kind == "NotImplementedError"  # the next question
+    assert test.startswith("# Tests: what changes") and "NotImplementedError" in kind  # the next question
     assert seen.foreign == []
