@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import html
 import inspect
+import math
 import numbers
 import re
 from collections.abc import Mapping
@@ -154,7 +155,7 @@ def to_frame(quantities: Table, units: Words) -> pandas.DataFrame:
     columns = {
         name: rows_of.get(name, single.get(name)) for name in values if name in rows_of or name in single
     }
-    frame = pandas.DataFrame(columns, index=range(int(np.prod(common, dtype=int))))
+    frame = pandas.DataFrame(columns, index=range(math.prod(common)))
     frame.attrs["units"] = {name: unit for name, unit in units.items() if name in columns}
     frame.attrs["left_out"] = [name for name in values if name not in columns]
     return frame
@@ -178,11 +179,13 @@ class Result:
         """Return the unit of each quantity that has one; the others are pure numbers."""
         return {name: unit for unit, names in cls._units for name in names.split()}
 
-    def _quantities(self) -> dict[str, Any]:
+    def quantities(self) -> dict[str, Any]:
+        """Return what is shown: some properties, then the fields."""
         fields = [each.name for each in dataclasses.fields(self)]  # type: ignore[arg-type]
         return {name: getattr(self, name) for name in (*self._first, *fields)}
 
-    def _meanings(self) -> dict[str, str]:
+    def described(self) -> dict[str, str]:
+        """Return what each quantity means, by the docstrings."""
         said = meanings(type(self))
         for name in self._first:
             said.setdefault(name, plain(inspect.getdoc(getattr(type(self), name)) or "").split("\n\n")[0])
@@ -198,10 +201,10 @@ class Result:
             the rows, and single numbers are repeated; what has another shape is left out, and named in
             ``frame.attrs["left_out"]``. ``frame.attrs["units"]`` holds the units, by column.
         """
-        return to_frame(self._quantities(), self.units())
+        return to_frame(self.quantities(), self.units())
 
     def __repr__(self) -> str:
-        return show_text(type(self).__name__, self._quantities(), self.units(), self._meanings())
+        return show_text(type(self).__name__, self.quantities(), self.units(), self.described())
 
     def _repr_html_(self) -> str:
-        return show_html(type(self).__name__, self._quantities(), self.units(), self._meanings())
+        return show_html(type(self).__name__, self.quantities(), self.units(), self.described())
