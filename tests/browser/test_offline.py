@@ -43,7 +43,7 @@ def address(unpacked):
 @pytest.mark.parametrize("page", ["", "book/particles.html", "book/help.html"])
 def test_a_page_asks_nobody_else(visit, address, page):
     seen = visit(f"{address}/{page}")
-    seen.page.wait_for_selector("main h1")
+    seen.page.wait_for_selector("main section > h1")
     seen.page.evaluate("window.MathJax?.startup?.promise.then(() => 0)")
     assert seen.page.locator("mjx-container").count() > 0 or page == "book/help.html"
     seen.assert_quiet()
