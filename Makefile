@@ -22,7 +22,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-fast test-nightly browser-test live live-test notebooks notebooks-check assignments \
+.PHONY: help book lite pdf offline test test-fast test-nightly browser-test live live-test notebooks notebooks-check assignments \
         constraints lint format environment clean distclean
 
 # A stamp says which extras are installed, for which Python: $(call with,book classroom).
@@ -60,6 +60,15 @@ $(VENV)/.with-$(VERSION)-%: pyproject.toml constraints.txt
 book: $(BOOK) ## build the whole book, every cell executed (FRESH=1: nothing from the cache; LIVE=0: no page runs in the browser)
 	@PAIRINT_LIVE=$(LIVE) $(PY) tools/build_book.py $(if $(FRESH),--fresh)
 
+lite: $(call with,book classroom lite) ## put JupyterLab in the browser beside the book that `make book` has built, offered on its pages
+	@$(PY) tools/lite.py
+
+pdf: $(call with,book classroom paper) ## print the book that `make book` has built to one PDF, offered on its pages (needs Chromium)
+	@$(PY) tools/paper.py
+
+offline: $(BOOK) ## pack the book that `make book` has built into one archive to read without a network, offered on its pages
+	@$(PY) tools/offline.py
+
 live: $(BOOK) ## fetch, once, the Python that runs pages in the browser: later books have it
 	@$(PY) tools/vendor.py --live
 
@@ -92,7 +101,7 @@ constraints: $(BOOK) ## refresh the pinned versions, the newest and the oldest
 	@$(PY) -m pip install -qq uv
 	@{ echo "# What the book is built and tested with: \`make constraints\` writes it (Python $(VERSION))."; \
 	   echo "$(HELD)" | $(PY) -m uv pip compile -q --python-version $(VERSION) --no-annotate --no-header --constraints - pyproject.toml \
-	   $(foreach extra,book classroom dask fast lab network test test-browser,--extra $(extra)); } > constraints.new
+	   $(foreach extra,book classroom dask fast lab lite network paper test test-browser,--extra $(extra)); } > constraints.new
 	@{ echo "# The lower bounds of pyproject.toml, as pins: \`make constraints\` writes them."; \
 	   $(PY) -m uv pip compile -q --no-annotate --no-header --resolution lowest-direct --no-deps pyproject.toml; \
 	 } > constraints-oldest.txt

@@ -15,6 +15,7 @@ import io
 import json
 import os
 import shutil
+import tomllib
 import zipfile
 from collections.abc import Container
 from pathlib import Path
@@ -72,7 +73,10 @@ def wheel(root: Path) -> tuple[str, bytes]:
         if path.is_file() and "__pycache__" not in path.parts
     }
     info = f"pairint-{version}.dist-info"
-    files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: pairint\nVersion: {version}\n".encode()
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = ["Metadata-Version: 2.1", "Name: pairint", f"Version: {version}"]
+    lines += [f"Requires-Dist: {requirement}" for requirement in project["dependencies"]]
+    files[f"{info}/METADATA"] = ("\n".join(lines) + "\n").encode()
     files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     record = [
         f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b'=').decode()},"

@@ -31,7 +31,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,7 @@ def own_wheel(name: str) -> dict[str, Any]:
     }
 
 
-def needed(lock: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def needed(lock: dict[str, Any], wanted: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
     """Return the lock file's entries for what the cells import, with all that these need.
 
     Raises
@@ -126,9 +126,10 @@ def needed(lock: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """
     known = {**lock["packages"], **{name: own_wheel(name) for name in WHEELS}}
     found: dict[str, dict[str, Any]] = {}
-    waiting = [*WANTED, *WHEELS]
+    waiting = [*(wanted or (*WANTED, *WHEELS))]
     while waiting:
         name = waiting.pop()
+        name = name if name in known else name.replace("_", "-")  # the lock file writes both
         if name not in known:
             raise ValueError(f"pyodide-lock.json of Pyodide {PYODIDE.version} does not know {name}")
         if name not in found:

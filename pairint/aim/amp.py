@@ -56,13 +56,14 @@ from pairint.aim.indices import IndexCovariance, adjoint, check_tokens, indices
 from pairint.aim.priors import Prior, denoised, make_prior
 from pairint.aim.teacher import matrix_error
 from pairint.backend import array_namespace, to_device, to_host
+from pairint.result import Result
 from pairint.validation import check_flag, check_floats, check_integer, check_real
 
 __all__ = ["AMPResult", "Damping", "amp"]
 
 
-@dataclass(frozen=True)
-class AMPResult:
+@dataclass(frozen=True, repr=False)
+class AMPResult(Result):
     r"""Outcome of :func:`amp`.
 
     Book: :doc:`/book/aim_amp`.

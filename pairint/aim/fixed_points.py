@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from scipy.integrate import cumulative_trapezoid
 from scipy.optimize import brentq
 
+from pairint.result import Result
+
 __all__ = ["Curve", "FixedPoint", "HardPhaseWarning"]
 
 #: Steps of the curve, equal in log noise, from noise that hides all to noise that hides a part in 10**12.
@@ -38,8 +40,8 @@ class HardPhaseWarning(UserWarning):
     """
 
 
-@dataclass(frozen=True)
-class FixedPoint:
+@dataclass(frozen=True, repr=False)
+class FixedPoint(Result):
     """One solution of the state evolution at a number of samples.
 
     Book: :doc:`/book/aim_own`.
@@ -58,6 +60,8 @@ class FixedPoint:
     stable : bool
         Whether an iteration that starts near stays near.
     """
+
+    _units = (("sample/d²", "alpha"),)
 
     alpha: float
     delta: float

@@ -33,6 +33,7 @@ import numpy as np
 from pairint.aim.channels import Channel, LinearChannel, SoftmaxChannel, make_channel
 from pairint.aim.indices import check_tokens
 from pairint.backend import array_namespace, is_cupy, to_device, to_host
+from pairint.result import Result
 from pairint.validation import check_floats, check_integer, check_real, check_rng, check_size
 
 __all__ = ["GradientDescentResult", "gradient_descent", "loss_and_gradient"]
@@ -47,8 +48,8 @@ _COLUMNS = 512
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's usual constants
 
 
-@dataclass(frozen=True)
-class GradientDescentResult:
+@dataclass(frozen=True, repr=False)
+class GradientDescentResult(Result):
     r"""Outcome of :func:`gradient_descent`.
 
     Book: :doc:`/book/aim_gradient_descent`.

@@ -37,6 +37,7 @@ from pairint.aim.fixed_points import Curve, FixedPoint, HardPhaseWarning
 from pairint.aim.hardmax import hardmax_tail_constant
 from pairint.aim.priors import Prior, WishartPrior, error_left, make_prior
 from pairint.aim.spectrum import parameter_count
+from pairint.result import Result
 from pairint.validation import check_floats, check_integer, check_real
 
 __all__ = [
@@ -53,8 +54,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class StateEvolution:
+@dataclass(frozen=True, repr=False)
+class StateEvolution(Result):
     r"""Solution of the state evolution; arrays have the common shape of ``alpha`` and ``rho``.
 
     Book: :doc:`/book/aim_state_evolution`.
@@ -76,6 +77,8 @@ class StateEvolution:
     algorithmic : array or float
         Where an iteration that starts from nothing stops: ``mmse``, or more in a hard phase.
     """
+
+    _units = (("sample/d²", "alpha"),)
 
     alpha: np.ndarray | float
     rho: Any

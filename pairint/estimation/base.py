@@ -6,7 +6,7 @@ import math
 import numbers
 import warnings
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -17,7 +17,11 @@ from pairint.backend import array_namespace, one_blas_thread, to_device, to_host
 from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem, OuterState, check_weight
 from pairint.estimation.selection import IntervalChoice, RankChoice
 from pairint.model.attention import check_tokens, pair_average, pair_interaction, pair_scores, sample_chunks
+from pairint.result import meanings, show_html, show_text, to_frame
 from pairint.validation import check_choice, check_floats, check_integer, check_real
+
+if TYPE_CHECKING:
+    import pandas
 
 __all__ = [
     "PairwiseRegressor",
@@ -51,6 +55,40 @@ class PairwiseRegressor(RegressorMixin, BaseEstimator):
     noise_std_: float
     dof_: float
     n_features_in_: int
+
+    #: What a table of a fit shows, as far as the fit has it, and the units of what has one.
+    _shown = ("rank_", "n_intervals_", "dof_", "risk_", "noise_std_", "outliers_", "n_iter_", "converged_")
+    _units = (("output²", "risk_"), ("output", "noise_std_"))
+
+    def _fitted(self) -> tuple[str, dict[str, Any], dict[str, str], dict[str, str]]:
+        """Return title, quantities, units and meanings of a fit."""
+        values = {name: getattr(self, name) for name in self._shown if hasattr(self, name)}
+        units = {name: unit for unit, names in self._units for name in names.split()}
+        return f"A fitted {type(self).__name__}", values, units, meanings(type(self))
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return what the fit found, apart from matrix and activation, as a frame of one row.
+
+        ``frame.attrs["units"]`` holds the units, by column: ``output`` is that of Y.
+        """
+        self._check_fitted()
+        _, values, units, _ = self._fitted()
+        return to_frame(values, units)
+
+    def __str__(self) -> str:
+        return show_text(*self._fitted()) if hasattr(self, "activation_") else repr(self)
+
+    def _repr_html_inner(self) -> str:
+        found = show_html(*self._fitted()) if hasattr(self, "activation_") else ""
+        return super()._repr_html_inner() + found
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if hasattr(self, "activation_"):
+            bundle["text/plain"] = str(self)
+            if "text/html" in bundle:
+                bundle["text/html"] += show_html(*self._fitted())
+        return bundle
 
     def scores(self, X: Any) -> Any:
         """Return the scores ``X_i' matrix_ X_j`` of all pairs, shape ``(M, N, N)``."""

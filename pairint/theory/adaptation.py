@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from pairint.result import Result
 from pairint.theory.approximation import LARGEST_DEGREE, spline_degree, spline_error
 from pairint.theory.covering import log_cover_interactions
 from pairint.theory.fourth_moment import range_factor, size_bias_rate
@@ -30,8 +31,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class OracleInequality:
+@dataclass(frozen=True, repr=False)
+class OracleInequality(Result):
     """A bound of the error by that of the best of a class, whatever the truth.
 
     Book: :doc:`/book/upper_bound_adaptation`.
@@ -48,6 +49,12 @@ class OracleInequality:
         lambda.
     """
 
+    _first = ("value",)
+    _units = (
+        ("output²", "value risk complexity chance discretisation"),
+        ("1/output²", "temperature"),
+    )
+
     risk: float
     complexity: float
     chance: float
@@ -57,6 +64,7 @@ class OracleInequality:
 
     @property
     def value(self) -> float:
+        """The bound: the sum of its parts."""
         return self.risk + self.complexity + self.chance + self.discretisation
 
     def __float__(self) -> float:
@@ -273,8 +281,8 @@ def penalty(
     return (cover + log_weight(n_intervals=n_intervals, degree=degree, rank=rank)) / (lam * n_samples)
 
 
-@dataclass(frozen=True)
-class AdaptiveUpperBound:
+@dataclass(frozen=True, repr=False)
+class AdaptiveUpperBound(Result):
     """A proved bound for the penalised estimator, which knows neither smoothness, degree, rank nor parity.
 
     Book: :doc:`/book/upper_bound_adaptation`.
@@ -296,6 +304,13 @@ class AdaptiveUpperBound:
         Whether the search for K ended at its limit: a larger K may give a smaller bound. This one is valid.
     """
 
+    _first = ("value",)
+    _units = (
+        ("output²", "value bias complexity weight chance discretisation"),
+        ("1/output²", "temperature"),
+        ("output", "approximation"),
+    )
+
     bias: float
     complexity: float
     weight: float
@@ -310,6 +325,7 @@ class AdaptiveUpperBound:
 
     @property
     def value(self) -> float:
+        """The bound: the sum of its parts."""
         return self.bias + self.complexity + self.weight + self.chance + self.discretisation
 
     def __float__(self) -> float:

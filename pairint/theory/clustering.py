@@ -21,6 +21,7 @@ from scipy import integrate, linalg
 from pairint.backend import to_host
 from pairint.model.attention import sample_chunks
 from pairint.model.flow import check_unit, tangent_weights
+from pairint.result import Result
 from pairint.validation import check_floats, check_integer, check_real, shortened
 
 __all__ = [
@@ -102,8 +103,8 @@ def information_bound(gap: Any, n_tokens: int, *, degree: int, reference: float)
     return 2 * (n_tokens - 1) * gap ** (2 * degree + 1) / reference
 
 
-@dataclass(frozen=True)
-class SnapshotInformation:
+@dataclass(frozen=True, repr=False)
+class SnapshotInformation(Result):
     """What the velocities at one time say of the powers of ``w = 1 - u``.
 
     Book: :doc:`/book/when_to_watch`.

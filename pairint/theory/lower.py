@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from pairint.result import Result
 from pairint.theory.bumps import MOST_SMOOTH, BumpFamily, SplineFamily, check_interval
 from pairint.theory.densities import check_density_values, check_mass
 from pairint.theory.integers import best_integer
@@ -165,8 +166,8 @@ def _check_information(information: Any) -> NDArray[np.float64]:
     return information
 
 
-@dataclass(frozen=True)
-class LowerBound:
+@dataclass(frozen=True, repr=False)
+class LowerBound(Result):
     """A proved lower bound of the minimax risk.
 
     Book: :doc:`/book/lower_bound_constants`.
@@ -189,6 +190,11 @@ class LowerBound:
         Whether the search for the number of bumps ended at its limit: more may give a larger bound. This one
         is valid.
     """
+
+    _units = (
+        ("output²", "value separation"),
+        ("nat", "kl"),
+    )
 
     value: float
     method: str

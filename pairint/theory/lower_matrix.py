@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pairint.result import Result
 from pairint.theory.rates import holder_degree, matrix_dimension, parameter_price
 from pairint.theory.setting import Setting
 from pairint.validation import check_instance, check_real
@@ -29,8 +30,8 @@ __all__ = [
 _APART = 26.0
 
 
-@dataclass(frozen=True)
-class MatrixLowerBound:
+@dataclass(frozen=True, repr=False)
+class MatrixLowerBound(Result):
     """A proved lower bound of the minimax risk, from the matrix alone.
 
     Book: :doc:`/book/lower_bound_matrix`.
@@ -47,6 +48,11 @@ class MatrixLowerBound:
     tilt : float
         zeta: how far the fourth block of the matrices bends, 0 for a plane.
     """
+
+    _units = (
+        ("output²", "value parametric"),
+        ("output", "centre width"),
+    )
 
     value: float
     parametric: float
@@ -143,8 +149,8 @@ def matrix_lower_bound(
     )
 
 
-@dataclass(frozen=True)
-class WaveLowerBound:
+@dataclass(frozen=True, repr=False)
+class WaveLowerBound(Result):
     """A proved lower bound of the minimax risk, from waves of the score that are too fast to be found.
 
     Book: :doc:`/book/lower_bound_matrix`.
@@ -158,6 +164,13 @@ class WaveLowerBound:
     log_packing : float
         Logarithm of the number of matrices (at least).
     """
+
+    _units = (
+        ("output²", "value"),
+        ("output", "height"),
+        ("1/score", "frequency"),
+        ("nat", "log_packing"),
+    )
 
     value: float
     height: float

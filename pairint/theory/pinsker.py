@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from pairint.result import Result
 from pairint.theory.rates import parameter_price
 from pairint.validation import check_floats, check_integer, check_real
 
@@ -75,8 +76,8 @@ class PinskerFilter:
         return len(self.factors)
 
 
-@dataclass(frozen=True)
-class SobolevBounds:
+@dataclass(frozen=True, repr=False)
+class SobolevBounds(Result):
     r"""Proved bounds of the minimax risk at a finite number of samples.
 
     Book: :doc:`/book/exact_constant`.
@@ -98,6 +99,8 @@ class SobolevBounds:
         :math:`\lambda_0`: the estimator is zero unless all eigenvalues of the Gram matrix are at least this.
         None if the estimator zero has the better bound.
     """
+
+    _units = (("output²", "lower upper limit linear"),)
 
     lower: float
     upper: float

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from pairint.result import Result
 from pairint.theory.rates import matrix_dimension, parameter_price
 from pairint.theory.setting import Setting
 from pairint.validation import check_integer, check_real
@@ -30,8 +31,8 @@ _DEFAULT_CELLS = 10
 _LARGEST_BETA = 100.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Plan(Result):
     """A number of samples, and what the error consists of.
 
     Book: :doc:`/book/bands`.
@@ -49,6 +50,12 @@ class Plan:
     approximation_error : float
         What the spline cannot follow; zero where no smoothness was given.
     """
+
+    _first = ("error",)
+    _units = (
+        ("output²", "error target matrix_error activation_error approximation_error"),
+        ("sample", "n_samples"),
+    )
 
     n_samples: int
     target: float

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pairint.result import Result
 from pairint.theory.integers import first_true
 from pairint.validation import check_integer, check_real
 
@@ -26,8 +27,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class ErrorTerms:
+@dataclass(frozen=True, repr=False)
+class ErrorTerms(Result):
     """The three terms of an error budget, in units of the squared interaction.
 
     Book: :doc:`/book/upper_bound_proof`.
@@ -44,9 +45,10 @@ class ErrorTerms:
         What estimating its coefficients costs.
     parametric : float
         What estimating the interaction matrix costs.
-    total : float
-        Their sum.
     """
+
+    _first = ("total",)
+    _units = (("output²", "total bias variance parametric"),)
 
     bias: float
     variance: float
@@ -54,6 +56,7 @@ class ErrorTerms:
 
     @property
     def total(self) -> float:
+        """Their sum."""
         return self.bias + self.variance + self.parametric
 
 

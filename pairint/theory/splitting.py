@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pairint.result import Result
 from pairint.theory.approximation import taylor_error
 from pairint.theory.christoffel import largest_squares
 from pairint.theory.covering import log_cover_low_rank
@@ -39,8 +40,8 @@ LOST = np.linspace(0.02, 0.9, 45)
 NODES = 16
 
 
-@dataclass(frozen=True)
-class SplitUpperBound:
+@dataclass(frozen=True, repr=False)
+class SplitUpperBound(Result):
     """A proved bound of the mean squared error in L2(rho), samples split, and where it comes from.
 
     Book: :doc:`/book/upper_bound_splitting`.
@@ -74,6 +75,15 @@ class SplitUpperBound:
         Whether the search for K ended at its limit: a larger K may give a smaller bound. This one is valid.
     """
 
+    _first = ("value",)
+    _units = (
+        ("output²", "value bias spline matrix failure"),
+        ("1/output²", "temperature"),
+        ("sample", "n_fit n_select"),
+        ("output", "approximation"),
+        ("nat", "log_net"),
+    )
+
     bias: float
     spline: float
     matrix: float
@@ -94,6 +104,7 @@ class SplitUpperBound:
 
     @property
     def value(self) -> float:
+        """The bound: the sum of its parts."""
         return self.bias + self.spline + self.matrix + self.failure
 
     def __float__(self) -> float:

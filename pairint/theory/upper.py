@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pairint.result import Result
 from pairint.theory.approximation import lebesgue_constant, spline_degree, spline_error
 from pairint.theory.coupling import Coupling, constant_coupling, coupling_of_cells
 from pairint.theory.covering import log_cover_ball, log_cover_interactions, spline_dimension
@@ -39,8 +40,8 @@ ZERO_MEAN_CONNECTED = 2.5
 MOST_INTERVALS = 2**52
 
 
-@dataclass(frozen=True)
-class UpperBound:
+@dataclass(frozen=True, repr=False)
+class UpperBound(Result):
     """A proved bound of the mean squared error in L2(rho), and where it comes from.
 
     Book: :doc:`/book/upper_bound_proof`.
@@ -76,6 +77,14 @@ class UpperBound:
         Whether the search for K ended at its limit: a larger K may give a smaller bound. This one is valid.
     """
 
+    _first = ("value",)
+    _units = (
+        ("output²", "value bias spline matrix discretisation"),
+        ("1/output²", "temperature"),
+        ("output", "approximation envelope accuracy"),
+        ("score", "cut"),
+    )
+
     bias: float
     spline: float
     matrix: float
@@ -97,6 +106,7 @@ class UpperBound:
 
     @property
     def value(self) -> float:
+        """The bound: the sum of its parts."""
         return self.bias + self.spline + self.matrix + self.discretisation
 
     def __float__(self) -> float:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pairint.result import Result
 from pairint.theory.approximation import pieces_error
 from pairint.theory.christoffel import largest_squares
 from pairint.theory.coupling import Coupling, constant_coupling, coupling_of_cells
@@ -38,8 +39,8 @@ ZERO_MEAN = 2.0
 MOST_HALVES = 2**14
 
 
-@dataclass(frozen=True)
-class OracleUpperBound:
+@dataclass(frozen=True, repr=False)
+class OracleUpperBound(Result):
     """A proved bound for least squares with the interaction matrix known.
 
     Book: :doc:`/book/upper_bound_known_matrix`.
@@ -65,6 +66,9 @@ class OracleUpperBound:
         Whether the search for K ended at its limit: a larger K may give a smaller bound. This one is valid.
     """
 
+    _first = ("value",)
+    _units = (("output²", "value bias variance design failure"),)
+
     bias: float
     variance: float
     design: float
@@ -80,6 +84,7 @@ class OracleUpperBound:
 
     @property
     def value(self) -> float:
+        """The bound: the sum of its parts."""
         return self.bias + self.variance + self.design + self.failure
 
     def __float__(self) -> float:

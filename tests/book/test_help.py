@@ -51,7 +51,7 @@ def test_extras_are_those_of_the_package():
     named = set(re.findall(r"pairint\[(\w+)\]", PAGE))
     assert named <= set(declared)
     # Those for building and testing the book are no user's.
-    assert set(declared) - named <= {"book", "lab", "test", "test-browser", "attention"}
+    assert set(declared) - named <= {"book", "lab", "test", "test-browser", "attention", "paper", "lite"}
 
 
 def test_targets_and_commands_exist():

@@ -9,7 +9,6 @@ import functools
 import http.server
 import importlib.util
 import os
-import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,19 +17,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from chromium import FLAGS, chromium
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,15 +36,9 @@ def lacking(config: pytest.Config) -> str | None:
         return "left to `make browser-test`"
     if importlib.util.find_spec("playwright") is None:
         return "playwright is not installed: run `make browser-test`"
-    if executable() is None:
+    if chromium() is None:
         return "no Chromium on this machine (Debian, Ubuntu: apt install chromium)"
     return None
-
-
-def executable() -> str | None:
-    """Return the Chromium of this machine: PAIRINT_CHROMIUM, or the first one on the path."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return os.environ.get("PAIRINT_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 
 def stop(reason: str) -> None:
@@ -77,9 +61,9 @@ def browser(request: pytest.FixtureRequest) -> Iterator[object]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
-        yield chromium
-        chromium.close()
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield browser
+        browser.close()
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):

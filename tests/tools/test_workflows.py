@@ -8,7 +8,11 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-LENT = {"publish": {"pages": "write", "id-token": "write"}}  # to one job: it deploys what another has built
+#: To one job of a workflow: it publishes what another has built.
+LENT = {
+    ("book", "publish"): {"pages": "write", "id-token": "write"},
+    ("release", "publish"): {"id-token": "write"},
+}
 
 
 @pytest.fixture(params=WORKFLOWS, ids=lambda path: path.stem)
@@ -33,7 +37,18 @@ def test_rights_are_to_read_and_are_not_kept(text):
     assert workflow["permissions"] == {"contents": "read"}
     assert "pull_request_target" not in text and "secrets." not in text
     for name, job in workflow["jobs"].items():
-        assert job.get("permissions") == LENT.get(name)
+        assert job.get("permissions") == LENT.get((workflow["name"], name))
         for step in job["steps"]:
             if "actions/checkout" in step.get("uses", ""):
                 assert step["with"]["persist-credentials"] is False
+
+
+def test_what_is_published_was_built_without_the_right_to_publish():
+    """Nothing of the repository runs where the index's token can be had."""
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8"))[
+        "jobs"
+    ]
+    assert jobs["publish"]["needs"] == "build" and jobs["publish"]["if"] == "github.ref_type == 'tag'"
+    assert not any("checkout" in step.get("uses", "") for step in jobs["publish"]["steps"])
+    assert "permissions" not in jobs["build"]
+    assert any("twine check --strict" in step.get("run", "") for step in jobs["build"]["steps"])

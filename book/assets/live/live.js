@@ -66,6 +66,7 @@
       this.ran = false;
       this.name = `cell ${index + 1}`;
       this.stillOutputs = [...this.node.querySelectorAll(":scope > .cell_output, :scope > figure")];
+      this.captions = [...this.node.querySelectorAll(":scope > .cell_output figcaption")];
       this.editor = element("textarea", { className: "live-editor", spellcheck: false, autocomplete: "off" });
       this.editor.setAttribute("autocapitalize", "off");
       this.editor.setAttribute("aria-label", `Code of ${this.name}`);
@@ -138,6 +139,7 @@
       this.output.replaceChildren();
       this.output.hidden = false;
       this.printed = 0;
+      this.pictures = 0;
       this.note.textContent = "Running";
       this.node.setAttribute("aria-busy", "true");
     }
@@ -163,7 +165,10 @@
         box.querySelector("pre").append(content + cut);
       } else if (kind === "png") {
         const alt = this.alt || `Picture drawn by ${this.name}`;
-        this.output.append(element("img", { src: `data:image/png;base64,${content}`, alt }));
+        const picture = element("img", { src: `data:image/png;base64,${content}`, alt });
+        const caption = this.captions[this.pictures++]?.cloneNode(true);
+        caption?.querySelectorAll(".headerlink").forEach((link) => link.remove()); // it stays at the built figure
+        this.output.append(caption ? element("figure", {}, picture, caption) : picture);
       } else {
         const box = element("div", { className: `output text_html` });
         box.innerHTML = content;

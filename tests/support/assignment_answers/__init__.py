@@ -6,6 +6,7 @@ from assignment_answers import (
     honest_rate,
     least_squares,
     lower_bound,
+    read_a_head,
     recovery_threshold,
 )
 
@@ -17,5 +18,6 @@ ANSWERS = {
     "honest_rate": honest_rate,
     "least_squares": least_squares,
     "lower_bound": lower_bound,
+    "read_a_head": read_a_head,
     "recovery_threshold": recovery_threshold,
 }

@@ -1,0 +1,261 @@
+"""Answers to the project on a head: plausible mistakes, and unusual right ones.
+
+Each is the solution with some words replaced.
+"""
+
+__all__ = ["ALTERNATIVES", "IN_ONE_SUBMISSION", "MISTAKES"]
+
+# A plausible mistake: the answer, the words that are replaced, by what, and the tests that must notice.
+MISTAKES = [
+    (
+        "a token looks at itself",
+        "attention",
+        "    scores[:, np.eye(X.shape[1], dtype=bool)] = -np.inf\n",
+        "",
+        {"attention-large", "attention-values"},
+    ),
+    (
+        "the score zero in place of none",
+        "attention",
+        "= -np.inf",
+        "= 0.0",
+        {"attention-large", "attention-values"},
+    ),
+    (
+        "the weights of the keys",
+        "attention",
+        "return weights / weights.sum(axis=2, keepdims=True)",
+        "return weights / weights.sum(axis=1, keepdims=True)",
+        {"attention-large", "attention-values"},
+    ),
+    ("the transposed matrix", "attention", "X @ A @ X", "X @ A.T @ X", {"attention-values"}),
+    ("forgets the matrix", "attention", "X @ A @ X", "X @ X", {"attention-large", "attention-values"}),
+    (
+        "overflows",
+        "attention",
+        "    scores = scores - scores.max(axis=2, keepdims=True)\n",
+        "",
+        {"attention-large"},
+    ),
+    (
+        "the maximum of all",
+        "attention",
+        "scores.max(axis=2, keepdims=True)",
+        "scores.max()",
+        {"attention-large"},
+    ),
+    (
+        "divides by the number of partners",
+        "attention",
+        "weights / weights.sum(axis=2, keepdims=True)",
+        "weights / (X.shape[1] - 1)",
+        {"attention-large", "attention-values"},
+    ),
+    (
+        "changes what it was given",
+        "canonical",
+        "np.array(A, dtype=float)",
+        "A",
+        {"canonical-values"},
+    ),
+    ("the last row", "canonical", "found[:, -1]", "found[-1, :]", {"canonical-values"}),
+    (
+        "row and column",
+        "canonical",
+        "found[:, -1] = 0.0",
+        "found[:, -1] = found[-1] = 0.0",
+        {"canonical-values"},
+    ),
+    ("nothing", "canonical", "    found[:, -1] = 0.0\n", "", {"canonical-values"}),
+    ("symmetric", "canonical", "np.array(A, dtype=float)", "(A + A.T) / 2", {"canonical-values"}),
+    ("no half", "pattern", "0.5 * np", "np", {"pattern-values"}),
+    ("a mean over pairs", "pattern", ".sum(axis=2).mean()", ".mean()", {"pattern-values"}),
+    (
+        "squares",
+        "pattern",
+        "np.abs(attention(X, A) - attention(X, B))",
+        "((attention(X, A) - attention(X, B)) ** 2)",
+        {"pattern-values"},
+    ),
+    (
+        "the distance of the matrices",
+        "pattern",
+        "np.abs(attention(X, A) - attention(X, B)).sum(axis=2).mean()",
+        "np.linalg.norm(A - B)",
+        {"pattern-values"},
+    ),
+    ("a sum over tokens", "pattern", ".sum(axis=2).mean()", ".sum(axis=(1, 2)).mean()", {"pattern-values"}),
+    ("a sum of squares", "gradient", "(residual**2).mean()", "(residual**2).sum()", {"gradient-value"}),
+    (
+        "half of it",
+        "gradient",
+        "float((residual**2).mean())",
+        "float((residual**2).mean()) / 2",
+        {"gradient-value"},
+    ),
+    (
+        "forgets the two",
+        "gradient",
+        "2 / Y.size *",
+        "1 / Y.size *",
+        {"gradient-matrix", "gradient-vector"},
+    ),
+    (
+        "the wrong sign",
+        "gradient",
+        "residual = received - Y",
+        "residual = Y - received",
+        {"gradient-matrix", "gradient-vector"},
+    ),
+    (
+        "the softmax as if it were not normalised",
+        "gradient",
+        "(passed[:, None, :] - received[:, :, None])",
+        "passed[:, None, :]",
+        {"gradient-matrix"},
+    ),
+    ("transposed", "gradient", "->ab", "->ba", {"gradient-matrix"}),
+    (
+        "the mean of the token that looks",
+        "gradient",
+        "passed[:, None, :] - received[:, :, None]",
+        "passed[:, None, :] - received[:, None, :]",
+        {"gradient-matrix"},
+    ),
+    (
+        "the token in place of its partners",
+        "gradient",
+        '"mi,mij,mjb->b"',
+        '"mi,mij,mib->b"',
+        {"gradient-vector"},
+    ),
+    (
+        "one start",
+        "read",
+        "for _ in range(n_starts):",
+        "for _ in range(1):",
+        {"read-starts"},
+    ),
+    (
+        "keeps the last start",
+        "read",
+        "if value < lowest:",
+        "if True:",
+        {"read-starts"},
+    ),
+    (
+        "starts where nothing moves",
+        "read",
+        "0.5 * rng",
+        "0.0 * rng",
+        {"read-starts", "read-rank", "read-recovers"},
+    ),
+    (
+        "not canonical",
+        "read",
+        "return canonical(U @ V.T), best",
+        "return U @ V.T, best",
+        {"read-recovers"},
+    ),
+    (
+        "the factors in the wrong order",
+        "read",
+        "return canonical(U @ V.T), best",
+        "return canonical(V @ U.T), best",
+        {"read-starts", "read-recovers"},
+    ),
+    (
+        "the gradient of the other factor",
+        "read",
+        "(G @ V).ravel(), (G.T @ U).ravel()",
+        "(G.T @ V).ravel(), (G @ U).ravel()",
+        {"read-starts", "read-recovers"},
+    ),
+    (
+        "any rank",
+        "read",
+        "    d = X.shape[2]\n",
+        "    d = X.shape[2]\n    rank = d\n",
+        {"read-rank"},
+    ),
+    (
+        "the mean of the test",
+        "explained",
+        "np.mean(Y_seen)",
+        "np.mean(Y_new)",
+        {"explained-mean"},
+    ),
+    (
+        "nobody's mean",
+        "explained",
+        " - np.mean(Y_seen)",
+        "",
+        {"explained-mean", "explained-values"},
+    ),
+    (
+        "the squared correlation",
+        "explained",
+        "1 - ((Y_new - predicted) ** 2).sum() / ((Y_new - np.mean(Y_seen)) ** 2).sum()",
+        "np.nan_to_num(np.corrcoef(Y_new.ravel(), predicted.ravel())[0, 1]) ** 2",
+        {"explained-mean", "explained-values"},
+    ),
+    (
+        "the share that is left",
+        "explained",
+        "1 - ((Y_new",
+        "((Y_new",
+        {"explained-mean", "explained-values"},
+    ),
+    (
+        "roots",
+        "explained",
+        "((Y_new - predicted) ** 2).sum() / ((Y_new - np.mean(Y_seen)) ** 2).sum()",
+        "np.linalg.norm(Y_new - predicted) / np.linalg.norm(Y_new - np.mean(Y_seen))",
+        {"explained-mean", "explained-values"},
+    ),
+]
+
+# A right answer in unusual form.
+ALTERNATIVES = [
+    (
+        "with logarithms",
+        "attention",
+        "    weights = np.exp(scores)\n    return weights / weights.sum(axis=2, keepdims=True)",
+        "    return np.exp(scores - np.log(np.exp(scores).sum(axis=2, keepdims=True)))",
+    ),
+    (
+        "a product",
+        "canonical",
+        "    found[:, -1] = 0.0\n",
+        "    found = found @ np.diag([1.0] * (len(A) - 1) + [0.0])\n",
+    ),
+    (
+        "the positive parts",
+        "pattern",
+        "0.5 * np.abs(attention(X, A) - attention(X, B))",
+        "np.maximum(attention(X, A) - attention(X, B), 0)",
+    ),
+    (
+        "by the rule for a covariance",
+        "gradient",
+        'np.einsum("mia,mij,mjb->ab", X, slope, X, optimize=True)',
+        "np.tensordot(X, slope @ X, axes=([0, 1], [0, 1]))",
+    ),
+    ("more starts", "read", "range(n_starts)", "range(n_starts + 2)"),
+    ("smaller starts", "read", "0.5 * rng", "0.3 * rng"),
+    (
+        "means of squares",
+        "explained",
+        "((Y_new - predicted) ** 2).sum() / ((Y_new - np.mean(Y_seen)) ** 2).sum()",
+        "((Y_new - predicted) ** 2).mean() / ((Y_new - np.mean(Y_seen)) ** 2).mean()",
+    ),
+]
+
+#: The mistakes of the wrong submission.
+IN_ONE_SUBMISSION = [
+    ("overflows", "attention"),
+    ("no half", "pattern"),
+    ("half of it", "gradient"),
+    ("any rank", "read"),
+    ("the mean of the test", "explained"),
+]
