@@ -381,6 +381,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
                 'rank must be an integer in this channel, got "auto": the plain mean only chooses it'
             )
         degree, n_intervals, penalty = check_spline_parameters(self.degree, self.n_intervals, self.penalty, 1)
+        check_choice("solver", self.solver, SOLVERS)
         if check_choice("loss", self.loss, LOSSES) != "squared_error":
             raise ValueError(f'loss must be "squared_error" in this channel, got {self.loss!r}')
         start = self._checked_start(X, d, rank)

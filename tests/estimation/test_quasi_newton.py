@@ -194,6 +194,8 @@ def test_refuses_another_solver_and_warns_when_cut_short():
     X, Y = model_of(4, 1).sample(300, 3, np.random.default_rng(6))
     with pytest.raises(ValueError, match=r"solver must be .*'lbfgs'.* got 'newton'"):
         InteractionRegressor(solver="newton").fit(X, Y)
+    with pytest.raises(ValueError, match="solver must be"):  # in a channel too, which has its own way
+        InteractionRegressor(solver="newton", channel="sum").fit(X, Y)
     noise = np.random.default_rng(7).standard_normal(Y.shape)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
