@@ -36,6 +36,8 @@ MODULES: dict[str, str] = {
     "cells_tail": "pairint.experiments.beyond.cells_tail",
     "planning": "pairint.experiments.beyond.planning",
     "effective_activation": "pairint.experiments.beyond.effective",
+    "several_heads": "pairint.experiments.beyond.several_heads",
+    "normaliser": "pairint.experiments.beyond.normaliser",
     "aim_hardmax": "pairint.experiments.aim.hardmax",
     "one_line": "pairint.experiments.aim.one_line",
     "aim_softmax": "pairint.experiments.aim.softmax",
