@@ -73,13 +73,13 @@ def log_activation(u: Any) -> Any:
 
 def _truth(cell: dict[str, Any]) -> tuple[NDArray[np.float64], float]:
     """Return the matrix, and the level of log phi with which phi has mean one over pairs."""
-    from pairint.model import Sphere
+    from pairint.model import TruncatedGaussian
 
     rng = generator_for(cell, _TRUTH_KEYS, "truth")
     d = cell["d"]
     left, right = rng.standard_normal((2, d))
     matrix = np.outer(left / np.linalg.norm(left), right / np.linalg.norm(right))
-    x, y = np.moveaxis(Sphere(d).sample(_N_LEVEL, 2, rng), 1, 0)
+    x, y = np.moveaxis(TruncatedGaussian(d, 1.0).sample(_N_LEVEL, 2, rng), 1, 0)
     return matrix, -float(np.log(np.mean(np.exp(log_activation(((x @ matrix) * y).sum(axis=-1))))))
 
 
@@ -87,12 +87,12 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """Fit through each channel; return of each the error of g after the best factor, and the prediction."""
     from pairint.estimation import InteractionRegressor
     from pairint.estimation.channels import LogSpline, Normalised, Sum, channel_information
-    from pairint.model import Sphere, SplineSpace
+    from pairint.model import SplineSpace, TruncatedGaussian
 
     matrix, level = _truth(cell)
     d, n_tokens, noise_std = cell["d"], cell["n_tokens"], cell["noise_std"]
     rng = generator_for(cell, _DATA_KEYS)
-    X = Sphere(d).sample(cell["n_samples"], n_tokens, rng)
+    X = TruncatedGaussian(d, 1.0).sample(cell["n_samples"], n_tokens, rng)
     scores = X @ matrix @ X.swapaxes(1, 2)
     H = np.exp(log_activation(scores) + level)
     values = rng.standard_normal(X.shape[:2])
@@ -108,7 +108,9 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
         ),
         "mean": (Sum(diagonal=True), total / n_tokens, {"values": values / n_tokens}),
     }
-    x, y = np.moveaxis(Sphere(d).sample(_N_PAIRS, 2, generator_for(cell, _DATA_KEYS, "pairs")), 1, 0)
+    x, y = np.moveaxis(
+        TruncatedGaussian(d, 1.0).sample(_N_PAIRS, 2, generator_for(cell, _DATA_KEYS, "pairs")), 1, 0
+    )
     truth = np.exp(log_activation(((x @ matrix) * y).sum(axis=-1)) + level)
     used = np.sort(scores.ravel())
     space = SplineSpace(float(used[5]), float(used[-6]), cell["n_intervals"], 3)

@@ -92,14 +92,14 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """
     from pairint.estimation import InteractionRegressor
     from pairint.estimation.channels import channel_information
-    from pairint.model import Sphere, SplineSpace
+    from pairint.model import SplineSpace, TruncatedGaussian
 
     n_heads, d = cell["n_heads"], cell["d"]
     names = KINDS[cell["kind"]][:n_heads]
     left, right = _directions(generator_for(cell, _TRUTH_KEYS, "truth"), n_heads, d)
     matrices = left[:, :, None] * right[:, None, :]
     rng = generator_for(cell, _DATA_KEYS)
-    X = Sphere(d).sample(cell["n_samples"], cell["n_tokens"], rng)
+    X = TruncatedGaussian(d, 1.0).sample(cell["n_samples"], cell["n_tokens"], rng)
     off = 1.0 - np.eye(cell["n_tokens"])
     outputs: Any = 0.0
     for name, matrix in zip(names, matrices, strict=True):
@@ -115,7 +115,9 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what does not converge is counted
         fit.fit(X, Y)
-    x, y = np.moveaxis(Sphere(d).sample(_N_PAIRS, 2, generator_for(cell, _DATA_KEYS, "pairs")), 1, 0)
+    x, y = np.moveaxis(
+        TruncatedGaussian(d, 1.0).sample(_N_PAIRS, 2, generator_for(cell, _DATA_KEYS, "pairs")), 1, 0
+    )
     difference: Any = 0.0
     for name, head, a, b in zip(names, fit.heads_, left, right, strict=True):
         difference = difference + head.activation(((x @ head.left) * (y @ head.right)).sum(axis=-1))
