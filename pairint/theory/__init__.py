@@ -15,6 +15,7 @@ from pairint.theory.clustering import (
 )
 from pairint.theory.coercivity import coercivity_constant
 from pairint.theory.effective import effective_activation
+from pairint.theory.heads import HeadAmbiguities, head_ambiguities, power_relations
 from pairint.theory.information import (
     Information,
     SampledPrice,
@@ -52,6 +53,7 @@ from pairint.theory.upper_known import OracleUpperBound, oracle_upper_bound
 __all__ = [
     "AdaptiveUpperBound",
     "ErrorTerms",
+    "HeadAmbiguities",
     "Information",
     "LowerBound",
     "MatrixLowerBound",
@@ -76,6 +78,7 @@ __all__ = [
     "exponential_query_share",
     "function_shares",
     "gap_bound",
+    "head_ambiguities",
     "hidden_directions",
     "information_bound",
     "linearised_information",
@@ -88,6 +91,7 @@ __all__ = [
     "pinsker_constant",
     "pinsker_filter",
     "plan",
+    "power_relations",
     "query_share",
     "sampled_prices",
     "samples_for_rank",

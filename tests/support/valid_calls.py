@@ -186,6 +186,18 @@ def theory() -> dict[str, Call]:
             pt.effective_activation,
             {"activation": np.tanh, "residual": np.array([-0.5, 0.5]), "weights": np.array([1.0, 2.0])},
         ),
+        "head_ambiguities": Call(
+            pt.head_ambiguities, {"matrices": [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]], "rng": 0}
+        ),
+        "power_relations": Call(
+            pt.power_relations,
+            {
+                "matrices": [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]],
+                "degree": 2,
+                "rng": 0,
+                "everywhere": False,
+            },
+        ),
         "plan": Call(
             pt.plan,
             {
@@ -387,6 +399,18 @@ def channels() -> dict[str, Call]:
     calls = {name: Call(getattr(pc, name), {"diagonal": True}) for name in kinds}
     calls["Normalised"] = Call(pc.Normalised, {"diagonal": True, "guard": 0.1})
     calls["LogSpline"] = Call(pc.LogSpline, {"log": spline})
+    X = np.random.default_rng(0).standard_normal((6, 3, 2))
+    calls["channel_information"] = Call(
+        pc.channel_information,
+        {
+            "X": X,
+            "heads": [(np.eye(2), spline)],
+            "channel": "mean",
+            "values": np.ones((6, 3)),
+            "pairs": None,
+            "relative": False,
+        },
+    )
     return calls
 
 
@@ -407,6 +431,7 @@ RESULTS = {
     # What is in the second has been checked by the fit that hands it to a channel.
     "estimation.channels": {"FittedHead", "PairData"},
     "theory": {
+        "HeadAmbiguities",
         "Information",
         "PinskerFilter",
         "SampledPrice",
