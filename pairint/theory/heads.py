@@ -126,9 +126,7 @@ def power_relations(matrices: Any, degree: int, *, rng: Any, everywhere: bool = 
         x, y = rng.standard_normal((2, n_points, d))
         points = x[:, :, None] * y[:, None, :]
     powers = (points.reshape(n_points, -1) @ scaled.reshape(n_heads, -1).T) ** degree
-    powers = powers / np.linalg.norm(
-        powers, axis=1, keepdims=True
-    )
+    powers = powers / np.linalg.norm(powers, axis=1, keepdims=True)
     singular = np.linalg.svd(powers / np.linalg.norm(powers, axis=0), compute_uv=False)
     return n_heads - int((singular > _RANK * singular[0]).sum())
 

@@ -78,7 +78,7 @@ def test_derivatives_against_differences(name):
 
 
 def test_flat_weights_have_the_closed_form():
-    """Uniform attention over n partners: the function of a direction costs n/(n-1) E eta^2 / E Var(eta | x)."""
+    """Uniform attention over n partners: a direction costs n/(n-1) times E eta^2 over E Var(eta | x)."""
     n_samples, n_tokens = 40_000, 5
     rng = np.random.default_rng(1)
     tokens = rng.standard_normal((n_samples, n_tokens, 1))
