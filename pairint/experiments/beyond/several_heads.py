@@ -45,7 +45,7 @@ _PENALTY = 1e-3
 
 
 def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the cells: kinds x numbers of heads x sample sizes (one, of heads that are alike) x replicates."""
+    """Return the cells: kinds x numbers of heads x sample sizes (one for heads alike) x replicates."""
     for key in ("kinds", "n_heads", "n_samples"):
         if not isinstance(settings[key], list | tuple) or len(settings[key]) == 0:
             raise ValueError(f"{key} must be a list with at least one value, got {settings[key]!r}")
