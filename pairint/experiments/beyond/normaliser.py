@@ -40,7 +40,7 @@ _N_PAIRS, _N_INFORMATION, _N_LEVEL = 4000, 4000, 200_000
 #: So small that it settles empty cells only: the prediction from information has none.
 _PENALTY = 1e-3
 #: The exponent by which the factor may grow with M and still count as not growing.
-MARGIN = 0.1
+MARGIN = 0.2
 
 
 def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
