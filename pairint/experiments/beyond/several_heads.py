@@ -323,7 +323,7 @@ EXPERIMENT = Experiment(
             "n_intervals": 16,
             "noise_std": 0.1,
             "alike_samples": 1000,
-            "n_samples": [500, 1000, 2000, 4000],
+            "n_samples": [500, 1200, 3000],
             "replicates": 20,
         },
     },
@@ -331,7 +331,7 @@ EXPERIMENT = Experiment(
     compute=compute,
     plot=plot,
     claims=claims,
-    expected_seconds={"quick": 6.0, "full": 360.0},
+    expected_seconds={"quick": 6.0, "full": 240.0},
     data_keys=_DATA_KEYS,
     cost=cost,
 )
