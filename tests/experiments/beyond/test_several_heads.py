@@ -104,7 +104,7 @@ def test_the_stored_factor_is_that_of_the_information():
     # All sample sizes pooled: the mean log ratio over the prediction, within four standard errors.
     for _, part in found.groupby(["n_tokens", "against"]):
         error = np.log(part["factor"] / part["from information"])
-        spread = np.log(part["high"] / part["low"]) / (2 * 2.045)
+        spread = np.log(part["high"] / part["low"]) / (2 * 2.045)  # Student, 29 degrees of freedom
         assert abs(error.mean()) < 4 * np.sqrt((spread**2).sum()) / len(part)
 
 
