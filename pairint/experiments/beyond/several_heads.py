@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pairint.engine.statistics import Slope
 
-__all__ = ["EXPERIMENT", "KINDS", "found_share", "found_slope"]
+__all__ = ["EXPERIMENT", "KINDS", "all_found", "found_share", "found_slope"]
 
 #: The activations of the heads, in this order.
 KINDS = {"different": ("tanh", "bump", "wave", "bowl"), "alike": ("tanh",) * 4}
@@ -81,8 +81,8 @@ def _directions(rng: np.random.Generator, n_heads: int, d: int) -> NDArray[np.fl
     return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))
 
 
-def _found(fitted: Any, matrices: NDArray[np.float64]) -> bool:
-    """Say whether each true matrix is one of the fitted ones."""
+def all_found(fitted: Any, matrices: NDArray[np.float64]) -> bool:
+    """Say whether each true matrix, of norm one, has a fitted head of its own: a cosine above 0.95."""
     norms = np.array([np.linalg.norm(head.matrix) for head in fitted])
     products = np.array([(head.matrix * matrices).sum(axis=(1, 2)) for head in fitted])
     cosines = np.abs(products) / norms[:, None]
@@ -140,7 +140,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
         {
             "error": float(np.mean(difference**2)),
             "predicted": known.price() * len(known.pair) * cell["noise_std"] ** 2 / cell["n_samples"],
-            "found": _found(fit.heads_, matrices),
+            "found": all_found(fit.heads_, matrices),
             "risk_ratio": fit.risk_ / cell["noise_std"] ** 2,
             "converged": bool(fit.converged_),
         }

@@ -67,12 +67,12 @@ def test_a_head_that_is_missed_is_not_called_found():
 
     one, two = np.eye(3), np.diag([1.0, -1.0, 0.0])
     truth = np.array([one, two]) / np.linalg.norm([one, two], axis=(1, 2), keepdims=True)
-    assert several_heads._found([Head(-2 * two), Head(one)], truth)
-    assert not several_heads._found([Head(one), Head(one)], truth)
+    assert several_heads.all_found([Head(-2 * two), Head(one)], truth)
+    assert not several_heads.all_found([Head(one), Head(one)], truth)
     near = [truth[0], truth[0] + 0.1 * truth[1]]
     near[1] = near[1] / np.linalg.norm(near[1])
     # One fitted head is close to both true ones: it does not count twice.
-    assert not several_heads._found([Head(truth[0]), Head(truth[1])], np.array(near))
+    assert not several_heads.all_found([Head(truth[0]), Head(truth[1])], np.array(near))
 
 
 def verdicts(table, name):
