@@ -17,6 +17,7 @@ from pairint.explorers.small import (
     Sandwich,
     ThreePrices,
     ThreeTerms,
+    TurningHeads,
     TwoBounds,
     WhenToWatch,
 )
@@ -25,6 +26,7 @@ from pairint.explorers.small.cells import CELLS, best_pieces, curve
 from pairint.explorers.small.game import divergence, drawn, judged
 from pairint.explorers.small.sandwich import BETAS, SAMPLES, bounds
 from pairint.explorers.small.steps import STARTS, oracle_error, recorded
+from pairint.explorers.small.turning import ANGLES, turning_prices
 from pairint.explorers.small.watching import FOCUS, TIMES, angles_at, prices
 from pairint.model import sphere_flow
 from pairint.theory import Setting, cosine_query_share, exponential_query_share, lower_bound
@@ -250,3 +252,15 @@ def test_when_to_watch_a_wide_and_a_narrow_attraction():
         WhenToWatch(time=0.0).numbers().series["circle.tokens"]["x"],
         WhenToWatch().numbers().series["circle.start"]["x"],
     )
+
+
+def test_turning_heads_the_sum_does_not_mind_and_one_head_is_lost():
+    prices = turning_prices()
+    assert prices["sum"].max() < 1.2 * prices["sum"].min()
+    assert np.all(np.diff(prices["first"]) < 0)  # the angle rises
+    # No more parameters than the model has, (N - 1)/N each: seven coefficients a head, one level too many,
+    # and six directions of each matrix of rank one in four dimensions.
+    assert prices["sum"].max() <= (2 * 7 - 1 + 2 * 6) * 2 / 3 * (1 + 1e-6)
+    facts = TurningHeads(angle=8).numbers().facts
+    i = ANGLES.index(8)
+    assert facts["times"] == pytest.approx(prices["first"][i] / prices["sum"][i])
