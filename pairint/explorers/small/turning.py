@@ -31,7 +31,7 @@ class TurningHeads(SmallFigure):
 
     name = "turning"
     title = "Who says what?"
-    summary = "At {angle} degrees one head costs {times} times as many samples as the sum of both, for the same error."
+    summary = "At {angle} degrees one head costs {times} times the samples of the sum of both, for an equal error."
     parameters = (Parameter("angle", "angle between the heads, degrees", 30, scale="list", choices=ANGLES),)
     panels = (
         Panel(
