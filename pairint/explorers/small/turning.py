@@ -31,7 +31,9 @@ class TurningHeads(SmallFigure):
 
     name = "turning"
     title = "Who says what?"
-    summary = "At {angle} degrees one head costs {times} times the samples of the sum of both, for an equal error."
+    summary = (
+        "At {angle} degrees one head costs {times} times the samples of the sum of both, for an equal error."
+    )
     parameters = (Parameter("angle", "angle between the heads, degrees", 30, scale="list", choices=ANGLES),)
     panels = (
         Panel(
