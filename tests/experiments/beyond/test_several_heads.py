@@ -1,11 +1,11 @@
 """The experiments on several heads and on the normaliser: cells, what is refused, stored tables."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from pictures import check_complete
 
 from pairint.engine.experiment import checked_cells
-from pairint.experiments import get, load_results
 from pairint.experiments.beyond import normaliser, several_heads
 
 HEADS = {
@@ -26,7 +26,7 @@ CASES = {"several_heads": (several_heads, HEADS, 1), "normaliser": (normaliser, 
 def test_a_cell_is_a_function_of_its_data(name):
     module, cell, n_rows = CASES[name]
     experiment = module.EXPERIMENT
-    assert get(name) is experiment
+    assert experiment.name == name
     rows = experiment.compute(cell)
     assert rows == experiment.compute(dict(cell)) and len(rows) == n_rows
     assert rows != experiment.compute(cell | {"replicate": 1})
@@ -50,14 +50,58 @@ def test_a_cell_is_a_function_of_its_data(name):
     ],
 )
 def test_bad_settings(name, settings, message):
-    experiment = get(name)
+    experiment = CASES[name][0].EXPERIMENT
     with pytest.raises(ValueError, match=message):
         experiment.cells({**experiment.presets["quick"], **settings})
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_the_picture_is_complete(name):
-    check_complete(get(name).plot(load_results(name)))
+def heads_table(exponent=-1.0, share=1.0, spread=0.2):
+    """Return a table with this slope and this share of success, and errors that scatter."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for kind in several_heads.KINDS:
+        for n_heads in (2, 3, 4):
+            for m in (500, 2000) if kind == "different" else (1000,):
+                for replicate in range(20):
+                    rows.append(
+                        {
+                            "kind": kind,
+                            "n_heads": n_heads,
+                            "n_samples": m,
+                            "replicate": replicate,
+                            "error": n_heads * (m / 2000) ** exponent / 2000 * np.exp(spread * rng.normal()),
+                            "predicted": n_heads / m,
+                            "found": replicate < 20 * share,
+                        }
+                    )
+    return pd.DataFrame(rows)
+
+
+def normaliser_table(exponent=0.0, factor=2.0):
+    """Return a table in which the factor grows with this exponent."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for m in (500, 1200, 3000):
+        for replicate in range(24):
+            shared = np.exp(0.3 * rng.normal()) / m
+            for arm in normaliser.ARMS:
+                size = factor * (m / 3000) ** exponent if arm == "unknown" else 1.0
+                rows.append(
+                    {
+                        "n_tokens": 4,
+                        "n_samples": m,
+                        "replicate": replicate,
+                        "arm": arm,
+                        "error": size * shared * np.exp(0.15 * rng.normal()),
+                        "predicted": (2.0 if arm == "unknown" else 1.0) / m,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def test_the_pictures_are_complete():
+    check_complete(several_heads.EXPERIMENT.plot(heads_table(share=0.6)))
+    check_complete(normaliser.EXPERIMENT.plot(normaliser_table()))
 
 
 def test_a_head_that_is_missed_is_not_called_found():
@@ -75,37 +119,48 @@ def test_a_head_that_is_missed_is_not_called_found():
     assert not several_heads.all_found([Head(truth[0]), Head(truth[1])], np.array(near))
 
 
-def verdicts(table, name):
-    return {claim.name: claim.theory_verdict for claim in get(name).claims(table)}
+def verdicts(module, table, *words):
+    return {
+        claim.theory_verdict
+        for claim in module.EXPERIMENT.claims(table)
+        if all(word in claim.name for word in words)
+    }
 
 
-def test_a_wrong_slope_a_missed_head_and_a_growing_factor_are_seen():
-    heads = load_results("several_heads")
-    plain = {k: v for k, v in verdicts(heads, "several_heads").items() if k.startswith("slope")}
-    assert set(plain.values()) == {"agrees"}
-    slower = heads.assign(error=heads["error"] * heads["n_samples"] ** 0.3)
-    found = {k: v for k, v in verdicts(slower, "several_heads").items() if k.startswith("slope")}
-    assert set(found.values()) == {"differs"}
-    missed = heads.assign(found=heads["found"] & (heads["replicate"] % 3 > 0))
-    shares = {k: v for k, v in verdicts(missed, "several_heads").items() if "different" in k and "share" in k}
-    assert "agrees" not in shares.values()
-    table = load_results("normaliser")
-    growing = table.assign(
-        error=np.where(table["arm"] == "unknown", table["error"] * table["n_samples"] ** 0.5, table["error"])
-    )
-    slopes = [normaliser.factor_slope(growing, 4, against) for against in ("told", "mean")]
-    assert all(slope.low > normaliser.MARGIN for slope in slopes)
-    again = normaliser.factor_slope(table, 4, "mean")
-    assert slopes[1].value == pytest.approx(again.value + 0.5, abs=1e-9)
+def test_a_wrong_slope_a_wrong_size_and_missed_heads_are_seen():
+    right = heads_table()
+    assert verdicts(several_heads, right) == {"agrees"}
+    assert verdicts(several_heads, heads_table(exponent=-0.6), "slope") == {"differs"}
+    twice = right.assign(error=2 * right["error"])
+    assert verdicts(several_heads, twice, "over that from information") == {"differs"}
+    assert "agrees" not in verdicts(several_heads, heads_table(share=0.7), "share")
 
 
-def test_the_stored_factor_is_that_of_the_information():
-    found = normaliser.factors(load_results("normaliser"))
-    # All sample sizes pooled: the mean log ratio over the prediction, within four standard errors.
-    for _, part in found.groupby(["n_tokens", "against"]):
-        error = np.log(part["factor"] / part["from information"])
-        spread = np.log(part["high"] / part["low"]) / (2 * 2.045)  # Student, 29 degrees of freedom
-        assert abs(error.mean()) < 4 * np.sqrt((spread**2).sum()) / len(part)
+def test_the_share_has_the_interval_of_clopper_and_pearson():
+    share, low, high = several_heads.found_share(heads_table(share=1.0), "alike", 2)
+    assert share == high == 1.0 and low == pytest.approx(0.025 ** (1 / 20), rel=1e-6)
+    share, low, high = several_heads.found_share(heads_table(share=0.5), "alike", 2)
+    assert low < share == 0.5 < high
+
+
+def test_the_slope_leaves_out_what_was_not_found():
+    table = heads_table(share=0.5)
+    worse = table.assign(error=np.where(table["found"], table["error"], table["error"] * table["n_samples"]))
+    plain, same = (several_heads.found_slope(each, "different", 3) for each in (table, worse))
+    assert plain.value == same.value and plain.n_replicates == 10
+
+
+def test_a_factor_that_grows_and_a_wrong_factor_are_seen():
+    slope = normaliser.factor_slope(normaliser_table(), 4)
+    assert -normaliser.MARGIN < slope.low < 0.0 < slope.high < normaliser.MARGIN
+    assert verdicts(normaliser, normaliser_table()) == {"agrees"}
+    growing = normaliser.factor_slope(normaliser_table(exponent=0.5), 4)
+    assert growing.low > normaliser.MARGIN
+    assert verdicts(normaliser, normaliser_table(exponent=0.5), "exponent") == {"differs"}
+    assert verdicts(normaliser, normaliser_table(factor=3.0), "largest") == {"differs"}
+    found = normaliser.factors(normaliser_table())
+    assert found["from information"].to_numpy() == pytest.approx(2.0)
+    assert ((found["low"] < 2.0) & (found["high"] > 2.0)).mean() > 0.6
 
 
 @pytest.mark.slow
@@ -115,5 +170,7 @@ def test_quick_preset_runs(name):
 
     module, _, n_rows = CASES[name]
     small = {"replicates": 2, "n_samples": [300]}
+    if name == "several_heads":
+        small |= {"kinds": ["alike"], "n_heads": [2], "alike_samples": 300}
     table = sweep.run(module.EXPERIMENT, "quick", overrides=small)
     assert len(table) == 2 * n_rows and table["error"].gt(0).all()
