@@ -22,6 +22,8 @@ __all__ = ["HeadAmbiguities", "head_ambiguities", "power_relations"]
 
 #: A singular value below this share of the largest is zero.
 _RANK = 1e-9
+#: Largest degree of the powers that are compared: those of higher degree are one point's alone in rounding.
+MOST_DEGREE = 100
 #: Points for each head at which powers are compared.
 _POINTS = 8
 
@@ -71,7 +73,7 @@ def head_ambiguities(matrices: Any, rng: Any) -> HeadAmbiguities:
     Parameters
     ----------
     matrices : array_like, shape (H, d, d)
-        Not zero; their scale does not matter.
+        Not zero; their scale does not matter. At most 102 heads.
     rng : int, SeedSequence or Generator
         For the points at which powers are compared: their rank is exact with probability one, up to rounding.
 
@@ -91,6 +93,8 @@ def head_ambiguities(matrices: Any, rng: Any) -> HeadAmbiguities:
     """
     scaled = _checked(matrices)
     n_heads = len(scaled)
+    if n_heads > MOST_DEGREE + 2:
+        raise ValueError(f"matrices must be at most {MOST_DEGREE + 2} heads, got {n_heads}")
     cosines = np.abs(scaled.reshape(n_heads, -1) @ scaled.reshape(n_heads, -1).T)
     first, second = np.nonzero(np.triu(1.0 - cosines <= _RANK, 1))
     degrees = range(1, max(1, n_heads - 2) + 1)
@@ -109,14 +113,14 @@ def power_relations(matrices: Any, degree: int, *, rng: Any, everywhere: bool = 
     matrices : array_like, shape (H, d, d)
         Not zero.
     degree : int
-        ``k >= 1``.
+        ``k`` from 1 to 100.
     rng : int, SeedSequence or Generator
     everywhere : bool
         Whether relations must hold for all matrices ``Z`` in the place of ``x y'``, not for those of rank one
         only: the classical case of ridge functions.
     """
     scaled = _checked(matrices)
-    degree = check_integer("degree", degree, 1)
+    degree = check_integer("degree", degree, 1, MOST_DEGREE)
     rng = check_rng(rng)
     n_heads, d, _ = scaled.shape
     n_points = _POINTS * n_heads

@@ -161,5 +161,9 @@ def test_ambiguities_of_generic_heads():
 def test_bad_input(matrices, message):
     with pytest.raises(ValueError, match=message):
         head_ambiguities(matrices, 0)
-    with pytest.raises(ValueError, match="degree must be >= 1"):
+    with pytest.raises(ValueError, match="degree must be"):
         power_relations(QUARTET, 0, rng=0)
+    with pytest.raises(ValueError, match="degree must be"):
+        power_relations(QUARTET, 101, rng=0)
+    with pytest.raises(ValueError, match="at most 102 heads, got 103"):
+        head_ambiguities(random_heads(103), 0)
