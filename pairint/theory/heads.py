@@ -22,7 +22,7 @@ __all__ = ["HeadAmbiguities", "head_ambiguities", "power_relations"]
 
 #: A singular value below this share of the largest is zero.
 _RANK = 1e-9
-#: Largest degree of the powers that are compared: those of higher degree are one point's alone in rounding.
+#: Largest degree of the powers that are compared: higher powers leave the range of doubles.
 MOST_DEGREE = 100
 #: Points for each head at which powers are compared.
 _POINTS = 8
