@@ -39,6 +39,8 @@ MODULES: dict[str, str] = {
     "adam": "pairint.experiments.beyond.adam",
     "counting": "pairint.experiments.beyond.counting",
     "polynomial_attention": "pairint.experiments.beyond.polynomial_heads",
+    "several_heads": "pairint.experiments.beyond.several_heads",
+    "normaliser": "pairint.experiments.beyond.normaliser",
     "aim_hardmax": "pairint.experiments.aim.hardmax",
     "one_line": "pairint.experiments.aim.one_line",
     "aim_softmax": "pairint.experiments.aim.softmax",

@@ -23,6 +23,7 @@ from pairint.theory.diagram import (
     symmetric_dimension,
 )
 from pairint.theory.effective import effective_activation
+from pairint.theory.heads import HeadAmbiguities, head_ambiguities, power_relations
 from pairint.theory.information import (
     Information,
     SampledPrice,
@@ -67,6 +68,7 @@ __all__ = [
     "AdaptiveUpperBound",
     "DiagramLines",
     "ErrorTerms",
+    "HeadAmbiguities",
     "Information",
     "LowerBound",
     "MatrixLowerBound",
@@ -96,6 +98,7 @@ __all__ = [
     "exponential_query_share",
     "function_shares",
     "gap_bound",
+    "head_ambiguities",
     "hidden_directions",
     "information_bound",
     "linearised_information",
@@ -108,6 +111,7 @@ __all__ = [
     "pinsker_constant",
     "pinsker_filter",
     "plan",
+    "power_relations",
     "query_share",
     "sampled_prices",
     "samples_for_rank",

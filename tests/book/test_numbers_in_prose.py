@@ -63,9 +63,27 @@ def head():
     return ("to four per cent", "about twice that", "nineteen parts in twenty")
 
 
+def normaliser_cost():
+    from pairint.experiments.beyond.normaliser import factor_slope, factors
+
+    table = load_results("normaliser")
+    found = factors(table)
+    last = found[found["n_samples"] == found["n_samples"].max()]
+    assert set(table["n_tokens"]) == {4} and last["factor"].between(1.75, 2.25).all()
+    assert last["from information"].between(last["low"], last["high"]).all()
+    assert all(factor_slope(table, 4, against).high < 1 / 5 for against in ("told", "mean"))
+    return ("With four tokens", "about doubles", "fifth root")
+
+
 @pytest.mark.parametrize(
     ("page", "numbers"),
-    [("bands", coverage), ("bands", planning), ("fish", fish), ("real_head", head)],
+    [
+        ("several_heads", normaliser_cost),
+        ("bands", coverage),
+        ("bands", planning),
+        ("fish", fish),
+        ("real_head", head),
+    ],
 )
 def test_what_is_to_be_kept_is_what_the_table_says(page, numbers):
     for words in numbers():

@@ -19,6 +19,7 @@ from pairint.explorers.small import (
     Sandwich,
     ThreePrices,
     ThreeTerms,
+    TurningHeads,
     TwoBounds,
     WhenToWatch,
 )
@@ -28,6 +29,7 @@ from pairint.explorers.small.game import divergence, drawn, judged
 from pairint.explorers.small.polynomial import DEGREES, SPREADS, fits
 from pairint.explorers.small.sandwich import BETAS, SAMPLES, bounds
 from pairint.explorers.small.steps import STARTS, oracle_error, recorded
+from pairint.explorers.small.turning import ANGLES, turning_prices
 from pairint.explorers.small.watching import FOCUS, TIMES, angles_at, prices
 from pairint.model import sphere_flow
 from pairint.theory import Setting, cosine_query_share, exponential_query_share, lower_bound
@@ -287,3 +289,15 @@ def test_the_polynomial_is_fitted():
     assert np.abs(ratio[near] - 1).max() < 0.02
     facts = PolynomialOverExp(degree=4, spread="wide").numbers().facts
     assert facts["negative"] > 5 and facts["lost"] < facts["expanded"]
+
+
+def test_turning_heads_the_sum_does_not_mind_and_one_head_is_lost():
+    prices = turning_prices()
+    assert prices["sum"].max() < 1.2 * prices["sum"].min()
+    assert np.all(np.diff(prices["first"]) < 0)  # the angle rises
+    # No more parameters than the model has, (N - 1)/N each: seven coefficients a head, one level too many,
+    # and six directions of each matrix of rank one in four dimensions.
+    assert prices["sum"].max() <= (2 * 7 - 1 + 2 * 6) * 2 / 3 * (1 + 1e-6)
+    facts = TurningHeads(angle=8).numbers().facts
+    i = ANGLES.index(8)
+    assert facts["times"] == pytest.approx(prices["first"][i] / prices["sum"][i])

@@ -16,6 +16,7 @@ from pairint.figures import (
     learned_matrix,
     longer_context,
     lower_bound,
+    several_heads,
     upper_bound,
     upper_vs_lower,
 )
@@ -30,6 +31,7 @@ MODULES = (
     clustering,
     fish,
     lower_bound,
+    several_heads,
     upper_bound,
     upper_vs_lower,
 )
@@ -153,6 +155,8 @@ DRAWN = {
     "gap": upper_vs_lower.gap_figure,
     "log gap": upper_vs_lower.log_gap_figure,
     "tokens": lambda: upper_vs_lower.tokens_figure(ROWS, 1000),
+    "quartet": lambda: several_heads.quartet_figure(np.random.default_rng(0), 20),
+    "angles": lambda: several_heads.angles_figure(np.random.default_rng(0)),
 }
 
 

@@ -204,6 +204,18 @@ def theory() -> dict[str, Call]:
         ),
         "taylor_coefficients": Call(pt.taylor_coefficients, {"degree": 3, "centre": 0.5}),
         "smallest_value": Call(pt.smallest_value, {"coefficients": [1.0, 0.0, 1.0]}),
+        "head_ambiguities": Call(
+            pt.head_ambiguities, {"matrices": [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]], "rng": 0}
+        ),
+        "power_relations": Call(
+            pt.power_relations,
+            {
+                "matrices": [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]],
+                "degree": 2,
+                "rng": 0,
+                "everywhere": False,
+            },
+        ),
         "plan": Call(
             pt.plan,
             {
@@ -441,6 +453,18 @@ def channels() -> dict[str, Call]:
     calls = {name: Call(getattr(pc, name), {"diagonal": True}) for name in kinds}
     calls["Normalised"] = Call(pc.Normalised, {"diagonal": True, "guard": 0.1})
     calls["LogSpline"] = Call(pc.LogSpline, {"log": spline})
+    X = np.random.default_rng(0).standard_normal((6, 3, 2))
+    calls["channel_information"] = Call(
+        pc.channel_information,
+        {
+            "X": X,
+            "heads": [(np.eye(2), spline)],
+            "channel": "mean",
+            "values": np.ones((6, 3)),
+            "pairs": None,
+            "relative": False,
+        },
+    )
     return calls
 
 
@@ -465,6 +489,7 @@ RESULTS = {
     "estimation.channels": {"FittedHead", "PairData"},
     "theory": {
         "DiagramLines",
+        "HeadAmbiguities",
         "Information",
         "PinskerFilter",
         "SampledPrice",

@@ -10,6 +10,7 @@ from pairint.estimation.channels.channel import (
     Sum,
 )
 from pairint.estimation.channels.fit import FittedHead
+from pairint.estimation.channels.information import channel_information
 
 __all__ = [
     "FittedHead",
@@ -20,4 +21,5 @@ __all__ = [
     "PairData",
     "ScoreChannel",
     "Sum",
+    "channel_information",
 ]

@@ -15,6 +15,7 @@ from pairint.explorers.small.sandwich import Sandwich
 from pairint.explorers.small.steps import EstimatorSteps
 from pairint.explorers.small.terms import ThreeTerms
 from pairint.explorers.small.tokens import TwoBounds
+from pairint.explorers.small.turning import TurningHeads
 from pairint.explorers.small.watching import WhenToWatch
 from pairint.explorers.small.words import CodeWords
 
@@ -34,6 +35,7 @@ __all__ = [
     "Staircase",
     "ThreePrices",
     "ThreeTerms",
+    "TurningHeads",
     "TwoBounds",
     "WhenToWatch",
 ]
