@@ -31,7 +31,7 @@ from pairint.model.splines import SplineSpace
 __all__ = ["Metric", "lbfgs", "projected_gradient"]
 
 #: Entries of the factors up to which a Hessian is built: beyond, it costs more than the steps that it saves.
-_NARROW = 400
+NARROW = 400
 #: Outputs that the metric is built on: for each entry of the factors, and at least.
 _METRIC_OUTPUTS, _LEAST_OUTPUTS = 40, 6000
 #: Or, if that is more, so large a share of all: a step looks at all of them.
@@ -147,7 +147,7 @@ def lbfgs(
     if problem.d == 1:  # the matrix is a number, and its scale belongs to the activation
         return replace(state, converged=True)
     shape = (2, *state.left.shape)
-    narrow = 2 * state.left.size <= _NARROW
+    narrow = 2 * state.left.size <= NARROW
     total = float(problem.weighted(problem.Y * problem.Y).sum())
     if narrow and metric is not None and 2 * metric.n_rows < _metric_outputs(problem, 2 * state.left.size):
         metric = None  # of too few data for these

@@ -136,10 +136,11 @@ def labels_figure(rho: float = 0.5, n_points: int = 40, n_samples: int = 20_000)
     for channel, color, most in (("softmax", CYCLE[0], 0.1874), ("hardmax", CYCLE[1], 4.0)):
         alphas = np.geomspace(0.01, most, n_points)
         theory = state_evolution(alphas, rho, channel)
-        settings = [(rho, 1.0), *zip(theory.q.tolist(), theory.mmse.tolist(), strict=True)]
+        settings = [(rho, 1.0), *zip(np.asarray(theory.q), np.asarray(theory.mmse), strict=True)]
         # One seed: the curve is smooth, and its Monte Carlo error is one factor.
         start, *labels = (
-            label_error(channel, overlap=q, mmse=V, n_samples=n_samples, rng=0)[0] for q, V in settings
+            label_error(channel, overlap=float(q), mmse=float(V), n_samples=n_samples, rng=0)[0]
+            for q, V in settings
         )
         axes.loglog(alphas, theory.mmse, color=color, label=f"{channel}: matrix")
         axes.loglog(alphas, np.array(labels) / start, color=color, linestyle="--", label=f"{channel}: labels")

@@ -35,7 +35,7 @@ def draw(d=4, rank=2, n_samples=150, n_tokens=3, n_intervals=6, weighted=False, 
 def width(request, monkeypatch):
     """Both metrics, on small problems."""
     if request.param == "many factors":
-        monkeypatch.setattr(quasi_newton, "_NARROW", 0)
+        monkeypatch.setattr(quasi_newton, "NARROW", 0)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
