@@ -11,7 +11,7 @@ from pairint.kernels.bspline import derivative_pieces, piecewise_coefficients
 from pairint.kernels.dispatch import compiled_loops, native
 from pairint.kernels.moments import pair_moments
 from pairint.kernels.pair_sum import basis_tables, pair_basis_sum
-from pairint.validation import check_floats, check_integer, check_real
+from pairint.validation import check_floats, check_integer, check_real, shortened
 
 __all__ = ["system_products"]
 
@@ -97,7 +97,10 @@ def system_products(
         if not bool((weight >= 0).all()):
             raise ValueError(f"weight must be >= 0, got {float(weight.min())}")
     xp = array_namespace(X, Y, left, right, coefficients, weight)
-    dtype = np.dtype(X.dtype if dtype is None else dtype)
+    try:
+        dtype = np.dtype(X.dtype if dtype is None else dtype)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"dtype must be 'float32' or 'float64', got {shortened(dtype)}") from error
     if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype}")
     polynomials = piecewise_coefficients(xp.asarray(coefficients, dtype=xp.float64), degree)

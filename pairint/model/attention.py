@@ -14,7 +14,7 @@ from pairint.model.activations import Activation
 from pairint.model.noise import GaussianNoise, Noise
 from pairint.model.splines import Spline
 from pairint.model.tokens import TokenLaw, score_bound
-from pairint.validation import check_floats, check_integer, check_rng, check_size, shortened
+from pairint.validation import check_floats, check_integer, check_rng, check_size, check_values, shortened
 
 __all__ = [
     "AttentionModel",
@@ -159,7 +159,8 @@ def pair_average(activation: Callable[[Any], Any], X: Any, matrix: Any) -> Any:
         if isinstance(activation, Spline):
             average[chunk] = activation.partner_mean(scores)
             continue
-        values = activation(scores)
+        scores = check_floats("the scores of X", scores)
+        values = check_values("activation", activation(scores), scores)
         values[:, diagonal, diagonal] = 0.0
         average[chunk] = values.sum(axis=-1) / (n_tokens - 1)
     return average
@@ -196,7 +197,8 @@ def pair_interaction(activation: Callable[[Any], Any], x: Any, y: Any, matrix: A
     except ValueError as error:
         shapes = f"{tuple(x.shape)} and {tuple(y.shape)}"
         raise ValueError(f"x and y must have shapes that broadcast, got {shapes}") from error
-    return activation(xp.sum((x @ to_device(matrix, x)) * y, axis=-1))
+    scores = check_floats("the scores of x and y", xp.sum((x @ to_device(matrix, x)) * y, axis=-1))
+    return check_values("activation", activation(scores), scores)
 
 
 def _check_activation(activation: Any) -> None:
