@@ -1,6 +1,7 @@
 """How the interaction is learned: splines, empirical risk minimisation, choice of ``K``, yardsticks."""
 
 from pairint.estimation.diagnosis import Diagnosis, Finding
+from pairint.estimation.doubts import FitWarning
 from pairint.estimation.error import InteractionError, interaction_error
 from pairint.estimation.interaction import InteractionRegressor
 from pairint.estimation.intervals import InteractionBands, interaction_bands
@@ -13,6 +14,7 @@ from pairint.estimation.selection import IntervalChoice, RankChoice, choose_inte
 __all__ = [
     "Diagnosis",
     "Finding",
+    "FitWarning",
     "InteractionBands",
     "InteractionError",
     "InteractionRegressor",

@@ -492,6 +492,7 @@ RESULTS = {
     "estimation": {
         "Diagnosis",
         "Finding",
+        "FitWarning",
         "InteractionBands",
         "InteractionError",
         "IntervalChoice",
