@@ -31,6 +31,7 @@ _LARGEST_INTEGER = 10**308
 #: Entries of arrays, unless their function says otherwise: products of three of them are still finite. Beyond
 #: lies no measurement, only a wrong unit or a damaged file.
 _LARGEST_ENTRY = 1e90
+_LARGEST_SINGLE = float(np.finfo(np.float32).max)
 #: The same for single numbers, and for those that must be positive: their squares are numbers too.
 _LARGEST_REAL, _SMALLEST_POSITIVE = 1e100, 1e-100
 #: Numbers in one array: 80 GB of doubles. More is a typing error, and may take the machine down with it.
@@ -171,7 +172,8 @@ def check_floats(
     elif copy:  # NumPy 1 and CuPy 13 have no asarray(copy=...)
         array = array.copy() if hasattr(array, "copy") else xp.asarray(array, copy=True)
     _check_shape(name, tuple(array.shape), shape)
-    largest = min(largest, float(xp.finfo(array.dtype).max))
+    if getattr(array.dtype, "itemsize", 8) == 4:
+        largest = min(largest, _LARGEST_SINGLE)
     if finite and not bool(xp.all(xp.abs(array) <= largest)):  # false for NaN too: one pass for both
         if bool(xp.all(xp.isfinite(array))):
             size = float(xp.max(xp.abs(array)))
@@ -181,8 +183,8 @@ def check_floats(
     return array
 
 
-def check_values(name: str, values: Any, given: Any) -> Any:
-    """Return what a function of the caller's made of an array: finite real numbers, that may be overwritten.
+def check_values(name: str, values: Any, given: Any, *, finite: bool = True) -> Any:
+    """Return what a function of the caller's made of an array: real numbers, that may be overwritten.
 
     Parameters
     ----------
@@ -192,11 +194,13 @@ def check_values(name: str, values: Any, given: Any) -> Any:
         What it returned.
     given : array
         What it was given: the values have its shape, and are of its library.
+    finite : bool
+        Reject NaN and infinities.
 
     Raises
     ------
     TypeError, ValueError
-        If there is not one finite real number for each entry.
+        If there is not one real number for each entry.
     """
     xp = array_namespace(given)
     if array_namespace(values) is not xp:
@@ -211,7 +215,7 @@ def check_values(name: str, values: Any, given: Any) -> Any:
         )
     if getattr(array.dtype, "kind", "f") != "f":
         array = xp.asarray(array, dtype=xp.float64)
-    if not bool(xp.all(xp.isfinite(array))):
+    if finite and not bool(xp.all(xp.isfinite(array))):
         raise ValueError(f"{name} must return finite numbers, got NaN or infinite ones")
     if isinstance(array, np.ndarray) and (not array.flags.writeable or np.shares_memory(array, given)):
         array = array.copy()

@@ -160,9 +160,13 @@ def pair_average(activation: Callable[[Any], Any], X: Any, matrix: Any) -> Any:
             average[chunk] = activation.partner_mean(scores)
             continue
         scores = check_floats("the scores of X", scores)
-        values = check_values("activation", activation(scores), scores)
+        values = check_values("activation", activation(scores), scores, finite=False)
         values[:, diagonal, diagonal] = 0.0
         average[chunk] = values.sum(axis=-1) / (n_tokens - 1)
+        if not bool(xp.all(xp.isfinite(average[chunk]))):
+            raise ValueError(
+                "activation must return finite numbers on the scores of X, got NaN or infinite ones"
+            )
     return average
 
 

@@ -8,7 +8,10 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-LENT = {"publish": {"pages": "write", "id-token": "write"}}  # to one job: it deploys what another has built
+LENT = {
+    "publish": {"pages": "write", "id-token": "write"},  # it deploys what another job has built
+    "archives": {"contents": "read", "id-token": "write", "attestations": "write"},  # it signs what it builds
+}
 
 
 @pytest.fixture(params=WORKFLOWS, ids=lambda path: path.stem)
@@ -37,3 +40,21 @@ def test_rights_are_to_read_and_are_not_kept(text):
         for step in job["steps"]:
             if "actions/checkout" in step.get("uses", ""):
                 assert step["with"]["persist-credentials"] is False
+
+
+def test_what_is_published_is_built_from_files_with_known_hashes():
+    for name in ("tests", "book", "release"):
+        text = (ROOT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8")
+        assert "HASHED" in text
+
+
+def test_archives_are_attested_and_listed():
+    text = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    steps = yaml.safe_load(text)["jobs"]["archives"]["steps"]
+    built, attested, kept = (
+        next(i for i, step in enumerate(steps) if word in str(step))
+        for word in ("make archives", "attest-build-provenance", "upload-artifact")
+    )
+    assert built < attested < kept
+    assert steps[attested]["with"]["subject-path"] == "dist/*"
+    assert steps[kept]["with"]["path"] == "dist"
