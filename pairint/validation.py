@@ -28,12 +28,11 @@ T = TypeVar("T")
 
 #: Larger integers are no floating-point numbers, and formulas would fail somewhere inside.
 _LARGEST_INTEGER = 10**308
-#: Entries of arrays, unless their function says otherwise: products of three of them are still finite. Beyond
-#: lies no measurement, only a wrong unit or a damaged file.
-_LARGEST_ENTRY = 1e90
-_LARGEST_SINGLE = float(np.finfo(np.float32).max)
-#: The same for single numbers, and for those that must be positive: their squares are numbers too.
-_LARGEST_REAL, _SMALLEST_POSITIVE = 1e100, 1e-100
+#: Entries of arrays, unless their function says otherwise, and single numbers: their squares are finite.
+#: Beyond lies no measurement, only a wrong unit or a damaged file.
+_LARGEST_NUMBER, _LARGEST_SINGLE = 1e150, float(np.finfo(np.float32).max)
+#: The least that a positive number may be: its square is not zero.
+_SMALLEST_POSITIVE = 1e-150
 #: Numbers in one array: 80 GB of doubles. More is a typing error, and may take the machine down with it.
 _LARGEST_SIZE = 10**10
 
@@ -60,7 +59,7 @@ def check_real(
 ) -> float:
     """Return ``value`` as a finite float within the given range, or raise naming the argument.
 
-    Whatever the range, sizes above ``1e100`` are refused, and positive ones below ``1e-100`` where zero is:
+    Without a maximum, sizes above ``1e150`` are refused; and positive ones below ``1e-150`` where zero is:
     their squares would be no numbers.
     """
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
@@ -73,8 +72,8 @@ def check_real(
     if not math.isfinite(value):
         raise ValueError(f"{name} must be finite, got {value}")
     _check_range(name, value, minimum, maximum, exclusive_minimum, exclusive_maximum)
-    if abs(value) > _LARGEST_REAL:
-        raise ValueError(f"{name} must be of size at most {_LARGEST_REAL:g}, got {value:g}")
+    if maximum is None and abs(value) > _LARGEST_NUMBER:
+        raise ValueError(f"{name} must be of size at most {_LARGEST_NUMBER:g}, got {value:g}")
     if minimum == 0 and exclusive_minimum and value < _SMALLEST_POSITIVE:
         raise ValueError(f"{name} must be at least {_SMALLEST_POSITIVE:g}, got {value:g}")
     return value
@@ -137,7 +136,7 @@ def check_floats(
     shape: Sequence[int | None] | None = None,
     *,
     finite: bool = True,
-    largest: float = _LARGEST_ENTRY,
+    largest: float = _LARGEST_NUMBER,
     copy: bool = False,
 ) -> Any:
     """Return ``value`` as an array of its own library, in single precision if it is, else in double.

@@ -25,6 +25,8 @@ __all__ = [
     "sample_chunks",
 ]
 
+#: Entries of tokens: scores and their squares are numbers.
+_LARGEST_TOKEN = 1e60
 #: Numbers of one temporary array that a chunk of samples may need (64 MB of doubles).
 _CHUNK_ENTRIES = 8_000_000
 
@@ -239,7 +241,7 @@ def pair_scores(X: Any, matrix: Any) -> Any:
 
 def check_tokens(X: Any, d: int | None = None) -> Any:
     """Return ``X`` as a floating array of shape ``(M, N, d)`` with ``N >= 2``, or raise."""
-    X = check_floats("X", X, (None, None, d))
+    X = check_floats("X", X, (None, None, d), largest=_LARGEST_TOKEN)
     if X.shape[0] < 1:
         raise ValueError(f"X must hold at least one sample, got shape {tuple(X.shape)}")
     if X.shape[1] < 2:

@@ -318,7 +318,7 @@ def _best(
     w = range_factor(n_tokens, centred=odd) * envelope**2 / partners
     temperature, c = _selection_grid(w, noise_std**2 / n_tokens)
     fitted = flat[np.arange(len(fit)), best][:, None]
-    value = temperature / c * fitted + partners * log_net / (c * (n_samples - fit)[:, None])
+    value = temperature / c * fitted + partners * log_net / (c * (float(n_samples) - fit)[:, None])
     i, j = np.unravel_index(int(value.argmin()), value.shape)
     cell, which = np.unravel_index(int(best[i]), (len(kappa), len(lost)))
     factor = float(temperature[j] / c[j])
