@@ -24,7 +24,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help book test test-fast test-nightly browser-test live live-test notebooks notebooks-check assignments \
-        constraints audit archives lint format environment clean distclean
+        constraints mutants audit archives lint format environment clean distclean
 
 # A stamp says which extras are installed, for which Python: $(call with,book classroom).
 comma := ,
@@ -109,6 +109,9 @@ constraints: $(BOOK) ## refresh the pinned versions, the newest and the oldest
 	   --constraints constraints.txt pyproject.toml $(foreach extra,book classroom test test-browser,--extra $(extra)); \
 	 } > constraints.new
 	@mv constraints.new constraints-hashed.txt
+
+mutants: $(TEST) ## change one place of the code at a time, and see that a test fails
+	@$(PY) tools/mutants.py
 
 audit: $(BOOK) ## ask PyPI's advisories about the pinned versions
 	@$(PY) -m pip install -qq pip-audit

@@ -24,6 +24,7 @@ __all__ = [
     "BLOCK",
     "MAX_DEGREE",
     "bspline_pieces",
+    "check_interval",
     "derivative_pieces",
     "evaluate_pieces",
     "local_coordinates",
@@ -34,6 +35,9 @@ __all__ = [
 
 #: The pieces are accurate to rounding up to here, and beyond; the time to make them grows as the cube.
 MAX_DEGREE = 50
+
+#: Largest end of an interval: widths are numbers.
+_LARGEST_END = 1e300
 
 #: Numbers that NumPy takes at once: its temporaries stay in the cache of the processor.
 BLOCK = 16_384
@@ -54,6 +58,12 @@ def _pieces(degree: int) -> NDArray[np.float64]:
         row[: min(len(polynomial), degree + 1)] = polynomial[: degree + 1]
     table.flags.writeable = False
     return table
+
+
+def check_interval(lower: Any, upper: Any) -> tuple[float, float]:
+    """Return the ends of an interval as floats, or raise naming the one that is wrong."""
+    lower = check_real("lower", lower, -_LARGEST_END, _LARGEST_END)
+    return lower, check_real("upper", upper, lower, _LARGEST_END, exclusive_minimum=True)
 
 
 def bspline_pieces(degree: int, derivative: int = 0) -> NDArray[np.float64]:
@@ -170,8 +180,7 @@ def evaluate_pieces(u: Any, polynomials: Any, lower: float, upper: float, deriva
     NumPy and Numba do the same operations in the same order, and give the same bits.
     """
     derivative = check_choice("derivative", derivative, (0, 1))
-    lower = check_real("lower", lower)
-    upper = check_real("upper", upper, lower, exclusive_minimum=True)
+    lower, upper = check_interval(lower, upper)
     u = check_floats("u", u, finite=False)
     polynomials = check_floats("polynomials", polynomials, (None, None))
     if 0 in polynomials.shape:

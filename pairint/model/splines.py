@@ -51,7 +51,7 @@ class SplineSpace:
     degree: int
 
     def __post_init__(self) -> None:
-        check_real("lower", self.lower, -_LARGEST_SCORE)
+        check_real("lower", self.lower, -_LARGEST_SCORE, _LARGEST_SCORE)
         check_real("upper", self.upper, self.lower, _LARGEST_SCORE, exclusive_minimum=True)
         check_integer("n_intervals", self.n_intervals, 1, MAX_INTERVALS)
         check_integer("degree", self.degree, 0, MAX_DEGREE)
