@@ -150,7 +150,7 @@ def split_upper_bound(
         Even; by default chosen to minimise the bound, up to the limit that ``at_limit`` of the result is
         about.
     """
-    n_samples = check_integer("n_samples", n_samples, 2)
+    n_samples = check_integer("n_samples", n_samples, 2, 10**18)
     check_instance("setting", setting, Setting)
     odd = check_flag("odd", odd)
     setting.require_sup_bound("split_upper_bound")
@@ -318,7 +318,7 @@ def _best(
     w = range_factor(n_tokens, centred=odd) * envelope**2 / partners
     temperature, c = _selection_grid(w, noise_std**2 / n_tokens)
     fitted = flat[np.arange(len(fit)), best][:, None]
-    value = temperature / c * fitted + partners * log_net / (c * (float(n_samples) - fit)[:, None])
+    value = temperature / c * fitted + partners * log_net / (c * (n_samples - fit)[:, None])
     i, j = np.unravel_index(int(value.argmin()), value.shape)
     cell, which = np.unravel_index(int(best[i]), (len(kappa), len(lost)))
     factor = float(temperature[j] / c[j])

@@ -126,7 +126,7 @@ def engine() -> dict[str, Call]:
         "fit_slope": Call(pe.fit_slope, {"x": [1.0, 2.0, 4.0], "y": y}),
         "generator_for": Call(pe.generator_for, {"cell": {"n": 1, "replicate": 0}, "data_keys": ["n"]}),
         "grid": Call(pe.grid, {"n": [1, 2]}, spared=("n",)),  # cells may hold any value
-        "mean_interval": Call(pe.mean_interval, {"values": [1.0, 2.0]}),
+        "mean_interval": Call(pe.mean_interval, {"values": [1.0, 2.0]}, open=("values",)),
         "slope_table": Call(pe.slope_table, {"table": table, "by": "line"}),
         "summarize": Call(pe.summarize, {"table": table, "by": ["line", "n_samples"]}),
     }
@@ -432,6 +432,7 @@ def experiments() -> dict[str, Call]:
     from pairint import experiments as px
     from pairint.engine import Experiment
     from pairint.engine.store import ResultsError
+    from pairint.engine.workers import SchedulerError
 
     one = Experiment(
         name="one",
@@ -452,7 +453,12 @@ def experiments() -> dict[str, Call]:
         "get": Call(px.get, {"name": "dimension"}),
         "load_provenance": Call(px.load_provenance, {"name": "one_line"}, errors=stored, names=of),
         "load_results": Call(px.load_results, {"name": "one_line"}, errors=stored, names=of),
-        "run": Call(px.run, {"experiment": one, "preset": "quick", **options, "timeout": 1.0}),
+        "run": Call(
+            px.run,
+            {"experiment": one, "preset": "quick", **options, "timeout": 1.0},
+            spared=("out",),  # any text is a folder, and would be made
+            errors=(SchedulerError,),
+        ),
     }
 
 
