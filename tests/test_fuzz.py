@@ -1,6 +1,6 @@
 """Drawn values for the arguments of every public name; :mod:`fuzz` says what is drawn and how it is judged.
 
-`make test` draws about a thousand cases, the same at every run; `make test-nightly` ten times as many, and
+`make test` draws about a thousand cases, the same at every run; `make test-nightly` about twelve times as many, and
 others each time.
 """
 
