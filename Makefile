@@ -5,6 +5,7 @@ VENV   ?= .venv
 EXTRAS ?=
 JOBS   ?= 2
 LIVE   ?=
+HASHED ?=
 PYTEST_ARGS ?=
 
 PY      := $(VENV)/bin/python
@@ -23,7 +24,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help book lite pdf offline test test-fast test-nightly browser-test live live-test notebooks notebooks-check assignments \
-        constraints lint format environment clean distclean
+        constraints mutants audit archives lint format environment clean distclean
 
 # A stamp says which extras are installed, for which Python: $(call with,book classroom).
 comma := ,
@@ -35,11 +36,17 @@ stamps = $(wildcard $(VENV)/.with-$(VERSION)-*)
 named  = $(subst $(comma),$(space),$(patsubst $(VENV)/.with-$(VERSION)-%,%,$(1)))
 extras = $(subst $(space),$(comma),$(sort $(call named,$@ $(stamps))))
 
+# HASHED=1: each file of others is checked against the hashes of its version, and nothing that has none comes in.
+# pip asks it of every file or of none, so that this takes all extras but those of EXTRAS, on the Python named there.
+hashed = test -z "$(EXTRAS)" || { echo "HASHED=1 knows no hashes for EXTRAS=$(EXTRAS)" >&2; exit 2; }; \
+  $(PY) -m pip install -qq --no-input --require-hashes -r constraints-hashed.txt && \
+  $(PY) -m pip install -qq --no-input --no-index --no-deps --no-build-isolation -e .
+
 BOOK := $(call with,book classroom)
 TEST := $(call with,book classroom test)
 
 help: ## list the targets
-	@echo "make TARGET [PYTHON=python3.12] [VENV=.venv] [EXTRAS=network] [JOBS=2] [PYTEST_ARGS=...]"
+	@echo "make TARGET [PYTHON=python3.12] [VENV=.venv] [EXTRAS=network] [HASHED=1] [JOBS=2] [PYTEST_ARGS=...]"
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 20
 
 environment: $(TEST) ## make or reuse the virtual environment
@@ -54,7 +61,7 @@ $(VENV)/.with-$(VERSION)-%: pyproject.toml constraints.txt
 	       echo "No virtual environment: install a complete Python (Debian, Ubuntu: apt install python$(VERSION)-venv)" \
 	            "or name another one: make PYTHON=python3.12 ..." >&2; exit 2; }; }
 	@echo "Installing pairint with $(extras): once, a few minutes"
-	@$(PY) -m pip install -qq --no-input -c constraints.txt -e ".[$(extras)]"
+	@$(if $(HASHED),$(call hashed),$(PY) -m pip install -qq --no-input -c constraints.txt -e ".[$(extras)]")
 	@touch $@ $(stamps)
 
 book: $(BOOK) ## build the whole book, every cell executed (FRESH=1: nothing from the cache; LIVE=0: no page runs in the browser)
@@ -106,6 +113,23 @@ constraints: $(BOOK) ## refresh the pinned versions, the newest and the oldest
 	   $(PY) -m uv pip compile -q --no-annotate --no-header --resolution lowest-direct --no-deps pyproject.toml; \
 	 } > constraints-oldest.txt
 	@mv constraints.new constraints.txt
+	@{ echo "# The same versions with the hashes of their files, for HASHED=1: \`make constraints\` writes them."; \
+	   $(PY) -m uv pip compile -q --python-version $(VERSION) --no-annotate --no-header --generate-hashes \
+	   --constraints constraints.txt pyproject.toml $(foreach extra,book classroom test test-browser,--extra $(extra)); \
+	 } > constraints.new
+	@mv constraints.new constraints-hashed.txt
+
+mutants: $(TEST) ## change one place of the code at a time, and see that a test fails
+	@$(PY) tools/mutants.py
+
+audit: $(BOOK) ## ask PyPI's advisories about the pinned versions
+	@$(PY) -m pip install -qq pip-audit
+	@$(PY) -m pip_audit --disable-pip --require-hashes -r constraints-hashed.txt
+
+archives: $(TEST) ## make dist/: the archives of a release, and what they are built with (CycloneDX)
+	@rm -rf dist && mkdir dist
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 315532800) $(PY) tools/archives.py dist
+	@$(PY) tools/sbom.py dist/sbom.cdx.json
 
 lint: $(TEST) ## check the style and the types of the code
 	@$(PY) -m ruff check .

@@ -20,6 +20,7 @@ __all__ = [
     "check_real",
     "check_rng",
     "check_size",
+    "check_values",
     "shortened",
 ]
 
@@ -27,6 +28,11 @@ T = TypeVar("T")
 
 #: Larger integers are no floating-point numbers, and formulas would fail somewhere inside.
 _LARGEST_INTEGER = 10**308
+#: Entries of arrays, unless their function says otherwise, and single numbers: their squares are finite.
+#: Beyond lies no measurement, only a wrong unit or a damaged file.
+_LARGEST_NUMBER, _LARGEST_SINGLE = 1e150, float(np.finfo(np.float32).max)
+#: The least that a positive number may be: its square is not zero.
+_SMALLEST_POSITIVE = 1e-150
 #: Numbers in one array: 80 GB of doubles. More is a typing error, and may take the machine down with it.
 _LARGEST_SIZE = 10**10
 
@@ -51,7 +57,11 @@ def check_real(
     exclusive_minimum: bool = False,
     exclusive_maximum: bool = False,
 ) -> float:
-    """Return ``value`` as a finite float within the given range, or raise naming the argument."""
+    """Return ``value`` as a finite float within the given range, or raise naming the argument.
+
+    Without a maximum, sizes above ``1e150`` are refused; and positive ones below ``1e-150`` where zero is:
+    their squares would be no numbers.
+    """
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a real number, got {shortened(value)}")
     try:
@@ -62,6 +72,10 @@ def check_real(
     if not math.isfinite(value):
         raise ValueError(f"{name} must be finite, got {value}")
     _check_range(name, value, minimum, maximum, exclusive_minimum, exclusive_maximum)
+    if maximum is None and abs(value) > _LARGEST_NUMBER:
+        raise ValueError(f"{name} must be of size at most {_LARGEST_NUMBER:g}, got {value:g}")
+    if minimum == 0 and exclusive_minimum and value < _SMALLEST_POSITIVE:
+        raise ValueError(f"{name} must be at least {_SMALLEST_POSITIVE:g}, got {value:g}")
     return value
 
 
@@ -80,15 +94,16 @@ def check_instance(name: str, value: Any, kind: type[T]) -> T:
 
 
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:
-    """Return ``value`` if it is one of ``choices``, or raise listing them."""
+    """Return the one of ``choices`` that equals ``value``, or raise listing them."""
     try:
         hash(value)  # an array of one entry equals that entry, and is no choice
-        known = value in choices
+        for choice in choices:
+            # True equals 1, and is none: whoever writes it means something else.
+            if choice == value and isinstance(choice, bool) == isinstance(value, bool | np.bool_):
+                return choice
     except (TypeError, ValueError):
-        known = False
-    if not known:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {shortened(value)}")
-    return value
+        pass
+    raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {shortened(value)}")
 
 
 def check_size(name: str, *sizes: int) -> None:
@@ -121,7 +136,7 @@ def check_floats(
     shape: Sequence[int | None] | None = None,
     *,
     finite: bool = True,
-    largest: float | None = None,
+    largest: float = _LARGEST_NUMBER,
     copy: bool = False,
 ) -> Any:
     """Return ``value`` as an array of its own library, in single precision if it is, else in double.
@@ -136,8 +151,8 @@ def check_floats(
         The required shape; ``None`` leaves an axis free.
     finite : bool
         Reject NaN and infinities.
-    largest : float, optional
-        Reject entries of larger absolute value.
+    largest : float
+        Reject entries of larger absolute value, if they are to be finite.
     copy : bool
         Return a copy even if no conversion is needed.
 
@@ -156,13 +171,53 @@ def check_floats(
     elif copy:  # NumPy 1 and CuPy 13 have no asarray(copy=...)
         array = array.copy() if hasattr(array, "copy") else xp.asarray(array, copy=True)
     _check_shape(name, tuple(array.shape), shape)
-    if finite and not bool(xp.all(xp.isfinite(array))):
+    if getattr(array.dtype, "itemsize", 8) == 4:
+        largest = min(largest, _LARGEST_SINGLE)
+    if finite and not bool(xp.all(xp.abs(array) <= largest)):  # false for NaN too: one pass for both
+        if bool(xp.all(xp.isfinite(array))):
+            size = float(xp.max(xp.abs(array)))
+            raise ValueError(f"{name} must hold numbers of size at most {largest:g}, got {size:g}")
         count = int(xp.sum(xp.asarray(~xp.isfinite(array), dtype=xp.int64)))
         raise ValueError(f"{name} must be finite, got {count} NaN or infinite entries")
-    if largest is not None and math.prod(array.shape):
-        size = float(xp.max(xp.abs(array)))
-        if size > largest:
-            raise ValueError(f"{name} must hold numbers of size at most {largest:g}, got {size:g}")
+    return array
+
+
+def check_values(name: str, values: Any, given: Any, *, finite: bool = True) -> Any:
+    """Return what a function of the caller's made of an array: real numbers, that may be overwritten.
+
+    Parameters
+    ----------
+    name : str
+        The argument that the function is, for the message.
+    values : array_like
+        What it returned.
+    given : array
+        What it was given: the values have its shape, and are of its library.
+    finite : bool
+        Reject NaN and infinities.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is not one real number for each entry.
+    """
+    xp = array_namespace(given)
+    if array_namespace(values) is not xp:
+        raise TypeError(
+            f"{name} must return an array of {xp.__name__}, as it is given, got {shortened(values)}"
+        )
+    array = _real_numbers(xp, f"what {name} returns", values)
+    if array.shape != given.shape:
+        raise ValueError(
+            f"{name} must return an array of the shape that it is given, {tuple(given.shape)}, "
+            f"got {tuple(array.shape)}"
+        )
+    if getattr(array.dtype, "kind", "f") != "f":
+        array = xp.asarray(array, dtype=xp.float64)
+    if finite and not bool(xp.all(xp.isfinite(array))):
+        raise ValueError(f"{name} must return finite numbers, got NaN or infinite ones")
+    if isinstance(array, np.ndarray) and (not array.flags.writeable or np.shares_memory(array, given)):
+        array = array.copy()
     return array
 
 

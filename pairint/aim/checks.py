@@ -51,7 +51,7 @@ def check_channel(
         At each ratio, >= 100: the comparisons rest on the central limit theorem.
     rng : Generator, SeedSequence, int or None
     false_alarm : float
-        Probability of refusing a right channel, in (0, 1).
+        Probability of refusing a right channel, in [1e-12, 1).
 
     Returns
     -------
@@ -69,7 +69,7 @@ def check_channel(
     check_instance("channel", channel, Channel)  # type: ignore[type-abstract]
     n = check_integer("n_samples", n_samples, 100)
     check_size("n_samples", n, channel.n_tokens, channel.n_tokens)
-    false_alarm = check_real("false_alarm", false_alarm, 0, 1, exclusive_minimum=True, exclusive_maximum=True)
+    false_alarm = check_real("false_alarm", false_alarm, 1e-12, 1, exclusive_maximum=True)
     rng = check_rng(rng)
     name, t = type(channel).__name__, channel.n_tokens
     sigma2 = index_variances(t)
@@ -138,7 +138,7 @@ def check_prior(
         At each dimension, 10 to a million.
     rng : Generator, SeedSequence, int or None
     false_alarm : float
-        Probability of refusing a right prior, in (0, 1).
+        Probability of refusing a right prior, in [1e-12, 1).
 
     Returns
     -------
@@ -157,7 +157,7 @@ def check_prior(
     prior = make_prior(prior)
     d, n = check_integer("d", d, 10), check_integer("n_draws", n_draws, 10, 10**6)
     check_size("d", 2 * d, 2 * d)
-    false_alarm = check_real("false_alarm", false_alarm, 0, 1, exclusive_minimum=True, exclusive_maximum=True)
+    false_alarm = check_real("false_alarm", false_alarm, 1e-12, 1, exclusive_maximum=True)
     rng = check_rng(rng)
     claims: dict[tuple[str, float], float] = {
         ("Tr S / d", math.nan): prior.mean,

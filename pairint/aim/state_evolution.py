@@ -92,8 +92,8 @@ class StateEvolution(Result):
 def _positive(name: str, values: Any) -> Any:
     """Return an array of numbers > 0."""
     values = check_floats(name, values)
-    if values.size and float(values.min()) <= 0:
-        raise ValueError(f"{name} must be > 0, got {float(values.min())}")
+    if values.size and float(values.min()) < 1e-150:  # squares of smaller ones are zero
+        raise ValueError(f"{name} must be > 0, at least 1e-150, got {float(values.min())}")
     return values
 
 

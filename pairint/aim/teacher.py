@@ -124,7 +124,7 @@ class AIMTeacher:
     def labels(self, X: np.ndarray) -> np.ndarray:
         """Return the labels (n, T, T) of the tokens ``X`` (n, T, d)."""
         X = check_floats("X", X, (None, self.n_tokens, self.d))
-        return self.channel.output(indices(X, self.S))
+        return self.channel.output(check_floats("the indices of X", indices(X, self.S)))
 
     def error(self, estimate: np.ndarray) -> float:
         r"""Return the error :math:`\lVert S - \hat S\rVert_F^2/d` of an estimate of ``S``, shape (d, d)."""

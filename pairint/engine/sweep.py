@@ -10,6 +10,7 @@ import ast
 import contextlib
 import difflib
 import hashlib
+import os
 import shlex
 import time
 import warnings
@@ -25,7 +26,7 @@ from pairint.engine.progress import Progress
 from pairint.engine.seeds import ROOT_SEED
 from pairint.engine.store import CellStore, ResultsError
 from pairint.engine.tables import make_table, store_results
-from pairint.validation import check_integer, check_real, shortened
+from pairint.validation import check_flag, check_instance, check_integer, check_real, shortened
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -55,6 +56,9 @@ def resolve_settings(
     ValueError
         On an unknown preset or key (the message proposes the nearest), or a value of another type.
     """
+    check_instance("preset", preset, str)
+    if overrides is not None and not isinstance(overrides, Mapping):
+        raise TypeError(f"overrides must be a mapping of settings or None, got {shortened(overrides)}")
     if preset not in experiment.presets:
         raise ValueError(
             f"experiment {experiment.name!r} has no preset {preset!r}{_nearest(preset, experiment.presets)}"
@@ -279,8 +283,14 @@ def execute(
         If the scheduler cannot be reached or goes away; cells finished before are kept.
     """
     start = time.monotonic()
-    if jobs != -1:
+    if not (isinstance(jobs, int) and jobs == -1):
         check_integer("jobs", jobs, minimum=1)
+    if scheduler is not None:
+        check_instance("scheduler", scheduler, str)
+    if out is not None and not isinstance(out, str | os.PathLike):
+        raise TypeError(f"out must be a path or None, got {shortened(out)}")
+    check_flag("progress", progress)
+    timeout = check_real("timeout", timeout, 0.0, exclusive_minimum=True)
     settings, cells = plan(experiment, preset, overrides)
     outcome = Outcome(experiment, preset, settings, cells, [None] * len(cells))
     store = None

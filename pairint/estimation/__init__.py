@@ -2,6 +2,7 @@
 
 from pairint.estimation.adam import AdamFit, adam_fit, adam_search, risk_and_gradient
 from pairint.estimation.diagnosis import Diagnosis, Finding
+from pairint.estimation.doubts import FitWarning
 from pairint.estimation.error import InteractionError, interaction_error
 from pairint.estimation.interaction import InteractionRegressor
 from pairint.estimation.intervals import InteractionBands, interaction_bands
@@ -16,6 +17,7 @@ __all__ = [
     "AdamFit",
     "Diagnosis",
     "Finding",
+    "FitWarning",
     "InteractionBands",
     "InteractionError",
     "InteractionRegressor",

@@ -39,7 +39,17 @@ from pairint.model.attention import check_tokens, sample_chunks
 from pairint.model.splines import Spline, SplineSpace
 from pairint.validation import shortened
 
-__all__ = ["Diagnosable", "Diagnosis", "Finding"]
+__all__ = [
+    "FEWEST_OUTPUTS",
+    "LEAST_COERCIVITY",
+    "MOST_OUTSIDE",
+    "Diagnosable",
+    "Diagnosis",
+    "Finding",
+    "excess_of_second",
+    "sampled_coercivity",
+    "weakest_direction",
+]
 
 #: Fewer outputs a parameter than this: the fit follows a good part of the noise.
 FEWEST_OUTPUTS = 5.0
@@ -232,9 +242,9 @@ def _diagnose(fit: Any, X: Any, Y: Any, weight: Any, kept: NDArray[np.bool_]) ->
         problem.n_rows,
         float(fit.dof_) + n_matrix,
         leverage,
-        _coercivity(problem.X, left, right, activation.space),
+        sampled_coercivity(problem.X, left, right, activation.space),
         matrix_error,
-        _weakest(fit.matrix_, left.shape[1], matrix_error),
+        weakest_direction(fit.matrix_, left.shape[1], matrix_error),
         *_means(residual[positive], score[positive]),
         _moments(problem.X, to_device(residual, problem.X)),
         far,
@@ -319,17 +329,24 @@ def _outliers(found: Diagnosis, fit: Any) -> str | None:
 
 
 def _starts(found: Diagnosis, fit: Any) -> str | None:
-    risks = np.sort(found.start_risks)
+    excess = excess_of_second(found.start_risks, found.n_parameters, found.n_outputs)
+    if excess is None:
+        return None
+    return (
+        f"of {found.start_risks.size} starts only one reached the lowest risk, the next is {excess:.0%} "
+        "above: raise n_starts, or compare with another start"
+    )
+
+
+def excess_of_second(risks: Any, n_parameters: float, n_outputs: int) -> float | None:
+    """Return the share by which the second lowest risk exceeds the lowest, if noise does not explain it."""
+    risks = np.sort(np.asarray(risks))
     if risks.size < 2:
         return None
     # As the fit: noise does not explain a larger difference of two fits of so many parameters.
     excess = float(risks[1] / risks[0] - 1.0) if risks[0] > 0.0 else float(risks[1] > 0.0)
-    if excess <= max(2.0 * found.n_parameters / min(found.n_outputs, _COARSE_OUTPUTS), LEAST_EXCESS):
-        return None
-    return (
-        f"of {risks.size} starts only one reached the lowest risk, the next is {excess:.0%} above: raise "
-        "n_starts, or compare with another start"
-    )
+    limit = max(2.0 * n_parameters / min(n_outputs, _COARSE_OUTPUTS), LEAST_EXCESS)
+    return excess if excess > limit else None
 
 
 def _extrapolation(found: Diagnosis, _: Any) -> str | None:
@@ -365,7 +382,7 @@ RULES: dict[str, Callable[[Diagnosis, Any], str | None]] = {
 }
 
 
-def _weakest(matrix: Any, rank: int, matrix_error: float) -> float:
+def weakest_direction(matrix: Any, rank: int, matrix_error: float) -> float:
     """Return the smallest singular value over the largest of noise, a matrix of independent entries.
 
     Noise as large as predicted, spread over the dimension of the matrices of this rank; a square matrix of
@@ -523,7 +540,7 @@ def _means(
     return np.array([score[part].mean() for part in parts]), means, errors
 
 
-def _coercivity(X: Any, left: Any, right: Any, space: SplineSpace) -> float:
+def sampled_coercivity(X: Any, left: Any, right: Any, space: SplineSpace) -> float:
     """Return the smallest ratio on a few cells, found on half of the samples and measured on the other."""
     n_samples, n_tokens, _ = X.shape
     if n_samples < 4:

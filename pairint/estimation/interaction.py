@@ -29,10 +29,11 @@ from pairint.estimation.channels.channel import ScoreChannel, as_channel
 from pairint.estimation.channels.fit import FittedHead, channel_outputs, check_pair_data, fit_channel
 from pairint.estimation.channels.system import ChannelProblem
 from pairint.estimation.diagnosis import Diagnosable
+from pairint.estimation.doubts import FitWarning, cheap_doubts
 from pairint.estimation.information import fitted_information
 from pairint.estimation.initial import STARTS, starting_factors
 from pairint.estimation.intervals import RegressorWithBands
-from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem
+from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem, OuterState
 from pairint.estimation.robust import LOSSES, RobustFit, pulled_in
 from pairint.estimation.search import SOLVERS, Found, Search, choose_rank
 from pairint.estimation.selection import RankChoice
@@ -279,6 +280,11 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         ConvergenceWarning
             If the last stage stopped at ``max_iter``, or if of several starts, some of them random, only one
             reached the lowest risk.
+        FitWarning
+            If the fit has doubts that can be seen without another step: few outputs a parameter, few tokens
+            that decide, scores beyond the cells, a rank too large, sums that hide functions of the score,
+            starts that end apart. The message says what helps; :meth:`diagnose` examines them all. Beside the
+            reasons for a ConvergenceWarning they are part of its message.
         UserWarning
             If ``n_intervals="auto"`` or ``rank="auto"`` chose the largest number that it may try.
         """
@@ -333,7 +339,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         else:
             found, rank_selection = find(problem)
         valley = found.valley
-        self._store(found, robust, back)
+        final = self._store(found, robust, back)
         self._keep(X, Y, weight)
         self.rank_selection_ = rank_selection
         doubts = []
@@ -347,8 +353,14 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
                 f"only one of {len(valley.risks)} starts reached the lowest risk, a better fit may exist; "
                 f"raise n_starts (now {n_starts}), give more data, lower rank, or compare with another start"
             )
+        category: type[Warning] = ConvergenceWarning if doubts else FitWarning
+        with fit_threads(2 * d * self.rank_):
+            doubts += cheap_doubts(
+                found.search.problem, final, self.noise_std_, self.start_risks_ if valley.settled else ()
+            )
         if doubts:
-            warnings.warn(". And ".join(doubts), ConvergenceWarning, stacklevel=2)
+            more = ". fit.diagnose(X, Y) says more"
+            warnings.warn(". And ".join(doubts) + more, category, stacklevel=2)
         warn_at_limit(self.selection_, rank_selection)
         return self
 
@@ -524,7 +536,8 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         self._check_plain("its information")
         return fitted_information(self, X)
 
-    def _store(self, found: Found, robust: RobustFit | None, back: Any) -> None:
+    def _store(self, found: Found, robust: RobustFit | None, back: Any) -> OuterState:
+        """Store the fit, and return where it ended."""
         problem, selection, residual, scale = found.search.problem, found.selection, None, None
         stages = [found.valley.state, *found.stages]
         if robust is not None:
@@ -545,3 +558,4 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         ]
         self.n_iter_ = len(self.history_)
         self.converged_ = state.converged if robust is None else robust.converged
+        return state

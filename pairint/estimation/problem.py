@@ -19,10 +19,12 @@ from pairint.model.attention import check_tokens, sample_chunks
 from pairint.model.splines import Spline, SplineSpace
 from pairint.validation import check_floats, check_integer, check_real
 
-__all__ = ["LARGEST_NUMBER", "LeastSquaresProblem", "OuterState", "check_weight", "score_range"]
+__all__ = ["LARGEST_NUMBER", "TAIL", "LeastSquaresProblem", "OuterState", "check_weight", "score_range"]
 
 #: Largest size of tokens, outputs and factors: squares and their sums must stay finite.
 LARGEST_NUMBER = 1e60
+#: Scores left out of the interval of a spline at either end.
+TAIL = 5
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def check_weight(name: str, value: Any, shape: tuple[int, ...]) -> Any:
     return weight
 
 
-def score_range(X: Any, left: Any, right: Any, n_tail: int = 5) -> tuple[float, float]:
+def score_range(X: Any, left: Any, right: Any, n_tail: int = TAIL) -> tuple[float, float]:
     """Return the interval that holds all scores of distinct tokens but ``n_tail`` at either end.
 
     Leaving out a fixed number keeps one far score from stretching every cell; beyond the interval

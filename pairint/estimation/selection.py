@@ -180,7 +180,7 @@ def choose_intervals(
     right = check_floats("right", right, tuple(left.shape), largest=LARGEST_NUMBER)
     if interval is None:
         interval = score_range(problem.X, left, right)
-    lower, upper = map(float, check_floats("interval", interval, (2,)))
+    lower, upper = map(float, check_floats("interval", interval, (2,), largest=1e300))
     weight = check_real("weight", weight, 1.0, 3.0)
     early = check_flag("early", early)
     if not lower < upper:

@@ -12,6 +12,8 @@ import difflib
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pairint.validation import check_instance, shortened
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
@@ -78,18 +80,28 @@ def get(name: str) -> Experiment:
 
     Book: :doc:`/book/how_results`.
 
+    Parameters
+    ----------
+    name : str
+        One of :func:`names`.
+
     Raises
     ------
+    TypeError
+        If the name is no text.
     UnknownExperiment
         If there is none of this name; the message proposes the nearest one.
     """
+    check_instance("name", name, str)
     if name in _registered:
         return _registered[name]
     if name not in MODULES:
         close = difflib.get_close_matches(str(name), names(), n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         known = ", ".join(names()) or "none"
-        raise UnknownExperiment(f"unknown experiment {name!r}{hint}; known experiments: {known}")
+        raise UnknownExperiment(
+            f"unknown experiment {shortened(name)}{hint}; name must be one of the known experiments: {known}"
+        )
     experiment = importlib.import_module(MODULES[name]).EXPERIMENT
     if experiment.name != name:
         raise RuntimeError(f"{MODULES[name]} is registered as {name!r} but calls itself {experiment.name!r}")
@@ -105,6 +117,7 @@ def run(experiment: Experiment | str, preset: str = "quick", **options: Any) -> 
     ----------
     experiment : str or Experiment
     preset : str
+        ``"quick"``, ``"full"``, or another of the experiment.
     **options
         As in :func:`pairint.engine.sweep.run`: ``jobs``, ``scheduler``, ``out``, ``overrides``,
         ``progress``, ``timeout``.
@@ -117,8 +130,11 @@ def run(experiment: Experiment | str, preset: str = "quick", **options: Any) -> 
         If cells raised, once all others are finished.
     """
     from pairint.engine import sweep
+    from pairint.engine.experiment import Experiment
 
-    return sweep.run(get(experiment) if isinstance(experiment, str) else experiment, preset, **options)
+    if isinstance(experiment, str):
+        experiment = get(experiment)
+    return sweep.run(check_instance("experiment", experiment, Experiment), preset, **options)
 
 
 def register(experiment: Experiment) -> Experiment:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pairint.engine import tables
 from pairint.engine.store import ResultsError
+from pairint.validation import check_instance, shortened
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -32,6 +33,8 @@ def results_folder(folder: Path | str | None = None) -> Traversable:
 
     ``folder`` if one is named, else ``PAIRINT_RESULTS`` of the environment, else the package's own.
     """
+    if folder is not None and not isinstance(folder, str | os.PathLike):
+        raise TypeError(f"folder must be a path or None, got {shortened(folder)}")
     named = folder or os.environ.get("PAIRINT_RESULTS")
     return Path(named) if named else files("pairint.experiments") / "stored"
 
@@ -90,7 +93,7 @@ def load_results(name: str, folder: Path | str | None = None) -> DataFrame:
     pairint.engine.store.ResultsError
         If there is none, or it was changed after it was written.
     """
-    return tables.load_table(name, results_folder(folder))
+    return tables.load_table(check_instance("name", name, str), results_folder(folder))
 
 
 def load_provenance(name: str, folder: Path | str | None = None) -> dict[str, Any]:
@@ -103,7 +106,7 @@ def load_provenance(name: str, folder: Path | str | None = None) -> dict[str, An
     name, folder
         As for :func:`load_results`.
     """
-    return tables.load_provenance(name, results_folder(folder))
+    return tables.load_provenance(check_instance("name", name, str), results_folder(folder))
 
 
 def expected_seconds(experiment: Experiment, preset: str, folder: Path | str | None = None) -> float:

@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from pairint.backend import array_namespace
 from pairint.kernels.dispatch import compiled_loops, native
-from pairint.validation import check_choice, check_integer
+from pairint.validation import check_choice, check_floats, check_integer, check_real, check_size
 
 __all__ = [
     "BLOCK",
     "MAX_DEGREE",
     "bspline_pieces",
+    "check_interval",
     "derivative_pieces",
     "evaluate_pieces",
     "local_coordinates",
@@ -34,6 +35,9 @@ __all__ = [
 
 #: The pieces are accurate to rounding up to here, and beyond; the time to make them grows as the cube.
 MAX_DEGREE = 50
+
+#: Largest end of an interval: widths are numbers.
+_LARGEST_END = 1e300
 
 #: Numbers that NumPy takes at once: its temporaries stay in the cache of the processor.
 BLOCK = 16_384
@@ -54,6 +58,12 @@ def _pieces(degree: int) -> NDArray[np.float64]:
         row[: min(len(polynomial), degree + 1)] = polynomial[: degree + 1]
     table.flags.writeable = False
     return table
+
+
+def check_interval(lower: Any, upper: Any) -> tuple[float, float]:
+    """Return the ends of an interval as floats, or raise naming the one that is wrong."""
+    lower = check_real("lower", lower, -_LARGEST_END, _LARGEST_END)
+    return lower, check_real("upper", upper, lower, _LARGEST_END, exclusive_minimum=True)
 
 
 def bspline_pieces(degree: int, derivative: int = 0) -> NDArray[np.float64]:
@@ -117,7 +127,21 @@ def piecewise_coefficients(coefficients: Any, degree: int) -> Any:
     """Turn B-spline coefficients, shape ``(K + s,)``, into polynomials per cell, shape ``(K, s + 1)``.
 
     Book: :doc:`/book/estimator`.
+
+    Parameters
+    ----------
+    coefficients : array_like, shape (K + s,)
+        At least ``s + 1`` of them.
+    degree : int
+        Degree ``s`` from 0 to 50.
+
+    Raises
+    ------
+    ValueError
+        For too few coefficients, NaN or infinite ones, or a degree out of range.
     """
+    degree = check_integer("degree", degree, 0, MAX_DEGREE)
+    coefficients = check_floats("coefficients", coefficients, (None,))
     xp = array_namespace(coefficients)
     n_intervals = coefficients.shape[0] - degree
     if n_intervals < 1:
@@ -143,19 +167,28 @@ def evaluate_pieces(u: Any, polynomials: Any, lower: float, upper: float, deriva
         The interval.
     derivative : {0, 1}
 
+    Raises
+    ------
+    TypeError
+        For complex numbers, or arrays of objects.
+    ValueError
+        For polynomials of another shape that are not finite, or an empty interval. A NaN in ``u`` stays one,
+        and an infinite entry has an infinite value or none.
+
     Notes
     -----
     NumPy and Numba do the same operations in the same order, and give the same bits.
     """
-    check_choice("derivative", derivative, (0, 1))
+    derivative = check_choice("derivative", derivative, (0, 1))
+    lower, upper = check_interval(lower, upper)
+    u = check_floats("u", u, finite=False)
+    polynomials = check_floats("polynomials", polynomials, (None, None))
+    if 0 in polynomials.shape:
+        raise ValueError(f"polynomials must have shape (K, s + 1), K >= 1, s >= 0; got {polynomials.shape}")
     xp = array_namespace(u)
     if xp is not np:
         return _evaluate(xp.asarray(u, dtype=xp.float64), polynomials, lower, upper, derivative)
-    u, polynomials = native(np.asarray(u)), np.asarray(polynomials, dtype=np.float64)
-    if u.dtype.kind == "c":
-        raise TypeError(f"u must be real, got {u.dtype}")
-    if u.dtype.kind != "f" or u.dtype.itemsize not in (4, 8):
-        u = u.astype(np.float64)
+    u, polynomials = native(u), np.asarray(polynomials, dtype=np.float64)
     flat = u.reshape(-1)
     out = np.empty(flat.shape)
     if loops := compiled_loops(polynomials.shape[1] * u.size):
@@ -203,6 +236,15 @@ def refinement_matrix(n_intervals: int, degree: int, factor: int) -> NDArray[np.
     The two-scale relation: :math:`B(u) = m^{-s} \sum_j p_j B^{fine}_j(u)` with the coefficients
     :math:`p` of :math:`(1 + z + \dots + z^{m-1})^{s+1}`.
 
+    Parameters
+    ----------
+    n_intervals : int
+        ``K`` >= 1.
+    degree : int
+        ``s`` from 0 to 50.
+    factor : int
+        ``m`` >= 1.
+
     Returns
     -------
     ndarray, shape (factor * K + s, K + s)
@@ -211,6 +253,7 @@ def refinement_matrix(n_intervals: int, degree: int, factor: int) -> NDArray[np.
     n_intervals = check_integer("n_intervals", n_intervals, 1)
     degree = check_integer("degree", degree, 0, MAX_DEGREE)
     factor = check_integer("factor", factor, 1)
+    check_size("n_intervals and factor", factor * n_intervals + degree, n_intervals + degree)
     mask = np.ones(1)
     for _ in range(degree + 1):
         mask = np.convolve(mask, np.ones(factor))

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from pairint.backend import array_namespace, is_cupy
-from pairint.kernels.bspline import BLOCK, derivative_pieces, evaluate_pieces
+from pairint.kernels.bspline import BLOCK, check_interval, derivative_pieces, evaluate_pieces
 from pairint.kernels.dispatch import compiled_loops, native
-from pairint.validation import check_floats, check_real
+from pairint.validation import check_floats
 
 __all__ = ["SHARED_BYTES", "cuda_launch", "cuda_source", "pair_mean", "pair_moments"]
 
@@ -108,7 +108,7 @@ def _checked(scores: Any, polynomials: Any, lower: float, upper: float) -> tuple
     scores = native(check_floats("scores", scores, (None, None, None)))
     if scores.shape[0] < 1 or scores.shape[1] < 2 or scores.shape[1] != scores.shape[2]:
         raise ValueError(f"scores must have shape (M, N, N), M >= 1, N >= 2; got {tuple(scores.shape)}")
-    check_real("upper", upper, check_real("lower", lower), exclusive_minimum=True)
+    check_interval(lower, upper)
     polynomials = check_floats("polynomials", polynomials, (None, None))
     if 0 in polynomials.shape:
         raise ValueError(f"polynomials must have shape (K, s + 1), K >= 1, s >= 0; got {polynomials.shape}")

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from pairint.backend import array_namespace, is_cupy
-from pairint.kernels.bspline import BLOCK, MAX_DEGREE, bspline_pieces, local_coordinates
+from pairint.kernels.bspline import BLOCK, MAX_DEGREE, bspline_pieces, check_interval, local_coordinates
 from pairint.kernels.dispatch import compiled_loops, native
-from pairint.validation import check_floats, check_integer, check_real
+from pairint.validation import check_floats, check_integer, check_size
 
 __all__ = [
     "basis_tables",
@@ -59,9 +59,10 @@ def pair_basis_sum(scores: Any, lower: float, upper: float, n_intervals: int, de
     scores = native(check_floats("scores", scores, (None, None, None)))
     if scores.shape[0] < 1 or scores.shape[1] < 2 or scores.shape[1] != scores.shape[2]:
         raise ValueError(f"scores must have shape (M, N, N), M >= 1, N >= 2; got {tuple(scores.shape)}")
-    check_real("upper", upper, check_real("lower", lower), exclusive_minimum=True)
+    check_interval(lower, upper)
     n_intervals = check_integer("n_intervals", n_intervals, 1)
     degree = check_integer("degree", degree, 0, MAX_DEGREE)
+    check_size("n_intervals", scores.shape[0] * scores.shape[1], n_intervals + degree)
     if is_cupy(scores):
         return _pair_basis_sum_cuda(scores, lower, upper, n_intervals, degree)
     n_samples, n_tokens = scores.shape[:2]

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from pairint.backend import array_namespace
-from pairint.kernels.bspline import derivative_pieces, piecewise_coefficients
+from pairint.kernels.bspline import check_interval, derivative_pieces, piecewise_coefficients
 from pairint.kernels.dispatch import compiled_loops, native
 from pairint.kernels.moments import pair_moments
 from pairint.kernels.pair_sum import basis_tables, pair_basis_sum
-from pairint.validation import check_floats, check_integer, check_real
+from pairint.validation import check_floats, check_integer, shortened
 
 __all__ = ["system_products"]
 
@@ -90,14 +90,17 @@ def system_products(
     right = check_floats("right", right, (d, left.shape[1]))
     degree = check_integer("degree", degree, 0)
     coefficients = check_floats("coefficients", coefficients, (None,))
-    check_real("upper", upper, check_real("lower", lower), exclusive_minimum=True)
+    check_interval(lower, upper)
     lower, upper = float(lower), float(upper)
     if weight is not None:
         weight = check_floats("weight", weight, (n_samples, n_tokens))
         if not bool((weight >= 0).all()):
             raise ValueError(f"weight must be >= 0, got {float(weight.min())}")
     xp = array_namespace(X, Y, left, right, coefficients, weight)
-    dtype = np.dtype(X.dtype if dtype is None else dtype)
+    try:
+        dtype = np.dtype(X.dtype if dtype is None else dtype)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"dtype must be 'float32' or 'float64', got {shortened(dtype)}") from error
     if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype}")
     polynomials = piecewise_coefficients(xp.asarray(coefficients, dtype=xp.float64), degree)

@@ -14,7 +14,7 @@ from pairint.model.activations import Activation
 from pairint.model.noise import GaussianNoise, Noise
 from pairint.model.splines import Spline
 from pairint.model.tokens import TokenLaw, score_bound
-from pairint.validation import check_floats, check_integer, check_rng, check_size, shortened
+from pairint.validation import check_floats, check_integer, check_rng, check_size, check_values, shortened
 
 __all__ = [
     "AttentionModel",
@@ -25,6 +25,8 @@ __all__ = [
     "sample_chunks",
 ]
 
+#: Entries of tokens: scores and their squares are numbers.
+_LARGEST_TOKEN = 1e60
 #: Numbers of one temporary array that a chunk of samples may need (64 MB of doubles).
 _CHUNK_ENTRIES = 8_000_000
 
@@ -159,9 +161,14 @@ def pair_average(activation: Callable[[Any], Any], X: Any, matrix: Any) -> Any:
         if isinstance(activation, Spline):
             average[chunk] = activation.partner_mean(scores)
             continue
-        values = activation(scores)
+        scores = check_floats("the scores of X", scores)
+        values = check_values("activation", activation(scores), scores, finite=False)
         values[:, diagonal, diagonal] = 0.0
         average[chunk] = values.sum(axis=-1) / (n_tokens - 1)
+        if not bool(xp.all(xp.isfinite(average[chunk]))):
+            raise ValueError(
+                "activation must return finite numbers on the scores of X, got NaN or infinite ones"
+            )
     return average
 
 
@@ -196,7 +203,8 @@ def pair_interaction(activation: Callable[[Any], Any], x: Any, y: Any, matrix: A
     except ValueError as error:
         shapes = f"{tuple(x.shape)} and {tuple(y.shape)}"
         raise ValueError(f"x and y must have shapes that broadcast, got {shapes}") from error
-    return activation(xp.sum((x @ to_device(matrix, x)) * y, axis=-1))
+    scores = check_floats("the scores of x and y", xp.sum((x @ to_device(matrix, x)) * y, axis=-1))
+    return check_values("activation", activation(scores), scores)
 
 
 def _check_activation(activation: Any) -> None:
@@ -233,7 +241,7 @@ def pair_scores(X: Any, matrix: Any) -> Any:
 
 def check_tokens(X: Any, d: int | None = None) -> Any:
     """Return ``X`` as a floating array of shape ``(M, N, d)`` with ``N >= 2``, or raise."""
-    X = check_floats("X", X, (None, None, d))
+    X = check_floats("X", X, (None, None, d), largest=_LARGEST_TOKEN)
     if X.shape[0] < 1:
         raise ValueError(f"X must hold at least one sample, got shape {tuple(X.shape)}")
     if X.shape[1] < 2:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pairint.backend import to_host
 from pairint.model.attention import check_tokens
-from pairint.validation import check_floats, check_real, shortened
+from pairint.validation import check_floats, check_real, check_values, shortened
 
 __all__ = ["check_unit", "sphere_flow", "tangent_weights", "tangential_velocity"]
 
@@ -67,7 +67,8 @@ def tangential_velocity(X: Any, activation: Callable[[Any], Any]) -> Floats:
 
 def _velocity(X: Floats, activation: Callable[[Any], Any]) -> Floats:
     scores = X @ X.swapaxes(1, 2)
-    values = np.asarray(activation(np.clip(scores, -1, 1)), dtype=float)
+    clipped = np.clip(scores, -1, 1)
+    values = check_values("activation", activation(clipped), clipped)
     pull = values @ X - np.einsum("mij,mij->mi", values, scores)[..., None] * X  # the diagonal cancels
     return pull / (X.shape[1] - 1)
 

@@ -25,6 +25,8 @@ __all__ = ["MAX_INTERVALS", "Spline", "SplineSpace"]
 
 #: A spline of more cells has hundreds of megabytes of coefficients.
 MAX_INTERVALS = 10_000_000
+#: Largest end of an interval: widths are numbers.
+_LARGEST_SCORE = 1e300
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class SplineSpace:
     degree: int
 
     def __post_init__(self) -> None:
-        check_real("lower", self.lower)
-        check_real("upper", self.upper, self.lower, exclusive_minimum=True)
+        check_real("lower", self.lower, -_LARGEST_SCORE, _LARGEST_SCORE)
+        check_real("upper", self.upper, self.lower, _LARGEST_SCORE, exclusive_minimum=True)
         check_integer("n_intervals", self.n_intervals, 1, MAX_INTERVALS)
         check_integer("degree", self.degree, 0, MAX_DEGREE)
 

@@ -156,7 +156,8 @@ class TruncatedGaussian(_Dimensional):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_real("cutoff", self.cutoff, 0.0, exclusive_minimum=True)
+        cutoff = check_real("cutoff", self.cutoff, 0.0, exclusive_minimum=True)
+        object.__setattr__(self, "cutoff", cutoff)
         if _chi2_cdf(self.cutoff**2 * self.d, self.d) < _SMALLEST_MASS:
             least = math.sqrt(_chi2_quantile(_SMALLEST_MASS, self.d) / self.d)
             raise ValueError(f"cutoff must be > {least:.3g} in dimension {self.d}, got {self.cutoff}")

@@ -34,6 +34,8 @@ __all__ = [
 
 #: Largest beta of a tall bump: beyond it, rounding in its repeated integrals would show.
 MOST_SMOOTH = 10.0
+#: Largest score of an interval: as many bumps as there may be would be too wide for a longer one.
+_LARGEST_SCORE = 1e4
 #: Bumps whose energies are computed at a time: their nodes fill the memory.
 _CHUNK = 2**13
 
@@ -433,8 +435,8 @@ def check_interval(interval: Any, odd: bool) -> tuple[float, float]:
         low, high = interval
     except (TypeError, ValueError):
         raise TypeError(f"interval must be a pair of real numbers, got {interval!r}") from None
-    low = check_real("interval[0]", low, 0 if odd else None)
-    high = check_real("interval[1]", high, low, exclusive_minimum=True)
+    low = check_real("interval[0]", low, 0 if odd else -_LARGEST_SCORE)
+    high = check_real("interval[1]", high, low, _LARGEST_SCORE, exclusive_minimum=True)
     return low, high
 
 

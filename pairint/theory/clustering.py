@@ -22,7 +22,7 @@ from pairint.backend import to_host
 from pairint.model.attention import sample_chunks
 from pairint.model.flow import check_unit, tangent_weights
 from pairint.result import Result
-from pairint.validation import check_floats, check_integer, check_real, shortened
+from pairint.validation import check_floats, check_integer, check_real, check_values, shortened
 
 __all__ = [
     "SnapshotInformation",
@@ -33,6 +33,9 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
+
+#: Largest score of a reference: its powers are numbers.
+_LARGEST_SCORE = 1e6
 
 
 def gap_bound(times: Any, gap: float, n_tokens: int, activation: Callable[[Any], Any]) -> Floats:
@@ -71,7 +74,8 @@ def gap_bound(times: Any, gap: float, n_tokens: int, activation: Callable[[Any],
     n_tokens = check_integer("n_tokens", n_tokens, 2)
     if not callable(activation):
         raise TypeError(f"activation must be callable, got {shortened(activation)}")
-    values = np.asarray(activation(np.linspace(1 - gap, 1, 1000)), dtype=float)
+    grid = np.linspace(1 - gap, 1, 1000)
+    values = check_values("activation", activation(grid), grid)
     if not (values > 0).all() or not (np.diff(values) >= -1e-12 * values.max()).all():
         raise ValueError("activation must be positive and nowhere decreasing on [1 - gap, 1]")
     a = n_tokens / (n_tokens - 1)
@@ -148,8 +152,7 @@ def snapshot_information(X: Any, degree: int, reference: Any) -> SnapshotInforma
     X = check_unit(X)
     degree = check_integer("degree", degree, 0, 8)
     u = np.asarray(to_host(check_floats("reference", reference, (None,))), dtype=float)
-    if len(np.unique(u)) <= degree:
-        raise ValueError(f"reference must hold more than {degree} different scores, got {len(np.unique(u))}")
+    _check_reference(u, degree)
     powers = np.arange(degree + 1)
     root = _triangle((1 - u[:, None]) ** powers) / math.sqrt(len(u))
     n_tokens = X.shape[1]
@@ -163,6 +166,17 @@ def snapshot_information(X: Any, degree: int, reference: Any) -> SnapshotInforma
     values[degree + 1 - len(singular) :] = singular[::-1] ** 2
     price = float(np.mean(1 / values)) if values[0] > 0 else math.inf
     return SnapshotInformation(values, price)
+
+
+def _check_reference(u: Floats, degree: int) -> None:
+    """Raise if the reference scores do not tell the powers of ``1 - u`` apart."""
+    if np.abs(u).max(initial=0.0) > _LARGEST_SCORE:
+        raise ValueError(
+            f"reference must hold scores of size at most {_LARGEST_SCORE:g}, got {np.abs(u).max():g}"
+        )
+    different = len(np.unique(1 - u))  # scores so small that 1 - u rounds to one are alike
+    if different <= degree:
+        raise ValueError(f"reference must hold more than {degree} different scores, got {different}")
 
 
 def _triangle(matrix: Floats) -> Floats:
@@ -208,10 +222,9 @@ def linearised_information(Y: Any, degree: int, reference: Any, decay: Any) -> F
     decay = np.asarray(to_host(check_floats("decay", decay, (None,))), dtype=float)
     if decay.size and not ((decay > 0) & (decay <= 1)).all():
         raise ValueError(f"decay must be in (0, 1], got {decay.min():g} to {decay.max():g}")
-    if Y.shape[0] < 1 or Y.shape[1] < 2 or len(np.unique(u)) <= degree:
-        raise ValueError(
-            f"Y must have shape (M >= 1, N >= 2, k), got {Y.shape}, and reference more than {degree} scores"
-        )
+    _check_reference(u, degree)
+    if Y.shape[0] < 1 or Y.shape[1] < 2:
+        raise ValueError(f"Y must have shape (M >= 1, N >= 2, k), got {Y.shape}")
     apart = Y[:, None] - Y[:, :, None]
     w = np.sum(apart**2, axis=3) / 2
     powers = np.stack([w**k for k in range(degree + 1)], axis=-1)

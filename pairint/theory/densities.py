@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.validation import check_real
+from pairint.validation import check_floats, check_real
 
 __all__ = ["bilinear_tail", "check_density_values", "check_mass", "check_whole_mass"]
 
@@ -20,7 +20,13 @@ _MISSED_BY_QUADRATURE = 0.25
 
 def check_density_values(values: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Return what a density returned as an array of this shape, or raise if it is not finite and >= 0."""
-    values = np.broadcast_to(np.asarray(values, dtype=float), shape)
+    values = np.asarray(check_floats("density", values, finite=False), dtype=float)
+    try:
+        values = np.broadcast_to(values, shape)
+    except ValueError as error:
+        raise ValueError(
+            f"density must return an array of the shape that it is given, {shape}, got {values.shape}"
+        ) from error
     bad = ~(np.isfinite(values) & (values >= 0))
     if bad.any():
         raise ValueError(f"density must be finite and >= 0, got {values[bad].flat[0]} at {bad.sum()} scores")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairint.backend import array_namespace, to_host
-from pairint.validation import check_floats, check_integer, check_real
+from pairint.validation import check_floats, check_integer, check_real, check_values
 
 __all__ = ["effective_activation", "uniform_product_law"]
 
@@ -70,7 +70,8 @@ def effective_activation(
         step = max(1, _ENTRIES // points.size)
         for start in range(0, flat.shape[0], step):
             part = slice(start, start + step)
-            result[part] = activation(flat[part, None] + shifts) @ share
+            shifted = flat[part, None] + shifts
+            result[part] = check_values("activation", activation(shifted), shifted) @ share
         return result.reshape(u.shape)
 
     return convolved

@@ -254,6 +254,7 @@ def exact_information(
     n_tokens = check_integer("n_tokens", n_tokens, 2, _LARGEST_N)
     d = check_integer("d", d, 2, 1000)
     share = query_share(activation, scale=scale, law=law)
+    scale = float(scale)
     z, weight = _coordinate(law)
     slopes = _slopes(activation, scale * z[:, None] * z)
     second = float(weight @ slopes**2 @ (weight * z**2))

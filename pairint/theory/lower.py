@@ -263,7 +263,7 @@ def lower_bound(
         Of it ``beta``, ``holder_constant``, ``n_tokens``, ``sup_bound`` and ``noise_std`` > 0; for splines
         with a finite ``sup_bound``, ``score_bound`` too. The noise is Gaussian unless ``curvature`` is given.
     interval : (float, float)
-        Part of the range of the score.
+        Part of the range of the score, within [-10000, 10000].
     density : callable or float
         Density of the score, integrated by quadrature over each bump; or a lower bound p_min > 0 of it on the
         interval: bumps where the density is larger are then made lower. The score may have any law

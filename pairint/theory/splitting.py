@@ -161,7 +161,7 @@ def split_upper_bound(
         Even; by default chosen to minimise the bound, up to the limit that ``at_limit`` of the result is
         about.
     """
-    n_samples = check_integer("n_samples", n_samples, 2)
+    n_samples = check_integer("n_samples", n_samples, 2, 10**18)
     check_instance("setting", setting, Setting)
     odd = check_flag("odd", odd)
     setting.require_sup_bound("split_upper_bound")

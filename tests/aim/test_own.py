@@ -279,7 +279,7 @@ class TestChecks:
             check_channel("softmax")
         with pytest.raises(TypeError, match="prior must be a Prior"):
             check_prior(0.5)
-        with pytest.raises(ValueError, match="false_alarm must be > 0 and < 1"):
+        with pytest.raises(ValueError, match="false_alarm must be >= 1e-12 and < 1"):
             check_channel(Signs(), false_alarm=1.0)
 
 

@@ -1,5 +1,6 @@
 """The estimator: it recovers g, whatever the coordinates, and behaves as scikit-learn's estimators do."""
 
+import itertools
 import math
 import warnings
 
@@ -11,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 
 from pairint.estimation import InteractionRegressor, OracleRegressor, interaction_error
+from pairint.estimation.gauss_newton import levenberg_marquardt
 from pairint.model import (
     AttentionModel,
     Equicorrelated,
@@ -408,6 +410,21 @@ def test_history():
     assert stages == sorted(stages) and fit.history_[-1]["n_intervals"] == fit.n_intervals_ == 12
     assert fit.history_[-1]["risk"] == fit.risk_  # the same state
     assert fit.selection_ is None
+
+
+def test_cells_are_doubled_on_the_way_to_many(monkeypatch):
+    """All at once, fine structure would meet a matrix too crude to resolve it."""
+    cells = []
+
+    def noted(problem, left, right, space, *arguments):
+        cells.append(space.n_intervals)
+        return levenberg_marquardt(problem, left, right, space, *arguments)
+
+    monkeypatch.setattr("pairint.estimation.interaction.levenberg_marquardt", noted)
+    _, X, Y = make(d=5, rank=2)
+    InteractionRegressor(2, n_intervals=100, random_state=0).fit(X, Y)
+    assert cells[0] < 25 and cells[-1] == 100
+    assert all(after <= 2 * before for before, after in itertools.pairwise(cells))
 
 
 def test_noise_is_corrected_for_the_matrix():

@@ -204,5 +204,5 @@ def test_nan_gives_nan_for_few_points_and_for_many(size):
 
 
 def test_complex_points_are_refused():
-    with pytest.raises(TypeError, match="u must be real, got complex128"):
+    with pytest.raises(TypeError, match="u must hold real numbers, got dtype complex128"):
         evaluate_pieces(np.ones(2, dtype=complex), np.ones((3, 2)), -1.0, 1.0)

@@ -262,7 +262,7 @@ def test_nvrtc_says_what_is_wrong():
         ({"scores": np.zeros((2, 1, 1))}, r"N >= 2; got \(2, 1, 1\)"),
         ({"scores": np.zeros((0, 3, 3))}, r"M >= 1, .* got \(0, 3, 3\)"),
         ({"scores": np.full((1, 2, 2), np.nan)}, "scores must be finite, got 4 NaN"),
-        ({"lower": 1.0}, "upper must be > 1.0, got 1.0"),
+        ({"lower": 1.0}, "upper must be > 1.0 and <= 1e\\+300, got 1.0"),
         ({"upper": np.inf}, "upper must be finite, got inf"),
         ({"n_intervals": 0}, "n_intervals must be >= 1, got 0"),
         ({"degree": -1}, "degree must be >= 0 and <= 50, got -1"),

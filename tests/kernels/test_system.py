@@ -149,7 +149,7 @@ def test_on_the_device(monkeypatch):
         ({"left": np.zeros((3, 1))}, ValueError, r"left must have shape \(2, any\), got \(3, 1\)"),
         ({"right": np.zeros((2, 2))}, ValueError, r"right must have shape \(2, 1\), got \(2, 2\)"),
         ({"coefficients": np.zeros(3)}, ValueError, "coefficients must hold at least degree .* got 3"),
-        ({"upper": -1.0}, ValueError, "upper must be > -1.0, got -1.0"),
+        ({"upper": -1.0}, ValueError, "upper must be > -1.0 and <= 1e\\+300, got -1.0"),
         ({"weight": np.zeros((4, 2))}, ValueError, r"weight must have shape \(4, 3\), got \(4, 2\)"),
         ({"weight": -np.ones((4, 3))}, ValueError, "weight must be >= 0, got -1"),
         ({"dtype": "int32"}, ValueError, "dtype must be 'float32' or 'float64', got int32"),

@@ -239,7 +239,7 @@ SPACE = SplineSpace(0.0, 1.0, 6, 2)
         (lambda: Tanh(0.0), r"slope must be > 0\.0, got 0\.0"),
         (lambda: Cosine(math.nan), "frequency must be finite, got nan"),
         (lambda: Exponential(math.inf), "rate must be finite, got inf"),
-        (lambda: SplineSpace(1.0, 1.0, 3, 2), r"upper must be > 1\.0, got 1\.0"),
+        (lambda: SplineSpace(1.0, 1.0, 3, 2), r"upper must be > 1\.0 and <= 1e\+300, got 1\.0"),
         (lambda: SplineSpace(0.0, 1.0, 0, 2), "n_intervals must be >= 1 and <= 10000000, got 0"),
         (lambda: SplineSpace(0.0, 1.0, 3, -1), "degree must be >= 0 and <= 50, got -1"),
         (lambda: SPACE.coarsen(4), "factor must divide n_intervals = 6, got 4"),

@@ -36,8 +36,8 @@ BAD: dict[str, Any] = {
     "empty": np.ones(0),
 }
 
-#: Seconds after which a call hangs; the slowest right one takes a hundredth.
-HANGS = 20.0
+#: CPU seconds after which a call hangs, whatever else the machine does.
+HANGS = 60.0
 #: Bytes that a call may ask for: enough for all that is computed rightly.
 MEMORY = 16 * 2**30
 
@@ -57,6 +57,12 @@ class Call:
         Arguments that are not replaced: any value is right, a title for example.
     open : tuple of str
         Arguments that may be infinite or NaN, and are in the result.
+    sources : tuple
+        Whose docstrings say what the arguments are, if not the function's own.
+    errors : tuple of type
+        What it may raise besides, as its documentation says.
+    documented : dict of str to (str, str)
+        Type and description of arguments that no docstring lists.
     """
 
     function: Callable[..., Any]
@@ -64,6 +70,9 @@ class Call:
     names: dict[str, str] = dataclasses.field(default_factory=dict)
     spared: tuple[str, ...] = ()
     open: tuple[str, ...] = ()
+    sources: tuple[Any, ...] = ()
+    errors: tuple[type[Exception], ...] = ()
+    documented: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
 
     @property
     def parameters(self) -> list[str]:
@@ -94,7 +103,7 @@ def outcome(call: Call, parameter: str, value: Any) -> str:
         with _limits():
             result = call.function(**{**call.arguments, parameter: value})
             finite = is_finite(result)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, *call.errors) as error:
         names = {parameter, call.names.get(parameter, parameter)}
         if any(re.search(rf"\b{re.escape(name)}\b", str(error)) for name in names):
             return ""
@@ -146,9 +155,17 @@ def _limits() -> Iterator[None]:
             def stop(number: int, frame: Any) -> None:
                 raise Hangs
 
-            stack.callback(signal.signal, signal.SIGALRM, signal.signal(signal.SIGALRM, stop))
-            signal.setitimer(signal.ITIMER_REAL, HANGS)
-            stack.callback(signal.setitimer, signal.ITIMER_REAL, 0)
+            stack.callback(signal.signal, signal.SIGPROF, signal.signal(signal.SIGPROF, stop))
+            signal.setitimer(signal.ITIMER_PROF, HANGS)
+            stack.callback(signal.setitimer, signal.ITIMER_PROF, 0)
+        stack.enter_context(bounded_memory())
+        yield
+
+
+@contextlib.contextmanager
+def bounded_memory() -> Iterator[None]:
+    """Let a call ask for :data:`MEMORY` bytes and no more, where the system can hold it to that."""
+    with contextlib.ExitStack() as stack:
         with contextlib.suppress(ImportError):
             import resource
 

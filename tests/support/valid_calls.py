@@ -131,7 +131,7 @@ def engine() -> dict[str, Call]:
         "fit_slope": Call(pe.fit_slope, {"x": [1.0, 2.0, 4.0], "y": y}),
         "generator_for": Call(pe.generator_for, {"cell": {"n": 1, "replicate": 0}, "data_keys": ["n"]}),
         "grid": Call(pe.grid, {"n": [1, 2]}, spared=("n",)),  # cells may hold any value
-        "mean_interval": Call(pe.mean_interval, {"values": [1.0, 2.0]}),
+        "mean_interval": Call(pe.mean_interval, {"values": [1.0, 2.0]}, open=("values",)),
         "slope_table": Call(pe.slope_table, {"table": table, "by": "line"}),
         "summarize": Call(pe.summarize, {"table": table, "by": ["line", "n_samples"]}),
     }
@@ -303,9 +303,12 @@ def aim() -> dict[str, Call]:
         "check_prior": Call(
             pa.check_prior,
             {"prior": prior, "d": 10, "n_draws": 10, "rng": 0},
-            open=("rng",),  # the moments are compared without a noise: its column holds NaN there
+            # The moments are compared without a noise: its column holds NaN there.
+            open=("prior", "d", "n_draws", "rng", "false_alarm"),
         ),
-        "gradient_descent": Call(pa.gradient_descent, {**data, "width": 4, "max_iter": 3, "rng": 0}),
+        "gradient_descent": Call(
+            pa.gradient_descent, {**data, "width": 4, "max_iter": 3, "rng": 0}, errors=(FloatingPointError,)
+        ),
         "exact_recovery_threshold": Call(pa.exact_recovery_threshold, {"rho": 0.5}),
         "weak_recovery_threshold": Call(pa.weak_recovery_threshold, {}),
         "large_alpha_error": Call(pa.large_alpha_error, {"alpha": 5.0, "rho": 0.5}),
@@ -362,7 +365,8 @@ def estimation() -> dict[str, Call]:
         declared = inspect.signature(kind).parameters.values()
         defaults = {p.name: p.default for p in declared if p.default is not p.empty}
         weight = {"sample_weight": np.ones(len(Y))} if weighted else {}
-        return Call(fit, {"X": X, "Y": Y, **weight, **defaults, **options})
+        arguments = {"X": X, "Y": Y, **weight, **defaults, **options}
+        return Call(fit, arguments, sources=(kind, kind.fit))
 
     fitted_once = pe.InteractionRegressor(n_intervals=2, n_starts=0, random_state=0).fit(X, Y)
     calls = {
@@ -468,6 +472,103 @@ def channels() -> dict[str, Call]:
     return calls
 
 
+def kernels() -> dict[str, Call]:
+    """Return right calls of :mod:`pairint.kernels`."""
+    from pairint import kernels as pk
+
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (3, 4, 2))
+    scores, cells = rng.uniform(-1, 1, (3, 4, 4)), {"lower": -1.0, "upper": 1.0}
+    polynomials = rng.uniform(-1, 1, (4, 3))
+    ends = {"lower": "upper"}  # of an empty interval one end is as wrong as the other
+    system = {"X": X, "Y": X[..., 0], "left": np.eye(2), "right": np.eye(2), "coefficients": np.arange(6.0)}
+    return {
+        "bspline_pieces": Call(pk.bspline_pieces, {"degree": 3}),
+        "evaluate_pieces": Call(
+            pk.evaluate_pieces,
+            {"u": scores, "polynomials": polynomials, **cells},
+            names=ends,
+            open=("u",),
+        ),
+        "pair_basis_sum": Call(
+            pk.pair_basis_sum, {"scores": scores, **cells, "n_intervals": 4, "degree": 2}, names=ends
+        ),
+        "pair_mean": Call(pk.pair_mean, {"scores": scores, "polynomials": polynomials, **cells}, names=ends),
+        "pair_moments": Call(
+            pk.pair_moments, {"scores": scores, "X": X, "polynomials": polynomials, **cells}, names=ends
+        ),
+        "piecewise_coefficients": Call(
+            pk.piecewise_coefficients, {"coefficients": np.arange(6.0), "degree": 2}
+        ),
+        "refinement_matrix": Call(pk.refinement_matrix, {"n_intervals": 4, "degree": 2, "factor": 2}),
+        "system_products": Call(pk.system_products, {**system, **cells, "degree": 2}, names=ends),
+    }
+
+
+def experiments() -> dict[str, Call]:
+    """Return right calls of :mod:`pairint.experiments`; the experiment that runs has one quick cell."""
+    from pairint import experiments as px
+    from pairint.engine import Experiment
+    from pairint.engine.store import ResultsError
+    from pairint.engine.workers import SchedulerError
+
+    one = Experiment(
+        name="one",
+        title="One cell",
+        source="here",
+        version=1,
+        presets={"quick": {"n": 1}, "full": {"n": 2}},
+        cells=lambda settings: [{"n": settings["n"], "replicate": 0}],
+        compute=lambda cell: [{"error": 1.0}],
+        plot=lambda table: None,
+        claims=lambda table: [],
+        expected_seconds={"quick": 1.0, "full": 2.0},
+        data_keys=("n",),
+    )
+    stored, of = (ResultsError,), {"name": "stored results", "folder": "stored results"}
+    options = {"jobs": 1, "scheduler": None, "out": None, "overrides": {"n": 3}, "progress": False}
+    return {
+        "get": Call(px.get, {"name": "dimension"}),
+        "load_provenance": Call(px.load_provenance, {"name": "one_line"}, errors=stored, names=of),
+        "load_results": Call(px.load_results, {"name": "one_line"}, errors=stored, names=of),
+        "run": Call(
+            px.run,
+            {"experiment": one, "preset": "quick", **options, "timeout": 1.0},
+            spared=("out",),  # any text is a folder, and would be made
+            errors=(SchedulerError,),
+        ),
+    }
+
+
+def explorers() -> dict[str, Call]:
+    """Return right calls of :mod:`pairint.explorers`: a figure, and what it shows."""
+    from pairint import explorers as px
+
+    return _figures(px)
+
+
+def small_explorers() -> dict[str, Call]:
+    """Return right calls of :mod:`pairint.explorers.small`."""
+    from pairint.explorers import small
+
+    return _figures(small)
+
+
+def _figures(package: Any) -> dict[str, Call]:
+    def call(kind: Any) -> Call:
+        def show(**values: Any) -> Any:
+            return kind(**values).numbers().series
+
+        told = {}
+        for p in kind.parameters:
+            number = "int" if p.integer else "float"
+            text = f"in [{p.minimum}, {p.maximum}]" if p.minimum is not None else ""
+            told[p.key] = (number if text else "", text)
+        return Call(show, {p.key: p.value for p in kind.parameters}, documented=told)
+
+    return {name: call(getattr(package, name)) for name in package.__all__}
+
+
 #: Containers of results: nobody makes one by hand.
 RESULTS = {
     "aim": {"AMPResult", "FixedPoint", "GradientDescentResult", "HardPhaseWarning", "StateEvolution"},
@@ -476,6 +577,7 @@ RESULTS = {
         "AdamFit",
         "Diagnosis",
         "Finding",
+        "FitWarning",
         "InteractionBands",
         "InteractionError",
         "IntervalChoice",
@@ -487,6 +589,7 @@ RESULTS = {
     },
     # What is in the second has been checked by the fit that hands it to a channel.
     "estimation.channels": {"FittedHead", "PairData"},
+    "experiments": {"UnknownExperiment", "names", "register"},
     "theory": {
         "DiagramLines",
         "HeadAmbiguities",
@@ -516,4 +619,8 @@ TABLES: dict[str, Callable[[], dict[str, Call]]] = {
     "aim": aim,
     "estimation": estimation,
     "estimation.channels": channels,
+    "kernels": kernels,
+    "experiments": experiments,
+    "explorers": explorers,
+    "explorers.small": small_explorers,
 }

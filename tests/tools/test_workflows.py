@@ -12,6 +12,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 LENT = {
     ("book", "publish"): {"pages": "write", "id-token": "write"},
     ("release", "publish"): {"id-token": "write"},
+    ("release", "attest"): {"id-token": "write", "attestations": "write"},
 }
 
 
@@ -52,3 +53,21 @@ def test_what_is_published_was_built_without_the_right_to_publish():
     assert not any("checkout" in step.get("uses", "") for step in jobs["publish"]["steps"])
     assert "permissions" not in jobs["build"]
     assert any("twine check --strict" in step.get("run", "") for step in jobs["build"]["steps"])
+
+
+def test_what_is_published_is_built_from_files_with_known_hashes():
+    for name in ("tests", "book", "release"):
+        text = (ROOT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8")
+        assert "HASHED" in text
+
+
+def test_archives_are_attested_and_listed():
+    text = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    jobs = yaml.safe_load(text)["jobs"]
+    assert any("make archives" in step.get("run", "") for step in jobs["build"]["steps"])
+    (kept,) = (step for step in jobs["build"]["steps"] if "dist" in str(step.get("with", "")))
+    assert kept["with"]["path"] == "dist"
+    assert jobs["attest"]["needs"] == "build"
+    assert not any("checkout" in step.get("uses", "") for step in jobs["attest"]["steps"])
+    (attested,) = (step for step in jobs["attest"]["steps"] if "attest-build" in step["uses"])
+    assert attested["with"]["subject-path"] == "dist/*"

@@ -1,0 +1,134 @@
+"""What a fit warns of by itself: the doubts of a diagnosis that cost next to nothing.
+
+They look at numbers that the fit has, and at the scores of a few thousand pairs: no step of the fit is made
+again, nothing is drawn, and no fitted number depends on them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pairint.backend import array_namespace, to_host
+from pairint.estimation.base import matrix_parameters
+from pairint.estimation.diagnosis import (
+    FEWEST_OUTPUTS,
+    LEAST_COERCIVITY,
+    MOST_OUTSIDE,
+    excess_of_second,
+    sampled_coercivity,
+    weakest_direction,
+)
+from pairint.estimation.inner import factor_scores
+from pairint.estimation.problem import TAIL, LeastSquaresProblem, OuterState
+
+__all__ = ["FitWarning", "cheap_doubts"]
+
+#: Pairs whose scores are looked at, and the fewest samples that say something of the sums over partners.
+_PAIRS, _FEWEST_SAMPLES = 60_000, 20
+
+
+class FitWarning(UserWarning):
+    """A fit has doubts of its own; ``fit.diagnose(X, Y)`` says more.
+
+    Book: :doc:`/book/estimator`.
+    """
+
+
+def cheap_doubts(
+    problem: LeastSquaresProblem, state: OuterState, noise_std: float, start_risks: Any
+) -> list[str]:
+    """Return the reasons for doubt that can be seen without another step, each with what helps.
+
+    Parameters
+    ----------
+    problem : LeastSquaresProblem
+        Whitened data.
+    state : OuterState
+        Where the fit ended.
+    noise_std : float
+        As the fit estimates it.
+    start_risks : array_like
+        What the coarse fits from the starts reached.
+    """
+    n_parameters = state.inner.dof + problem.n_matrix
+    found = [_data(problem, n_parameters)]
+    n_tokens = problem.Y.shape[1]
+    few = problem.first(max(1, _PAIRS // n_tokens**2))
+    scores = factor_scores(few.X, state.left, state.right)
+    found.append(_beyond(scores, state))
+    found.append(_weak(problem, state, scores, noise_std))
+    found.append(_hidden(few, state))
+    excess = excess_of_second(start_risks, n_parameters, problem.n_rows)
+    if excess is not None:
+        found.append(
+            f"the second best of {len(start_risks)} starts ended {excess:.0%} above the best: raise "
+            "n_starts, or compare with another start"
+        )
+    return [doubt for doubt in found if doubt]
+
+
+def _data(problem: LeastSquaresProblem, n_parameters: float) -> str | None:
+    """Few outputs a parameter, or so few tokens of large norm that the others hardly count."""
+    ratio = problem.n_rows / n_parameters
+    if ratio < FEWEST_OUTPUTS:
+        return f"{ratio:.1f} outputs a parameter: give more samples, lower the rank, or n_intervals"
+    # A whitened token's squared norm is its leverage on linear functions, up to a factor.
+    norms = array_namespace(problem.X).einsum("mnd,mnd->mn", problem.X, problem.X).reshape(-1)
+    share = float(norms.sum()) ** 2 / float((norms**2).sum()) / norms.shape[0]
+    if share * ratio >= FEWEST_OUTPUTS:
+        return None
+    return (
+        f"{share:.1%} of the tokens are so large that the others hardly count: look at the largest, remove "
+        "samples that do not belong, or lower n_intervals"
+    )
+
+
+def _beyond(scores: Any, state: OuterState) -> str | None:
+    """Scores beyond the cells, where the fit is a straight line."""
+    space, n_tokens = state.space, scores.shape[1]
+    distinct = ~array_namespace(scores).eye(n_tokens, dtype=bool)
+    outside = ((scores < space.lower) | (scores > space.upper))[:, distinct]
+    number = max(1, math.prod(outside.shape))
+    share = float(outside.sum()) / number
+    if share <= MOST_OUTSIDE + 2 * TAIL / number:  # the interval of a fit leaves so many out
+        return None
+    return f"{share:.1%} of the scores lie beyond the cells: remove tokens that are far from the others"
+
+
+def _weak(problem: LeastSquaresProblem, state: OuterState, scores: Any, noise_std: float) -> str | None:
+    """A rank so large that the last direction is noise.
+
+    The error of the matrix is predicted as if the scores of a token were independent.
+    """
+    d, rank = state.left.shape
+    n_tokens = problem.Y.shape[1]
+    if d == 1 or rank == 1 or not noise_std > 0.0:
+        return None
+    distinct = ~array_namespace(scores).eye(n_tokens, dtype=bool)
+    slope = float((state.spline.derivative(scores)[:, distinct] ** 2).mean())
+    matrix = to_host(state.left @ state.right.T)
+    if not slope > 0.0:
+        return None
+    square = matrix_parameters(d, rank) * noise_std**2 * (n_tokens - 1) / (problem.n_rows * slope)
+    if weakest_direction(matrix, rank, math.sqrt(square) / float(np.linalg.norm(matrix))) >= 1.0:
+        return None
+    return (
+        f"the last of {rank} singular values is no larger than noise makes it: lower rank, or let "
+        "rank='auto' choose it"
+    )
+
+
+def _hidden(few: LeastSquaresProblem, state: OuterState) -> str | None:
+    """Functions of the score that the sums over partners do not show."""
+    if few.Y.shape[0] < _FEWEST_SAMPLES or few.Y.shape[1] == 2:  # a single partner hides nothing
+        return None
+    ratio = sampled_coercivity(few.X, state.left, state.right, state.space)
+    if not ratio < LEAST_COERCIVITY:
+        return None
+    return (
+        "the sums over partners hide some functions of the score (coercivity "
+        f"{ratio:.3f}): vary which tokens stand together, or their number"
+    )
