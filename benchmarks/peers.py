@@ -46,7 +46,7 @@ from pairint.model import AttentionModel, SplineSpace
 from pairint.model.attention import pair_interaction
 
 D, RANK, N_TOKENS, NOISE, DEGREE, CELLS, M = 30, 2, 3, 0.1, 3, 15, 10_000
-OUTPUT = Path(__file__).parent / "results" / "peers.json"
+OUTPUT = Path(__file__).parents[1] / "pairint" / "experiments" / "measured" / "peers.json"
 #: Ordered pairs of three tokens.
 FIRST, SECOND = np.nonzero(~np.eye(N_TOKENS, dtype=bool))
 

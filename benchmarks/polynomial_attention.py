@@ -1,7 +1,6 @@
 """Softmax attention of one head against its polynomial form in linear time, over the length of the window.
 
-    python benchmarks/polynomial_attention.py [--longest 8192] [--repeats 5]
-                                              [--output benchmarks/results/polynomial_attention.json]
+    python benchmarks/polynomial_attention.py [--longest 8192] [--repeats 5] [--output FILE]
 
 One head of size 32 in single precision on one thread, random queries, keys and values: softmax with all pairs
 (in blocks of rows that fit the cache), and the linear form for some ranks and degrees. The shortest of some
@@ -24,7 +23,7 @@ from pairint.engine import provenance
 from pairint.engine.store import write_atomic
 from pairint.model import feature_count, linear_attention
 
-RESULTS = Path(__file__).resolve().parent / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "pairint" / "experiments" / "measured"
 #: Rank and degree of the forms that are timed.
 FORMS = ((4, 2), (4, 4), (8, 3), (8, 4), (32, 2))
 SIZE = 32
