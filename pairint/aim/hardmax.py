@@ -16,7 +16,7 @@ one maximum each. Summing over orders is a recursion over the set A of rows whos
 .. math::
 
    F_A(x) = \sum_{u \subseteq A} \int_{-\infty}^x F_{A\setminus u}(t)\, \varphi_u(t)
-   \prod_{a\in u}\prod_{b \notin A} \Phi_{ab}(t) \, \prod_{a \in u:\, y_a \ne a} \Phi_{aa}(t)\, dt ,
+   \prod_{a\in u}\prod_{b \notin A,\, b \ne y_a} \Phi_{ab}(t) \, \prod_{a \in u:\, y_a \ne a} \Phi_{aa}(t)\, dt ,
    \qquad P = F_{\{1..T\}}(\infty),
 
 with u one row, or two rows that mark each other, :math:`\varphi_u` the density of their marked index, and
@@ -26,7 +26,7 @@ line. The scores are the exact derivatives of this sum (one more recursion, from
 For two tokens this is another way to the bivariate normal distribution (:mod:`pairint.aim.bivariate`).
 
 The information :math:`\kappa(\tau)` of a label averages squared scores over predictions, a
-:math:`T(T+1)/2`-dimensional integral. Four properties of it are exact and cheap, and fix it to about a
+:math:`T(T+1)/2`-dimensional integral. Four properties of it are known and cheap, and fix it to about a
 thousandth (:func:`hardmax_information`).
 """
 
@@ -400,7 +400,7 @@ class HardmaxInformation:
     slope : float
         :math:`\kappa'(0)` at fixed V + q, that is :math:`dK/dq` at :math:`q = 0`, :math:`Q_0 = 1`; exact.
     tail : float
-        :math:`\lim\sqrt\tau\,\kappa(\tau)`, exact: almost everything is known.
+        :math:`\lim\sqrt\tau\,\kappa(\tau)`, almost everything being known: the weight of near ties (argued).
     entropy : float
         Entropy of a label in nats, exact.
     polynomial : numpy.polynomial.Polynomial
@@ -430,7 +430,7 @@ class HardmaxInformation:
 
 @functools.cache
 def hardmax_information(n_tokens: int) -> HardmaxInformation:
-    r"""Return the information of a hardmax label of T tokens, from four exact properties.
+    r"""Return the information of a hardmax label of T tokens, from four known properties.
 
     With :math:`Q_0 = 1`, :math:`V = u^2` and :math:`q = 1 - u^2`, let :math:`G(u) = \kappa/u = u K(q)`. Then
 

@@ -125,3 +125,35 @@ def test_two_matrices_share_all_outputs_where_numbers_are_more_than_equations():
 
     assert ranks(4) == 8 < numbers
     assert ranks(8) == numbers == matrix_dimension(d, 1)
+
+
+def rank_of_outputs(d, rank, n_tokens, n_samples, slope, seed=0):
+    """In how many directions do the outputs move with a matrix of a rank, at a random one?"""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n_samples, n_tokens, d))
+    U, V = rng.standard_normal((2, d, rank))
+    slopes = slope(np.einsum("mid,mjd->mij", X @ U, X @ V) / d)
+    slopes[:, range(n_tokens), range(n_tokens)] = 0
+    moves = np.einsum("mij,mia,mjb->miab", slopes, X, X)  # of an output with an entry of the matrix
+    by_left, by_right = moves @ V, moves.swapaxes(-1, -2) @ U
+    rows = np.concatenate([each.reshape(n_samples * n_tokens, -1) for each in (by_left, by_right)], axis=1)
+    return np.linalg.matrix_rank(rows)
+
+
+def of_tanh(scores):
+    return 1 / np.cosh(scores) ** 2
+
+
+@pytest.mark.parametrize(("d", "rank"), [(3, 1), (3, 3), (4, 2), (5, 1), (5, 3), (5, 5)])
+@pytest.mark.parametrize("n_tokens", [3, 5])
+def test_equations_are_independent_from_the_count_on(d, rank, n_tokens):
+    """What the conjecture of the page rests on: three tokens or more, and an activation that is not linear."""
+    p = rank * (2 * d - rank)
+    samples = -(-p // n_tokens)
+    assert rank_of_outputs(d, rank, n_tokens, samples, of_tanh) == p
+
+
+def test_the_count_does_not_decide_for_pairs_nor_for_linear_activations():
+    """Why the conjecture leaves them out: enough outputs, and directions that none of them shows."""
+    assert rank_of_outputs(4, 4, 2, 9, of_tanh) == 15 < 4 * 4 <= 2 * 9
+    assert rank_of_outputs(4, 4, 17, 1, np.ones_like) == 13 < 4 * 4 <= 17
