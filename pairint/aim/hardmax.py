@@ -16,7 +16,8 @@ one maximum each. Summing over orders is a recursion over the set A of rows whos
 .. math::
 
    F_A(x) = \sum_{u \subseteq A} \int_{-\infty}^x F_{A\setminus u}(t)\, \varphi_u(t)
-   \prod_{a\in u}\prod_{b \notin A,\, b \ne y_a} \Phi_{ab}(t) \, \prod_{a \in u:\, y_a \ne a} \Phi_{aa}(t)\, dt ,
+   \prod_{a\in u}\prod_{b \notin A,\, b \ne y_a} \Phi_{ab}(t) \,
+   \prod_{a \in u:\, y_a \ne a} \Phi_{aa}(t)\, dt ,
    \qquad P = F_{\{1..T\}}(\infty),
 
 with u one row, or two rows that mark each other, :math:`\varphi_u` the density of their marked index, and
