@@ -147,7 +147,7 @@ def of_tanh(scores):
 @pytest.mark.parametrize(("d", "rank"), [(3, 1), (3, 3), (4, 2), (5, 1), (5, 3), (5, 5)])
 @pytest.mark.parametrize("n_tokens", [3, 5])
 def test_equations_are_independent_from_the_count_on(d, rank, n_tokens):
-    """What the conjecture of the page rests on: three tokens or more, and an activation that is not linear."""
+    """What the conjecture of the page rests on: three tokens or more, an activation that is not linear."""
     p = rank * (2 * d - rank)
     samples = -(-p // n_tokens)
     assert rank_of_outputs(d, rank, n_tokens, samples, of_tanh) == p
