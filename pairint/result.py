@@ -71,10 +71,11 @@ def in_words(value: Any) -> str:
         return "none"
     if isinstance(value, str):
         return value
-    if hasattr(value, "shape"):
+    if hasattr(value, "shape") and hasattr(value, "dtype"):  # an array, not an object that has a shape
         array = np.asarray(to_host(value))
         if array.ndim == 0:
-            return in_words(array.item())
+            single = array.item()
+            return type(single).__name__ if hasattr(single, "dtype") else in_words(single)
         words = f"array ({', '.join(map(str, array.shape))})"
         if array.size and array.dtype.kind in "fiu":
             low, high = np.min(array), np.max(array)
@@ -143,7 +144,7 @@ def to_frame(quantities: Table, units: Words) -> pandas.DataFrame:
     for name, value in values.items():
         if value is None or isinstance(value, numbers.Real | str | np.bool_):
             single[name] = value
-        elif hasattr(value, "shape"):
+        elif hasattr(value, "shape") and hasattr(value, "dtype"):
             array = np.asarray(to_host(value))
             if array.ndim:
                 arrays[name] = array

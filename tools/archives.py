@@ -12,6 +12,7 @@ import io
 import os
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 from setuptools import build_meta
@@ -35,6 +36,17 @@ def settled(archive: Path, seconds: int) -> None:
         packed.write(buffer.getvalue())
 
 
+def settled_wheel(wheel: Path) -> None:
+    """Write a wheel again with rights that do not depend on those of the checkout."""
+    with zipfile.ZipFile(wheel) as old:
+        members = [(info, old.read(info)) for info in old.infolist()]
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as new:
+        for info, content in members:
+            mode = 0o755 if info.external_attr >> 16 & 0o100 else 0o644
+            info.external_attr = (0o100000 | mode) << 16
+            new.writestr(info, content)
+
+
 def main(folder: str) -> None:
     """Write both archives to a folder."""
     target = str(Path(folder).resolve())
@@ -43,7 +55,9 @@ def main(folder: str) -> None:
     name = build_meta.build_sdist(target)
     settled(Path(target) / name, seconds)
     print(name)
-    print(build_meta.build_wheel(target))
+    wheel = build_meta.build_wheel(target)
+    settled_wheel(Path(target) / wheel)
+    print(wheel)
 
 
 if __name__ == "__main__":

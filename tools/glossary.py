@@ -28,7 +28,7 @@ from sphinx_proof.nodes import proof_node
 
 PAGE = "book/glossary"
 #: Lines of names, then indented lines of their definition.
-ENTRY = re.compile(r"((?:^\S.*\n)+)((?:^[ \t]+\S.*\n)+)", re.MULTILINE)
+ENTRY = re.compile(r"((?:^\S.*\n)+)((?:^[ \t]+\S.*\n?)+)", re.MULTILINE)
 #: Pages that list or define; nothing on them is read from the beginning.
 SILENT = re.compile(r"book/(glossary|notation|api|bibliography|map)$|book/assignments/|genindex|search")
 #: Pages on which a word has another meaning: the score of a law is the derivative of its logarithm.
@@ -63,9 +63,7 @@ def words(text: str) -> list[Word]:
     for block in all_directives(text.splitlines()):
         if block.name != "glossary":
             continue
-        for entry in re.findall(
-            r"((?:^\S.*\n)+)((?:^[ \t]+\S.*\n?)+)", "\n".join(block.body) + "\n", re.MULTILINE
-        ):
+        for entry in ENTRY.findall("\n".join(block.body) + "\n"):
             forms = tuple(entry[0].split("\n")[:-1])
             found.append(Word(forms, _plain(" ".join(entry[1].split()), forms[0])))
     forms = [form.lower() for word in found for form in word.forms]

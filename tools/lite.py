@@ -129,9 +129,10 @@ def fetch_packages(folder: Path) -> int:
             (core / entry["file_name"]).write_bytes(content)
         lock["packages"] = packages
         (core / "pyodide-lock.json").write_text(json.dumps(lock), encoding="utf-8")
-        (core / ".version").write_text(recipe(), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(core, folder)
+        # Last: a copy that was interrupted is made again.
+        (folder / ".version").write_text(recipe(), encoding="utf-8")
     return len(packages)
 
 

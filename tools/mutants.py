@@ -55,9 +55,9 @@ MUTANTS = (
     ),
     Mutant(
         "regressor: all cells at once, not from coarse to fine",
-        "pairint/estimation/interaction.py",
-        "else min(target, 2 * cells)",
-        "else target",
+        "pairint/estimation/search.py",
+        "else min(target, 2 * cells)\n            final = cells == target",
+        "else target\n            final = cells == target",
         "tests/estimation/test_regressor.py -k cells_are_doubled",
     ),
     Mutant(

@@ -44,6 +44,7 @@ def pack(folder: Path, target: Path) -> int:
     It takes the place of an earlier one when it is whole.
     """
     scratch = target.with_suffix(".part")
+    scratch.unlink(missing_ok=True)  # of a run that was interrupted
     found = files(folder)  # before the archive is one of them
     with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in found:

@@ -31,7 +31,7 @@ _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's usual constants
 _FIRST_LAYER_GAIN = 2.0
 #: More steps, units or samples in a batch are a typing error.
 _MOST_STEPS, _MOST_WIDTH, _MOST_BATCH = 10**6, 4096, 65_536
-#: Below this size a number is a denormal in the making, and its square is zero.
+#: Largest token, output and factor, so that products of some stay finite; a training beyond it has diverged.
 _LARGEST = 1e60
 
 
@@ -122,6 +122,9 @@ def adam_fit(
     rate = check_real("learning_rate", learning_rate, 0.0, exclusive_minimum=True)
     batch = min(check_integer("batch_size", batch_size, 1, _MOST_BATCH), n_samples)
     check_size("batch_size", batch, n_tokens, n_tokens)
+    if isinstance(activation, int | np.integer) and not isinstance(activation, bool):
+        width = check_integer("activation", activation, 1, _MOST_WIDTH)
+        check_size("batch_size and activation", batch * n_tokens * n_tokens, width)
     rng = check_rng(rng)
 
     mean = float(Y.mean())

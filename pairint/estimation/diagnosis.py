@@ -556,7 +556,10 @@ def sampled_coercivity(X: Any, left: Any, right: Any, space: SplineSpace) -> flo
         metric = pairs / np.outer(scale, scale) + 1e-3 * np.eye(len(scale))
         vectors = linalg.eigh(mean / np.outer(scale, scale), metric, subset_by_index=[0, 0])[1]
         h = vectors[:, 0] / scale
-        ratios.append(float(h @ other_mean @ h) / float(h @ other_pairs @ h))
+        seen = float(h @ other_pairs @ h)
+        # Where the other half has no scores it says nothing of this function.
+        known = seen > 1e-9 * float(h @ pairs @ h)
+        ratios.append(float(h @ other_mean @ h) / seen if known else math.nan)
     return (n_tokens - 1) * max(float(np.mean(ratios)), 0.0)  # below zero by rounding only
 
 

@@ -147,6 +147,9 @@ class RowSums:
             sums += float((T * T).sum())
         target = np.concatenate(targets)
         variance = float(((target - target.mean(axis=0)) ** 2).sum())
+        # Outputs that differ by rounding only are equal.
+        if variance <= (10 * N * np.finfo(float).eps) ** 2 * float((target**2).sum()):
+            variance = 0.0
         spread = math.sqrt(sums / scores.size) or 1.0
         return cls(np.concatenate(squares), np.concatenate(totals), variance, spread)
 
@@ -156,6 +159,9 @@ class RowSums:
         parts = list(parts)
         if not parts or not all(isinstance(part, RowSums) for part in parts):
             raise TypeError(f"parts must be one or more RowSums, got {shortened(parts)}")
+        if len({part.totals.shape[1] for part in parts}) > 1:
+            degrees = ", ".join(str(part.totals.shape[1] - 1) for part in parts)
+            raise ValueError(f"parts must be of one degree, got {degrees}")
         sizes = [len(part.totals) for part in parts]
         spread = math.sqrt(np.average([part.spread**2 for part in parts], weights=sizes))
         return cls(
@@ -224,7 +230,13 @@ def fit_polynomial(
     if positive and degree % 2:
         raise ValueError(f"degree must be even for a positive polynomial, got {degree}")
     # In units of the spread of the scores the powers are of like size.
-    unit = sums.spread ** np.arange(degree + 1)
+    with np.errstate(over="ignore", under="ignore"):
+        unit = sums.spread ** np.arange(degree + 1.0)
+    if not 1e-150 < unit.min() <= unit.max() < 1e150 or not np.isfinite(sums.squares).all():
+        raise ValueError(
+            f"scores must have powers up to {degree} within double precision, got a spread of "
+            f"{sums.spread:.3g}"
+        )
     scaled = RowSums(
         sums.squares / np.multiply.outer(unit, unit), sums.totals / unit, sums.variance or 1.0, 1.0
     )
@@ -311,7 +323,7 @@ def _root(a: NDArray[np.float64]) -> NDArray[np.complex128]:
     """Return a complex polynomial whose squared modulus on the line is a positive polynomial ``a``."""
     roots = np.roots(a[::-1])
     upper = roots[np.argsort(-roots.imag)][: len(roots) // 2]
-    return np.asarray(np.poly(upper)[::-1] * np.sqrt(a[-1]), dtype=complex)
+    return np.asarray(np.atleast_1d(np.poly(upper))[::-1] * np.sqrt(a[-1]), dtype=complex)
 
 
 def _descend(

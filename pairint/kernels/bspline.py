@@ -172,7 +172,7 @@ def evaluate_pieces(u: Any, polynomials: Any, lower: float, upper: float, deriva
     TypeError
         For complex numbers, or arrays of objects.
     ValueError
-        For polynomials of another shape that are not finite, or an empty interval. A NaN in ``u`` stays one,
+        For polynomials of another shape or not finite, or an empty interval. A NaN in ``u`` stays one,
         and an infinite entry has an infinite value or none.
 
     Notes

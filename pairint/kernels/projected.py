@@ -11,7 +11,7 @@ from pairint.kernels.bspline import MAX_DEGREE, derivative_pieces, evaluate_piec
 from pairint.kernels.dispatch import compiled_loops
 from pairint.kernels.moments import pair_mean
 from pairint.kernels.pair_sum import basis_tables, pair_basis_sum
-from pairint.validation import check_floats, check_integer, check_real
+from pairint.validation import check_floats, check_integer, check_real, check_size
 
 __all__ = ["factor_pulls", "spline_products"]
 
@@ -57,6 +57,7 @@ def spline_products(
     n_samples, n_tokens = Y.shape
     root = None if weight is None else xp.sqrt(weight)
     n_columns = n_intervals + degree + 1
+    check_size("n_intervals", n_columns, n_columns)
     work = n_samples * n_tokens * (n_tokens * (degree + 1) + n_columns)
     loops = compiled_loops(work) if xp is np else None
     if loops is None:

@@ -80,7 +80,7 @@ def monomial_features(X: Any, degree: int) -> Any:
     X = _tokens("X", X)
     degree = check_integer("degree", degree, 0, HIGHEST_DEGREE)
     size = feature_count(X.shape[-1], degree)
-    check_size("X and degree", *X.shape[:-1], size)
+    check_size("X and degree", max(math.prod(X.shape[:-1]), X.shape[-1]), size)
     return _monomials(X, degree, scaled=True)
 
 
@@ -138,8 +138,8 @@ def linear_attention(queries: Any, keys: Any, values: Any, *, coefficients: Any)
     queries, keys, values, coefficients = _checked(queries, keys, values, coefficients)
     xp, n_tokens, rank = array_namespace(queries), queries.shape[-2], queries.shape[-1]
     degree = coefficients.shape[-1] - 1
+    check_size("rank and degree", feature_count(rank, degree), max(rank, values.shape[-1] + 1))
     _, _, squares, degrees = _recipe(rank, degree)
-    check_size("rank and degree", len(degrees), values.shape[-1] + 1)
     squares = xp.asarray(squares, dtype=queries.dtype)
     values = xp.concatenate([values, xp.ones_like(values[..., :1])], axis=-1)
     leading = math.prod(queries.shape[:-2]) or 1

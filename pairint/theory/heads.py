@@ -95,8 +95,12 @@ def head_ambiguities(matrices: Any, rng: Any) -> HeadAmbiguities:
     n_heads = len(scaled)
     if n_heads > MOST_DEGREE + 2:
         raise ValueError(f"matrices must be at most {MOST_DEGREE + 2} heads, got {n_heads}")
-    cosines = np.abs(scaled.reshape(n_heads, -1) @ scaled.reshape(n_heads, -1).T)
-    first, second = np.nonzero(np.triu(1.0 - cosines <= _RANK, 1))
+    flat = scaled.reshape(n_heads, -1)
+    signs = np.where(flat @ flat.T < 0.0, -1.0, 1.0)
+    apart = np.array(
+        [np.linalg.norm(one - sign[:, None] * flat, axis=1) for one, sign in zip(flat, signs, strict=True)]
+    )
+    first, second = np.nonzero(np.triu(apart <= _RANK, 1))
     degrees = range(1, max(1, n_heads - 2) + 1)
     relations = {k: power_relations(scaled, k, rng=rng) for k in degrees}
     pairs = tuple((int(a), int(b)) for a, b in zip(first, second, strict=True))

@@ -129,6 +129,19 @@ def test_no_fitted_number_depends_on_the_doubts(case, monkeypatch):
     assert (first.risk_, first.n_iter_) == (second.risk_, second.n_iter_)
 
 
+@pytest.mark.parametrize("solver", ["gauss-newton", "lbfgs"])
+@pytest.mark.parametrize("tokens", ["equal", "in two halves", "mostly zero"])
+def test_scores_that_half_of_the_samples_lack_are_no_obstacle(tokens, solver):
+    rng = np.random.default_rng(0)
+    X = {
+        "equal": np.full((100, 3, 2), 0.5),
+        "in two halves": np.repeat([1.0, 2.0], 50)[:, None, None] * np.ones((100, 3, 1)),
+        "mostly zero": np.where(rng.random((100, 3, 2)) < 0.02, 1.0, 0.0),
+    }[tokens]
+    fit, _ = said(X, rng.standard_normal(X.shape[:2]), n_intervals=6, solver=solver)
+    assert np.isfinite(fit.risk_)
+
+
 def test_single_precision_and_weights_are_no_obstacle():
     _, X, Y = draw()
     weight = np.ones(Y.shape)

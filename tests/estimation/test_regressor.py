@@ -420,7 +420,7 @@ def test_cells_are_doubled_on_the_way_to_many(monkeypatch):
         cells.append(space.n_intervals)
         return levenberg_marquardt(problem, left, right, space, *arguments)
 
-    monkeypatch.setattr("pairint.estimation.interaction.levenberg_marquardt", noted)
+    monkeypatch.setattr("pairint.estimation.search.levenberg_marquardt", noted)
     _, X, Y = make(d=5, rank=2)
     InteractionRegressor(2, n_intervals=100, random_state=0).fit(X, Y)
     assert cells[0] < 25 and cells[-1] == 100

@@ -193,7 +193,9 @@ def theory() -> dict[str, Call]:
         ),
         "equations_per_sample": Call(pt.equations_per_sample, {"n_tokens": 3, "seen": "softmax"}),
         "symmetric_dimension": Call(pt.symmetric_dimension, {"d": 5, "width": 2}),
-        "elbow_samples": Call(pt.elbow_samples, {"numbers": 9.0, "setting": setting}),
+        "elbow_samples": Call(
+            pt.elbow_samples, {"numbers": 9.0, "setting": setting}, open=("numbers", "setting")
+        ),  # infinity is an answer
         "elbow_numbers": Call(pt.elbow_numbers, {"n_samples": 900.0, "setting": setting}),
         "diagram_lines": Call(pt.diagram_lines, {"d": 5, "rank": 2, "setting": setting}),
         "attention_error_bound": Call(pt.attention_error_bound, {"oscillation": 1.0, "diameter": 2.0}),
@@ -203,7 +205,9 @@ def theory() -> dict[str, Call]:
             names={"weights": "others"},
         ),
         "taylor_coefficients": Call(pt.taylor_coefficients, {"degree": 3, "centre": 0.5}),
-        "smallest_value": Call(pt.smallest_value, {"coefficients": [1.0, 0.0, 1.0]}),
+        "smallest_value": Call(
+            pt.smallest_value, {"coefficients": [1.0, 0.0, 1.0]}, open=("coefficients",)
+        ),  # minus infinity is an answer
         "head_ambiguities": Call(
             pt.head_ambiguities, {"matrices": [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]], "rng": 0}
         ),
@@ -502,6 +506,16 @@ def kernels() -> dict[str, Call]:
         ),
         "refinement_matrix": Call(pk.refinement_matrix, {"n_intervals": 4, "degree": 2, "factor": 2}),
         "system_products": Call(pk.system_products, {**system, **cells, "degree": 2}, names=ends),
+        "spline_products": Call(
+            pk.spline_products,
+            {"projected": X[..., :2], "Y": X[..., 0], **cells, "n_intervals": 4, "degree": 2},
+            names=ends,
+        ),
+        "factor_pulls": Call(
+            pk.factor_pulls,
+            {"projected": X[..., :2], "Y": X[..., 0], "polynomials": polynomials, **cells},
+            names=ends,
+        ),
     }
 
 

@@ -13,6 +13,9 @@ import pairint.theory
 from pairint.theory import (
     Setting,
     adaptive_upper_bound,
+    diagram_lines,
+    elbow_numbers,
+    elbow_samples,
     lower_bound,
     minimax_exponent,
     oracle_inequality,
@@ -132,6 +135,9 @@ NEEDS = {
     "adaptive_upper_bound": ("d rank score_bound sup_bound", lambda s: adaptive_upper_bound(1000, s)),
     "oracle_inequality": ("", lambda s: oracle_inequality(1000, s, risk=0.1, log_cover=5.0, envelope=2.0)),
     "modulus": ("score_bound sup_bound", lambda s: modulus(0.1, s)),
+    "elbow_samples": ("score_bound", lambda s: elbow_samples(9.0, s)),
+    "elbow_numbers": ("score_bound", lambda s: elbow_numbers(900.0, s)),
+    "diagram_lines": ("score_bound", lambda s: diagram_lines(5, 2, s)),
     "linear_range": ("", linear_range),
     "matrix_lower_bound": ("d rank", lambda s: matrix_lower_bound(1000, s, token_bound=4.0)),
     "wave_lower_bound": (

@@ -73,6 +73,9 @@ def test_archives_are_the_same_byte_for_byte(tmp_path):
                 ".venv", "_build", "build", "dist", ".git", "results", "__pycache__"
             ),
         )
+        if name == "two":  # checked out under another umask
+            for path in checkout.rglob("*"):
+                path.chmod(path.stat().st_mode ^ 0o020)
         subprocess.run(
             [sys.executable, "tools/archives.py", "dist"],
             cwd=checkout,

@@ -115,7 +115,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     used = np.sort(scores.ravel())
     space = SplineSpace(float(used[5]), float(used[-6]), cell["n_intervals"], 3)
     points = np.linspace(space.lower, space.upper, 20 * space.dimension)
-    c = np.linalg.lstsq(space.design(points), log_activation(points) + level)[0]
+    c = np.linalg.lstsq(space.design(points), log_activation(points) + level, rcond=None)[0]
     head = (matrix, LogSpline(space.spline(c)))
     part = slice(0, _N_INFORMATION)
     seed = int(generator_for(cell, _DATA_KEYS, "starts").integers(2**31))

@@ -132,9 +132,8 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
         used = np.sort(scores[:, off > 0].ravel())
         space = SplineSpace(float(used[5]), float(used[-6]), cell["n_intervals"], 3)
         points = np.linspace(space.lower, space.upper, 20 * space.dimension)
-        heads.append(
-            (matrix, space.spline(np.linalg.lstsq(space.design(points), _SHAPES[name][0](points))[0]))
-        )
+        c = np.linalg.lstsq(space.design(points), _SHAPES[name][0](points), rcond=None)[0]
+        heads.append((matrix, space.spline(c)))
     known = channel_information(X[:_N_INFORMATION], heads)
     return [
         {
@@ -154,10 +153,10 @@ def _part(table: DataFrame, kind: str, n_heads: int) -> DataFrame:
 def found_share(
     table: DataFrame, kind: str, n_heads: int, column: str = "found"
 ) -> tuple[float, float, float]:
-    """Return the share of fits that found all heads, with its 95 % interval (Clopper and Pearson)."""
+    """Return the share of fits of which a column is true, with its 95 % interval (Clopper and Pearson)."""
     from scipy.stats import binomtest
 
-    hits = _part(table, kind, n_heads)["found"].astype(bool)
+    hits = _part(table, kind, n_heads)[column].astype(bool)
     share = binomtest(int(hits.sum()), len(hits)).proportion_ci(0.95)
     return float(hits.mean()), float(share.low), float(share.high)
 
@@ -254,7 +253,8 @@ def claims(table: DataFrame) -> list[Claim]:
     for kind, n_heads in _lines(table):
         part = _part(table, kind, n_heads)
         part = part[part["found"].astype(bool)]
-        if kind == "different" and table["n_samples"].nunique() > 1:
+        whole = _part(table, kind, n_heads).groupby("replicate")["found"].all()  # found at every M
+        if kind == "different" and table["n_samples"].nunique() > 1 and whole.any():
             slope = found_slope(table, kind, n_heads)
             result.append(
                 Claim(
@@ -266,8 +266,8 @@ def claims(table: DataFrame) -> list[Claim]:
                     tolerance=0.1,
                 )
             )
-        if kind == "different":
-            last = part[part["n_samples"] == table["n_samples"].max()]
+        last = part[part["n_samples"] == table["n_samples"].max()]
+        if kind == "different" and len(last):
             mean, low, high = geometric_mean_interval((last["error"] / last["predicted"]).to_numpy())
             result.append(
                 Claim(
