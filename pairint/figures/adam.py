@@ -49,7 +49,7 @@ def adam_figure(errors: DataFrame, *, exponent: float) -> Figure:
     first = errors[errors["line"] == names[0]].groupby("n_samples")["error"].median()
     x = first.index.to_numpy(dtype=float)
     guide = 0.35 * first.iloc[0] * (x / x[0]) ** -exponent
-    axis.plot(x, guide, color=INK, lw=0.9, ls=":", label=f"slope {-exponent:.2f}, the rate")
+    axis.plot(x, guide, color=INK, lw=0.9, ls=":", label=f"slope $-{exponent:.2f}$, the rate")
     axis.set(
         title="Trained, and minimised",
         xscale="log",
@@ -57,7 +57,7 @@ def adam_figure(errors: DataFrame, *, exponent: float) -> Figure:
         xlabel="samples $M$",
         ylabel="squared error $\\|\\hat g - g\\|^2_{L^2(\\rho)}$",
     )
-    axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    figure.legend(fontsize="small", loc="outside lower center", ncols=2)
     return figure
 
 

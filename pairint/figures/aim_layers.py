@@ -26,7 +26,7 @@ def sum_figure(rho: float = 0.3, n_points: int = 60) -> Figure:
             [0.0, *alphas],
             errors,
             color=color,
-            label="one head alone" if count == 1 else f"a head of {count}",
+            label="one head alone" if count == 1 else f"one head of a sum of {count}",
         )
         if count > 1:
             panel.axhline(1 - 1 / count, color=color, linestyle="--", linewidth=1)
@@ -36,5 +36,5 @@ def sum_figure(rho: float = 0.3, n_points: int = 60) -> Figure:
         ylabel="error of a head",
         ylim=(-0.03, 1.03),
     )
-    panel.legend()
+    figure.legend(loc="outside lower center", ncols=3)
     return figure

@@ -146,5 +146,5 @@ def labels_figure(rho: float = 0.5, n_points: int = 40, n_samples: int = 20_000)
         axes.loglog(alphas, np.array(labels) / start, color=color, linestyle="--", label=f"{channel}: labels")
     axes.set(title="What is known of new labels", xlabel=ALPHA_LABEL, ylabel="error over that without data")
     axes.set_ylim(3e-3, 1.3)
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=2)
     return figure

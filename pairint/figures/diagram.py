@@ -53,16 +53,15 @@ def diagram_figure(points: DataFrame, settings: Sequence[Setting]) -> Figure:
     low, high = 5.0, 1e8
     axis.fill_between(numbers, low, numbers, color=INK, alpha=0.12, lw=0)
     axis.plot(numbers, numbers, color=INK, lw=1.6, label="theorem: below, no method recovers all")
-    axis.plot(
-        numbers, 3 * numbers, color=INK, lw=1, ls=":", label="3 numbers seen for each (a guide for the eye)"
-    )
+    axis.plot(numbers, 3 * numbers, color=INK, lw=1, ls=":", label="3 numbers seen for each (no theorem)")
     for i, setting in enumerate(settings):
         samples = np.array([elbow_samples(p, setting) for p in numbers])
-        label = f"heuristic (power: theorem): matrix = function, $\\beta = {setting.beta:g}$"
+        label = f"matrix = function, $\\beta = {setting.beta:g}$ (power: theorem)"
         axis.plot(
             numbers,
             np.where(samples * setting.n_tokens < high, samples * setting.n_tokens, np.nan),
-            color=CYCLE[i],
+            color=INK,
+            lw=1.2,
             ls=("--", "-.", (0, (6, 1, 1, 1, 1, 1)))[i % 3],
             label=label,
         )
@@ -103,9 +102,7 @@ def diagram_figure(points: DataFrame, settings: Sequence[Setting]) -> Figure:
         ylabel="numbers seen (samples times equations of a sample)",
     )
     lines = axis.get_legend_handles_labels()[0]
-    axis.legend(
-        handles=[*lines, *signs], fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2
-    )
+    figure.legend(handles=[*lines, *signs], fontsize="x-small", loc="outside lower center", ncols=2)
     return figure
 
 

@@ -70,7 +70,12 @@ def frontier_figure(table: DataFrame) -> Figure:
         line = means[full & (means["method"] == method)].sort_values("degree")
         if len(line):
             right.plot(
-                line["degree"], line["lost"], color=CYCLE[number], marker=MARKERS[number], label=NAMES[method]
+                line["degree"],
+                line["lost"],
+                color={"taylor": CYCLE[4], "shared": CYCLE[5], "fitted": INK, "positive": INK}[method],
+                ls="--" if method == "positive" else "-",
+                marker=MARKERS[number],
+                label=NAMES[method],
             )
     uniform = float(means.loc[means["method"] == "uniform", "lost"].iloc[0])
     for axis in (left, right):
@@ -78,8 +83,9 @@ def frontier_figure(table: DataFrame) -> Figure:
     left.set(title="Degree against rank", xscale="log", yscale="log", xlabel="features", ylabel="1 - cosine")
     right.set(title="All of the score", xlabel="degree")
     right.set_xticks(sorted(means.loc[means["method"] == "taylor", "degree"].astype(np.int64).unique()))
-    left.legend(fontsize="small")
-    right.legend(fontsize="small")
+    left.set_ylim(bottom=3e-4)  # room for the legends
+    for axis in (left, right):
+        axis.legend(fontsize="small", loc="lower left")
     return figure
 
 

@@ -105,9 +105,9 @@ def angles_figure(rng: np.random.Generator) -> Figure:
     for i, (name, label) in enumerate((("sum", "the sum of both"), ("first", "one head, up to its level"))):
         axis.plot(angles, prices[name], color=CYCLE[i], marker=MARKERS[i], label=label)
     axis.set(
-        title="Two heads that turn towards each other",
-        xlabel="angle between the heads' vectors (degrees)",
-        ylabel="squared error (units of $\\sigma^2/M$)",
+        title="Two heads that align",
+        xlabel="angle between vectors (degrees)",
+        ylabel="squared error over $\\sigma^2/M$",
         xscale="log",
         yscale="log",
     )

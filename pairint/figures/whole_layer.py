@@ -33,7 +33,7 @@ def heads_figure(table: DataFrame, coercivity: Series | None = None) -> Figure:
         label = "head, numbered"
     else:
         places = coercivity.loc[list(zip(fits["layer"], fits["head"], strict=True))].to_numpy()
-        label = "what averages leave of the head: $(N - 1)$ x smallest ratio"
+        label = "what averages leave of the head: $(N - 1)$ times the smallest ratio"
     for column, face, name, number in (
         ("error", CYCLE[0], "other windows", 0),
         ("in_sample", "white", "the fit's own windows", 1),
@@ -42,16 +42,20 @@ def heads_figure(table: DataFrame, coercivity: Series | None = None) -> Figure:
             places, fits[column] / fits["law"], ls="none", marker=MARKERS[number], color=CYCLE[number],
             mfc=CYCLE[0] if face != "white" else face, label=name,
         )  # fmt: skip
-    for row, place in zip(fits.itertuples(), places, strict=True):
-        axis.annotate(
-            f"{row.layer}.{row.head}", (place, row.error / row.law), xytext=(4, 4),
-            textcoords="offset points", fontsize=7,
-        )  # fmt: skip
+    apart = int((fits["error"] / fits["law"]).idxmax())
+    row = fits.loc[apart]
+    axis.annotate(
+        f"head {row['head']:.0f} of layer {row['layer']:.0f}",
+        (places[apart], row["error"] / row["law"]),
+        xytext=(8, -3),
+        textcoords="offset points",
+        fontsize="small",
+    )
     axis.axhline(1, color=INK, ls="--", lw=1, label="law of counting")
     axis.set(
         title="Heads, each read from its outputs", xlabel=label, ylabel="squared error / law", yscale="log"
     )
-    axis.legend(fontsize="small")
+    axis.legend(fontsize="small", handlelength=1.2)
     return figure
 
 

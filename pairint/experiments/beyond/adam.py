@@ -246,7 +246,7 @@ def error_lines(table: DataFrame) -> DataFrame:
     parts += [part.assign(line=f"Adam, {model_name(units)}") for units, part in last.groupby("units")]
     moments = table[table["estimator"] == "adam by moments"]
     for units, part in moments.groupby("units"):
-        parts.append(part.assign(line=f"Adam by moments, {model_name(units)}"))
+        parts.append(part.assign(line=f"Adam, linear start, {model_name(units)}"))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -224,7 +224,12 @@ def _draw(table: DataFrame) -> Figure:
                 ls="none",
                 label=f"over: {ARMS[against]}",
             )
-            axis.plot(part["n_samples"], part["from information"], color=CYCLE[i], label="from information")
+            axis.plot(
+                part["n_samples"],
+                part["from information"],
+                color=CYCLE[i],
+                label=f"{against}, from information",
+            )
         axis.axhline(1.0, color=INK, lw=1, ls=":")
         axis.set(
             xscale="log", title=f"$N = {n_tokens}$", xlabel="samples $M$", ylabel="ratio of squared errors"

@@ -228,8 +228,8 @@ def _draw(table: DataFrame) -> Figure:
             np.array(numbers) + width * (i - 0.5),
             shares[:, 0],
             yerr=[shares[:, 0] - shares[:, 1], shares[:, 2] - shares[:, 0]],
-            color=CYCLE[i],
-            marker=MARKERS[i],
+            color=CYCLE[i + 3],
+            marker=MARKERS[i + 3],
             ls="none",
             label=label,
         )

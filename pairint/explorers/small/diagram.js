@@ -29,6 +29,6 @@ export function compute(p, data) {
       "errors.matrix": { x: samples, y: samples.map((m) => (unit / m) * count) },
       "errors.here": { x: [here.elbow], y: [(unit / here.elbow) * count] },
     },
-    facts: { numbers: count, ...here },
+    facts: { numbers: count, ...here, elbow: Math.max(here.elbow, 1) },
   };
 }

@@ -16,7 +16,7 @@ from pairint.theory.setting import Setting
 
 __all__ = ["OneDiagram"]
 
-_NUMBERS = (1.0, 2000.0, 41)
+_NUMBERS = (1.0, 3000.0, 41)
 _SAMPLES = (1.0, 1e10, 41)
 _FIXED = {"tokens": 3, "noise": 0.1, "holder": 1.0, "rank": 1}
 _SCORE_BOUND = 3.0
@@ -99,6 +99,6 @@ class OneDiagram(SmallFigure):
             "numbers": here.numbers,
             "counted": here.counted,
             "unique": here.unique,
-            "elbow": here.elbow,
+            "elbow": max(here.elbow, 1.0),  # there is no part of a sample
         }
         return Numbers(series, facts)

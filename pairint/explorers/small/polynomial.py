@@ -45,17 +45,17 @@ class PolynomialOverExp(SmallFigure):
         Parameter("degree", "degree", 4, scale="list", choices=DEGREES),
         Parameter(
             "spread",
-            "scores",
+            "deviation of scores",
             "middle",
             scale="choice",
             choices=tuple(SPREADS),
-            names=("narrow: deviation 1", "middle: deviation 2", "wide: deviation 3"),
+            names=("1: narrow", "2: middle", "3: wide"),
         ),
     )
     panels = (
         Panel(
             "ratio",
-            "Weight over exp",
+            "Weight over exp, cut at the edges",
             Axis("score t", range=(-6.0, 9.0)),
             Axis("p(t) / exp(t)", range=(_LOW, _HIGH)),
             (
