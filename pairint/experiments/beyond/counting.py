@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pairint.engine.cells import grid
 from pairint.engine.claims import Claim
 from pairint.engine.experiment import Experiment
 from pairint.engine.seeds import generator_for
@@ -48,8 +49,8 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
         check_choice("activations", activation, _ACTIVATIONS)
     n_tokens = check_integer("n_tokens", settings["n_tokens"], 2)
     noise_std = check_real("noise_std", settings["noise_std"], 0.0)
-    check_integer("replicates", settings["replicates"], 1)
-    found = []
+    replicates = check_integer("replicates", settings["replicates"], 1)
+    found: list[dict[str, Any]] = []
     for activation in settings["activations"]:
         for shape in settings["shapes"]:
             if not isinstance(shape, Sequence) or len(shape) != 2:
@@ -57,18 +58,15 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
             check_integer("rank", shape[1], 1, check_integer("d", shape[0], 2, 1000))
             for ratio in settings["ratios"]:
                 check_real("ratios", ratio, 1.0, 1000.0)
-                found += [
-                    {
-                        "activation": activation,
-                        "d": shape[0],
-                        "rank": shape[1],
-                        "n_tokens": n_tokens,
-                        "noise_std": noise_std,
-                        "ratio": ratio,
-                        "replicate": replicate,
-                    }
-                    for replicate in range(settings["replicates"])
-                ]
+            found += grid(
+                activation=activation,
+                d=shape[0],
+                rank=shape[1],
+                n_tokens=n_tokens,
+                noise_std=noise_std,
+                ratio=list(settings["ratios"]),
+                replicate=range(replicates),
+            )
     return found
 
 

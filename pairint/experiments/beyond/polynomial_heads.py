@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pairint.engine.cells import grid
 from pairint.engine.claims import Claim
 from pairint.engine.experiment import Experiment
 from pairint.engine.seeds import generator_for
@@ -50,9 +51,9 @@ _POINTS = 81
 def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the cells: for each line of ``plan`` its ranks, degrees, numbers of windows, replicates."""
     check_source(settings)
-    replicates = check_integer("replicates", settings["replicates"], 1, 100)
+    replicates = check_integer("replicates", settings["replicates"], 1)
     source = {key: settings[key] for key in RANDOM}
-    result = []
+    result: list[dict[str, Any]] = []
     for line in settings["plan"]:
         if not isinstance(line, dict) or set(line) != {"method", "rank", "degree", "n_windows"}:
             raise ValueError(f"plan must list method, rank, degree and n_windows, got {line!r}")
@@ -68,7 +69,7 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
                 for n_windows in line["n_windows"]:
                     cell = source | {"method": method, "rank": check_integer("rank", rank, 1)}
                     cell |= {"degree": degree, "n_windows": check_integer("n_windows", n_windows, 1)}
-                    result += [cell | {"replicate": number} for number in range(replicates)]
+                    result += grid(**cell, replicate=range(replicates))
     return result
 
 
