@@ -75,9 +75,21 @@ def normaliser_cost():
     return ("With four tokens", "about doubles", "fifth root")
 
 
+def recovery():
+    """From which number of outputs an unknown at least half of the fits recover, and go on to."""
+    shares = (
+        load_results("counting").groupby(["activation", "d", "rank", "ratio"])["recovered"].mean().unstack()
+    )
+    first = (shares >= 0.5).iloc[:, ::-1].cummin(axis=1).iloc[:, ::-1].idxmax(axis=1)
+    linear, even = first["tanh"], first["cosine"]
+    assert (even.min(), even.max()) == (4, 6)
+    return (f"from {linear.min()} to {linear.max()} outputs", "from four to six on")
+
+
 @pytest.mark.parametrize(
     ("page", "numbers"),
     [
+        ("one_diagram", recovery),
         ("several_heads", normaliser_cost),
         ("bands", coverage),
         ("bands", planning),
@@ -88,3 +100,15 @@ def normaliser_cost():
 def test_what_is_to_be_kept_is_what_the_table_says(page, numbers):
     for words in numbers():
         assert words in in_short(page), words
+
+
+def test_trainings_are_counted_as_the_table_counts_them():
+    table = load_results("adam")
+    key = ["units", "n_samples", "replicate"]
+    minimiser = table[table["estimator"] == "erm"].set_index(key)["error"]
+    trained = table[(table["estimator"] == "adam") & (table["budget"] == table["budget"].max())].set_index(
+        key
+    )
+    ratio = trained["error"] / minimiser.reindex(trained.index)
+    words = f"in {(ratio <= 2).sum()} of {len(ratio)} runs, within a tenth of it in {(ratio <= 1.1).sum()}"
+    assert words in " ".join((BOOK / "does_adam_get_there.md").read_text(encoding="utf-8").split())
