@@ -52,7 +52,7 @@ class OneDiagram(SmallFigure):
                 line("counted", "p/N", "vermillion", "dash", 2.4),
                 points("here", "this d", "ink", "circle", 4.0),
             ),
-            height=240,
+            height=225,
         ),
         Panel(
             "errors",
@@ -64,7 +64,7 @@ class OneDiagram(SmallFigure):
                 line("matrix", "matrix", "purple", "dash", 2.4),
                 points("here", "equal", "ink", "circle", 4.0),
             ),
-            height=240,
+            height=225,
         ),
     )
 
