@@ -140,13 +140,23 @@ def solve_inner(equations: NormalEquations, space: SplineSpace, penalty: float) 
     penalty : float
         ``lambda >= 0``, in units of observations: a cell visited by many more scores than
         ``lambda`` is not affected.
+
+    Raises
+    ------
+    ValueError
+        If beside the penalty the data are lost to rounding.
     """
     gram = equations.gram
     scale = float(np.trace(gram)) / len(gram)
     ridge = RIDGE * scale if scale > 0 else 1.0
     penalised = gram + penalty * space.difference_penalty()
     system = penalised + ridge * np.eye(len(gram))
-    factor = linalg.cho_factor(system, lower=True, check_finite=False)
+    try:
+        factor = linalg.cho_factor(system, lower=True, check_finite=False)
+    except linalg.LinAlgError:
+        raise ValueError(
+            f"penalty must be so small that the data count beside it in double precision, got {penalty:g}"
+        ) from None
     coefficients = linalg.cho_solve(factor, equations.moment, check_finite=False)
     # One step of iterative refinement: the spline Gram matrix can be badly conditioned.
     coefficients += linalg.cho_solve(factor, equations.moment - system @ coefficients, check_finite=False)

@@ -61,7 +61,7 @@ def monomial_features(X: Any, degree: int) -> Any:
     Parameters
     ----------
     X : array_like, shape (..., r)
-        NumPy or CuPy.
+        NumPy or CuPy. Its powers up to twice ``degree`` must be within its precision.
     degree : int
         From 0 to 32.
 
@@ -81,6 +81,8 @@ def monomial_features(X: Any, degree: int) -> Any:
     degree = check_integer("degree", degree, 0, HIGHEST_DEGREE)
     size = feature_count(X.shape[-1], degree)
     check_size("X and degree", max(math.prod(X.shape[:-1]), X.shape[-1]), size)
+    # The inner products of the features stay finite.
+    check_floats("X", X, largest=float(np.finfo(X.dtype).max) ** (0.5 / max(degree, 1)) / X.shape[-1])
     return _monomials(X, degree, scaled=True)
 
 

@@ -337,7 +337,10 @@ def sobolev_bounds(
     TypeError, ValueError
         If a parameter is outside its range.
     """
+    n_samples, n_tokens = check_integer("n_samples", n_samples, 1), check_integer("n_tokens", n_tokens, 2)
     noise_std = check_real("noise_std", noise_std, 0, exclusive_minimum=True)
+    energy = check_real("energy", energy, 0, exclusive_minimum=True)
+    beta = _check_smoothness(beta)
     price = parameter_price(n_samples, n_tokens=n_tokens, noise_std=noise_std)
     best = pinsker_filter(price, beta=beta, energy=energy)
     lower, blocks = _lower(price, beta, energy, best)

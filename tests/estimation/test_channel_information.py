@@ -151,3 +151,12 @@ def test_chunks_do_not_matter(monkeypatch):
 def test_bad_input(heads, settings, error, message):
     with pytest.raises(error, match=message):
         channel_information(X, heads, **settings)
+
+
+def test_values_may_be_given_as_lists():
+    rng = np.random.default_rng(4)
+    X, values = rng.standard_normal((3, 4, 2)), rng.standard_normal((3, 4))
+    head = (np.eye(2), SplineSpace(-9.0, 9.0, 2, 1).spline(np.ones(3)))
+    settings = [{"values": given} for given in (values, values.tolist())]
+    array, listed = (channel_information(X, [head], channel="sum", **each).aggregated for each in settings)
+    np.testing.assert_array_equal(array, listed)

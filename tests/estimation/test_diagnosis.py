@@ -4,26 +4,16 @@ import warnings
 
 import numpy as np
 import pytest
+from drawn import draw
 from sklearn.exceptions import NotFittedError
 
 from pairint.estimation import Diagnosis, InteractionRegressor, OracleRegressor
 from pairint.estimation.diagnosis import RULES
 from pairint.model import (
-    AttentionModel,
-    GaussianNoise,
     PermutedPoints,
     ReLU,
     Tanh,
-    UniformCube,
-    interaction_matrix,
 )
-
-
-def draw(seed=0, d=5, rank=1, n_tokens=3, n_samples=600, noise=0.2, activation=None, law=None):
-    rng = np.random.default_rng(seed)
-    matrix = interaction_matrix(d, rank, rng)
-    model = AttentionModel(activation or Tanh(2.0), matrix, law or UniformCube(d), GaussianNoise(noise))
-    return model, *model.sample(n_samples, n_tokens, rng)
 
 
 def fitted(X, Y, rank=1, **parameters):

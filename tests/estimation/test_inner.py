@@ -5,6 +5,7 @@ import pytest
 import rounding
 from scipy import sparse
 
+from pairint.estimation import InteractionRegressor, OracleRegressor
 from pairint.estimation.inner import (
     aggregated_design,
     design_width,
@@ -110,3 +111,15 @@ def test_restriction_to_coarser_cells():
     np.testing.assert_allclose(restricted.gram, direct.gram, atol=1e-11)
     np.testing.assert_allclose(restricted.moment, direct.moment, atol=1e-11)
     assert restricted.total == direct.total
+
+
+@pytest.mark.parametrize(
+    "make", [lambda p: InteractionRegressor(1, penalty=p), lambda p: OracleRegressor(np.eye(2), penalty=p)]
+)
+def test_a_penalty_that_drowns_the_data_is_refused_by_name(make):
+    """Beside it the data are lost to rounding, and with them what decides on straight lines."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((200, 3, 2)), rng.standard_normal((200, 3))
+    with pytest.raises(ValueError, match="penalty must be so small that the data count beside it"):
+        make(2.0**63).fit(X, Y)
+    assert np.isfinite(make(1e6).fit(X, Y).risk_)

@@ -84,3 +84,12 @@ def test_what_is_refused():
         linear_attention(X, X, X, coefficients=np.ones((3, 2)))
     with pytest.raises(ValueError, match=r"queries must have shape \(..., N, r\)"):
         linear_attention(X[0], X[0], X[0], coefficients=[1.0])
+
+
+def test_powers_beyond_the_precision_are_refused():
+    with pytest.raises(ValueError, match="X must hold numbers of size at most"):
+        monomial_features(np.full((3, 2), 1e84), 7)
+    with pytest.raises(ValueError, match="X must hold numbers of size at most"):
+        monomial_features(np.full((3, 2), 1e20, dtype=np.float32), 2)
+    features = monomial_features(np.full((3, 2), 1e20), 7)
+    assert np.isfinite(features @ features.T).all()

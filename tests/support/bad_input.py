@@ -100,18 +100,17 @@ def failures(call: Call) -> list[str]:
 def outcome(call: Call, parameter: str, value: Any) -> str:
     """Return what is wrong with the answer to a bad value, or nothing."""
     try:
-        with _limits():
+        with limits():
             result = call.function(**{**call.arguments, parameter: value})
             finite = is_finite(result)
     except (TypeError, ValueError, *call.errors) as error:
-        names = {parameter, call.names.get(parameter, parameter)}
-        if any(re.search(rf"\b{re.escape(name)}\b", str(error)) for name in names):
+        if names_one({parameter, call.names.get(parameter, parameter)}, error):
             return ""
-        return f"{type(error).__name__} that does not name it: {_brief(error)}"
+        return f"{type(error).__name__} that does not name it: {brief(error)}"
     except Hangs:
         return "hangs"
     except Exception as error:
-        return f"{type(error).__name__}: {_brief(error)}"
+        return f"{type(error).__name__}: {brief(error)}"
     if isinstance(value, np.ma.MaskedArray):
         return "the mask is dropped"
     return "" if finite or parameter in call.open else "a result that is not finite"
@@ -139,13 +138,19 @@ def is_finite(result: Any, depth: int = 5) -> bool:
     return True
 
 
-def _brief(error: Exception) -> str:
+def names_one(names: set[str], error: Exception) -> bool:
+    """Say whether a message names one of some arguments."""
+    return any(re.search(rf"\b{re.escape(name)}\b", str(error)) for name in names)
+
+
+def brief(error: Exception) -> str:
+    """Return the beginning of a message, on one line."""
     return " ".join(str(error).split())[:140]
 
 
 @contextlib.contextmanager
-def _limits() -> Iterator[None]:
-    """Bound the time and the memory of a call, and let it warn."""
+def limits() -> Iterator[None]:
+    """Bound the processor time and the memory of a call, and let it warn."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")

@@ -17,17 +17,12 @@ import fractions
 import inspect
 import math
 import re
-import signal
-import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from bad_input import Call, Hangs, bounded_memory, is_finite
+from bad_input import HANGS, Call, Hangs, brief, is_finite, limits, names_one
 from hypothesis import strategies as st
 
-#: CPU seconds after which a call hangs, whatever else the machine does.
-CPU_SECONDS = 60.0
 #: Sizes that no call may try to serve; between these and the legal ones drawn, calls only take long.
 HUGE = (10**11, 10**12, 2**63, 10**30, 10**400)
 
@@ -275,15 +270,15 @@ def judge(call: Call, replaced: dict[str, Any]) -> tuple[str, str]:
             finite = is_finite(result)
     except (TypeError, ValueError, *call.errors) as error:
         names = {*replaced, *(call.names[name] for name in replaced if name in call.names)}
-        if _names(names, error):
+        if names_one(names, error):
             return "refused", ""
-        if _names({*call.parameters, *call.names.values()}, error):
+        if names_one({*call.parameters, *call.names.values()}, error):
             return "contradiction", ""
-        return "obscure", f"{type(error).__name__} that names no argument: {_brief(error)}"
+        return "obscure", f"{type(error).__name__} that names no argument: {brief(error)}"
     except Hangs:
-        return "hang", f"more than {CPU_SECONDS:g} CPU seconds"
+        return "hang", f"more than {HANGS:g} CPU seconds"
     except Exception as error:
-        return "obscure", f"{type(error).__name__}: {_brief(error)}"
+        return "obscure", f"{type(error).__name__}: {brief(error)}"
     for name, value in before.items():
         if arguments[name].shape != value.shape or not _same(arguments[name], value):
             return "changed", f"{name} was overwritten"
@@ -313,35 +308,8 @@ def tally(counts: collections.Counter[str]) -> str:
     return ", ".join(f"{kind} {n}" for kind, n in sorted(counts.items()))
 
 
-@contextlib.contextmanager
-def limits() -> Iterator[None]:
-    """Bound the CPU time and the memory of a call, and let it warn."""
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
-        stack.enter_context(np.errstate(all="ignore"))
-        if hasattr(signal, "setitimer"):
-
-            def stop(number: int, frame: Any) -> None:
-                raise Hangs
-
-            stack.callback(signal.signal, signal.SIGPROF, signal.signal(signal.SIGPROF, stop))
-            signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
-            stack.callback(signal.setitimer, signal.ITIMER_PROF, 0)
-        stack.enter_context(bounded_memory())
-        yield
-
-
 def _same(one: Any, other: Any) -> bool:
     """Say whether two arrays hold the same bytes, masked or not."""
     if one.dtype.kind == "O":
         return True
     return np.ascontiguousarray(one).tobytes() == np.ascontiguousarray(other).tobytes()
-
-
-def _names(names: set[str], error: Exception) -> bool:
-    return any(re.search(rf"\b{re.escape(name)}\b", str(error)) for name in names)
-
-
-def _brief(error: Exception) -> str:
-    return " ".join(str(error).split())[:140]

@@ -129,7 +129,9 @@ def engine() -> dict[str, Call]:
             spared=("title", "source", "plot"),
         ),
         "fit_slope": Call(pe.fit_slope, {"x": [1.0, 2.0, 4.0], "y": y}),
-        "generator_for": Call(pe.generator_for, {"cell": {"n": 1, "replicate": 0}, "data_keys": ["n"]}),
+        "generator_for": Call(
+            pe.generator_for, {"cell": {"n": 1, "replicate": 0}, "data_keys": ["n"]}, errors=(KeyError,)
+        ),
         "grid": Call(pe.grid, {"n": [1, 2]}, spared=("n",)),  # cells may hold any value
         "mean_interval": Call(pe.mean_interval, {"values": [1.0, 2.0]}, open=("values",)),
         "slope_table": Call(pe.slope_table, {"table": table, "by": "line"}),

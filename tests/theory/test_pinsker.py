@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -418,3 +419,12 @@ def test_bad_arrays():
         filtered_coefficients(np.eye(2), np.zeros(3), np.ones(3))
     with pytest.raises(ValueError, match="threshold"):
         filtered_coefficients(np.eye(3), np.zeros(3), np.ones(3), 0.0)
+
+
+def test_numbers_of_narrow_types_are_numbers():
+    """Sizes beyond an integer of eight bits occur on the way; fractions meet floating point there."""
+    wide = sobolev_bounds(100, beta=1.0, energy=1.0, n_tokens=2, noise_std=1.0)
+    narrow = sobolev_bounds(
+        np.int8(100), beta=np.float32(1), energy=Fraction(1), n_tokens=np.int8(2), noise_std=1
+    )
+    assert (narrow.lower, narrow.upper) == (wide.lower, wide.upper)

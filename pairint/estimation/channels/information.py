@@ -103,7 +103,9 @@ def channel_information(
     aggregated, pair = np.zeros((width, width)), np.zeros((width, width))
     along, size = np.zeros(width), 0.0  # products of the changes of g with g itself, and its square
     here, partner = xp.arange(n_tokens), to_device(np.roll(np.arange(n_tokens), -1), X)
-    n_values = max(int(np.prod(given.shape[2:])) if given is not None else 1 for given in (values, pairs))
+    n_values = max(
+        int(np.prod(given.shape[2:])) if given is not None else 1 for given in (data.values, data.pairs)
+    )
     columns = max(part.n_function for part in parts)  # of a dense design of all pairs
     per_token = (6 + 2 * columns) * n_tokens + width * (1 + n_values) + 2 * d
     for chunk in sample_chunks(n_samples, n_tokens * per_token):

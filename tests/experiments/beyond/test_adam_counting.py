@@ -3,13 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from pictures import check_complete
+from experiment_checks import is_drawn_and_judged, refuses
 
 from pairint.engine.experiment import checked_cells
 from pairint.experiments import get, load_results
 from pairint.experiments.beyond import adam, counting
 from pairint.experiments.beyond.diagram import MISSED, STATES, TABLES, balance_points, diagram_points
-from pairint.experiments.report import experiment_table
 from pairint.theory.rates import matrix_dimension
 
 TRAINED = {
@@ -80,18 +79,13 @@ def test_models_share_data_and_minimiser():
     ],
 )
 def test_settings_out_of_range(name, change, message):
-    experiment = get(name)
-    with pytest.raises(ValueError, match=message):
-        experiment.cells(dict(experiment.presets["quick"]) | change)
+    refuses(name, change, message)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CELLS)
 def test_stored_tables_are_drawn_and_judged(name):
-    experiment = get(name)
-    table = experiment_table(experiment)[0]
-    check_complete(experiment.plot(table), gaps=True)
-    assert experiment.claims(table)
+    is_drawn_and_judged(name)
 
 
 @pytest.mark.slow

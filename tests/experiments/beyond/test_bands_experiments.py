@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pictures import check_complete
+from experiment_checks import is_drawn_and_judged, refuses
 
 from pairint.engine import sweep
 from pairint.engine.experiment import checked_cells
@@ -74,18 +74,13 @@ def test_a_cell_is_a_function_of_its_data(name):
     ],
 )
 def test_settings_out_of_range(name, change, message):
-    experiment = get(name)
-    with pytest.raises(ValueError, match=message):
-        experiment.cells(dict(experiment.presets["quick"]) | change)
+    refuses(name, change, message)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CELLS)
 def test_stored_tables_are_drawn_and_judged(name):
-    experiment = get(name)
-    table = experiment_table(experiment)[0]
-    check_complete(experiment.plot(table), gaps=True)
-    assert experiment.claims(table)
+    is_drawn_and_judged(name)
 
 
 @pytest.mark.slow
