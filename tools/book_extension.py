@@ -24,13 +24,15 @@ from sphinx.config import Config
 from sphinx.util import logging
 
 LOGGER = logging.getLogger(__name__)
-LOCAL_MATHJAX = "vendor/mathjax/tex-chtml.js"
+LOCAL_MATHJAX = "vendor/mathjax/startup.js"
 
 
 def choose_mathjax(app: Sphinx, config: Config) -> None:
     """Serve MathJax from the book when it was fetched; otherwise Sphinx's default address stands."""
     if (Path(app.srcdir) / "book" / "assets" / LOCAL_MATHJAX).is_file():
-        config.mathjax_path = LOCAL_MATHJAX
+        config.mathjax_path = "math.js"  # fetches it when the page has been shown
+        config.mathjax_options = {"defer": "defer"}
+        config.myst_update_mathjax = False  # math.js says which formulas there are
     else:
         LOGGER.info("MathJax was not fetched: pages will ask %s", config.mathjax_path)
 
