@@ -65,7 +65,7 @@ def launcher(name: str, item: str) -> str:
     return (
         f'<!-- form {name} -->{LAUNCH}<button class="btn dropdown-toggle" type="button" '
         'data-bs-toggle="dropdown" aria-expanded="false" aria-label="Launch interactive content">'
-        f'{icon("fas fa-rocket")}</button>'
+        f"{icon('fas fa-rocket')}</button>"
         f'<ul class="dropdown-menu">{item}</ul></div><!-- end {name} -->'
     )
 

@@ -1,11 +1,12 @@
-"""Make the built pages light: icons in the page, one stylesheet without what nothing uses, scripts that wait.
+"""Make the built pages light: icons in the page, one lean stylesheet, scripts that wait.
 
-An extension of Sphinx; it works on the finished pages. What the theme asks of a reader before the first line can be
-read is 1.4 MB of icons, 400 kB of rules for things that this book does not have, and the index of the search. Here
+An extension of Sphinx; it works on the finished pages. What the theme asks of a reader before the first line
+can be read is 1.4 MB of icons, 400 kB of rules for things that this book does not have, and the index of the
+search. Here
 
-- an icon is a few hundred bytes of SVG in the page, taken from the font that the theme brings along; the few signs that
-  stylesheets draw come from a font cut down to them;
-- all stylesheets are one, without the rules that name a class or an identifier which no page and no script has;
+- an icon is a few hundred bytes of SVG in the page, taken from the font that the theme brings along; the few
+  signs that stylesheets draw come from a font cut down to them;
+- all stylesheets are one, without the rules that name what no page and no script has;
 - a script waits until the page has been read, and the search is loaded on its own page only;
 - formulas are set after the first picture of the page (``book/assets/math.js``).
 
@@ -33,7 +34,7 @@ ICON = re.compile(r'<i\s+class="([^"]*\bfa[srb]?\b[^"]*)"([^>]*)></i>')
 SHEET = re.compile(r'[ \t]*<link\b[^>]*?href="((?:[^"]*/)?_static/[^"?]*\.css)[^"]*"[^>]*>\n?')
 HEAD = re.compile(r"<head>.*?</head>", re.DOTALL)
 SCRIPT = re.compile(r'<script\b(?![^>]*\b(?:defer|async|type="module")\b)([^>]*\bsrc="[^"]*"[^>]*)>')
-#: Of no use: the icons, hints to fetch early what may come late, options that only other themes and builders read.
+#: Of no use: the icons, hints to fetch early what may come late, options that other themes read.
 DROPPED = re.compile(
     r'[ \t]*(?:<script[^>]*scripts/fontawesome\.js[^>]*></script>|<link rel="preload" as="script"[^>]*>'
     r"|<script>DOCUMENTATION_OPTIONS\.\w+ = [^<]*;</script>"
@@ -143,7 +144,7 @@ def lighten(page: str, sheet: str, search: bool = False) -> str:
         page = SEARCH.sub("", page)
     for name, served in SERVE.items():
         if served not in page:
-            page = re.sub(rf'[ \t]*<script[^>]*/{re.escape(name)}[^>]*></script>\n?', "", page)
+            page = re.sub(rf"[ \t]*<script[^>]*/{re.escape(name)}[^>]*></script>\n?", "", page)
     page = HEAD.sub(lambda found: SCRIPT.sub(r"<script defer\1>", _one_sheet(found[0], sheet)), page, count=1)
     # A figure need not wait for the scripts of the page.
     return page.replace(FIGURE, FIGURE.replace(">", " async>"))
@@ -246,7 +247,7 @@ GROUPS = ("@media", "@supports", "@layer", "@container")
 
 
 def purge(text: str, words: set[str]) -> str:
-    """Return a stylesheet without the rules that match nothing: those that name what is not among the words."""
+    """Return a stylesheet without the rules that match nothing: they name what is not among the words."""
     kept = []
     for prelude, body in split(text):
         if body is None:
@@ -278,13 +279,22 @@ def words_of_pages(pages: Iterable[str]) -> set[str]:
     return found
 
 
-def words_of_scripts(scripts: Iterable[str]) -> set[str]:
-    """Return all words in scripts: what they might give to an element as a class."""
-    return {word for script in scripts for word in re.findall(r"[A-Za-z_][\w-]*", script)}
+#: Of Bootstrap's script, what the pages ask it for: its menus and its hints. The classes of its other parts
+#: are no reason to keep their rules.
+BOOTSTRAP = re.compile(r"(?:bs-)?(?:tooltip|dropdown|drop|collaps|show|fade|active|disabled)[\w-]*")
+
+
+def words_of_scripts(scripts: dict[str, str]) -> set[str]:
+    """Return all words in scripts, given by their names: what they might give to an element as a class."""
+    found: set[str] = set()
+    for name, script in scripts.items():
+        words = re.findall(r"[A-Za-z_][\w-]*", script)
+        found.update(filter(BOOTSTRAP.fullmatch, words) if name == "bootstrap.js" else words)
+    return found
 
 
 def imported(path: Path, static: Path) -> str:
-    """Return a stylesheet with those that it imports in it, and addresses seen from the static files' folder."""
+    """Return a stylesheet with what it imports in it, and its addresses seen from the static files."""
     text = path.read_text(encoding="utf-8")
     for found in re.finditer(r'@import\s+(?:url\()?["\']([^"\']+)["\']\)?[^;]*;', text):
         text = text.replace(found[0], imported((path.parent / found[1]).resolve(), static))
@@ -342,7 +352,9 @@ def rework(folder: Path) -> str:
     """Make all pages of a built book light; return the name of their stylesheet."""
     static = folder / "_static"
     paths = sorted(
-        path for path in folder.rglob("*.html") if path.relative_to(folder).parts[0] not in ("_static", "lite")
+        path
+        for path in folder.rglob("*.html")
+        if path.relative_to(folder).parts[0] not in ("_static", "lite")
     )
     pages = {path: path.read_text(encoding="utf-8") for path in paths}
     wanted: dict[str, None] = {}
@@ -352,7 +364,7 @@ def rework(folder: Path) -> str:
     own = {name for name in wanted if name.startswith("light-")}  # of an earlier pass
     if wanted.keys() <= own:
         return next(iter(own), "")
-    scripts = (path.read_text(encoding="utf-8") for path in _scripts(static))
+    scripts = {path.name: path.read_text(encoding="utf-8") for path in _scripts(static)}
     words = words_of_pages(pages.values()) | words_of_scripts(scripts)
     css = stylesheet([name for name in wanted if name not in own], static, words)
     name = f"light-{hashlib.sha256(css.encode()).hexdigest()[:8]}.css"

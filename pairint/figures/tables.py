@@ -136,8 +136,8 @@ def captioned(
     Parameters
     ----------
     frame : DataFrame or sequence of dict
-        The index of a frame, if it has a name, labels the rows. Of rows given one by one the first entry is the
-        label.
+        The index of a frame, if it has a name, labels the rows. Of rows given one by one the first entry is
+        the label.
     caption : str
         What the table shows, in a sentence.
     formats : str or dict of str, optional
