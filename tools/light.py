@@ -20,6 +20,7 @@ import hashlib
 import html
 import io
 import re
+import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,13 @@ SERVE = {
 #: The theme says how wide the window is three times, and the name of the book twice on its first page.
 VIEWPORT = re.compile(r'<meta name="viewport"[^>]*>')
 TITLE = re.compile(r"<title>(.*?) (?:—|&#8212;) \1</title>")
+#: Every exercise and every solution has these; nothing refers to them, and an identifier may stand once.
+REPEATED = re.compile(r' id="(?:exercise|solution)-content"')
+QUESTION = re.compile(r'<p class="question">(.*?)</p>', re.DOTALL)  # of the frame of a chapter
+FIRST = re.compile(r"<article\b.*?<p>(.*?)</p>", re.DOTALL)
+LONGEST = 200  # letters of a description
+CARD = "rates.png"
+ROOT_PAGE = "book/intro.html"
 FIGURE = '<script type="module">'  # of pairint/explorers/kit/bundle.py
 
 
@@ -122,7 +130,7 @@ def icon(classes: str, more: str = "") -> str:
     )
 
 
-def lighten(page: str, sheet: str, search: bool = False) -> str:
+def lighten(page: str, sheet: str, search: bool = False, about: str = "") -> str:
     """Return a page with its icons in it, one stylesheet, and scripts that wait.
 
     Parameters
@@ -133,6 +141,8 @@ def lighten(page: str, sheet: str, search: bool = False) -> str:
         The name of the stylesheet, in the folder of static files.
     search : bool
         Whether it is the page of the search.
+    about : str
+        What the page is about, if its text does not say it: of the first page.
     """
     page = ICON.sub(lambda found: icon(found[1], found[2]), page)
     page = DROPPED.sub("", page)
@@ -140,6 +150,8 @@ def lighten(page: str, sheet: str, search: bool = False) -> str:
     if first:
         page = page[: first.end()] + VIEWPORT.sub("", page[first.end() :])
     page = TITLE.sub(r"<title>\1</title>", page)
+    page = REPEATED.sub("", page)
+    page = _introduced(page, about)
     if not search:
         page = SEARCH.sub("", page)
     for name, served in SERVE.items():
@@ -148,6 +160,31 @@ def lighten(page: str, sheet: str, search: bool = False) -> str:
     page = HEAD.sub(lambda found: SCRIPT.sub(r"<script defer\1>", _one_sheet(found[0], sheet)), page, count=1)
     # A figure need not wait for the scripts of the page.
     return page.replace(FIGURE, FIGURE.replace(">", " async>"))
+
+
+def description(page: str) -> str:
+    """Return what a page is about, for lists of results and cards: its question, or its first sentences."""
+    found = QUESTION.search(page) or FIRST.search(page)
+    if found is None:
+        return ""
+    text = re.sub(r"<span class=\"(?:math|meaning)\b.*?</span>", "…", found[1], flags=re.DOTALL)
+    text = " ".join(html.unescape(re.sub(r"<[^>]*>", "", text)).split())
+    return text if len(text) <= LONGEST else f"{text[: text.rfind(' ', 0, LONGEST)].rstrip(',;:.')} …"
+
+
+def _introduced(page: str, about: str) -> str:
+    title, text = re.search(r"<title>(.*?)</title>", page, re.DOTALL), about or description(page)
+    root = re.search(r'data-content_root="([^"]*)"', page)
+    if title is None or root is None or not text or 'name="description"' in page:
+        return page
+    said, name = html.escape(text), title[1].strip()
+    tags = (
+        f'<meta name="description" content="{said}">\n<meta property="og:title" content="{name}">\n'
+        f'<meta property="og:description" content="{said}">\n'
+        f'<meta property="og:type" content="article">\n'
+        f'<meta property="og:image" content="{root[1]}_static/{CARD}">\n'
+    )
+    return page[: title.end()] + "\n" + tags + page[title.end() :]
 
 
 def _one_sheet(head: str, sheet: str) -> str:
@@ -348,8 +385,8 @@ def stylesheet(names: Iterable[str], static: Path, words: set[str]) -> str:
     return "\n".join((*licences(full), css)) + "\n"
 
 
-def rework(folder: Path) -> str:
-    """Make all pages of a built book light; return the name of their stylesheet."""
+def rework(folder: Path, about: str = "") -> str:
+    """Make all pages of a built book light, and say what it is about; return the name of its stylesheet."""
     static = folder / "_static"
     paths = sorted(
         path
@@ -370,7 +407,10 @@ def rework(folder: Path) -> str:
     name = f"light-{hashlib.sha256(css.encode()).hexdigest()[:8]}.css"
     (static / name).write_text(css, encoding="utf-8")
     for path, page in pages.items():
-        path.write_text(lighten(page, name, search=path == folder / "search.html"), encoding="utf-8")
+        light = lighten(
+            page, name, path == folder / "search.html", about if path == folder / ROOT_PAGE else ""
+        )
+        path.write_text(light, encoding="utf-8")
     for path in (*(static / "scripts").glob("fontawesome.js*"), *(static / FONT).glob("*.ttf")):
         path.unlink()
     for path in (static / FONT).glob("*.woff2"):
@@ -390,7 +430,8 @@ def _scripts(static: Path) -> list[Path]:
 def finish(app: Any, exception: Exception | None) -> None:
     """Rework the pages of a build that went well."""
     if exception is None and app.builder.name == "html":
-        rework(Path(app.outdir))
+        with (Path(app.srcdir) / "pyproject.toml").open("rb") as file:
+            rework(Path(app.outdir), tomllib.load(file)["project"]["description"])
 
 
 def setup(app: Any) -> dict[str, Any]:

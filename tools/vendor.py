@@ -59,7 +59,7 @@ MATHJAX = Archive(
     sha512="Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/FEsPsjKPZGJvtRZM1vO+geW0OhGw==",
     prefix="package/es5/",
     keep=(
-        "startup.js",  # what book/assets/math.js loads, and what that loads: no menu, which is the larger half
+        "startup.js",  # what book/assets/math.js loads; no menu, which is as large as all of this
         "core.js",
         "input/tex.js",
         "input/tex/extensions/",  # macros that MathJax loads when a page uses them

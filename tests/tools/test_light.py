@@ -141,3 +141,19 @@ def test_a_built_book_is_reworked_once(tmp_path):
     pages = {path: path.read_text() for path in tmp_path.rglob("*.html")}
     assert light.rework(tmp_path) == name
     assert pages == {path: path.read_text() for path in tmp_path.rglob("*.html")}
+
+
+def test_a_page_says_what_it_is_about_and_has_each_identifier_once():
+    page = HEAD.replace("<html>", '<html data-content_root="../">').replace(
+        "<body>",
+        '<body><article><p class="question">Is <em>this</em> &lt; <span class="math">\\(x\\)</span>?</p>'
+        '<section id="exercise-content"></section><section id="exercise-content"></section>',
+    )
+    light_page = light.lighten(page, "s.css")
+    assert '<meta name="description" content="Is this &lt; …?">' in light_page
+    assert 'property="og:image" content="../_static/rates.png"' in light_page
+    assert "exercise-content" not in light_page
+    assert light.lighten(light_page, "s.css") == light_page
+    assert 'content="All of it."' in light.lighten(page, "s.css", about="All of it.")
+    long = light.description(f"<article><p>{'word ' * 90}</p>")
+    assert len(long) < 203 and long.endswith("word …")
