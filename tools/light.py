@@ -61,6 +61,7 @@ QUESTION = re.compile(r'<p class="question">(.*?)</p>', re.DOTALL)  # of the fra
 FIRST = re.compile(r"<article\b.*?<p>(.*?)</p>", re.DOTALL)
 LONGEST = 200  # letters of a description
 CARD = "rates.png"
+OWN = re.compile(r"book\.css|live/")  # stylesheets of this book
 ROOT_PAGE = "book/intro.html"
 FIGURE = '<script type="module">'  # of pairint/explorers/kit/bundle.py
 
@@ -283,8 +284,11 @@ def selectors(prelude: str) -> list[str]:
 GROUPS = ("@media", "@supports", "@layer", "@container")
 
 
-def purge(text: str, words: set[str]) -> str:
-    """Return a stylesheet without the rules that match nothing: they name what is not among the words."""
+def purge(text: str, words: set[str] | None) -> str:
+    """Return a stylesheet without the rules that match nothing: they name what is not among the words.
+
+    Without words all rules stay.
+    """
     kept = []
     for prelude, body in split(text):
         if body is None:
@@ -296,7 +300,7 @@ def purge(text: str, words: set[str]) -> str:
         elif prelude.startswith("@"):
             if "Awesome" not in body or "900" in body:  # of the fonts of icons, the one that is used
                 kept.append(f"{prelude}{{{_tight(body)}}}")
-        elif alive := [each for each in selectors(prelude) if required(each) <= words]:
+        elif alive := [each for each in selectors(prelude) if words is None or required(each) <= words]:
             kept.append(f"{','.join(alive)}{{{_tight(body)}}}")
     return "".join(kept)
 
@@ -323,7 +327,7 @@ BOOTSTRAP = re.compile(r"(?:bs-)?(?:tooltip|dropdown|drop|collaps|show|fade|acti
 
 def words_of_scripts(scripts: dict[str, str]) -> set[str]:
     """Return all words in scripts, given by their names: what they might give to an element as a class."""
-    found: set[str] = set()
+    found = {f"bs-tooltip-{side}" for side in ("auto", "top", "bottom", "start", "end")}  # put together
     for name, script in scripts.items():
         words = re.findall(r"[A-Za-z_][\w-]*", script)
         found.update(filter(BOOTSTRAP.fullmatch, words) if name == "bootstrap.js" else words)
@@ -372,8 +376,12 @@ def cut_font(codes: Iterable[int]) -> bytes:
 
 def stylesheet(names: Iterable[str], static: Path, words: set[str]) -> str:
     """Return the one stylesheet that takes the place of those named, and put its font beside it."""
-    full = "".join(imported(static / name, static) for name in names)
-    css = purge(full, words)
+    full, css = "", ""
+    for name in names:
+        text = imported(static / name, static)
+        full += text
+        # The book's own scripts put names of classes together: its own rules stay as they are.
+        css += purge(text, None if OWN.match(name) else words)
     font = cut_font(signs(css))
     (static / FONT).mkdir(parents=True, exist_ok=True)
     (static / FONT / f"{SOLID}.woff").write_bytes(font)
