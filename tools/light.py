@@ -31,7 +31,7 @@ ASCENT, EM = 448, 512  # of the icons, in units of their font
 #: Classes of an icon that say how it is drawn; the one left over is its name.
 STYLES = frozenset({"fa", "fas", "fa-solid", "fa-lg", "fa-fw", "fa-sm", "fa-xl"})
 
-ICON = re.compile(r'<i\s+class="([^"]*\bfa[srb]?\b[^"]*)"([^>]*)></i>')
+ICON = re.compile(r'<(i|span)\s+class="([^"]*\bfa[srb]?\b[^"]*)"([^>]*)></\1>')
 SHEET = re.compile(r'[ \t]*<link\b[^>]*?href="((?:[^"]*/)?_static/[^"?]*\.css)[^"]*"[^>]*>\n?')
 HEAD = re.compile(r"<head>.*?</head>", re.DOTALL)
 SCRIPT = re.compile(r'<script\b(?![^>]*\b(?:defer|async|type="module")\b)([^>]*\bsrc="[^"]*"[^>]*)>')
@@ -145,7 +145,7 @@ def lighten(page: str, sheet: str, search: bool = False, about: str = "") -> str
     about : str
         What the page is about, if its text does not say it: of the first page.
     """
-    page = ICON.sub(lambda found: icon(found[1], found[2]), page)
+    page = ICON.sub(lambda found: icon(found[2], found[3]), page)
     page = DROPPED.sub("", page)
     first = VIEWPORT.search(page)
     if first:
