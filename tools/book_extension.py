@@ -24,13 +24,15 @@ from sphinx.config import Config
 from sphinx.util import logging
 
 LOGGER = logging.getLogger(__name__)
-LOCAL_MATHJAX = "vendor/mathjax/tex-chtml.js"
+LOCAL_MATHJAX = "vendor/mathjax/startup.js"
 
 
 def choose_mathjax(app: Sphinx, config: Config) -> None:
     """Serve MathJax from the book when it was fetched; otherwise Sphinx's default address stands."""
     if (Path(app.srcdir) / "book" / "assets" / LOCAL_MATHJAX).is_file():
-        config.mathjax_path = LOCAL_MATHJAX
+        config.mathjax_path = "math.js"  # fetches it when the page has been shown
+        config.mathjax_options = {"defer": "defer"}
+        config.myst_update_mathjax = False  # math.js says which formulas there are
     else:
         LOGGER.info("MathJax was not fetched: pages will ask %s", config.mathjax_path)
 
@@ -149,20 +151,25 @@ def refuse_names_of_pictures(app: Sphinx, doctree: nodes.document, docname: str)
 FOREIGN = "set_fit_request, set_predict_request, set_score_request"
 
 
-def describe(package: str, names: list[str]) -> str:
-    """Return the Markdown that documents objects of a package: a table, then each in full."""
-    module = importlib.import_module(package)
+def summary(package: str, names: list[str]) -> str:
+    """Return the Markdown that lists objects of a package, each with its first sentence."""
     table = "\n".join(f"   {name}" for name in names)
+    return (
+        f"From `{package}`:\n\n```{{eval-rst}}\n.. currentmodule:: {package}\n\n"
+        f".. autosummary::\n   :nosignatures:\n\n{table}\n```\n"
+    )
+
+
+def describe(package: str, names: list[str]) -> str:
+    """Return the Markdown that documents objects of a package in full."""
+    module = importlib.import_module(package)
     full = "\n".join(
         f".. autoclass:: {name}\n   :members:\n   :exclude-members: {FOREIGN}\n"
         if inspect.isclass(getattr(module, name))
         else f".. autofunction:: {name}\n"
         for name in names
     )
-    return (
-        f"From `{package}`:\n\n```{{eval-rst}}\n.. currentmodule:: {package}\n\n"
-        f".. autosummary::\n   :nosignatures:\n\n{table}\n\n{full}```\n"
-    )
+    return f"From `{package}`:\n\n```{{eval-rst}}\n.. currentmodule:: {package}\n\n{full}```\n"
 
 
 def keep_one_search_box(app: Sphinx, config: Config) -> None:
@@ -170,16 +177,40 @@ def keep_one_search_box(app: Sphinx, config: Config) -> None:
     config.html_theme_options.setdefault("navbar_persistent", [])
 
 
-def expand_api(app: Sphinx, docname: str, content: list[str]) -> None:
-    """Fill the reference page: the names of the front door, and the documentation of those of a package.
+NAMES = re.compile(r"(?m)^% names of ([\w.]+): (.*)$")
 
-    A line ``% front door`` gives the former, ``% names of PACKAGE: NAME, NAME`` the latter.
+
+def section(text: str, heading: str) -> str:
+    """Return the part of a page under a heading of the second level.
+
+    Raises
+    ------
+    ValueError
+        If the page has no such heading.
+    """
+    found = re.search(rf"(?ms)^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text)
+    if found is None:
+        raise ValueError(f"the page of the package has no section {heading!r}")
+    return found[1]
+
+
+def expand_api(app: Sphinx, docname: str, content: list[str]) -> None:
+    """Fill the pages of the package: a table of the names on the first, each in full on that of its section.
+
+    On the first page, ``book/api``, a line ``% front door`` gives the names of the front door, and
+    ``% names of PACKAGE: NAME, NAME`` those of a package. On another page ``% in full: HEADING`` documents
+    the names that the first has under that heading.
     """
     door = ", ".join(f"`{name}`" for name in importlib.import_module("pairint").__all__)
     content[0] = re.sub(r"(?m)^% front door$", door, content[0])
-    content[0] = re.sub(
-        r"(?m)^% names of ([\w.]+): (.*)$", lambda match: describe(match[1], match[2].split(", ")), content[0]
-    )
+    content[0] = NAMES.sub(lambda match: summary(match[1], match[2].split(", ")), content[0])
+    asked = re.search(r"(?m)^% in full: (.*)$", content[0])
+    if asked:
+        source = Path(app.srcdir) / "book" / "api.md"
+        app.env.note_dependency(str(source))
+        listed = NAMES.findall(section(source.read_text(encoding="utf-8"), asked[1]))
+        full = "\n".join(describe(package, names.split(", ")) for package, names in listed)
+        content[0] = content[0].replace(asked[0], full)
 
 
 def expand_map(app: Sphinx, docname: str, content: list[str]) -> None:

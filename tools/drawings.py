@@ -25,7 +25,7 @@ XLINK = "{http://www.w3.org/1999/xlink}href"
 GROUND = "#121212"  # of the dark theme
 CONTRAST = 4.5  # of a colour of the dark theme with its ground: what letters need, and more than lines need
 COLOR = re.compile(r"#[0-9a-fA-F]{6}\b")
-NUMBER = re.compile(r"-?\d+\.\d{3,}")
+NUMBER = re.compile(r"-?\d+\.\d{2,}")
 LETTER = re.compile(r"[\w-]+-[0-9a-f]+")  # the name of an outline: font, number of the letter
 HEAT = "QuadMesh"  # the colours of a map of values say the value: they stay
 
@@ -98,8 +98,9 @@ def variable(found: re.Match[str]) -> str:
 
 
 def rounded(found: re.Match[str]) -> str:
-    """Return a number of a path to the hundredth of a point."""
-    return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
+    """Return a number of a path to the tenth of a point: a seventh of a pixel on a telephone."""
+    text = f"{float(found[0]):.1f}".removesuffix(".0")
+    return "0" if text == "-0" else text
 
 
 def themed(root: ElementTree.Element, prefix: str, shared: Shared) -> None:
@@ -139,7 +140,7 @@ def themed(root: ElementTree.Element, prefix: str, shared: Shared) -> None:
             elif name in ("clip-path", "mask"):
                 element.set(name, value.replace("url(#", f"url(#{prefix}"))
             elif name in ("d", "x", "y"):
-                element.set(name, NUMBER.sub(rounded, value))
+                element.set(name, re.sub(r"\s*([A-Z])\s*|\s+$", r"\1", NUMBER.sub(rounded, value)))
         for child in list(element):
             if child.tag in (f"{{{SVG}}}metadata", f"{{{SVG}}}style"):
                 element.remove(child)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Container
 from pathlib import Path
 
+from light import icon
 from repository import ROOT
 
 BUILT = ROOT / "_build" / "html"
@@ -54,7 +55,7 @@ def entry(address: str, label: str, title: str) -> str:
     """Return an entry of a menu."""
     return (
         f'<li><a href="{html.escape(address)}" class="btn btn-sm dropdown-item" '
-        f'title="{html.escape(title)}"><span class="btn__icon-container"><i class="fas fa-book"></i></span>\n'
+        f'title="{html.escape(title)}"><span class="btn__icon-container">{icon("fas fa-book")}</span>\n'
         f'<span class="btn__text-container">{html.escape(label)}</span></a></li>'
     )
 
@@ -64,7 +65,7 @@ def launcher(name: str, item: str) -> str:
     return (
         f'<!-- form {name} -->{LAUNCH}<button class="btn dropdown-toggle" type="button" '
         'data-bs-toggle="dropdown" aria-expanded="false" aria-label="Launch interactive content">'
-        '<i class="fas fa-rocket"></i></button>'
+        f"{icon('fas fa-rocket')}</button>"
         f'<ul class="dropdown-menu">{item}</ul></div><!-- end {name} -->'
     )
 

@@ -46,6 +46,8 @@ LOGGER = logging.getLogger(__name__)
 NO_FRAME = frozenset({
     "book/map", "book/explorers", "book/assignments/index", "book/instructors", "book/reproduction",
     "book/how_results", "book/help", "book/glossary", "book/notation", "book/api", "book/bibliography",
+    "book/api_data", "book/api_fit", "book/api_bounds", "book/api_aim", "book/api_encoder",
+    "book/api_results", "book/api_engine", "book/api_figures", "book/api_arrays",
 })  # fmt: skip
 NAMES = ("opening", "in-short", "next")
 ITEM = re.compile(r"[-*] +\S")

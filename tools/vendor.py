@@ -59,13 +59,14 @@ MATHJAX = Archive(
     sha512="Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/FEsPsjKPZGJvtRZM1vO+geW0OhGw==",
     prefix="package/es5/",
     keep=(
-        "tex-chtml.js",
-        "a11y/",  # speech and exploration of formulas, from MathJax's own menu
+        "startup.js",  # what book/assets/math.js loads; no menu, which is as large as all of this
+        "core.js",
+        "input/tex.js",
         "input/tex/extensions/",  # macros that MathJax loads when a page uses them
+        "output/chtml.js",
+        "output/chtml/fonts/tex.js",
         "output/chtml/fonts/woff-v2/",
-        "sre/mathmaps/base.json",
-        "sre/mathmaps/en.json",
-        "sre/mathmaps/nemeth.json",
+        "a11y/assistive-mml.js",  # MathML beside each formula, for screen readers
     ),
 )
 

@@ -1,14 +1,6 @@
 // Repairs of the theme that a stylesheet cannot make.
 function repair() {
   for (const button of document.querySelectorAll("button[aria-label], a[aria-label]")) {
-    // An icon inside a named button has no name of its own.
-    for (const title of button.querySelectorAll("svg > title")) {
-      const icon = title.parentElement;
-      icon.removeAttribute("aria-labelledby");
-      icon.removeAttribute("role");
-      icon.setAttribute("aria-hidden", "true");
-      title.remove();
-    }
     // A button that shows words is named by them: another name would mislead those who speak to it.
     const words = button.innerText.trim().replace(/\s+/g, " ");
     const label = button.getAttribute("aria-label");
@@ -167,7 +159,7 @@ function addSwitch(name) {
 
 // A number, a line or a table has a small mark for its code; imports and what only draws have none.
 function hasResult(cell) {
-  return [...cell.querySelectorAll(":scope > .cell_output :is(pre, table)")].some((each) => !each.closest(".pairint-explorer"));
+  return [...cell.querySelectorAll(":scope > .cell_output :is(pre, table, .result)")].some((each) => !each.closest(".pairint-explorer"));
 }
 
 function foldCode() {
@@ -261,5 +253,3 @@ addEventListener("load", formulasAreSet);
 addEventListener("load", repair);
 addEventListener("load", traceMap);
 addEventListener("load", watchWidths);
-// Font Awesome draws the icons when it pleases, and then marks the root element.
-new MutationObserver(repair).observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });

@@ -1,11 +1,11 @@
-"""Tables for readers: what a cell shows in place of a bare frame of pandas."""
+"""Results for readers: tables in place of bare frames of pandas, sentences in place of print-outs."""
 
 from __future__ import annotations
 
 import html
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-__all__ = ["Table", "captioned"]
+__all__ = ["Sentences", "Table", "captioned", "sentences"]
 
 _GREEK = {
     **{"alpha": "α", "beta": "β", "Delta": "Δ", "epsilon": "ε", "zeta": "ζ", "kappa": "κ"},
@@ -69,16 +69,75 @@ class Table:
     __repr__ = __str__
 
 
-def captioned(frame: DataFrame, caption: str, formats: str | Mapping[str, str] | None = None) -> Table:
-    """Return a frame as a table for readers.
+@dataclass(frozen=True)
+class Sentences:
+    """Results in words: a paragraph where a notebook or the book shows it, plain text elsewhere.
+
+    Attributes
+    ----------
+    text : str
+        The sentences, with numbers, signs and Greek letters as in print.
+    """
+
+    text: str
+
+    def _repr_html_(self) -> str:
+        return f'<p class="result">{html.escape(self.text)}</p>'
+
+    def __str__(self) -> str:
+        return self.text
+
+    __repr__ = __str__
+
+
+def sentences(*parts: str) -> Sentences:
+    """Return results as sentences for readers, in the letters of the text.
+
+    Parameters
+    ----------
+    *parts : str
+        Sentences. Powers of ten, minus signs and Greek letters are written as such: ``1.2e-07``, ``-0.5``,
+        ``alpha``.
+
+    Returns
+    -------
+    Sentences
+
+    Raises
+    ------
+    ValueError
+        If there are none, or if one does not end as a sentence does.
+
+    Examples
+    --------
+    >>> sentences(f"At alpha = {0.5} the error is {3e-7:.1e}.")
+    At α = 0.5 the error is 3.0·10⁻⁷.
+
+    Book: :doc:`/book/aim_amp`
+    """
+    if not parts:
+        raise ValueError("sentences needs at least one part, got none")
+    for part in parts:
+        if not part.rstrip().endswith((".", "!", "?", ":")):
+            raise ValueError(f"parts must be sentences that end with a full stop, got {part!r}")
+    return Sentences(_pretty(" ".join(part.strip() for part in parts)))
+
+
+def captioned(
+    frame: DataFrame | Sequence[Mapping[str, Any]],
+    caption: str,
+    formats: str | Mapping[str, str] | None = None,
+) -> Table:
+    """Return a frame, or rows, as a table for readers.
 
     Row numbers are left out, truth values read yes or no, what is missing is a dash, powers of ten and Greek
     letters are written as such.
 
     Parameters
     ----------
-    frame : DataFrame
-        Its index, if it has a name, labels the rows.
+    frame : DataFrame or sequence of dict
+        The index of a frame, if it has a name, labels the rows. Of rows given one by one the first entry is
+        the label.
     caption : str
         What the table shows, in a sentence.
     formats : str or dict of str, optional
@@ -93,7 +152,7 @@ def captioned(frame: DataFrame, caption: str, formats: str | Mapping[str, str] |
     Raises
     ------
     ValueError
-        If ``formats`` names a column that ``frame`` does not have.
+        If ``formats`` names a column that ``frame`` does not have, or if there are no rows.
 
     Examples
     --------
@@ -106,6 +165,8 @@ def captioned(frame: DataFrame, caption: str, formats: str | Mapping[str, str] |
 
     Book: :doc:`/book/aim_amp`
     """
+    if isinstance(frame, Sequence):
+        frame = _framed(frame)
     if isinstance(formats, Mapping) and (unknown := set(formats) - set(frame.columns)):
         raise ValueError(
             f"formats names {sorted(unknown)}, which are no columns: there are {list(frame.columns)}"
@@ -120,6 +181,14 @@ def captioned(frame: DataFrame, caption: str, formats: str | Mapping[str, str] |
     rows = [tuple(row) for row in zip(*labels, *values, strict=True)]
     names = [str(level.name) for level in named] + [_heading(frame.columns.names, c) for c in frame.columns]
     return Table(_pretty(caption), tuple(map(_pretty, names)), tuple(_once(rows, len(named))), len(named))
+
+
+def _framed(rows: Sequence[Mapping[str, Any]]) -> DataFrame:
+    from pandas import DataFrame
+
+    if not rows:
+        raise ValueError("frame must have at least one row, got none")
+    return DataFrame(list(rows)).set_index(next(iter(rows[0])))
 
 
 def _heading(names: Any, column: Any) -> str:

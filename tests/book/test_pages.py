@@ -83,6 +83,14 @@ def test_figures_are_numbered_and_captioned(path):
         assert caption != said["image"]["alt"]
 
 
+def test_each_figure_is_referred_to_by_its_number():
+    text = "\n".join(path.read_text(encoding="utf-8") for path in notebooks.page_files())
+    referred = set(re.findall(r"\{numref\}`(?:[^`<]*<)?([\w-]+)>?`", text))
+    names = {said["figure"]["name"] for path in SOURCES for said in drawn_cells(path) if "figure" in said}
+    assert len(names) > 100
+    assert names - referred == set()
+
+
 def test_names_of_figures_are_unique():
     names = [said["figure"]["name"] for path in SOURCES for said in drawn_cells(path) if "figure" in said]
     assert len(names) > 50 and len(names) == len(set(names))
@@ -132,6 +140,19 @@ def test_binder_installs_what_the_project_declares():
     python = next(item for item in environment["dependencies"] if str(item).startswith("python="))
     oldest = project["requires-python"].removeprefix(">=")
     assert tuple(map(int, python.removeprefix("python=").split("."))) >= tuple(map(int, oldest.split(".")))
+
+
+def test_references_lead_to_what_they_name():
+    """An identifier stands in its field, from which the link is made; a title holds no raw formula."""
+    text = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
+    entries = re.findall(r"(?ms)^@\w+\{([^,]+),\n(.*?)\n\}$", text)
+    assert len(entries) > 70
+    for key, fields in entries:
+        loose = re.sub(r"(?m)^\s*(?:eprint|doi|archiveprefix|url)\s*=.*$", "", fields)
+        assert not re.search(r"\$|arxiv|doi\.org", loose, re.IGNORECASE), key
+        assert ("eprint" in fields) == ("archiveprefix" in fields), key
+    linked = [key for key, fields in entries if re.search(r"(?m)^\s*(?:eprint|doi|url)\s*=", fields)]
+    assert len(linked) >= 56
 
 
 def test_references_are_sorted():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pairint.figures.tables import captioned
+from pairint.figures.tables import captioned, sentences
 
 
 def column(values: list, formats: str | None = None) -> list[str]:
@@ -83,3 +83,21 @@ def test_html_says_what_heads_what_and_escapes_the_rest():
 def test_plain_text_has_the_caption_and_columns_in_line():
     lines = str(captioned(pd.DataFrame({"alpha": [1.0, 10.0], "ok": [True, False]}), "Two.")).split("\n")
     assert lines == ["Two.", "", " α   ok", " 1  yes", "10   no"]
+
+
+def test_rows_given_one_by_one_are_labelled_by_their_first_entry():
+    rows = [{"beta": 2, "error": "1.2e-03 ± 1e-04"}, {"beta": 1, "error": "-0.5"}]
+    table = captioned(rows, "Rows.")
+    assert table.header == ("β", "error") and table.n_labels == 1
+    assert table.rows == (("2", "1.2·10⁻³ ± 10⁻⁴"), ("1", "−0.5"))
+    with pytest.raises(ValueError, match="frame must have at least one row"):
+        captioned([], "None.")
+
+
+def test_results_in_sentences():
+    said = sentences("At alpha = 0.5 it is -1.5e-03.", " Is 1 < 2? ")
+    assert str(said) == repr(said) == "At α = 0.5 it is −1.5·10⁻³. Is 1 < 2?"
+    assert said._repr_html_() == '<p class="result">At α = 0.5 it is −1.5·10⁻³. Is 1 &lt; 2?</p>'
+    for wrong in ((), ("no stop",)):
+        with pytest.raises(ValueError, match=r"at least one part|end with a full stop, got 'no stop'"):
+            sentences(*wrong)

@@ -243,11 +243,34 @@ def test_reference_page_has_every_public_name_once():
     assert set(listed) == {f"pairint.{name}" for name in (*packages, "backend")}
 
 
-def test_reference_page_documents_the_names():
+def test_reference_page_lists_the_names():
     content = ["% names of pairint.theory: Setting, upper_bound\n"]
     book_extension.expand_api(None, "book/api", content)
-    assert ".. autoclass:: Setting\n   :members:" in content[0]
-    assert ".. autofunction:: upper_bound" in content[0] and "\n   upper_bound\n" in content[0]
+    assert "\n   Setting\n   upper_bound\n" in content[0] and ".. autofunction" not in content[0]
+
+
+def test_pages_of_the_reference_document_the_names_of_their_sections():
+    """Each section of the first page has one page, which documents its names, and links to it."""
+    noted = []
+    app = SimpleNamespace(srcdir=ROOT, env=SimpleNamespace(note_dependency=noted.append))
+    first = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    headings = re.findall(r"(?m)^## (.*)$", first)
+    found = []
+    for path in sorted((ROOT / "book").glob("api_*.md")):
+        content = [path.read_text(encoding="utf-8")]
+        heading = re.search(r"(?m)^% in full: (.*)$", content[0])[1]
+        book_extension.expand_api(app, f"book/{path.stem}", content)
+        part = book_extension.section(first, heading)
+        assert f"{{doc}}`{path.stem}`" in part
+        for package, names in book_extension.NAMES.findall(part):
+            assert f".. currentmodule:: {package}\n" in content[0]
+            for name in names.split(", "):
+                assert re.search(rf"(?m)^\.\. auto(class|function):: {name}$", content[0])
+        assert "% in full" not in content[0] and noted[-1] == str(ROOT / "book" / "api.md")
+        found.append(heading)
+    assert sorted(found) == sorted(headings)
+    with pytest.raises(ValueError, match="no section 'Nothing'"):
+        book_extension.section(first, "Nothing")
 
 
 @pytest.mark.parametrize(

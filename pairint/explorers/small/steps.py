@@ -134,13 +134,13 @@ class EstimatorSteps(SmallFigure):
                     "lower": r.spline.space.lower,
                     "upper": r.spline.space.upper,
                     "sign": r.sign,
-                    "coefficients": r.spline.coefficients.tolist(),
+                    "coefficients": np.round(r.spline.coefficients, 8).tolist(),
                     "error": r.error,
                     "matrix": r.matrix_error,
                 }
                 for r in recorded(start)
             ]
-        truth = _model().activation(u).tolist()
+        truth = np.round(_model().activation(u), 8).tolist()
         constants = {"bound": _BOUND, "grid": _GRID, "floor": _FLOOR, "degree": _DEGREE, "last": _LAST}
         return constants | {"words": _WORDS, "truth": truth, "oracle": oracle_error(), "paths": paths}
 
