@@ -107,6 +107,9 @@ def main() -> int:
         print("\nThe book was not built: see the warnings above.", file=sys.stderr)
         return status
     (BUILD / "html" / ".nojekyll").touch()
+    (BUILD / "html" / ".buildinfo").unlink(
+        missing_ok=True
+    )  # Sphinx's, for its next build: it knows the folder
     try:
         policy.write(BUILD / "html")
     except policy.Refused as error:

@@ -44,7 +44,15 @@ INTRUSIONS = {
     "base": "() => { const b = document.createElement('base'); b.href = 'https://evil.invalid/';"
     " document.head.prepend(b); fetch('after-base').catch(() => {}); b.remove(); }",
 }
-SENT = {"other host", "picture", "request", "beacon", "style", "form", "base"}  # ask another host; the others run
+SENT = {
+    "other host",
+    "picture",
+    "request",
+    "beacon",
+    "style",
+    "form",
+    "base",
+}  # ask another host; the others run
 
 
 def intrude(page: Any, name: str) -> None:
@@ -153,7 +161,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("with_figures", list(figures()) or ["nothing-is-built"])
 
 
-HOSTILE_KEYS = ("__proto__", "constructor", "prototype", "toString", "hasOwnProperty", "then", "0", "", "ключ", "a[b]")
+HOSTILE_KEYS = (
+    "__proto__",
+    "constructor",
+    "prototype",
+    "toString",
+    "hasOwnProperty",
+    "then",
+    "0",
+    "",
+    "ключ",
+    "a[b]",
+)
 HOSTILE_VALUES = (
     "<script>intruded=['s']</script>",
     '"><img src=x onerror="intruded=[1]">',
@@ -207,7 +226,9 @@ def hostile(rng: np.random.Generator, name: str, parameters: dict[str, Any]) -> 
             return "".join(f"%{byte:02X}" for byte in text.encode("utf-8", "surrogatepass"))
         if kind == 2:
             return json.dumps(text)[1:-1]
-        return re.sub(r"[^\w.+-]", lambda m: "".join(f"%{b:02x}" for b in m[0].encode("utf-8", "surrogatepass")), text)
+        return re.sub(
+            r"[^\w.+-]", lambda m: "".join(f"%{b:02x}" for b in m[0].encode("utf-8", "surrogatepass")), text
+        )
 
     pairs = []
     for _ in range(rng.integers(1, 8)):

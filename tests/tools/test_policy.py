@@ -97,7 +97,9 @@ def test_every_page_of_a_book_is_guarded_and_what_others_wrote_is_left(tmp_path)
         (tmp_path / name).write_text(PAGE, encoding="utf-8")
     assert policy.write(tmp_path) == 2
     guarded = {
-        path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.html") if path.read_text("utf-8") != PAGE
+        path.relative_to(tmp_path).as_posix()
+        for path in tmp_path.rglob("*.html")
+        if path.read_text("utf-8") != PAGE
     }
     assert guarded == {"index.html", "book/a.html"}
 
