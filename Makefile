@@ -124,9 +124,9 @@ mutants: $(TEST) ## change one place of the code at a time, and see that a test 
 	@$(PY) tools/mutants.py
 
 mutation-score: $(TEST) ## change the core at 200 random places; at least 95 % of the changes must be noticed
-	@$(PY) tools/mutation_score.py --sample 200
+	@$(PY) tools/mutation_score.py --sample 200 --seed $(or $(SEED),$$(date +%j))
 
-engine-load: $(call with,book classroom test dask) ## kill workers, fill disks, stop runs: nothing may be lost (half an hour)
+engine-load: $(TEST) ## kill workers, fill disks, stop runs: nothing may be lost (half an hour)
 	@$(PY) benchmarks/engine_load.py --check
 
 reproduce: $(BOOK) ## build the last commit twice, each in a clean clone, and list the files that differ

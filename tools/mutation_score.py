@@ -5,8 +5,8 @@
 All small changes of the core modules are listed: an operator replaced by its neighbour, a number by the next,
 a condition turned round, a statement left out. A sample is drawn; each is made in a copy, and the tests that
 call the changed function are run, the shortest first, until one fails. The quick tests are run once before, to
-learn which test calls which function (``--map`` keeps that for another sample). Survivors are printed; those
-that no test can notice are listed below, with the reason, and do not count. The exit code is 1 if fewer than
+learn which test calls which function (``--map`` keeps that for another sample). Survivors are printed; what
+no test can notice are listed below, with the reason, and do not count. The exit code is 1 if fewer than
 95 % of the others are noticed.
 
 Each mutant is tried by a process that has the libraries loaded already: most take a second.
