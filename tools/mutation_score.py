@@ -1,12 +1,12 @@
 """How many small mistakes do the tests notice? `make mutation-score`.
 
-    python tools/mutation_score.py [--sample 150] [--seed 1] [--only WORD] [--map FILE]
+    python tools/mutation_score.py [--sample 150] [--seed 1] [--only WORD] [--tests PATH ...] [--map FILE]
 
 All small changes of the core modules are listed: an operator replaced by its neighbour, a number by the next,
 a condition turned round, a statement left out. A sample is drawn; each is made in a copy, and the tests that
-call the changed function are run, the shortest first, until one fails. The quick tests are run once before, to
-learn which test calls which function (``--map`` keeps that for another sample). Survivors are printed; what
-no test can notice are listed below, with the reason, and do not count. The exit code is 1 if fewer than
+call the changed function are run, the shortest first, until one fails. The quick tests are run once before,
+to learn which test calls which function (``--map`` keeps that for another sample). Survivors are printed;
+what no test can notice is listed below, with the reason, and does not count. The exit code is 1 if fewer than
 95 % of the others are noticed.
 
 Each mutant is tried by a process that has the libraries loaded already: most take a second.
@@ -242,12 +242,12 @@ class Calls:
         sys.settrace(None)
 
 
-def learn(copy: Path) -> dict[str, Any]:
+def learn(copy: Path, tests: list[str]) -> dict[str, Any]:
     """Run the quick tests once, and return which call which function."""
     import pytest
 
     plugin = Calls(copy)
-    options = ["-q", "--no-browser", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow", *TESTS]
+    options = ["-q", "--no-browser", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow", *tests]
     code = pytest.main(options, plugins=[plugin])
     if code != 0:
         raise SystemExit(f"the tests do not pass without a change: {code}")
@@ -337,6 +337,7 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=150)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="modules whose name holds this word")
+    parser.add_argument("--tests", nargs="+", default=list(TESTS), help="files and folders of tests")
     parser.add_argument("--map", type=Path, help="file that keeps which test calls which function")
     options = parser.parse_args()
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -348,7 +349,10 @@ def main() -> int:
             learned = json.loads(options.map.read_text(encoding="utf-8"))
         else:
             kept = options.map or copy / "map.json"
-            if apart(copy, lambda: bool(kept.write_text(json.dumps(learn(copy)))) - 1, 3600) != 0:
+            if (
+                apart(copy, lambda: bool(kept.write_text(json.dumps(learn(copy, options.tests)))) - 1, 3600)
+                != 0
+            ):
                 raise SystemExit("the tests do not pass without a change")
             learned = json.loads(kept.read_text(encoding="utf-8"))
         load_libraries()
