@@ -1,16 +1,18 @@
-"""What the engine loses when everything goes wrong: workers killed, a scheduler lost, a disk full, a run stopped.
+"""What the engine loses when all goes wrong: workers killed, a scheduler lost, a disk full, a run stopped.
 
-    python benchmarks/engine_load.py [--cells 10000] [--times 20] [--seed 1] [--only WORD]
+    python benchmarks/engine_load.py [--cells 10000] [--times 20] [--seed 1] [--only WORD ...]
                                      [--output pairint/experiments/measured/engine_load.json] [--check]
 
-Each trial breaks something while cells are computed, runs the same command again until it says that all is done,
-and then looks: is each cell there, are all numbers those of an undisturbed run, how many cells were computed more
-than once, what lies about. The runs are those of ``pairint run``, in processes of their own, so the exit codes
-are the ones that scripts see. A full disk is a small tmpfs, which takes the right to mount one; a clock that is
-set back, and a file system without locks, are played to the process (``time.time``, ``flock``).
+Each trial breaks something while cells are computed, runs the same command again until it says that all is
+done, and then looks: is each cell there, are all numbers those of an undisturbed run, how many cells were
+computed more than once, what lies about. The runs are those of ``pairint run``, in processes of their own,
+so the exit codes are the ones that scripts see. A full disk is a small tmpfs, which takes the right to mount
+one; a clock that is set back, and a file system without locks, are played to the process (``time.time``,
+``flock``).
 
-With ``--check`` the exit status is 1 if anything was lost, damaged or different, or an exit code is another than
-the documented one.
+With ``--only``, only trials with one of these words in their name are made, and take the place of the earlier
+ones in the output. With ``--check`` the exit status is 1 if anything was lost, damaged or different, or an
+exit code is another than the documented one.
 """
 
 from __future__ import annotations
@@ -166,9 +168,8 @@ def children(pid: int) -> list[int]:
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with contextlib.suppress(OSError, IndexError):
-                parents[int(entry)] = int(
-                    Path(f"/proc/{entry}/stat").read_text().rsplit(")", 1)[1].split()[1]
-                )
+                fields = Path(f"/proc/{entry}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
+                parents[int(entry)] = int(fields[1])
     found, new = [], [pid]
     while new:
         new = [each for each, parent in parents.items() if parent in new]
@@ -307,7 +308,11 @@ def free_port() -> int:
 @contextlib.contextmanager
 def cluster(port: int) -> Iterator[tuple[subprocess.Popen[bytes], list[subprocess.Popen[bytes]]]]:
     """Start a Dask scheduler and two workers, each watched over by a nanny; end them."""
-    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet: dict[str, Any] = {
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        "start_new_session": True,
+    }
     dask = [sys.executable, "-m", "dask"]
     address = f"tcp://127.0.0.1:{port}"
     folder = tempfile.mkdtemp()
@@ -425,14 +430,14 @@ def main() -> int:
     parser.add_argument("--cells", type=int, default=10_000)
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", nargs="+", default=[""])
     parser.add_argument("--output", type=Path, default=OUTPUT)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     rng = random.Random(options.seed)
     rows, bad, load = [], False, provenance.load()
     for case in CASES:
-        if options.only not in case.what:
+        if not any(word in case.what for word in options.only):
             continue
         if case.act is full_disk and os.geteuid() != 0:
             print(f"not tried, for want of the right to mount: {case.what}", flush=True)
@@ -448,11 +453,13 @@ def main() -> int:
                 print((trial.folder / "said").read_text("utf-8", "replace")[-3000:], file=sys.stderr)
         rows.append(row)
         print(json.dumps(row), flush=True)
-    if not options.only:
-        record = provenance.measurement(
-            "engine_load", load, options=vars(options) | {"output": None}, trials=rows
-        )
-        options.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    if options.only != [""] and options.output.is_file():
+        made = {row["what"]: row for row in json.loads(options.output.read_text("utf-8"))["trials"]}
+        made |= {row["what"]: row for row in rows}
+        rows = [made[case.what] for case in CASES if case.what in made]
+    asked = {"cells": options.cells, "times": options.times, "seed": options.seed}
+    record = provenance.measurement("engine_load", load, options=asked, trials=rows)
+    options.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return int(bad and options.check)
 
 
