@@ -105,7 +105,7 @@ def test_the_largest_number_of_an_array():
 
 def test_instances():
     assert check_instance("x", "text", str) == "text"
-    with pytest.raises(TypeError, match="^x must be a str, got 3$"):
+    with pytest.raises(TypeError, match=r"^x must be a str, got 3$"):
         check_instance("x", 3, str)
 
 

@@ -54,6 +54,8 @@ EQUIVALENT: dict[str, str] = {
     "validation: check_rng: False -> True (number 2)": "there is no maximum that a seed might reach",
     "validation: _count_masked: depth > 1 -> (depth >= 1)": "a masked number in a list is NaN, and refused",
     "engine/tables: parse_table: release < (3, 1) -> (not release < (3, 1))": "one of both for each pandas",
+    "aim/spectrum: density: x < hi -> (x <= hi)": "the density vanishes at the edge",
+    "aim/channels: two_token_average: 1 -> 2 (number 4)": "one more point, where the weight is nothing",
     "aim/spectrum: _find_bulks: raise self._beyond() -> pass": "none of 1,500 random laws gets there",
     "model/tokens: __post_init__: _chi2_cdf(self.cutoff**2 * self.d, self.d) < _SMALLEST_MASS -> "
     "(_chi2_cdf(self.cutoff ** 2 * self.d, self.d) <= _SMALLEST_MASS)": "two reals that are never the same",

@@ -268,3 +268,11 @@ def test_holder_constant_of_one_wave(beta):
     gamma = beta - order
     increment = 2 * frequency**order / (2 / frequency) ** gamma
     assert phi.holder_constant() == pytest.approx(2 ** (1 - gamma) * increment, rel=1e-12)
+
+
+def test_a_rough_truth_keeps_its_phases_and_not_their_generator():
+    rng = np.random.default_rng(3)
+    phi = RoughActivation(1.0, rng)
+    assert phi.rng is None  # drawn from once, whoever goes on with it
+    assert phi(0.3) == phi(0.3)
+    assert phi(0.3) != RoughActivation(1.0, rng)(0.3)
