@@ -24,7 +24,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help book lite pdf offline test test-fast test-nightly browser-test live live-test notebooks notebooks-check assignments \
-        constraints mutants audit archives lint format environment clean distclean
+        constraints mutants mutation-score engine-load reproduce audit archives lint format environment clean distclean
 
 # A stamp says which extras are installed, for which Python: $(call with,book classroom).
 comma := ,
@@ -122,6 +122,15 @@ constraints: $(BOOK) ## refresh the pinned versions, the newest and the oldest
 
 mutants: $(TEST) ## change one place of the code at a time, and see that a test fails
 	@$(PY) tools/mutants.py
+
+mutation-score: $(TEST) ## change the core at 200 random places; at least 95 % of the changes must be noticed
+	@$(PY) tools/mutation_score.py --sample 200 --seed $(or $(SEED),$$(date +%j))
+
+engine-load: $(TEST) ## kill workers, fill disks, stop runs: nothing may be lost (half an hour)
+	@$(PY) benchmarks/engine_load.py --check
+
+reproduce: $(BOOK) ## build the last commit twice, each in a clean clone, and list the files that differ
+	@$(PY) tools/reproduce.py
 
 audit: $(BOOK) ## ask PyPI's advisories about the pinned versions
 	@$(PY) -m pip install -qq pip-audit

@@ -10,6 +10,7 @@ import scipy.sparse
 from pairint.validation import (
     check_choice,
     check_floats,
+    check_instance,
     check_integer,
     check_real,
     check_rng,
@@ -81,6 +82,31 @@ def test_real_numbers():
 def test_bad_real_numbers(value, options, error, message):
     with pytest.raises(error, match=f"^{message}"):
         check_real("x", value, **options)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_largest_and_the_smallest_number(sign):
+    assert check_real("x", sign * 1e150) == sign * 1e150
+    with pytest.raises(ValueError, match=r"^x must be of size at most 1e\+150, got -?1\.1e\+150"):
+        check_real("x", sign * 1.1e150)
+    assert check_real("x", sign * 1.1e150, maximum=1e300) == sign * 1.1e150  # a bound of its own
+    positive = {"minimum": 0.0, "exclusive_minimum": True}
+    assert check_real("x", 1e-150, **positive) == 1e-150
+    with pytest.raises(ValueError, match=r"^x must be at least 1e-150, got 9e-151"):
+        check_real("x", 9e-151, **positive)
+    assert check_real("x", 9e-151) == check_real("x", 9e-151, 0.0) == 9e-151
+
+
+def test_the_largest_number_of_an_array():
+    assert check_floats("x", [1e150, -1e150]).tolist() == [1e150, -1e150]
+    with pytest.raises(ValueError, match=r"^x must hold numbers of size at most 1e\+150, got 1\.1e\+150"):
+        check_floats("x", [0.0, -1.1e150])
+
+
+def test_instances():
+    assert check_instance("x", "text", str) == "text"
+    with pytest.raises(TypeError, match=r"^x must be a str, got 3$"):
+        check_instance("x", 3, str)
 
 
 def test_choices():
@@ -201,6 +227,7 @@ def test_generators():
     assert check_rng(rng) is rng
     first = check_rng(5).uniform()
     assert first == check_rng(np.random.SeedSequence(5)).uniform() == check_rng(np.int64(5)).uniform()
+    assert check_rng(0).uniform() == np.random.default_rng(0).uniform()
     assert isinstance(check_rng(None), np.random.Generator)
     entropy = np.random.SeedSequence().entropy  # 128 bits, what NumPy recommends
     assert check_rng(entropy).uniform() == np.random.default_rng(entropy).uniform()

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import execute
 import notebooks
+import policy
 import vendor
 import vendor_live
 
@@ -106,6 +107,14 @@ def main() -> int:
         print("\nThe book was not built: see the warnings above.", file=sys.stderr)
         return status
     (BUILD / "html" / ".nojekyll").touch()
+    (BUILD / "html" / ".buildinfo").unlink(
+        missing_ok=True
+    )  # Sphinx's, for its next build: it knows the folder
+    try:
+        policy.write(BUILD / "html")
+    except policy.Refused as error:
+        print(f"\nThe book was not built: {error}", file=sys.stderr)
+        return 1
     print(
         f"\nBuilt in {time.monotonic() - start:.0f} s. Open in a browser:\n  {BUILD / 'html' / 'index.html'}"
     )

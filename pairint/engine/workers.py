@@ -218,8 +218,9 @@ def _on_dask(tasks: Sequence[Task], address: str, timeout: float) -> Generator[R
                     yield index_of[future.key], {"error": text}
                 else:  # a future that is cancelled says so here, one whose result is lost on its way as well
                     yield future.result()
-        except (concurrent.futures.CancelledError, RuntimeError) as error:
-            # A client that is closed between the news of a result and its fetching has no loop any more.
+        except (concurrent.futures.CancelledError, RuntimeError, OSError) as error:
+            # A client that is closed between the news of a result and its fetching has no loop any more; a
+            # scheduler that dies just then cuts the connection.
             if isinstance(error, RuntimeError) and client.status not in ("closing", "closed"):
                 raise
             what = (

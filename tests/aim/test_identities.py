@@ -12,6 +12,7 @@ from pairint.aim.state_evolution import (
     exact_recovery_threshold,
     large_alpha_error,
     small_width_limit,
+    small_width_samples,
     state_evolution,
     weak_recovery_threshold,
 )
@@ -146,6 +147,10 @@ def test_small_width_is_the_limit_of_narrow_layers(channel):
         ]
         assert gaps[0] > gaps[1] > gaps[2] and gaps[2] < 0.05
     assert small_width_limit(0.9 * threshold, channel) == 1.0
+    assert small_width_samples(1.0, channel) == pytest.approx(threshold)
+    for t in (0.0, -0.1, 1.1):
+        with pytest.raises(ValueError, match=r"^t must lie in \(0, 1\]"):
+            small_width_samples(t, channel)
 
 
 def test_errors_fall_with_alpha_and_like_its_inverse_square_for_hardmax():

@@ -121,3 +121,24 @@ def test_a_prior_knows_its_limits(rho):
 def test_a_law_that_cannot_be_integrated_is_refused(rho, delta):
     with pytest.raises(ValueError, match=r"rho and delta must be less extreme, got rho = .* and delta = "):
         _ = NoisySpectrum(rho, delta).mmse
+
+
+@pytest.mark.parametrize(("rho", "delta"), [(0.1, 1e-3), (0.05, 1e-2), (0.3, 1e-3)])
+def test_between_two_bulks_the_denoiser_is_the_transform_of_the_density(rho, delta):
+    """In the gap f(x) = x - 2 delta int density(y) / (x - y) dy, an ordinary integral there."""
+    spectrum = NoisySpectrum(rho, delta)
+    assert spectrum.n_bulks == 2
+    (_, low), (high, _) = spectrum.edges
+    x = low + (high - low) * np.array([0.2, 0.5, 0.8])
+    expected = []
+    for point in x:
+        parts = []
+        for start, end in spectrum.edges:
+            # y = middle + half width * sin: the density vanishes like a root at each end.
+            angle, weight = np.polynomial.legendre.leggauss(400)
+            y = 0.5 * (start + end) + 0.5 * (end - start) * np.sin(0.5 * np.pi * angle)
+            stretch = 0.25 * np.pi * (end - start) * np.cos(0.5 * np.pi * angle)
+            parts.append(np.sum(weight * stretch * spectrum.density(y) / (point - y)))
+        expected.append(point - 2 * delta * sum(parts))
+    np.testing.assert_allclose(spectrum.denoise(x), expected, rtol=1e-8)
+    assert np.all(np.diff(spectrum.denoise(np.linspace(low, high, 9))) >= 0)

@@ -9,6 +9,7 @@ import functools
 import http.server
 import importlib.util
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -53,6 +54,27 @@ def skip_or_fail() -> Callable[[str], None]:
     return stop
 
 
+FUNCTION = re.compile(r"\s*(?:async\s+)?(?:function\b|\w+\s*=>|\([^()]*\)\s*=>)")
+
+
+@contextlib.contextmanager
+def functions_only() -> Iterator[None]:
+    """Let pages be waited for under their own policy, which evaluates no text: Playwright gets functions."""
+    from playwright.sync_api import Page
+
+    wait = Page.wait_for_function
+
+    def wait_for_function(page: Page, expression: str, **options: object) -> object:
+        asked = expression if FUNCTION.match(expression) else f"() => ({expression})"
+        return wait(page, asked, **options)
+
+    Page.wait_for_function = wait_for_function
+    try:
+        yield
+    finally:
+        Page.wait_for_function = wait
+
+
 @pytest.fixture(scope="session")
 def browser(request: pytest.FixtureRequest) -> Iterator[object]:
     """Return one Chromium for the session; nothing is downloaded."""
@@ -60,7 +82,7 @@ def browser(request: pytest.FixtureRequest) -> Iterator[object]:
         stop(reason)
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
+    with sync_playwright() as playwright, functions_only():
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         yield browser
         browser.close()

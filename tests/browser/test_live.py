@@ -330,7 +330,7 @@ def test_open_cells_are_accessible_and_fit_a_phone(live, skip_or_fail, theme):
     press(page, "Run this page")
     press(page, "Cancel")
     page.get_by_label("Code of cell 1", exact=True).fill("changed")
-    page.add_script_tag(path=str(AXE))
+    page.evaluate(AXE.read_text(encoding="utf-8"))
     report = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     bad = [
         (v["id"], node["html"][:160])

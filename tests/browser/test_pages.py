@@ -136,7 +136,7 @@ def test_page(site, visit, skip_or_fail, address):
     if (proofs := page.locator(".proofs-switch:visible")).count():
         proofs.click()
 
-    page.add_script_tag(path=str(AXE))
+    page.evaluate(AXE.read_text(encoding="utf-8"))
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
     found = violations(page, {})
     dark(page)  # only colours depend on the theme
@@ -175,7 +175,7 @@ def test_every_kind_of_token_in_the_listings_is_readable(site, visit, skip_or_fa
             Object.assign(document.createElement("span"), {className: kind, textContent: `${kind} `})))""",
         kinds,
     )
-    seen.page.add_script_tag(path=str(AXE))
+    seen.page.evaluate(AXE.read_text(encoding="utf-8"))
     only = {"runOnly": ["color-contrast"]}
     found = violations(seen.page, only)
     dark(seen.page)

@@ -52,6 +52,8 @@ class TestVerdict:
 
     def test_missing_values(self):
         assert verdict(1.0, None, 0.1) == "no reference"
+        assert verdict(1.5, 1.0, 0.5, relation="at most") == "agrees"  # the tolerance belongs to it
+        assert verdict(0.5, 1.0, 0.5, relation="at least") == verdict(0.5, 1.0, 0.5) == "agrees"
         assert verdict(None, 1.0, 0.1) == "not computed"
         assert verdict(math.nan, 1.0, 0.1) == "not computed"
 

@@ -236,8 +236,9 @@ class TestLock:
     def test_one_run_at_a_time(self, store):
         with store.lock(), pytest.raises(FolderInUse, match=f"process {os.getpid()}"), store.lock():
             pass
+        assert (store.folder / "lock").read_text() == str(os.getpid())  # the last holder, not all of them
         with store.lock():  # and free again
-            pass
+            assert (store.folder / "lock").read_text() == str(os.getpid())
 
     def test_two_experiments_do_not_wait_for_each_other(self, tmp_path):
         with CellStore(tmp_path / "a", "a", 1).lock(), CellStore(tmp_path / "b", "b", 1).lock():

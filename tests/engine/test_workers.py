@@ -215,10 +215,13 @@ class TestSchedulers:
             ("scheduler", "connection to the scheduler"),
             ("workers", "no worker left for 2 s"),
             ("client", "connection to the scheduler"),  # as our own watch does it, in its thread
+            ("wire", "connection to the scheduler"),
         ],
     )
     def test_lost_while_a_result_is_on_its_way(self, monkeypatch, who, message):
         """A cell is finished, but what has computed it is gone before its rows are fetched."""
+        from distributed.comm import CommClosedError
+
         with distributed.LocalCluster(
             n_workers=1, threads_per_worker=1, dashboard_address=":0", silence_logs=50
         ) as doomed:
@@ -226,6 +229,8 @@ class TestSchedulers:
 
             def lose(future, timeout=None):
                 monkeypatch.undo()
+                if who == "wire":
+                    raise CommClosedError("Connection reset by peer")
                 if who == "client":
                     future.client.close()
                 elif who == "scheduler":

@@ -258,3 +258,21 @@ SPACE = SplineSpace(0.0, 1.0, 6, 2)
 def test_bad_arguments(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0, 1.5, 2.0, 2.5])
+def test_holder_constant_of_one_wave(beta):
+    """Its derivative of order m has height f^m; min(2, f delta) / delta^gamma is largest at delta = 2/f."""
+    phi = RoughActivation(beta, 0, 2.0, n_terms=1)
+    frequency, order = np.pi / 2, math.ceil(beta) - 1
+    gamma = beta - order
+    increment = 2 * frequency**order / (2 / frequency) ** gamma
+    assert phi.holder_constant() == pytest.approx(2 ** (1 - gamma) * increment, rel=1e-12)
+
+
+def test_a_rough_truth_keeps_its_phases_and_not_their_generator():
+    rng = np.random.default_rng(3)
+    phi = RoughActivation(1.0, rng)
+    assert phi.rng is None  # drawn from once, whoever goes on with it
+    assert phi(0.3) == phi(0.3)
+    assert phi(0.3) != RoughActivation(1.0, rng)(0.3)

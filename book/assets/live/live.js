@@ -11,6 +11,7 @@
   const here = script.src;
   const root = new URL("../", here).href; // the book's _static
   const SERVE = "python -m http.server --directory _build/html";
+  const PROGRAM = /^(module|text\/javascript|application\/javascript)?$/i; // types of scripts that run
   const MAX_OUTPUT = 200_000; // characters of text a cell may print before the rest is left out
 
   const REASONS = {
@@ -176,7 +177,12 @@
         for (const still of box.querySelectorAll("script")) {
           const alive = document.createElement("script");
           for (const { name, value } of still.attributes) alive.setAttribute(name, value);
-          alive.textContent = still.textContent;
+          // The page's policy runs what the build wrote into the page, and what its own scripts have made.
+          if (still.src || !PROGRAM.test(still.type)) alive.textContent = still.textContent;
+          else {
+            alive.src = URL.createObjectURL(new Blob([still.textContent], { type: "text/javascript" }));
+            for (const end of ["load", "error"]) alive.addEventListener(end, () => URL.revokeObjectURL(alive.src), { once: true });
+          }
           still.replaceWith(alive);
         }
         this.output.append(box);
