@@ -99,7 +99,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
     loss : {"squared_error", "huber"}
         ``"huber"`` counts residuals beyond 1.345 of their scale with their size, not with its square, see
         :mod:`pairint.estimation.robust`: for outputs of which some are wrong.
-    solver : {"gauss-newton", "lbfgs"}
+    solver : {"lbfgs", "gauss-newton"}
         How a plain fit descends. ``"gauss-newton"`` builds the normal equations of every step. ``"lbfgs"``
         takes more steps, each of the price of a gradient, computes its starts from fewer data and chooses
         ``K`` once: several times faster, and the more so the larger ``d r`` is. Both minimise the same risk,
@@ -307,7 +307,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         check_enough_data(n_rows, matrix_parameters(d, rank or 1) + (n_intervals or 1) + degree, Y.shape[0])
 
         with fit_threads(2 * d):
-            whitened, back = whiten(X, long=solver != SOLVERS[0])
+            whitened, back = whiten(X, long=solver == "lbfgs")
         problem = LeastSquaresProblem(whitened, Y, degree, penalty, weight=weight)
         n_restarts = N_RESTARTS * n_starts if self.start == "auto" and d > 1 else 0
         while largest_rank > 1 and _RANK_OUTPUTS * matrix_parameters(d, largest_rank) > n_rows:

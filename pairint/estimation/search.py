@@ -43,8 +43,8 @@ _REACHED, _REACHED_SUSPECT = 2, 4
 _PUSH, _ADDED_RANK, _LIFTED_STEPS = 0.5, 2, 10
 #: Rounds of choosing K.
 _N_CHOICES = 4
-#: The ways down that a search may take.
-SOLVERS = ("gauss-newton", "lbfgs")
+#: The ways down that a search may take; the first is the default.
+SOLVERS = ("lbfgs", "gauss-newton")
 #: Steps of L-BFGS for one of Gauss-Newton: at most so many in a stage, and in one that only looks.
 _MORE_STEPS, _MORE_LOOKS = 10, 3
 #: Starts that L-BFGS puts in order before it follows one; the others wait until they are needed.
@@ -83,7 +83,7 @@ class Search:
     @property
     def quasi_newton(self) -> bool:
         """Whether the way down is that of L-BFGS."""
-        return self.solver != SOLVERS[0]
+        return self.solver == "lbfgs"
 
     def minimise(
         self,
