@@ -354,8 +354,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
                 f"raise n_starts (now {n_starts}), give more data, lower rank, or compare with another start"
             )
         category: type[Warning] = ConvergenceWarning if doubts else FitWarning
-        # L-BFGS follows other starts only until they are seen to end alike: these risks are none of ends.
-        risks = self.start_risks_ if valley.settled and not found.search.quasi_newton else ()
+        risks = self.start_risks_ if valley.settled else ()
         with fit_threads(2 * d * self.rank_):
             doubts += cheap_doubts(found.search.problem, final, self.noise_std_, risks)
         if doubts:

@@ -11,6 +11,7 @@ import numpy as np
 
 from pairint.backend import to_device
 from pairint.estimation.base import fit_threads
+from pairint.estimation.diagnosis import excess_of_second
 from pairint.estimation.gauss_newton import grown_factors, levenberg_marquardt
 from pairint.estimation.initial import moments_left, random_start, truncated_factors
 from pairint.estimation.problem import LeastSquaresProblem, OuterState, score_range
@@ -181,7 +182,8 @@ class Search:
         trials = [self._descent(problem, *start, _TRIAL_STEPS) for start in ordered]
         trials.sort(key=lambda trial: trial.inner.residual)
         best = self._follow(problem, trials[0], self.max_iter)
-        risks, reached, needed = [best.inner.residual], 1, _times_to_reach(problem, best)
+        risks, lowest = [best.inner.residual], 0
+        reached, needed = 1, _times_to_reach(problem, best)
         for number in range(1, len(starts) + n_restarts):
             if reached >= needed:
                 break
@@ -193,12 +195,17 @@ class Search:
                 start = self._restart(problem, best, number % 2 == 0, rng)
                 trial = self._descent(problem, *start, _TRIAL_STEPS)
             end = self._follow(problem, trial, _FOLLOWED_STEPS, best)
+            if self.quasi_newton and self._undecided(problem, best, end):
+                best, end = self._on_the_same_cells(problem, best, end)
+                risks[lowest] = best.inner.residual
             risks.append(end.inner.residual)
             margin = self._margin(problem, min(best.inner.residual, end.inner.residual))
             if end.inner.residual < best.inner.residual - margin:
-                best, reached, needed = end, 1, _times_to_reach(problem, end)
+                best, lowest, reached, needed = end, number, 1, _times_to_reach(problem, end)
             elif end.inner.residual <= best.inner.residual + margin:
                 reached += 1
+                if self.quasi_newton and end.inner.residual < best.inner.residual:
+                    best, lowest = end, number
         return Valley(best, [risk / problem.n_rows for risk in risks], reached >= _REACHED)
 
     def _descent(
@@ -230,6 +237,29 @@ class Search:
             enough = (best.inner.residual + margin, margin / 2)
         end = self._descent(problem, trial.left, trial.right, steps, trial.metric, enough)
         return replace(end, history=trial.history + end.history)
+
+    def _undecided(self, problem: LeastSquaresProblem, best: OuterState, end: OuterState) -> bool:
+        """Say whether a way ended so near to the best that it was not followed to its end, but not as low."""
+        residuals = best.inner.residual, end.inner.residual
+        if residuals[1] > residuals[0] + self._margin(problem, min(residuals)):
+            return False
+        n_parameters = self.problem.n_matrix + self.coarse_cells + problem.degree
+        return excess_of_second(residuals, n_parameters, problem.n_rows) is not None
+
+    def _on_the_same_cells(
+        self, problem: LeastSquaresProblem, best: OuterState, end: OuterState
+    ) -> tuple[OuterState, OuterState]:
+        """Follow the higher of two ways to its end, on the cells of the lower.
+
+        It may not have been followed as far as that, and on other cells the same matrix has another risk.
+        """
+        ways = [best, end]
+        higher = int(end.inner.residual > best.inner.residual)
+        way, cells = ways[higher], ways[1 - higher].space
+        args = problem, way.left, way.right, cells, _FOLLOWED_STEPS, self.loose, way.metric
+        found = self.minimise(*args)
+        ways[higher] = replace(found, history=way.history + found.history)
+        return ways[0], ways[1]
 
     def _restart(
         self, problem: LeastSquaresProblem, best: OuterState, lifted: bool, rng: np.random.Generator
@@ -283,9 +313,9 @@ class Search:
             return list(self._nested(state, self.n_intervals)), None
         stages: list[OuterState] = []
         if self.problem.d > 1:
-            stages = list(
-                replace(self, tol=self.loose)._nested(state, _MUCH_LARGER * state.space.n_intervals)
-            )
+            # With more cells than these the matrix would fit noise by them, and the criterion, which takes
+            # the matrix as given, would ask for as many.
+            stages = list(replace(self, tol=self.loose)._nested(state, state.space.n_intervals))
             state = stages[-1]
         for _ in range(_N_CHOICES):
             interval = score_range(self.problem.X, state.left, state.right)
