@@ -62,7 +62,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
     Minimises the empirical risk
     :math:`\frac{1}{MN}\sum_{m,i} |Y_{mi} - \frac{1}{N-1}\sum_{j \ne i}\varphi(X_{mi}^\top A X_{mj})|^2`
     over matrices of rank ``rank`` and splines of degree ``degree`` on ``n_intervals`` equal cells, by
-    variable projection and Levenberg-Marquardt, from coarse splines to fine ones.
+    variable projection and L-BFGS (or Levenberg-Marquardt), from coarse splines to fine ones.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         Number of random starts tried besides the others (``"auto"``) or in all (``"random"``). With 0 there
         is no restart either, and no warning if the starts disagree.
     max_iter : int
-        Largest number of Gauss-Newton steps in each of the stages.
+        Largest number of Gauss-Newton steps in each of the stages; of those of L-BFGS ten times as many.
     tol : float
         A stage stops when the next step is predicted to lower the residual sum of squares by less
         than ``tol`` noise variances; fitting pure noise lowers it by one for each parameter.
@@ -100,11 +100,10 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         ``"huber"`` counts residuals beyond 1.345 of their scale with their size, not with its square, see
         :mod:`pairint.estimation.robust`: for outputs of which some are wrong.
     solver : {"lbfgs", "gauss-newton"}
-        How a plain fit descends. ``"gauss-newton"`` builds the normal equations of every step. ``"lbfgs"``
-        takes more steps, each of the price of a gradient, computes its starts from fewer data and chooses
-        ``K`` once: several times faster, and the more so the larger ``d r`` is. Both minimise the same risk,
-        and end at fits that differ by less than their errors. Of the cheaper steps a stage may take
-        ``10 max_iter``. A fit in a channel has its own way.
+        How a plain fit descends. ``"lbfgs"`` takes steps of the price of a gradient, computes its starts from
+        fewer data and chooses ``K`` once. ``"gauss-newton"`` builds the normal equations of every step: fewer
+        steps, and several times slower, the more so the larger ``d r`` is. Both minimise the same risk, and
+        end at fits that differ by less than their errors. A fit in a channel has its own way.
     channel : {"mean", "sum", "normalised"} or ScoreChannel
         What is observed of the activated scores ``phi(S)``: their mean over partners, their sum, their
         row-normalised sum (attention), or a :class:`~pairint.estimation.channels.ScoreChannel` of one's own.

@@ -38,8 +38,11 @@ _N_COARSE_OUTPUTS = 6000
 _TRIAL_STEPS, _FOLLOWED_STEPS = 2, 20
 #: Two coarse fits that differ by a smaller share of the outputs' variance are taken for neighbours.
 _SAME_VALLEY = 0.02
-#: From how many starts the lowest valley must be reached: normally, and if its residuals look like signal.
-_REACHED, _REACHED_SUSPECT = 2, 4
+#: From how many starts the lowest valley must be reached: normally, and if its residuals look like signal;
+#: with L-BFGS, whose starts are cheap, if they do or hardly anything is explained.
+_REACHED, _REACHED_SUSPECT, _REACHED_BY_LBFGS = 2, 4, 6
+#: Hardly anything is explained: a share of the variance that is less than so many times what noise explains.
+_HARDLY = 4.0
 #: A restart through higher rank: norm of the random push (the matrix has norm one), added rank, steps.
 _PUSH, _ADDED_RANK, _LIFTED_STEPS = 0.5, 2, 10
 #: Rounds of choosing K.
@@ -183,7 +186,7 @@ class Search:
         trials.sort(key=lambda trial: trial.inner.residual)
         best = self._follow(problem, trials[0], self.max_iter)
         risks, lowest = [best.inner.residual], 0
-        reached, needed = 1, _times_to_reach(problem, best)
+        reached, needed = 1, self._times_to_reach(problem, best)
         for number in range(1, len(starts) + n_restarts):
             if reached >= needed:
                 break
@@ -201,7 +204,7 @@ class Search:
             risks.append(end.inner.residual)
             margin = self._margin(problem, min(best.inner.residual, end.inner.residual))
             if end.inner.residual < best.inner.residual - margin:
-                best, lowest, reached, needed = end, number, 1, _times_to_reach(problem, end)
+                best, lowest, reached, needed = end, number, 1, self._times_to_reach(problem, end)
             elif end.inner.residual <= best.inner.residual + margin:
                 reached += 1
                 if self.quasi_newton and end.inner.residual < best.inner.residual:
@@ -237,6 +240,20 @@ class Search:
             enough = (best.inner.residual + margin, margin / 2)
         end = self._descent(problem, trial.left, trial.right, steps, trial.metric, enough)
         return replace(end, history=trial.history + end.history)
+
+    def _times_to_reach(self, problem: LeastSquaresProblem, state: OuterState) -> int:
+        """Return from how many starts a valley must be reached before it is taken for the lowest."""
+        average = pair_average(state.spline, problem.X, state.left @ state.right.T)
+        residual = problem.weighted(problem.Y - average)
+        suspect = moments_left(problem.X, residual) >= 1.0
+        if not self.quasi_newton:
+            return _REACHED_SUSPECT if suspect else _REACHED
+        spread = float(problem.weighted((problem.Y - problem.mean_output) ** 2).sum())
+        n_parameters = self.problem.n_matrix + self.coarse_cells + problem.degree
+        hardly = min(0.5, _HARDLY * n_parameters / problem.n_rows)
+        # Most of the many valleys explain next to nothing, and the moments of what is left may show nothing.
+        suspect = suspect or state.inner.residual > (1.0 - hardly) * spread
+        return _REACHED_BY_LBFGS if suspect else _REACHED
 
     def _undecided(self, problem: LeastSquaresProblem, best: OuterState, end: OuterState) -> bool:
         """Say whether a way ended so near to the best that it was not followed to its end, but not as low."""
@@ -474,10 +491,3 @@ def _rank_choice(rank: int, criterion: dict[int, tuple[float, int]], at_limit: b
     ranks = sorted(criterion)
     values, cells = zip(*(criterion[rank] for rank in ranks), strict=True)
     return RankChoice(rank, np.array(ranks, np.intp), np.array(values), np.array(cells, np.intp), at_limit)
-
-
-def _times_to_reach(problem: LeastSquaresProblem, state: OuterState) -> int:
-    """Return from how many starts a valley must be reached before it is taken for the lowest."""
-    average = pair_average(state.spline, problem.X, state.left @ state.right.T)
-    residual = problem.weighted(problem.Y - average)
-    return _REACHED if moments_left(problem.X, residual) < 1.0 else _REACHED_SUSPECT
