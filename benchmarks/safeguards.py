@@ -19,18 +19,17 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from common import fit_from
 from scipy.stats import binomtest
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from pairint.engine import provenance
 from pairint.engine.seeds import generator_for
-from pairint.estimation import InteractionRegressor, LeastSquaresProblem
-from pairint.estimation.base import matrix_parameters, normal_form, whiten
+from pairint.estimation import InteractionRegressor
+from pairint.estimation.base import matrix_parameters
 from pairint.estimation.error import interaction_error
-from pairint.estimation.initial import truncated_factors
-from pairint.estimation.search import SOLVERS, Search
+from pairint.estimation.search import SOLVERS
 from pairint.experiments.minimax.curves import DATA_KEYS, truth_model
 from pairint.model import AttentionModel
 
@@ -55,15 +54,8 @@ def cell_of(d: int, ratio: int, seed: int) -> dict[str, Any]:
 
 def from_the_truth(X: Any, Y: Any, model: AttentionModel, solver: str) -> tuple[float, AttentionModel]:
     """Return the mean squared residual of a fit that starts at the true matrix, and what it found."""
-    whitened, back = whiten(X)
-    forward = np.linalg.pinv(back)
-    d = X.shape[2]
-    problem = LeastSquaresProblem(whitened, Y, DEGREE, 0.1, n_matrix=matrix_parameters(d, RANK))
-    search = Search(problem, CELLS, 50, 1e-2, solver)
-    start = truncated_factors(forward @ model.matrix @ forward.T, RANK)
-    state = search.fit([start], 0, np.random.default_rng(0)).state
-    matrix, activation = normal_form(back @ (state.left @ state.right.T) @ back.T, state.spline)
-    return state.inner.residual / problem.n_rows, AttentionModel(activation, matrix, model.tokens)
+    risk, matrix, activation = fit_from(model.matrix, X, Y, RANK, DEGREE, CELLS, solver)
+    return risk, AttentionModel(activation, matrix, model.tokens)
 
 
 def compare(d: int, ratio: int, seed: int) -> dict[str, Any]:

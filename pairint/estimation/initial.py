@@ -30,6 +30,7 @@ from pairint.model.attention import sample_chunks
 
 __all__ = [
     "STARTS",
+    "completed_factors",
     "lean_linear_start",
     "linear_start",
     "moments_left",
@@ -45,6 +46,10 @@ STARTS = ("auto", "linear", "quadratic", "random")
 _N_PAIRED = 30_000
 #: The direction of the mean of whitened tokens matters if the mean's square (at most one) is larger.
 _MEAN_SHARE = 0.1
+#: Values of the form on the mean that starts try, over the norm of what is known.
+_SHIFTS = (0.25, 1.0, 4.0, 16.0, 64.0)
+#: Tokens deviate from their mean by at least this share of its square, as far as starts are concerned.
+_LEAST_DEVIATION = 1e-8
 
 
 def starting_factors(
@@ -92,6 +97,33 @@ def truncated_factors(matrix: Any, rank: int) -> tuple[Any, Any]:
     return left[:, :rank] * root, right[:rank].T * root
 
 
+def completed_factors(matrix: Any, rank: int, mean: Any) -> tuple[Any, Any]:
+    """Return truncated factors of a matrix whose form on the tokens' mean is not known.
+
+    If tokens have a mean ``m``, outputs tell the matrix but for ``m' A m``, which only shifts all scores. A
+    regression leaves it at about zero, and that is not of low rank: of a matrix ``u v'`` truncation would
+    drop what depends on one of the two tokens. Of several values the one is taken with which the truncated
+    matrix comes nearest to all that is known.
+    """
+    xp = array_namespace(matrix)
+    square = float((mean**2).sum())
+    if square <= _MEAN_SHARE:
+        return truncated_factors(matrix, rank)
+    unit = mean / square**0.5
+    known = matrix - float(unit @ matrix @ unit) * xp.outer(unit, unit)
+    size = float(xp.sqrt((known**2).sum()))
+    best: tuple[float, Any] = (math.inf, matrix)
+    for value in (0.0, *(sign * size * scale for scale in _SHIFTS for sign in (1.0, -1.0))):
+        whole = known + value * xp.outer(unit, unit)
+        left, singular, right = xp.linalg.svd(whole, full_matrices=False)
+        rest = whole - (left[:, :rank] * singular[:rank]) @ right[:rank]
+        rest = rest - float(unit @ rest @ unit) * xp.outer(unit, unit)
+        missed = float((rest**2).sum())
+        if missed < best[0]:
+            best = missed, whole
+    return truncated_factors(best[1], rank)
+
+
 def linear_start(X: Any, Y: Any, rank: int, n_iter: int = 8) -> tuple[Any, Any]:
     """Regress ``Y_i - mean`` on ``X_i (x) mean of the partners`` by a few conjugate gradients.
 
@@ -131,12 +163,18 @@ def lean_linear_start(X: Any, Y: Any, rank: int, n_iter: int = 4) -> tuple[Any, 
             image[chunk] = pulled.sum(axis=-1)
         return image
 
+    root = _partner_root(X)  # where tokens have a mean, the partners' deviations from it count as much
+
+    def adjoint(residual: Any) -> Any:
+        found = _bilinear_adjoint(X, residual)
+        return found if root is None else found @ root
+
     residual = Y - Y.mean()
     solution = xp.zeros((d, d))
-    gradient = direction = _bilinear_adjoint(X, residual)
+    gradient = direction = adjoint(residual)
     squared = float((gradient**2).sum())
     for number in range(n_iter):
-        image = forward(direction)
+        image = forward(direction if root is None else direction @ root)
         curvature = float((image**2).sum())
         if curvature <= 0.0:
             break
@@ -144,10 +182,26 @@ def lean_linear_start(X: Any, Y: Any, rank: int, n_iter: int = 4) -> tuple[Any, 
         if number + 1 == n_iter:  # the gradient there would serve a next step only
             break
         residual = residual - squared / curvature * image
-        gradient = _bilinear_adjoint(X, residual)
+        gradient = adjoint(residual)
         previous, squared = squared, float((gradient**2).sum())
         direction = gradient + (squared / previous) * direction
-    return truncated_factors(solution, rank)
+    return completed_factors(solution if root is None else solution @ root, rank, X.mean(axis=(0, 1)))
+
+
+def _partner_root(X: Any) -> Any:
+    """Return the inverse root of the second moment of the partners' means, if the tokens have a mean."""
+    xp = array_namespace(X)
+    d = X.shape[2]
+    mean = X.mean(axis=(0, 1))
+    if float((mean**2).sum()) <= _MEAN_SHARE:
+        return None
+    moment = xp.zeros((d, d))
+    for chunk in sample_chunks(X.shape[0], 3 * X.shape[1] * d):
+        rows = _partner_mean(X[chunk]).reshape(-1, d)
+        moment = moment + rows.T @ rows
+    values, vectors = xp.linalg.eigh(moment / (X.shape[0] * X.shape[1]))
+    kept = values > _LEAST_DEVIATION * values[-1]
+    return (vectors * xp.where(kept, 1.0 / xp.sqrt(xp.where(kept, values, 1.0)), 0.0)) @ vectors.T
 
 
 def quadratic_start(X: Any, Y: Any, rank: int) -> tuple[Any, Any]:
@@ -186,14 +240,26 @@ def quadratic_start(X: Any, Y: Any, rank: int) -> tuple[Any, Any]:
     form[xp.asarray(second), xp.asarray(first)] += solution[:-1] / 2
     values, vectors = xp.linalg.eigh(form)
     leading = vectors[:, int(xp.argmax(xp.abs(values)))].reshape(size, size)
-    return truncated_factors(left @ leading @ right.T, rank)
+    return completed_factors(left @ leading @ right.T, rank, mean)
 
 
 def random_start(d: int, rank: int, rng: np.random.Generator, like: Any) -> tuple[Any, Any]:
-    """Draw Gaussian factors, of the library of ``like``."""
+    """Draw Gaussian factors for the whitened tokens ``like``, of their library.
+
+    If tokens have a mean, the factors are Gaussian for tokens in units of their deviations from it: for those
+    a score depends above all on the mean of one token and the deviation of the other.
+    """
     xp = array_namespace(like)
     matrix = rng.standard_normal((d, rank)) @ rng.standard_normal((rank, d))
-    return truncated_factors(xp.asarray(matrix), rank)
+    mean = like.mean(axis=(0, 1))
+    square = float((mean**2).sum())
+    start = xp.asarray(matrix)
+    if square > _MEAN_SHARE:
+        # The inverse root of the covariance, which is the identity less the square of the mean.
+        more = 1.0 / math.sqrt(max(1.0 - square, _LEAST_DEVIATION)) - 1.0
+        start = start + (more / square) * xp.outer(mean, mean @ start)
+        start = start + (more / square) * xp.outer(start @ mean, mean)
+    return truncated_factors(start, rank)
 
 
 def moments_left(X: Any, residual: Any) -> float:

@@ -62,7 +62,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
     Minimises the empirical risk
     :math:`\frac{1}{MN}\sum_{m,i} |Y_{mi} - \frac{1}{N-1}\sum_{j \ne i}\varphi(X_{mi}^\top A X_{mj})|^2`
     over matrices of rank ``rank`` and splines of degree ``degree`` on ``n_intervals`` equal cells, by
-    variable projection and Levenberg-Marquardt, from coarse splines to fine ones.
+    variable projection and L-BFGS (or Levenberg-Marquardt), from coarse splines to fine ones.
 
     Parameters
     ----------
@@ -92,19 +92,18 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         Number of random starts tried besides the others (``"auto"``) or in all (``"random"``). With 0 there
         is no restart either, and no warning if the starts disagree.
     max_iter : int
-        Largest number of Gauss-Newton steps in each of the stages.
+        Largest number of Gauss-Newton steps in each of the stages; of those of L-BFGS ten times as many.
     tol : float
         A stage stops when the next step is predicted to lower the residual sum of squares by less
         than ``tol`` noise variances; fitting pure noise lowers it by one for each parameter.
     loss : {"squared_error", "huber"}
         ``"huber"`` counts residuals beyond 1.345 of their scale with their size, not with its square, see
         :mod:`pairint.estimation.robust`: for outputs of which some are wrong.
-    solver : {"gauss-newton", "lbfgs"}
-        How a plain fit descends. ``"gauss-newton"`` builds the normal equations of every step. ``"lbfgs"``
-        takes more steps, each of the price of a gradient, computes its starts from fewer data and chooses
-        ``K`` once: several times faster, and the more so the larger ``d r`` is. Both minimise the same risk,
-        and end at fits that differ by less than their errors. Of the cheaper steps a stage may take
-        ``10 max_iter``. A fit in a channel has its own way.
+    solver : {"lbfgs", "gauss-newton"}
+        How a plain fit descends. ``"lbfgs"`` takes steps of the price of a gradient, computes its starts from
+        fewer data and chooses ``K`` once. ``"gauss-newton"`` builds the normal equations of every step: fewer
+        steps, and several times slower, the more so the larger ``d r`` is. Both minimise the same risk, and
+        end at fits that differ by less than their errors. A fit in a channel has its own way.
     channel : {"mean", "sum", "normalised"} or ScoreChannel
         What is observed of the activated scores ``phi(S)``: their mean over partners, their sum, their
         row-normalised sum (attention), or a :class:`~pairint.estimation.channels.ScoreChannel` of one's own.
@@ -307,7 +306,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         check_enough_data(n_rows, matrix_parameters(d, rank or 1) + (n_intervals or 1) + degree, Y.shape[0])
 
         with fit_threads(2 * d):
-            whitened, back = whiten(X, long=solver != SOLVERS[0])
+            whitened, back = whiten(X, long=solver == "lbfgs")
         problem = LeastSquaresProblem(whitened, Y, degree, penalty, weight=weight)
         n_restarts = N_RESTARTS * n_starts if self.start == "auto" and d > 1 else 0
         while largest_rank > 1 and _RANK_OUTPUTS * matrix_parameters(d, largest_rank) > n_rows:
@@ -354,8 +353,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
                 f"raise n_starts (now {n_starts}), give more data, lower rank, or compare with another start"
             )
         category: type[Warning] = ConvergenceWarning if doubts else FitWarning
-        # L-BFGS follows other starts only until they are seen to end alike: these risks are none of ends.
-        risks = self.start_risks_ if valley.settled and not found.search.quasi_newton else ()
+        risks = self.start_risks_ if valley.settled else ()
         with fit_threads(2 * d * self.rank_):
             doubts += cheap_doubts(found.search.problem, final, self.noise_std_, risks)
         if doubts:

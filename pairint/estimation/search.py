@@ -11,6 +11,7 @@ import numpy as np
 
 from pairint.backend import to_device
 from pairint.estimation.base import fit_threads
+from pairint.estimation.diagnosis import excess_of_second
 from pairint.estimation.gauss_newton import grown_factors, levenberg_marquardt
 from pairint.estimation.initial import moments_left, random_start, truncated_factors
 from pairint.estimation.problem import LeastSquaresProblem, OuterState, score_range
@@ -37,14 +38,17 @@ _N_COARSE_OUTPUTS = 6000
 _TRIAL_STEPS, _FOLLOWED_STEPS = 2, 20
 #: Two coarse fits that differ by a smaller share of the outputs' variance are taken for neighbours.
 _SAME_VALLEY = 0.02
-#: From how many starts the lowest valley must be reached: normally, and if its residuals look like signal.
-_REACHED, _REACHED_SUSPECT = 2, 4
+#: From how many starts the lowest valley must be reached: normally, and if its residuals look like signal;
+#: with L-BFGS, whose starts are cheap, if they do or hardly anything is explained.
+_REACHED, _REACHED_SUSPECT, _REACHED_BY_LBFGS = 2, 4, 6
+#: Hardly anything is explained: a share of the variance that is less than so many times what noise explains.
+_HARDLY = 4.0
 #: A restart through higher rank: norm of the random push (the matrix has norm one), added rank, steps.
 _PUSH, _ADDED_RANK, _LIFTED_STEPS = 0.5, 2, 10
 #: Rounds of choosing K.
 _N_CHOICES = 4
-#: The ways down that a search may take.
-SOLVERS = ("gauss-newton", "lbfgs")
+#: The ways down that a search may take; the first is the default.
+SOLVERS = ("lbfgs", "gauss-newton")
 #: Steps of L-BFGS for one of Gauss-Newton: at most so many in a stage, and in one that only looks.
 _MORE_STEPS, _MORE_LOOKS = 10, 3
 #: Starts that L-BFGS puts in order before it follows one; the others wait until they are needed.
@@ -83,7 +87,7 @@ class Search:
     @property
     def quasi_newton(self) -> bool:
         """Whether the way down is that of L-BFGS."""
-        return self.solver != SOLVERS[0]
+        return self.solver == "lbfgs"
 
     def minimise(
         self,
@@ -181,7 +185,8 @@ class Search:
         trials = [self._descent(problem, *start, _TRIAL_STEPS) for start in ordered]
         trials.sort(key=lambda trial: trial.inner.residual)
         best = self._follow(problem, trials[0], self.max_iter)
-        risks, reached, needed = [best.inner.residual], 1, _times_to_reach(problem, best)
+        risks, lowest = [best.inner.residual], 0
+        reached, needed = 1, self._times_to_reach(problem, best)
         for number in range(1, len(starts) + n_restarts):
             if reached >= needed:
                 break
@@ -193,12 +198,17 @@ class Search:
                 start = self._restart(problem, best, number % 2 == 0, rng)
                 trial = self._descent(problem, *start, _TRIAL_STEPS)
             end = self._follow(problem, trial, _FOLLOWED_STEPS, best)
+            if self.quasi_newton and self._undecided(problem, best, end):
+                best, end = self._on_the_same_cells(problem, best, end)
+                risks[lowest] = best.inner.residual
             risks.append(end.inner.residual)
             margin = self._margin(problem, min(best.inner.residual, end.inner.residual))
             if end.inner.residual < best.inner.residual - margin:
-                best, reached, needed = end, 1, _times_to_reach(problem, end)
+                best, lowest, reached, needed = end, number, 1, self._times_to_reach(problem, end)
             elif end.inner.residual <= best.inner.residual + margin:
                 reached += 1
+                if self.quasi_newton and end.inner.residual < best.inner.residual:
+                    best, lowest = end, number
         return Valley(best, [risk / problem.n_rows for risk in risks], reached >= _REACHED)
 
     def _descent(
@@ -230,6 +240,43 @@ class Search:
             enough = (best.inner.residual + margin, margin / 2)
         end = self._descent(problem, trial.left, trial.right, steps, trial.metric, enough)
         return replace(end, history=trial.history + end.history)
+
+    def _times_to_reach(self, problem: LeastSquaresProblem, state: OuterState) -> int:
+        """Return from how many starts a valley must be reached before it is taken for the lowest."""
+        average = pair_average(state.spline, problem.X, state.left @ state.right.T)
+        residual = problem.weighted(problem.Y - average)
+        suspect = moments_left(problem.X, residual) >= 1.0
+        if not self.quasi_newton:
+            return _REACHED_SUSPECT if suspect else _REACHED
+        spread = float(problem.weighted((problem.Y - problem.mean_output) ** 2).sum())
+        n_parameters = self.problem.n_matrix + self.coarse_cells + problem.degree
+        hardly = min(0.5, _HARDLY * n_parameters / problem.n_rows)
+        # Most of the many valleys explain next to nothing, and the moments of what is left may show nothing.
+        suspect = suspect or state.inner.residual > (1.0 - hardly) * spread
+        return _REACHED_BY_LBFGS if suspect else _REACHED
+
+    def _undecided(self, problem: LeastSquaresProblem, best: OuterState, end: OuterState) -> bool:
+        """Say whether a way ended so near to the best that it was not followed to its end, but not as low."""
+        residuals = best.inner.residual, end.inner.residual
+        if residuals[1] > residuals[0] + self._margin(problem, min(residuals)):
+            return False
+        n_parameters = self.problem.n_matrix + self.coarse_cells + problem.degree
+        return excess_of_second(residuals, n_parameters, problem.n_rows) is not None
+
+    def _on_the_same_cells(
+        self, problem: LeastSquaresProblem, best: OuterState, end: OuterState
+    ) -> tuple[OuterState, OuterState]:
+        """Follow the higher of two ways to its end, on the cells of the lower.
+
+        It may not have been followed as far as that, and on other cells the same matrix has another risk.
+        """
+        ways = [best, end]
+        higher = int(end.inner.residual > best.inner.residual)
+        way, cells = ways[higher], ways[1 - higher].space
+        args = problem, way.left, way.right, cells, _FOLLOWED_STEPS, self.loose, way.metric
+        found = self.minimise(*args)
+        ways[higher] = replace(found, history=way.history + found.history)
+        return ways[0], ways[1]
 
     def _restart(
         self, problem: LeastSquaresProblem, best: OuterState, lifted: bool, rng: np.random.Generator
@@ -283,9 +330,9 @@ class Search:
             return list(self._nested(state, self.n_intervals)), None
         stages: list[OuterState] = []
         if self.problem.d > 1:
-            stages = list(
-                replace(self, tol=self.loose)._nested(state, _MUCH_LARGER * state.space.n_intervals)
-            )
+            # With more cells than these the matrix would fit noise by them, and the criterion, which takes
+            # the matrix as given, would ask for as many.
+            stages = list(replace(self, tol=self.loose)._nested(state, state.space.n_intervals))
             state = stages[-1]
         for _ in range(_N_CHOICES):
             interval = score_range(self.problem.X, state.left, state.right)
@@ -444,10 +491,3 @@ def _rank_choice(rank: int, criterion: dict[int, tuple[float, int]], at_limit: b
     ranks = sorted(criterion)
     values, cells = zip(*(criterion[rank] for rank in ranks), strict=True)
     return RankChoice(rank, np.array(ranks, np.intp), np.array(values), np.array(cells, np.intp), at_limit)
-
-
-def _times_to_reach(problem: LeastSquaresProblem, state: OuterState) -> int:
-    """Return from how many starts a valley must be reached before it is taken for the lowest."""
-    average = pair_average(state.spline, problem.X, state.left @ state.right.T)
-    residual = problem.weighted(problem.Y - average)
-    return _REACHED if moments_left(problem.X, residual) < 1.0 else _REACHED_SUSPECT

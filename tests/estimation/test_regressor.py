@@ -13,6 +13,8 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 
 from pairint.estimation import InteractionRegressor, OracleRegressor, interaction_error
 from pairint.estimation.gauss_newton import levenberg_marquardt
+from pairint.estimation.quasi_newton import lbfgs
+from pairint.estimation.search import SOLVERS
 from pairint.model import (
     AttentionModel,
     Equicorrelated,
@@ -391,14 +393,17 @@ def test_score_is_the_coefficient_of_determination():
 
 
 @pytest.mark.slow
-def test_fit_that_did_not_converge_warns_and_says_what_to_try():
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_fit_that_did_not_converge_warns_and_says_what_to_try(solver):
     _, X, Y = make(d=5)
+    noise = np.random.default_rng(0).standard_normal(Y.shape)  # its valleys are flat
+    hurried = InteractionRegressor(3, max_iter=1, tol=1e-12, solver=solver, random_state=0)
     with pytest.warns(ConvergenceWarning, match="after max_iter = 1 steps .* raise max_iter"):
-        fit = InteractionRegressor(max_iter=1, random_state=0).fit(X, Y)
-    assert not fit.converged_
+        hurried.fit(X, noise)
+    assert not hurried.converged_
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert InteractionRegressor(random_state=0).fit(X, Y).converged_
+        assert InteractionRegressor(solver=solver, random_state=0).fit(X, Y).converged_
 
 
 def test_history():
@@ -412,17 +417,22 @@ def test_history():
     assert fit.selection_ is None
 
 
-def test_cells_are_doubled_on_the_way_to_many(monkeypatch):
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_cells_are_doubled_on_the_way_to_many(solver, monkeypatch):
     """All at once, fine structure would meet a matrix too crude to resolve it."""
     cells = []
 
-    def noted(problem, left, right, space, *arguments):
-        cells.append(space.n_intervals)
-        return levenberg_marquardt(problem, left, right, space, *arguments)
+    def noted(descend):
+        def descent(problem, left, right, space, *arguments):
+            cells.append(space.n_intervals)
+            return descend(problem, left, right, space, *arguments)
 
-    monkeypatch.setattr("pairint.estimation.search.levenberg_marquardt", noted)
+        return descent
+
+    for descend in (levenberg_marquardt, lbfgs):
+        monkeypatch.setattr(f"pairint.estimation.search.{descend.__name__}", noted(descend))
     _, X, Y = make(d=5, rank=2)
-    InteractionRegressor(2, n_intervals=100, random_state=0).fit(X, Y)
+    InteractionRegressor(2, n_intervals=100, solver=solver, random_state=0).fit(X, Y)
     assert cells[0] < 25 and cells[-1] == 100
     assert all(after <= 2 * before for before, after in itertools.pairwise(cells))
 

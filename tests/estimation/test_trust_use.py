@@ -15,11 +15,14 @@ from pairint.estimation import (
     OracleRegressor,
     base,
     choose_intervals,
+    quasi_newton,
 )
 from pairint.estimation.problem import LeastSquaresProblem as Problem
 
 X = np.random.default_rng(0).uniform(-1, 1, (80, 3, 3))
 Y = np.tanh(X[..., 0] * X[..., 1])
+#: Where fits solve for the spline: those by dense systems, and those by L-BFGS.
+SOLVES = [(Problem, "solve"), (quasi_newton, "solved")]
 
 
 def regressors():
@@ -27,6 +30,7 @@ def regressors():
     network = NetworkRegressor(3, n_intervals=2, hidden=(4,), max_rounds=1, epochs=1, network_steps=5)
     return {
         "interaction": InteractionRegressor(3, n_intervals=2, start="linear"),
+        "by systems": InteractionRegressor(3, n_intervals=2, start="linear", solver="gauss-newton"),
         "oracle": OracleRegressor(np.eye(3), n_intervals=2),
         "network": network,
     }
@@ -36,7 +40,7 @@ def attributes(fit):
     return {name: value for name, value in vars(fit).items() if name.endswith("_")}
 
 
-@pytest.mark.parametrize("name", ["interaction", "oracle", "network"])
+@pytest.mark.parametrize("name", ["interaction", "by systems", "oracle", "network"])
 def test_a_fit_that_fails_stores_nothing(name):
     fit = regressors()[name]
     with pytest.raises(ValueError, match=r"rank must be|matrix must have shape"):
@@ -46,7 +50,7 @@ def test_a_fit_that_fails_stores_nothing(name):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("name", ["interaction", "oracle", "network"])
+@pytest.mark.parametrize("name", ["interaction", "by systems", "oracle", "network"])
 def test_a_refit_that_fails_leaves_the_last_fit(name, monkeypatch):
     if name == "network":
         pytest.importorskip("torch", reason="the network baseline needs PyTorch")
@@ -58,7 +62,8 @@ def test_a_refit_that_fails_leaves_the_last_fit(name, monkeypatch):
     def broken(*arguments):
         raise MemoryError("no more")
 
-    monkeypatch.setattr(Problem, "solve", broken)  # and one that fails in the middle
+    for owner, solve in SOLVES:  # and one that fails in the middle
+        monkeypatch.setattr(owner, solve, broken)
     with pytest.raises(MemoryError, match="no more"):
         fit.fit(2 * X, Y)
     assert attributes(fit).keys() == before.keys()
@@ -66,7 +71,7 @@ def test_a_refit_that_fails_leaves_the_last_fit(name, monkeypatch):
     np.testing.assert_array_equal(fit.predict(X), predicted)
 
 
-@pytest.mark.parametrize("name", ["interaction", "oracle", "network"])
+@pytest.mark.parametrize("name", ["interaction", "by systems", "oracle", "network"])
 def test_tags(name):
     """Tokens have three dimensions, outputs two, in the words of each release of scikit-learn."""
     fit = regressors()[name]
@@ -137,15 +142,19 @@ def allowed():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["interaction", "oracle"])
+@pytest.mark.parametrize("name", ["interaction", "by systems", "oracle"])
 def test_a_fit_of_small_matrices_takes_one_thread(name, allowed, monkeypatch):
-    seen, solve = [], Problem.solve
+    seen = []
 
-    def watched(*arguments):
-        seen.append(blas_threads())
-        return solve(*arguments)
+    def watched(solve):
+        def noted(*arguments):
+            seen.append(blas_threads())
+            return solve(*arguments)
 
-    monkeypatch.setattr(Problem, "solve", watched)
+        return noted
+
+    for owner, solve in SOLVES:
+        monkeypatch.setattr(owner, solve, watched(getattr(owner, solve)))
     fit = regressors()[name].fit(X, Y)
     assert seen and all(set(counts) == {1} for counts in seen)
     assert blas_threads() == allowed

@@ -74,6 +74,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """Fit the minimiser, then train one model with each budget; beside the spline stand the controls."""
     from pairint.estimation import InteractionRegressor, OracleRegressor, interaction_error
     from pairint.estimation.adam import adam_fit, adam_search
+    from pairint.experiments.solver import STORED_SOLVER
     from pairint.model import AttentionModel
 
     model = curves.truth_model(cell)
@@ -87,7 +88,13 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
             warnings.simplefilter("ignore")  # what does not converge is counted
             seed = generator_for(cell, curves.DATA_KEYS, "starts")
             return InteractionRegressor(
-                rank, cell["degree"], n_intervals, start=start, n_starts=2, random_state=seed
+                rank,
+                cell["degree"],
+                n_intervals,
+                start=start,
+                n_starts=2,
+                solver=STORED_SOLVER,
+                random_state=seed,
             ).fit(X, Y)
 
     def note(estimator: str, matrix: Any, activation: Any, **known: Any) -> None:

@@ -91,6 +91,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     for exp.
     """
     from pairint.estimation import InteractionRegressor
+    from pairint.experiments.solver import STORED_SOLVER
     from pairint.theory.effective import effective_activation, uniform_product_law
 
     model, larger, phi = problem(cell["activation"], cell["law"], cell["share"], cell["noise_std"])
@@ -98,7 +99,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a wrong rank leaves signal in the residuals
         fit = InteractionRegressor(
-            1, _DEGREE, _CELLS, random_state=generator_for(cell, _DATA_KEYS, "starts")
+            1, _DEGREE, _CELLS, solver=STORED_SOLVER, random_state=generator_for(cell, _DATA_KEYS, "starts")
         ).fit(X, Y)
     pairs = model.tokens.sample(_N_PAIRS, 2, generator_for(cell, _DATA_KEYS, "pairs"))
     x, y = pairs[:, 0], pairs[:, 1]

@@ -97,6 +97,7 @@ def planned(cell: dict[str, Any]) -> tuple[AttentionModel, Plan]:
 def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """Fit at a part of the planned samples; return the squared error over the target."""
     from pairint.estimation import InteractionRegressor, interaction_error
+    from pairint.experiments.solver import STORED_SOLVER
 
     model, what = planned(cell)
     rank, n_tokens = CASES[cell["case"]][2:4]
@@ -108,6 +109,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
             rank,
             _DEGREE,
             "auto" if what.approximation_error else what.n_intervals,
+            solver=STORED_SOLVER,
             random_state=generator_for(cell, _DATA_KEYS, "starts"),
         ).fit(X, Y)
     error = interaction_error(fit, model, n_pairs=_N_PAIRS, rng=generator_for(cell, _DATA_KEYS, "error"))

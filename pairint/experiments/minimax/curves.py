@@ -118,6 +118,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     with the cell's ``beta`` and ``constant``).
     """
     from pairint.estimation import InteractionRegressor, OracleRegressor, interaction_error
+    from pairint.experiments.solver import STORED_SOLVER
 
     model = truth_model(cell)
     X, Y = model.sample(cell["n_samples"], cell["n_tokens"], generator_for(cell, DATA_KEYS))
@@ -128,7 +129,9 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     estimators: dict[str, Any] = {"oracle": OracleRegressor(model.matrix, degree, n_intervals)}
     if model.d > 1:  # in one dimension there is no matrix to learn, and the two coincide
         starts = generator_for(cell, DATA_KEYS, "starts")
-        estimators["fit"] = InteractionRegressor(cell["rank"], degree, n_intervals, random_state=starts)
+        estimators["fit"] = InteractionRegressor(
+            cell["rank"], degree, n_intervals, solver=STORED_SOLVER, random_state=starts
+        )
     rows = []
     for name, estimator in estimators.items():
         began = time.perf_counter()

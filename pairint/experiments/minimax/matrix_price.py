@@ -86,6 +86,7 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
 def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the excess error of a fit over the oracle, measured and predicted, in the unit of the module."""
     from pairint.estimation import InteractionRegressor, OracleRegressor
+    from pairint.experiments.solver import STORED_SOLVER
     from pairint.model import (
         AttentionModel,
         GaussianNoise,
@@ -105,7 +106,9 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     X, Y = model.sample(cell["n_samples"], n_tokens, rng)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what does not converge is counted
-        fit = InteractionRegressor(rank, _DEGREE, cell["n_intervals"], random_state=rng).fit(X, Y)
+        fit = InteractionRegressor(
+            rank, _DEGREE, cell["n_intervals"], solver=STORED_SOLVER, random_state=rng
+        ).fit(X, Y)
         oracle = OracleRegressor(matrix, _DEGREE, cell["n_intervals"]).fit(X, Y)
     pairs = law.sample(_N_PAIRS, 2, generator_for(cell, _DATA_KEYS, "error"))
     truth = model.interaction(pairs[:, 0], pairs[:, 1])

@@ -1,0 +1,97 @@
+"""The random problems are what their script says, and its counts can tell a bad fit from a good one."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pairint.model.attention import pair_average, pair_interaction
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def script():
+    sys.path.insert(0, str(FOLDER))
+    try:
+        import random_problems
+
+        yield random_problems
+    finally:
+        sys.path.remove(str(FOLDER))
+
+
+@pytest.fixture(scope="module")
+def drawn(script):
+    return [script.Problem(number) for number in range(40)]
+
+
+def test_they_cover_what_they_promise(script, drawn):
+    rows = [problem.row for problem in drawn]
+    assert {row["law"] for row in rows} == set(script.LAWS)
+    assert {row["activation"] for row in rows} == set(script.ACTIVATIONS)
+    assert {row["change"] for row in rows} == {"none", *script.CHANGES}
+    assert min(row["d"] for row in rows) == 1 and max(row["d"] for row in rows) > 64
+    assert min(row["n_tokens"] for row in rows) < 5 and max(row["n_tokens"] for row in rows) > 128
+    assert all(problem.X.dtype == np.float32 for problem in drawn if problem.change == "single")
+
+
+def test_outputs_are_those_of_the_truth(drawn):
+    for problem in drawn[:12]:
+        clean = pair_average(problem.activation, np.asarray(problem.X, float), problem.matrix)
+        rest = np.asarray(problem.Y, float) - clean
+        scale = np.abs(clean).max() + 1e-300
+        if problem.noise == 0.0 and not problem.outliers:
+            assert np.abs(rest).max() < 1e-5 * scale
+        elif not problem.outliers:
+            assert abs(rest.std() / problem.noise - 1) < 5 / np.sqrt(2 * rest.size)
+        truth = pair_interaction(problem.activation, problem.x, problem.y, problem.matrix)
+        np.testing.assert_array_equal(truth, problem.truth)
+        assert problem.error(problem.activation, problem.matrix) == 0.0
+        assert problem.error(lambda u: 0 * u, problem.matrix) > 0.5 * problem.variance
+
+
+def test_a_fit_that_is_caught_is_counted_and_a_silent_one_named(script):
+    good = {
+        "above": False,
+        "far": False,
+        "truth_far": False,
+        "trapped": False,
+        "warned": [],
+        "converged": True,
+    }
+    good |= {"outputs_per_parameter": 20.0, "seconds": 1.0}
+    rows = [good, good | {"above": True}, good | {"far": True, "truth_far": True}]
+    rows += [
+        good | {"far": True, "warned": ["FitWarning"]},
+        good | {"above": True, "outputs_per_parameter": 2.0},
+    ]
+    found = script.summary([row | {"number": k} for k, row in enumerate(rows)])
+    assert found["problems"] == 5 and found["with_data_enough"] == 4
+    assert (found["above"], found["above_of_all"]) == (1, 2)
+    assert (found["silent"], found["silent_of_all"]) == (1, 2)
+    assert (found["far"], found["far_where_truth_is_not"]) == (2, 1)
+    assert found["above_share"] == 0.25
+
+
+def test_what_is_there_is_not_computed_again(tmp_path):
+    rows, output = tmp_path / "rows.jsonl", tmp_path / "record.json"
+    command = [
+        sys.executable,
+        FOLDER / "random_problems.py",
+        "--first",
+        "4",
+        "--rows",
+        rows,
+        "--output",
+        output,
+    ]
+    subprocess.run([*command, "--problems", "1"], check=True, capture_output=True)
+    first = rows.read_text(encoding="utf-8")
+    assert first.count("\n") == 1
+    subprocess.run([*command, "--problems", "2"], check=True, capture_output=True)
+    again = rows.read_text(encoding="utf-8")
+    assert again.startswith(first) and again.count("\n") == 2
+    assert '"problems": 2' in output.read_text(encoding="utf-8")
