@@ -56,7 +56,7 @@ def cheap_doubts(
     n_parameters = state.inner.dof + problem.n_matrix
     found = [_data(problem, n_parameters)]
     n_tokens = problem.n_tokens
-    few = problem.first(max(1, _PAIRS // n_tokens**2))
+    few = problem.sample(max(1, _PAIRS // n_tokens**2))
     scores = factor_scores(few.X, state.left, state.right)
     found.append(_beyond(scores, state))
     found.append(_weak(problem, state, scores, noise_std))
