@@ -1,8 +1,8 @@
 """Data that are not one array in memory: read block by block, summed in an order that does not depend on how.
 
 A source gives tokens, outputs and weights block by block, as often as a fit looks at all of them. Blocks are
-brought to one number of samples, however they come, and their parts are added in pairs: the sums of a file, of
-an iterator and of workers with blocks of that size have the same bits.
+brought to one number of samples, however they come, and their parts are added in pairs: the sums of a file,
+of an iterator and of workers with blocks of that size have the same bits.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class BlockSource(ABC):
 
 
 def block_samples(memory: int, n_tokens: int, d: int) -> int:
-    """Return how many samples a block has, so that what is made of it stays within its share of the memory."""
+    """Return how many samples a block has: what is made of it stays within its share of the memory."""
     numbers = n_tokens * (_PER_DIMENSION * d + _PER_PARTNER * n_tokens + _PER_TOKEN)
     return max(1, int(_BLOCK_SHARE * memory) // (8 * numbers))
 
@@ -231,7 +231,7 @@ class _Arrays(_Passes):
             _check_length(value)
         for start in range(0, n_samples, step):
             stop = min(start + step, n_samples)
-            parts = []
+            parts: list[Any] = []
             for name, value in (("X", self.X), ("Y", self.Y), ("sample_weight", self.weight)):
                 part = None if value is None else value[start:stop]
                 if part is not None and len(part) != stop - start:
@@ -240,7 +240,7 @@ class _Arrays(_Passes):
                         f"{stop} are {len(part)}: the file ends early"
                     )
                 parts.append(part)
-            yield f"[{start}:{stop}]", *parts
+            yield f"[{start}:{stop}]", parts[0], parts[1], parts[2]
 
 
 def _check_length(value: Any) -> None:
@@ -325,7 +325,8 @@ class Readings(BlockSource):
 
     def _checked(self, where: str, block: list[Any]) -> Triple:
         known = any(self._shape)
-        X, Y, weight = checked_block(*block, *(self._shape if known else (None, None)), where)
+        n_tokens, d = self._shape if known else (None, None)
+        X, Y, weight = checked_block(block[0], block[1], block[2], n_tokens, d, where)
         if not known and len(block[0]):
             self._shape = (int(X.shape[1]), int(X.shape[2]))
             self.weighted = weight is not None
@@ -421,7 +422,11 @@ def _is_read_by_slices(value: Any) -> bool:
     """Say whether this is an array outside of memory: a map of a file, or what Zarr and HDF5 open."""
     if isinstance(value, np.memmap):
         return value.ndim == 3
-    if isinstance(value, np.ndarray | list | tuple) or is_cupy(value) or hasattr(value, "__array_namespace__"):
+    if (
+        isinstance(value, np.ndarray | list | tuple)
+        or is_cupy(value)
+        or hasattr(value, "__array_namespace__")
+    ):
         return False
     shape = getattr(value, "shape", None)
     return isinstance(shape, tuple) and len(shape) == 3 and hasattr(value, "__getitem__")

@@ -184,9 +184,7 @@ def projected_system(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return Kaufman's ``J'(I - F H^-1 F')J`` and ``J'e``, the factors stacked as ``(left, right)``."""
     left, right, space = state.left, state.right, state.space
-    square, cross, gradient = problem.over_blocks(
-        _system_sums, left, right, space, state.inner.coefficients
-    )
+    square, cross, gradient = problem.over_blocks(_system_sums, left, right, space, state.inner.coefficients)
     projected = linalg.cho_solve(state.inner.factor, cross, check_finite=False)
     hessian = to_host(square) - cross.T @ projected
     d, rank = left.shape

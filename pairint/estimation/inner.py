@@ -50,9 +50,7 @@ class NormalEquations:
     total: float
 
     def __add__(self, other: NormalEquations) -> NormalEquations:
-        return NormalEquations(
-            self.gram + other.gram, self.moment + other.moment, self.total + other.total
-        )
+        return NormalEquations(self.gram + other.gram, self.moment + other.moment, self.total + other.total)
 
     def restricted(self, embedding: sparse.csr_matrix) -> NormalEquations:
         """Return the equations on a subspace, ``embedding`` of shape (dimension, subdimension)."""

@@ -312,7 +312,8 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         (blocks it refuses).
         """
         plain = self._is_plain(values, pairs, mask)
-        refused = None if plain and self.loss == LOSSES[0] else "in a channel or with another loss"
+        squares = check_choice("loss", self.loss, LOSSES) == LOSSES[0]
+        refused = None if plain and squares else "in a channel or with another loss"
         X, Y, sample_weight, source = taken_in(X, Y, sample_weight, memory, refused)
         if not plain:
             return self._fit_channel(X, Y, sample_weight, values, pairs, mask)
@@ -325,7 +326,6 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
             self.degree, self.n_intervals, self.penalty, least_degree=1
         )
         check_choice("start", self.start, STARTS)
-        check_choice("loss", self.loss, LOSSES)
         solver = check_choice("solver", self.solver, SOLVERS)
         n_starts = check_integer("n_starts", self.n_starts, 0, MOST_STARTS)
         max_iter = check_integer("max_iter", self.max_iter, 1)

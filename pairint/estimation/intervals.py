@@ -486,13 +486,14 @@ class RegressorWithBands(PairwiseRegressor):
 
     def _own_bands(self) -> InteractionBands:
         self._check_plain("bands")
-        if getattr(self, "_data", None) is None:
+        data = getattr(self, "_data", None)
+        if data is None:
             raise ValueError(
                 "this regressor was pickled or copied, or read its data in blocks, and has not got them: "
                 "call bands(X, Y), then interval(x, y) of the result"
             )
         if self._bands is None:
-            self._bands = interaction_bands(self, *self._data)
+            self._bands = interaction_bands(self, *data)
         return self._bands
 
     def __getstate__(self) -> Any:

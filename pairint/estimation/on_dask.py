@@ -91,7 +91,9 @@ class DaskSource(BlockSource):
         for number, (chunk, count) in enumerate(zip(self._chunks, self._counts, strict=True)):
             if count and left:
                 parts.append(
-                    self._dask.delayed(_summed, pure=False)(task, *chunk, *self._named(number), min(left, count))
+                    self._dask.delayed(_summed, pure=False)(
+                        task, *chunk, *self._named(number), min(left, count)
+                    )
                 )
             left -= min(left, count)
         (result,) = self._dask.compute(self._tree(parts, add))

@@ -102,8 +102,8 @@ class BlockProblem(LeastSquaresProblem):
         if held * self.n_tokens < min(_FEWEST * self.n_matrix, self.n_rows):
             needed = self.source.memory * _FEWEST * self.n_matrix / (held * self.n_tokens)
             raise ValueError(
-                f"memory must be at least {needed:.2g} bytes, got {self.source.memory}: the first stage holds "
-                f"{_FEWEST} outputs for each of the {self.n_matrix} parameters of the matrix"
+                f"memory must be at least {needed:.2g} bytes, got {self.source.memory}: the first stage "
+                f"holds {_FEWEST} outputs for each of the {self.n_matrix} parameters of the matrix"
             )
         return self._held(held)
 

@@ -281,9 +281,7 @@ def _metric(problem: LeastSquaresProblem, state: OuterState, damping: float) -> 
     return Metric((np.diag(np.sqrt(diagonal * damping)), False), n_rows=part.n_rows)
 
 
-def _system(
-    block: LeastSquaresProblem, left: Any, right: Any, coefficients: Any, space: SplineSpace
-) -> Any:
+def _system(block: LeastSquaresProblem, left: Any, right: Any, coefficients: Any, space: SplineSpace) -> Any:
     """Return the products of a block that a Hessian is made of."""
     coefficients = array_namespace(block.X).asarray(coefficients)
     shape = space.lower, space.upper, space.degree
