@@ -38,8 +38,8 @@ from pairint.model import AttentionModel, GaussianNoise, Tanh, UniformCube
 
 OUTPUT = Path(__file__).parents[1] / "pairint" / "experiments" / "measured" / "out_of_core.json"
 D, RANK, N_TOKENS, NOISE = 30, 2, 3, 0.1
-#: Samples drawn, and read by the iterator, at a time.
-BLOCK = 50_000
+#: Samples drawn at a time, and read by the iterator.
+BLOCK, READ = 50_000, 2_000
 WAYS = ("file", "blocks", "memory")
 
 
@@ -63,7 +63,7 @@ def write(folder: Path, n_samples: int) -> None:
 def blocks_of(folder: Path) -> Iterator[tuple[Any, Any]]:
     """Read the files block by block."""
     with (folder / "X.raw").open("rb") as tokens, (folder / "Y.raw").open("rb") as outputs:
-        while (Y := np.fromfile(outputs, count=BLOCK * N_TOKENS)).size:
+        while (Y := np.fromfile(outputs, count=READ * N_TOKENS)).size:
             X = np.fromfile(tokens, count=Y.size * D)
             yield X.reshape(-1, N_TOKENS, D), Y.reshape(-1, N_TOKENS)
 

@@ -171,9 +171,18 @@ def block_samples(memory: int, n_tokens: int, d: int) -> int:
 
 
 def checked_block(
-    X: Any, Y: Any, weight: Any, n_tokens: int | None = None, d: int | None = None, where: str = ""
+    X: Any,
+    Y: Any,
+    weight: Any,
+    n_tokens: int | None = None,
+    d: int | None = None,
+    where: str = "",
+    *,
+    again: bool = False,
 ) -> Triple:
     """Return a block in double precision, without the samples that have no weight; it may be empty.
+
+    ``again``: it has been read before, and its entries need not be looked at.
 
     Raises
     ------
@@ -189,10 +198,11 @@ def checked_block(
                 f"{name}{where} must lie in the memory of the host, where blocks are read: "
                 "convert them with pairint.backend.to_host"
             )
-    X = check_floats(f"X{where}", X, (None, n_tokens, d), largest=LARGEST_NUMBER)
-    if len(X):
+    finite, largest = not again, LARGEST_NUMBER
+    X = check_floats(f"X{where}", X, (None, n_tokens, d), finite=finite, largest=largest)
+    if len(X) and not again:
         check_tokens(X)
-    Y = check_floats(f"Y{where}", Y, tuple(X.shape[:2]), largest=LARGEST_NUMBER)
+    Y = check_floats(f"Y{where}", Y, tuple(X.shape[:2]), finite=finite, largest=largest)
     X, Y = (np.asarray(a, dtype=np.float64) for a in (X, Y))
     if weight is None:
         return X, Y, None
@@ -326,7 +336,8 @@ class Readings(BlockSource):
     def _checked(self, where: str, block: list[Any]) -> Triple:
         known = any(self._shape)
         n_tokens, d = self._shape if known else (None, None)
-        X, Y, weight = checked_block(block[0], block[1], block[2], n_tokens, d, where)
+        again = self._n_read is not None
+        X, Y, weight = checked_block(block[0], block[1], block[2], n_tokens, d, where, again=again)
         if not known and len(block[0]):
             self._shape = (int(X.shape[1]), int(X.shape[2]))
             self.weighted = weight is not None
