@@ -14,9 +14,12 @@ depend on that.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 import tracemalloc
 import warnings
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from common import least_time
@@ -25,6 +28,9 @@ from threadpoolctl import threadpool_limits
 
 from pairint.aim.amp import amp
 from pairint.aim.teacher import AIMTeacher
+from pairint.engine import provenance
+
+OUTPUT = Path(__file__).parents[1] / "pairint" / "experiments" / "measured" / "aim_amp.json"
 
 
 def main() -> None:
@@ -34,7 +40,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--alpha", type=float, default=1.0)
     parser.add_argument("-d", type=int, default=100)
+    parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
+    load = provenance.load()
+    rows: list[dict[str, Any]] = []
     d, n = options.d, round(options.alpha * options.d**2)
     print(f"d = {d}, rho = 0.5, T = 2, alpha = {options.alpha:g}")
     print(f"{'channel':>8}{'dtype':>9}{'products/ms':>13}{'iteration/ms':>14}{'ratio':>7}{'memory/X':>10}")
@@ -63,7 +72,22 @@ def main() -> None:
                 peak = tracemalloc.get_traced_memory()[1] / X.nbytes
                 tracemalloc.stop()
                 times = f"{alone:>13.2f}{iteration:>14.2f}{iteration / alone:>7.2f}"
+                rows.append(
+                    {
+                        "channel": channel,
+                        "dtype": dtype.__name__,
+                        "products_ms": round(alone, 3),
+                        "iteration_ms": round(iteration, 3),
+                        "ratio": round(iteration / alone, 3),
+                        "memory_over_X": round(peak, 3),
+                    }
+                )
                 print(f"{channel:>8}{dtype.__name__:>9}{times}{peak:>10.2f}", flush=True)
+    content = provenance.measurement(
+        "aim_amp", load, options={"d": d, "alpha": options.alpha, "repeats": options.repeats}, rows=rows
+    )
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

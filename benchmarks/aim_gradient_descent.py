@@ -12,8 +12,11 @@ its peak, over the size of X.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 import tracemalloc
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from common import least_time
@@ -21,6 +24,9 @@ from threadpoolctl import threadpool_limits
 
 from pairint.aim.gradient_descent import loss_and_gradient
 from pairint.aim.teacher import AIMTeacher
+from pairint.engine import provenance
+
+OUTPUT = Path(__file__).parents[1] / "pairint" / "experiments" / "measured" / "aim_gradient_descent.json"
 
 
 def main() -> None:
@@ -32,7 +38,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--alpha", type=float, default=1.0)
     parser.add_argument("-d", type=int, default=100)
+    parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
+    load = provenance.load()
+    rows: list[dict[str, Any]] = []
     d, n = options.d, round(options.alpha * options.d**2)
     print(f"d = {d}, rho = 0.5, alpha = {options.alpha:g}, softmax")
     print(
@@ -64,11 +73,30 @@ def main() -> None:
                     evaluation()
                     peak = tracemalloc.get_traced_memory()[1] / X.nbytes
                     tracemalloc.stop()
+                    rows.append(
+                        {
+                            "tokens": t,
+                            "runs": runs,
+                            "dtype": dtype.__name__,
+                            "products_ms": round(alone, 3),
+                            "evaluation_ms": round(whole, 3),
+                            "ratio": round(whole / alone, 3),
+                            "memory_over_X": round(peak, 3),
+                        }
+                    )
                     print(
                         f"{t:>3}{runs:>6}{dtype.__name__:>9}{alone:>13.2f}{whole:>15.2f}{whole / alone:>7.2f}"
                         f"{peak:>10.2f}",
                         flush=True,
                     )
+    content = provenance.measurement(
+        "aim_gradient_descent",
+        load,
+        options={"d": d, "alpha": options.alpha, "repeats": options.repeats},
+        rows=rows,
+    )
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from pairint.estimation.channels.activation import KnownFamily
 from pairint.estimation.channels.system import ChannelProblem, HeadState, Linearised, pack
 from pairint.model import Exponential
 
+OUTPUT = Path(__file__).parents[1] / "pairint" / "experiments" / "measured" / "channels.json"
 SIZES = ((385, 32), (769, 64))
 N_TOKENS = 64
 
@@ -73,7 +74,7 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--fits", action="store_true")
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "channels.json")
+    parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
     load = provenance.load()
     rows = []

@@ -1,6 +1,6 @@
 """The sums over token pairs against what the machine allows and against SciPy, on one thread.
 
-    python benchmarks/kernels.py [--pairs 3000000] [--repeats 5] [--output benchmarks/results/kernels.json]
+    python benchmarks/kernels.py [--pairs 3000000] [--repeats 5] [--output FILE]
 
 Every row is one kernel at one shape, by NumPy, by the compiled loop where Numba is installed, and by SciPy
 where it offers the same: ``BSpline.design_matrix`` with its rows added up over partners by a sparse product,
@@ -46,7 +46,7 @@ from pairint.kernels import (
     system_products,
 )
 
-OUTPUT = Path(__file__).resolve().parent / "results" / "kernels.json"
+OUTPUT = Path(__file__).resolve().parents[1] / "pairint" / "experiments" / "measured" / "kernels.json"
 #: (N, K, s) of the basis: pairs, the published experiments, many cells, more and more tokens, a high degree.
 BASES = [(2, 20, 3), (3, 20, 3), (3, 200, 3), (8, 20, 3), (64, 20, 3), (256, 20, 3), (3, 20, 8)]
 #: (N, d) of the moments, for a cubic on 20 cells.

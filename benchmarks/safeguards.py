@@ -35,7 +35,7 @@ from pairint.model import AttentionModel
 
 RANK, N_TOKENS, NOISE, DEGREE, CELLS = 2, 3, 0.1, 3, 8
 DIMENSIONS = (5, 30, 128)
-OUTPUT = Path(__file__).parent / "results" / "safeguards.json"
+OUTPUT = Path(__file__).parents[1] / "pairint" / "experiments" / "measured" / "safeguards.json"
 
 
 def cell_of(d: int, ratio: int, seed: int) -> dict[str, Any]:

@@ -32,8 +32,10 @@ __all__ = [
     "matrix_parameters",
     "normal_form",
     "output_weight",
+    "second_moment",
     "warn_at_limit",
     "whiten",
+    "whitening",
 ]
 
 #: Width of the outer system from which its products are worth several threads: those of narrower ones are
@@ -254,15 +256,7 @@ def whiten(X: Any, *, long: bool = False) -> tuple[Any, Any]:
     """
     xp = array_namespace(X)
     d = X.shape[2]
-    moment = 0.0
-    for chunk in sample_chunks(X.shape[0], X.shape[1] * d):
-        rows = X[chunk].reshape(-1, d)
-        moment = moment + rows.T @ rows
-    moment = moment / (X.shape[0] * X.shape[1])
-    values, vectors = xp.linalg.eigh(moment)
-    kept = values > 1e-10 * values[-1]
-    inverse_root = xp.where(kept, 1.0 / xp.sqrt(xp.where(kept, values, 1.0)), 0.0)
-    back = (vectors * inverse_root) @ vectors.T
+    back = whitening(second_moment(X) / (X.shape[0] * X.shape[1]))
     whitened = xp.empty(X.shape) if long else xp.empty_like(X)  # in order: a reshape must be a view
     for chunk in sample_chunks(X.shape[0], X.shape[1] * d):
         if long:
@@ -270,6 +264,25 @@ def whiten(X: Any, *, long: bool = False) -> tuple[Any, Any]:
         else:
             whitened[chunk] = X[chunk] @ back
     return whitened, back
+
+
+def second_moment(X: Any) -> Any:
+    """Return the sum of ``x x'`` over all tokens."""
+    d = X.shape[2]
+    moment: Any = 0.0
+    for chunk in sample_chunks(X.shape[0], X.shape[1] * d):
+        rows = X[chunk].reshape(-1, d)
+        moment = moment + rows.T @ rows
+    return moment
+
+
+def whitening(moment: Any) -> Any:
+    """Return ``B``, symmetric, such that ``B x`` has the identity for its second moment if ``x`` has this."""
+    xp = array_namespace(moment)
+    values, vectors = xp.linalg.eigh(moment)
+    kept = values > 1e-10 * values[-1]
+    inverse_root = xp.where(kept, 1.0 / xp.sqrt(xp.where(kept, values, 1.0)), 0.0)
+    return (vectors * inverse_root) @ vectors.T
 
 
 def normal_form(matrix: Any, activation: _Scalable) -> tuple[Any, _Scalable]:

@@ -55,8 +55,8 @@ def cheap_doubts(
     """
     n_parameters = state.inner.dof + problem.n_matrix
     found = [_data(problem, n_parameters)]
-    n_tokens = problem.Y.shape[1]
-    few = problem.first(max(1, _PAIRS // n_tokens**2))
+    n_tokens = problem.n_tokens
+    few = problem.sample(max(1, _PAIRS // n_tokens**2))
     scores = factor_scores(few.X, state.left, state.right)
     found.append(_beyond(scores, state))
     found.append(_weak(problem, state, scores, noise_std))
@@ -76,14 +76,20 @@ def _data(problem: LeastSquaresProblem, n_parameters: float) -> str | None:
     if ratio < FEWEST_OUTPUTS:
         return f"{ratio:.1f} outputs a parameter: give more samples, lower the rank, or n_intervals"
     # A whitened token's squared norm is its leverage on linear functions, up to a factor.
-    norms = array_namespace(problem.X).einsum("mnd,mnd->mn", problem.X, problem.X).reshape(-1)
-    share = float(norms.sum()) ** 2 / float((norms**2).sum()) / norms.shape[0]
+    norms, squares = problem.over_blocks(_norms)
+    share = norms**2 / squares / (problem.n_samples * problem.n_tokens)
     if share * ratio >= FEWEST_OUTPUTS:
         return None
     return (
         f"{share:.1%} of the tokens are so large that the others hardly count: look at the largest, remove "
         "samples that do not belong, or lower n_intervals"
     )
+
+
+def _norms(block: LeastSquaresProblem) -> tuple[float, float]:
+    """Return the sum of the squared norms of the tokens, and that of their squares."""
+    norms = array_namespace(block.X).einsum("mnd,mnd->mn", block.X, block.X).reshape(-1)
+    return float(norms.sum()), float((norms**2).sum())
 
 
 def _beyond(scores: Any, state: OuterState) -> str | None:
@@ -104,7 +110,7 @@ def _weak(problem: LeastSquaresProblem, state: OuterState, scores: Any, noise_st
     The error of the matrix is predicted as if the scores of a token were independent.
     """
     d, rank = state.left.shape
-    n_tokens = problem.Y.shape[1]
+    n_tokens = problem.n_tokens
     if d == 1 or rank == 1 or not noise_std > 0.0:
         return None
     distinct = ~array_namespace(scores).eye(n_tokens, dtype=bool)

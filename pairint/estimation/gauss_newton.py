@@ -20,7 +20,7 @@ from pairint.backend import array_namespace, to_host
 from pairint.estimation.inner import aggregated_design, design_width, factor_scores, scaled_rows
 from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.model.attention import sample_chunks
-from pairint.model.splines import SplineSpace
+from pairint.model.splines import Spline, SplineSpace
 
 __all__ = ["balanced_factors", "grown_factors", "levenberg_marquardt", "on_sphere", "projected_system"]
 
@@ -72,7 +72,7 @@ def levenberg_marquardt(
     state = problem.solve(*balanced_factors(left, right), space)
     if problem.d == 1:  # the matrix is a number, and its scale belongs to the activation
         return replace(state, converged=True)
-    total = float(problem.weighted(problem.Y * problem.Y).sum())
+    total = problem.total_square
     damping, converged = _FIRST_DAMPING, False
     history: list[dict[str, float]] = []
     for iteration in range(max_iter):
@@ -104,28 +104,8 @@ def grown_factors(problem: LeastSquaresProblem, state: OuterState) -> tuple[Any,
     ``d x d`` matrices. Where the factors are stationary it vanishes along changes of the factors; its leading
     singular pair is what one more rank can fit. The step's length is that of isotropic tokens.
     """
-    X, Y = problem.X, problem.Y
-    xp = array_namespace(X)
-    n_samples, n_tokens, d = X.shape
-    diagonal = xp.arange(n_tokens)
-    gradient = xp.zeros((d, d))
-    curvature = 0.0
-    for chunk in sample_chunks(n_samples, n_tokens * (4 * n_tokens + 2 * d)):
-        tokens = X[chunk]
-        scores = factor_scores(tokens, state.left, state.right)
-        slopes = state.spline.derivative(scores) / (n_tokens - 1)
-        values = state.spline(scores) / (n_tokens - 1)
-        slopes[:, diagonal, diagonal] = 0.0
-        values[:, diagonal, diagonal] = 0.0
-        pulled = (slopes @ tokens).reshape(-1, d)
-        tokens = tokens.reshape(-1, d)
-        residual = Y[chunk] - values.sum(axis=-1)
-        squares = (tokens**2).sum(axis=1) * (pulled**2).sum(axis=1)
-        if problem.weight is not None:
-            residual = problem.weight[chunk] * residual
-            squares = problem.weight[chunk].reshape(-1) * squares
-        gradient = gradient + (residual.reshape(-1, 1) * tokens).T @ pulled
-        curvature += float(squares.sum()) / d**2
+    xp = array_namespace(state.left)
+    gradient, curvature = problem.over_blocks(_steepest, state.left, state.right, state.spline)
     left, singular, right = xp.linalg.svd(gradient)
     # A spline without slope sees no direction: any will do, and the step that follows settles its size.
     root = (float(singular[0]) / curvature) ** 0.5 if curvature > 0.0 and float(singular[0]) > 0.0 else 1e-3
@@ -133,6 +113,33 @@ def grown_factors(problem: LeastSquaresProblem, state: OuterState) -> tuple[Any,
         xp.concatenate([state.left, root * left[:, :1]], axis=1),
         xp.concatenate([state.right, root * right[:1].T], axis=1),
     )
+
+
+def _steepest(block: LeastSquaresProblem, left: Any, right: Any, spline: Spline) -> tuple[Any, float]:
+    """Return the gradient by the matrix, and its curvature for isotropic tokens."""
+    X, Y = block.X, block.Y
+    xp = array_namespace(X)
+    n_samples, n_tokens, d = X.shape
+    diagonal = xp.arange(n_tokens)
+    gradient = xp.zeros((d, d))
+    curvature = 0.0
+    for chunk in sample_chunks(n_samples, n_tokens * (4 * n_tokens + 2 * d)):
+        tokens = X[chunk]
+        scores = factor_scores(tokens, left, right)
+        slopes = spline.derivative(scores) / (n_tokens - 1)
+        values = spline(scores) / (n_tokens - 1)
+        slopes[:, diagonal, diagonal] = 0.0
+        values[:, diagonal, diagonal] = 0.0
+        pulled = (slopes @ tokens).reshape(-1, d)
+        tokens = tokens.reshape(-1, d)
+        residual = Y[chunk] - values.sum(axis=-1)
+        squares = (tokens**2).sum(axis=1) * (pulled**2).sum(axis=1)
+        if block.weight is not None:
+            residual = block.weight[chunk] * residual
+            squares = block.weight[chunk].reshape(-1) * squares
+        gradient = gradient + (residual.reshape(-1, 1) * tokens).T @ pulled
+        curvature += float(squares.sum()) / d**2
+    return gradient, curvature
 
 
 def _damped_step(
@@ -143,7 +150,7 @@ def _damped_step(
     Returns the new state, or none if no step is predicted to gain more than ``smallest`` or none gains;
     the predicted decrease; and the damping to go on with.
     """
-    xp = array_namespace(problem.X)
+    xp = array_namespace(state.left)
     d, rank = state.left.shape
     hessian, gradient = projected_system(problem, state)
     diagonal = np.maximum(np.diag(hessian), 1e-12 * np.trace(hessian) / len(hessian) + 1e-300)
@@ -176,13 +183,27 @@ def projected_system(
     problem: LeastSquaresProblem, state: OuterState
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return Kaufman's ``J'(I - F H^-1 F')J`` and ``J'e``, the factors stacked as ``(left, right)``."""
-    X, Y = problem.X, problem.Y
+    left, right, space = state.left, state.right, state.space
+    square, cross, gradient = problem.over_blocks(_system_sums, left, right, space, state.inner.coefficients)
+    projected = linalg.cho_solve(state.inner.factor, cross, check_finite=False)
+    hessian = to_host(square) - cross.T @ projected
+    d, rank = left.shape
+    n_factors = 2 * d * rank
+    order = np.arange(n_factors).reshape(2, rank, d).swapaxes(1, 2).ravel()  # as the factors are stacked
+    hessian, gradient = hessian[np.ix_(order, order)], to_host(gradient)[order]
+    return on_sphere(hessian, gradient, to_host(left), to_host(right))
+
+
+def _system_sums(
+    block: LeastSquaresProblem, left: Any, right: Any, space: SplineSpace, coefficients: Any
+) -> tuple[Any, NDArray[np.float64], Any]:
+    """Return ``J'J``, ``F'J`` and ``J'e`` of a block, the long axis of the factors last."""
+    X, Y, spline = block.X, block.Y, space.spline(coefficients)
     xp = array_namespace(X)
     n_samples, n_tokens, d = X.shape
-    left, right, space, spline = state.left, state.right, state.space, state.spline
     rank = left.shape[1]
     n_factors = 2 * d * rank
-    coefficients = xp.asarray(state.inner.coefficients)
+    coefficients = xp.asarray(coefficients)
     diagonal = xp.arange(n_tokens)
     square = xp.zeros((n_factors, n_factors))
     cross = np.zeros((space.dimension, n_factors))
@@ -201,18 +222,14 @@ def projected_system(
         J = J.reshape(rows, n_factors)
         F = aggregated_design(scores, space)
         residual = Y[chunk].reshape(-1) - F @ coefficients
-        if problem.weight is not None:
-            root = xp.sqrt(problem.weight[chunk].reshape(-1))
+        if block.weight is not None:
+            root = xp.sqrt(block.weight[chunk].reshape(-1))
             J *= root[:, None]
             F, residual = scaled_rows(F, root), root * residual
         square = square + J.T @ J
         cross = cross + to_host(F.T @ J)
         gradient = gradient + J.T @ residual
-    projected = linalg.cho_solve(state.inner.factor, cross, check_finite=False)
-    hessian = to_host(square) - cross.T @ projected
-    order = np.arange(n_factors).reshape(2, rank, d).swapaxes(1, 2).ravel()  # as the factors are stacked
-    hessian, gradient = hessian[np.ix_(order, order)], to_host(gradient)[order]
-    return on_sphere(hessian, gradient, to_host(left), to_host(right))
+    return square, cross, gradient
 
 
 def on_sphere(

@@ -49,6 +49,9 @@ class NormalEquations:
     moment: NDArray[np.float64]
     total: float
 
+    def __add__(self, other: NormalEquations) -> NormalEquations:
+        return NormalEquations(self.gram + other.gram, self.moment + other.moment, self.total + other.total)
+
     def restricted(self, embedding: sparse.csr_matrix) -> NormalEquations:
         """Return the equations on a subspace, ``embedding`` of shape (dimension, subdimension)."""
         gram = embedding.T @ (embedding.T @ self.gram).T  # the Gram matrix is symmetric

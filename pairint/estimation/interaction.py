@@ -24,6 +24,7 @@ from pairint.estimation.base import (
     warn_at_limit,
     whiten,
 )
+from pairint.estimation.blocks import MEMORY, taken_in
 from pairint.estimation.channels.activation import as_family
 from pairint.estimation.channels.channel import ScoreChannel, as_channel
 from pairint.estimation.channels.fit import FittedHead, channel_outputs, check_pair_data, fit_channel
@@ -33,6 +34,7 @@ from pairint.estimation.doubts import FitWarning, cheap_doubts
 from pairint.estimation.information import fitted_information
 from pairint.estimation.initial import STARTS, starting_factors
 from pairint.estimation.intervals import RegressorWithBands
+from pairint.estimation.out_of_core import block_problem
 from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem, OuterState
 from pairint.estimation.robust import LOSSES, RobustFit, pulled_in
 from pairint.estimation.search import SOLVERS, Found, Search, choose_rank
@@ -233,21 +235,22 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
     def fit(
         self,
         X: Any,
-        Y: Any,
+        Y: Any = None,
         sample_weight: Any = None,
         *,
         values: Any = None,
         pairs: Any = None,
         mask: Any = None,
+        memory: int = MEMORY,
     ) -> Self:
         """Fit the model.
 
         Parameters
         ----------
-        X : array_like, shape (M, N, d)
-            Tokens; NumPy or CuPy.
+        X : array_like, shape (M, N, d), or blocks
+            Tokens; NumPy or CuPy. What is larger than the memory is read in blocks, see *Notes*.
         Y : array_like, shape (M, N), or (M, N, v) if what is summed is a vector
-            Outputs.
+            Outputs. None if ``X`` gives blocks of both.
         values : array_like, shape (M, N) or (M, N, v), or "learn", optional
             What each token hands over; ``"learn"``: it is ``X W``, with a matrix that is found too.
         pairs : array_like, shape (M, N, N) or (M, N, N, v), optional
@@ -259,6 +262,9 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
             Weights ``>= 0`` of the samples, or of their outputs: inverse variances of the noise, up to a
             factor. They are scaled to the mean one; a sample of weight zero is left out. Huber's limit is
             for residuals times the root of their weight.
+        memory : int
+            Bytes that data which are not arrays in memory may take there, at least ``2**20``. Data that fit
+            are read once.
 
         Returns
         -------
@@ -272,7 +278,8 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
             for values or pairs of another shape, a token without partner, a row-normalised channel without
             values, a known activation that is not positive there, or more heads than can be identified.
         TypeError
-            For a mask that is not boolean, or an activation without derivative.
+            For a mask that is not boolean, an activation without derivative, or blocks that can be read only
+            once.
 
         Warns
         -----
@@ -286,28 +293,54 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
             reasons for a ConvergenceWarning they are part of its message.
         UserWarning
             If ``n_intervals="auto"`` or ``rank="auto"`` chose the largest number that it may try.
+
+        Notes
+        -----
+        **Data larger than memory.** A plain fit with squared errors looks at all data once a step, for sums
+        over samples. So it reads in blocks
+
+        - a memory map, and whatever else has a shape and gives NumPy arrays when it is sliced (arrays of
+          Zarr, data sets of HDF5), with ``Y`` and weights of any kind;
+        - blocks of both, ``fit(blocks)``: a list of pairs ``(tokens, outputs)`` or of triples with weights,
+          anything else that can be iterated again and again, or a function that returns an iterator;
+        - an array of Dask: its workers sum over their chunks.
+
+        The same sums make the same fit, but for rounding, as long as the memory holds the few thousand first
+        samples of which the starts are computed; so their order should not matter. How blocks are cut does
+        not change a bit. The regressor keeps none of these data. Every other fit reads them into memory first
+        (blocks it refuses).
         """
-        if not self._is_plain(values, pairs, mask):
+        plain = self._is_plain(values, pairs, mask)
+        squares = check_choice("loss", self.loss, LOSSES) == LOSSES[0]
+        refused = None if plain and squares else "in a channel or with another loss"
+        X, Y, sample_weight, source = taken_in(X, Y, sample_weight, memory, refused)
+        if not plain:
             return self._fit_channel(X, Y, sample_weight, values, pairs, mask)
-        X, Y, weight = self._check_weighted_data(X, Y, sample_weight)
-        d = X.shape[2]
+        weight = None
+        if source is None:
+            X, Y, weight = self._check_weighted_data(X, Y, sample_weight)
+        n_samples, n_tokens, d = X.shape if source is None else source.shape
         rank, largest_rank = check_rank(self.rank, self.max_rank, d)
         degree, n_intervals, penalty = check_spline_parameters(
             self.degree, self.n_intervals, self.penalty, least_degree=1
         )
         check_choice("start", self.start, STARTS)
-        check_choice("loss", self.loss, LOSSES)
         solver = check_choice("solver", self.solver, SOLVERS)
         n_starts = check_integer("n_starts", self.n_starts, 0, MOST_STARTS)
         max_iter = check_integer("max_iter", self.max_iter, 1)
         tol = check_real("tol", self.tol, 0.0, exclusive_minimum=True)
         rng = check_rng(self.random_state, "random_state")
-        n_rows = Y.shape[0] * Y.shape[1] if weight is None else int((weight > 0).sum())
-        check_enough_data(n_rows, matrix_parameters(d, rank or 1) + (n_intervals or 1) + degree, Y.shape[0])
+        n_rows = n_samples * n_tokens if weight is None else int((weight > 0).sum())
+        n_rows = n_rows if source is None else source.survey.n_rows
+        check_enough_data(n_rows, matrix_parameters(d, rank or 1) + (n_intervals or 1) + degree, n_samples)
 
-        with fit_threads(2 * d):
-            whitened, back = whiten(X, long=solver == "lbfgs")
-        problem = LeastSquaresProblem(whitened, Y, degree, penalty, weight=weight)
+        if source is None:
+            with fit_threads(2 * d):
+                whitened, back = whiten(X, long=solver == "lbfgs")
+            problem = LeastSquaresProblem(whitened, Y, degree, penalty, weight=weight)
+        else:
+            problem = block_problem(source, degree, penalty)
+            back = problem.back
         n_restarts = N_RESTARTS * n_starts if self.start == "auto" and d > 1 else 0
         while largest_rank > 1 and _RANK_OUTPUTS * matrix_parameters(d, largest_rank) > n_rows:
             largest_rank -= 1
@@ -339,7 +372,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
             found, rank_selection = find(problem)
         valley = found.valley
         final = self._store(found, robust, back)
-        self._keep(X, Y, weight)
+        self._keep(*((X, Y, weight) if source is None else (None,) * 3))
         self.rank_selection_ = rank_selection
         doubts = []
         if not self.converged_:

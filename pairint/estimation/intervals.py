@@ -415,7 +415,7 @@ class RegressorWithBands(PairwiseRegressor):
     loss: str
     degree: int
     penalty: float
-    _data: tuple[Any, Any, Any]
+    _data: tuple[Any, Any, Any] | None
     _bands: InteractionBands | None
 
     def bands(self, X: Any, Y: Any, sample_weight: Any = None, *, refinement: int = 2) -> InteractionBands:
@@ -481,18 +481,19 @@ class RegressorWithBands(PairwiseRegressor):
 
     def _keep(self, X: Any, Y: Any, weight: Any) -> None:
         """Remember the data of the fit for :meth:`interval`, references, no copies; and its penalty."""
-        self._data, self._bands = (X, Y, weight), None
+        self._data, self._bands = None if X is None else (X, Y, weight), None
         self._penalty = float(self.penalty)
 
     def _own_bands(self) -> InteractionBands:
         self._check_plain("bands")
-        if getattr(self, "_data", None) is None:
+        data = getattr(self, "_data", None)
+        if data is None:
             raise ValueError(
-                "this regressor was pickled or copied and has not its data any more: "
+                "this regressor was pickled or copied, or read its data in blocks, and has not got them: "
                 "call bands(X, Y), then interval(x, y) of the result"
             )
         if self._bands is None:
-            self._bands = interaction_bands(self, *self._data)
+            self._bands = interaction_bands(self, *data)
         return self._bands
 
     def __getstate__(self) -> Any:

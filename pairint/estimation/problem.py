@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from pairint.backend import array_namespace, to_host
 from pairint.estimation.inner import (
     InnerSolution,
     NormalEquations,
+    block_equations,
     factor_scores,
     normal_equations,
     solve_inner,
@@ -19,7 +21,17 @@ from pairint.model.attention import check_tokens, sample_chunks
 from pairint.model.splines import Spline, SplineSpace
 from pairint.validation import check_floats, check_integer, check_real
 
-__all__ = ["LARGEST_NUMBER", "TAIL", "LeastSquaresProblem", "OuterState", "check_weight", "score_range"]
+__all__ = [
+    "LARGEST_NUMBER",
+    "TAIL",
+    "LeastSquaresProblem",
+    "OuterState",
+    "check_weight",
+    "joined_extremes",
+    "range_of_extremes",
+    "score_extremes",
+    "score_range",
+]
 
 #: Largest size of tokens, outputs and factors: squares and their sums must stay finite.
 LARGEST_NUMBER = 1e60
@@ -49,6 +61,9 @@ class OuterState:
 @dataclass(frozen=True, eq=False)
 class LeastSquaresProblem:
     """Data, a degree and a penalty: everything that a fit needs besides the matrix and the cells.
+
+    All that a fit asks of many data are sums over samples: :meth:`over_blocks` and :meth:`over_factors`
+    return them. Here there is one block; :class:`~pairint.estimation.out_of_core.BlockProblem` has many.
 
     Book: :doc:`/book/estimator`.
 
@@ -102,10 +117,44 @@ class LeastSquaresProblem:
             return int((self.weight > 0).sum())
         return int(self.Y.shape[0] * self.Y.shape[1])
 
+    @property
+    def n_samples(self) -> int:
+        """Number of samples ``M``."""
+        return int(self.Y.shape[0])
+
+    @property
+    def n_tokens(self) -> int:
+        """Number of tokens ``N`` of a sample."""
+        return int(self.Y.shape[1])
+
+    @property
+    def total_square(self) -> float:
+        """Weighted sum of the squared outputs."""
+        return float(self.weighted(self.Y * self.Y).sum())
+
     def first(self, n_samples: int) -> LeastSquaresProblem:
         """Return the problem of the first samples (of all, if there are no more)."""
         weight = None if self.weight is None else self.weight[:n_samples]
         return replace(self, X=self.X[:n_samples], Y=self.Y[:n_samples], weight=weight)
+
+    def sample(self, n_samples: int) -> LeastSquaresProblem:
+        """Return a problem of the first samples whose tokens and outputs lie in memory."""
+        return self.first(n_samples)
+
+    def over_blocks(self, part: Callable[..., Any], *args: Any) -> Any:
+        """Return the sum over all blocks of ``part(block, *args)``, an array or a tuple of them."""
+        return part(self, *args)
+
+    def over_factors(self, part: Callable[..., Any], left: Any, right: Any, *args: Any) -> Any:
+        """Return the sum of ``part(block, left, right, *args)``, which knows tokens by their products.
+
+        The tokens of these blocks need not be whitened: the factors are those that go with them.
+        """
+        return part(self, left, right, *args)
+
+    def unfolded(self, total: Any) -> Any:
+        """Return a sum of tokens times something, ``(d, .)``, as whitened tokens would have given it."""
+        return total
 
     def weighted(self, values: Any) -> Any:
         """Return numbers of the outputs, shape ``(M, N)``, times their weights."""
@@ -122,11 +171,21 @@ class LeastSquaresProblem:
 
     def space(self, left: Any, right: Any, n_intervals: int) -> SplineSpace:
         """Return the splines on the interval that the scores of the matrix ``left right'`` fill."""
-        return SplineSpace(*score_range(self.X, left, right), n_intervals, self.degree)
+        return SplineSpace(*self.interval(left, right), n_intervals, self.degree)
 
-    def equations(self, left: Any, right: Any, space: SplineSpace) -> NormalEquations:
-        """Return the normal equations of the coefficients."""
-        return normal_equations(self.X, self.Y, left, right, space, self.weight)
+    def interval(self, left: Any, right: Any) -> tuple[float, float]:
+        """Return the interval that the scores of the matrix ``left right'`` fill, see :func:`score_range`."""
+        return score_range(self.X, left, right)
+
+    def equations(
+        self, left: Any, right: Any, space: SplineSpace, *, in_cache: bool = False
+    ) -> NormalEquations:
+        """Return the normal equations of the coefficients.
+
+        ``in_cache`` makes them of rows that stay in the cache: the same to rounding, and faster.
+        """
+        equations: NormalEquations = self.over_factors(_equations, left, right, space, in_cache)
+        return equations
 
     def solve(self, left: Any, right: Any, space: SplineSpace) -> OuterState:
         """Fit the spline, the matrix ``left right'`` being fixed."""
@@ -150,12 +209,24 @@ def check_weight(name: str, value: Any, shape: tuple[int, ...]) -> Any:
     return weight
 
 
+def _equations(
+    block: LeastSquaresProblem, left: Any, right: Any, space: SplineSpace, in_cache: bool
+) -> NormalEquations:
+    made = block_equations if in_cache else normal_equations
+    return made(block.X, block.Y, left, right, space, block.weight)
+
+
 def score_range(X: Any, left: Any, right: Any, n_tail: int = TAIL) -> tuple[float, float]:
     """Return the interval that holds all scores of distinct tokens but ``n_tail`` at either end.
 
     Leaving out a fixed number keeps one far score from stretching every cell; beyond the interval
     splines continue linearly.
     """
+    return range_of_extremes(score_extremes(X, left, right, n_tail), n_tail)
+
+
+def score_extremes(X: Any, left: Any, right: Any, n_tail: int = TAIL) -> tuple[Any, Any]:
+    """Return the lowest and the highest scores of distinct tokens: of each chunk so many that one is left."""
     xp = array_namespace(X)
     n_tokens = X.shape[1]
     diagonal = xp.arange(n_tokens)
@@ -169,7 +240,18 @@ def score_range(X: Any, left: Any, right: Any, n_tail: int = TAIL) -> tuple[floa
             flat = signed.reshape(-1)
             keep = min(n_tail + 1, flat.shape[0])
             extremes.append(sign * to_host(xp.partition(flat, keep - 1)[:keep]))
-    lowest, highest = np.concatenate(low), np.concatenate(high)
+    return np.concatenate(low), np.concatenate(high)
+
+
+def joined_extremes(first: tuple[Any, Any], second: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Return the extremes of two parts of the data: the few that may be those of all."""
+    low, high = (np.sort(np.concatenate(pair)) for pair in zip(first, second, strict=True))
+    return low[: TAIL + 1], high[-TAIL - 1 :]
+
+
+def range_of_extremes(extremes: tuple[Any, Any], n_tail: int = TAIL) -> tuple[float, float]:
+    """Return the interval that leaves out so many scores at either end."""
+    lowest, highest = extremes
     lowest, highest = np.sort(lowest[np.isfinite(lowest)]), np.sort(highest[np.isfinite(highest)])
     tail = min(n_tail, len(lowest) - 1)
     lower, upper = float(lowest[tail]), float(highest[-1 - tail])

@@ -22,7 +22,7 @@ from scipy import linalg
 
 from pairint.backend import array_namespace, to_host
 from pairint.estimation.gauss_newton import balanced_factors, on_sphere
-from pairint.estimation.inner import block_equations, solve_inner
+from pairint.estimation.inner import solve_inner
 from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.kernels import factor_pulls, piecewise_coefficients, system_products
 from pairint.model.attention import sample_chunks
@@ -77,28 +77,37 @@ def projected_gradient(problem: LeastSquaresProblem, state: OuterState) -> _Vect
 
     On matrices of norm one, to which every step returns: there is no component along the factors.
     """
-    X, Y, space = problem.X, problem.Y, state.space
-    xp = array_namespace(X)
-    n_samples, n_tokens, d = X.shape
-    rank = state.left.shape[1]
+    rank, space = state.left.shape[1], state.space
+    xp = array_namespace(state.left)
     polynomials = piecewise_coefficients(xp.asarray(state.inner.coefficients), space.degree)
-    both = xp.concatenate([state.left, state.right], axis=1)
-    total = xp.zeros((d, 2 * rank))
-    for chunk in sample_chunks(n_samples, n_tokens * (4 * rank + n_tokens)):
-        rows = X[chunk].reshape(-1, d)
-        projected = (rows @ both).reshape(-1, n_tokens, 2 * rank)
-        weight = None if problem.weight is None else problem.weight[chunk]
-        pulls = factor_pulls(projected, Y[chunk], polynomials, space.lower, space.upper, weight)
-        total = total + rows.T @ pulls.reshape(-1, 2 * rank)
-    total = -2.0 * to_host(total)
+    total = problem.over_factors(_pulls, state.left, state.right, polynomials, space.lower, space.upper)
+    total = -2.0 * to_host(problem.unfolded(total))
     gradient = np.concatenate([total[:, :rank].ravel(), total[:, rank:].ravel()])
     scale, normal = _radial(to_host(state.left), to_host(state.right))
     return np.asarray(gradient - normal * (scale @ gradient))
 
 
+def _pulls(
+    block: LeastSquaresProblem, left: Any, right: Any, polynomials: Any, lower: float, upper: float
+) -> Any:
+    """Return the tokens of a block times what the residuals pull at the factors with, ``(d, 2 r)``."""
+    X, rank = block.X, left.shape[1]
+    xp = array_namespace(X)
+    n_samples, n_tokens, d = X.shape
+    both = xp.concatenate([left, right], axis=1)
+    total = xp.zeros((d, 2 * rank))
+    for chunk in sample_chunks(n_samples, n_tokens * (4 * rank + n_tokens)):
+        rows = X[chunk].reshape(-1, d)
+        projected = (rows @ both).reshape(-1, n_tokens, 2 * rank)
+        weight = None if block.weight is None else block.weight[chunk]
+        pulls = factor_pulls(projected, block.Y[chunk], polynomials, lower, upper, weight)
+        total = total + rows.T @ pulls.reshape(-1, 2 * rank)
+    return total
+
+
 def solved(problem: LeastSquaresProblem, left: Any, right: Any, space: SplineSpace) -> OuterState:
     """Fit the spline, the matrix ``left right'`` being fixed; as ``problem.solve``, to rounding."""
-    equations = block_equations(problem.X, problem.Y, left, right, space, problem.weight)
+    equations = problem.equations(left, right, space, in_cache=True)
     return OuterState(left, right, space, solve_inner(equations, space, problem.penalty))
 
 
@@ -148,7 +157,7 @@ def lbfgs(
         return replace(state, converged=True)
     shape = (2, *state.left.shape)
     narrow = 2 * state.left.size <= NARROW
-    total = float(problem.weighted(problem.Y * problem.Y).sum())
+    total = problem.total_square
     if narrow and metric is not None and 2 * metric.n_rows < _metric_outputs(problem, 2 * state.left.size):
         metric = None  # of too few data for these
     gradient = projected_gradient(problem, state)
@@ -243,19 +252,13 @@ def _metric(problem: LeastSquaresProblem, state: OuterState, damping: float) -> 
     """Return Kaufman's Hessian for each output, of as many samples as its size asks for."""
     n_factors = 2 * state.left.size
     outputs = _metric_outputs(problem, n_factors)
-    part = problem.first(max(1, math.ceil(outputs * problem.Y.shape[0] / problem.n_rows)))
+    part = problem.first(max(1, math.ceil(outputs * problem.n_samples / problem.n_rows)))
     if part.n_rows < problem.n_rows:
         local = solved(part, state.left, state.right, state.space)
     else:
         part, local = problem, state
-    xp = array_namespace(part.X)
-    space = state.space
-    products = to_host(
-        system_products(
-            *(part.X, part.Y, state.left, state.right, xp.asarray(local.inner.coefficients)),
-            *(space.lower, space.upper, space.degree, part.weight),
-        )
-    )
+    args = state.left, state.right, local.inner.coefficients, state.space
+    products = to_host(part.over_blocks(_system, *args))
     cross = products[n_factors:-1, :n_factors]
     hessian = products[:n_factors, :n_factors] - cross.T @ linalg.cho_solve(
         local.inner.factor, cross, check_finite=False
@@ -276,6 +279,13 @@ def _metric(problem: LeastSquaresProblem, state: OuterState, damping: float) -> 
         except linalg.LinAlgError:
             damping *= 8.0
     return Metric((np.diag(np.sqrt(diagonal * damping)), False), n_rows=part.n_rows)
+
+
+def _system(block: LeastSquaresProblem, left: Any, right: Any, coefficients: Any, space: SplineSpace) -> Any:
+    """Return the products of a block that a Hessian is made of."""
+    coefficients = array_namespace(block.X).asarray(coefficients)
+    shape = space.lower, space.upper, space.degree
+    return system_products(block.X, block.Y, left, right, coefficients, *shape, block.weight)
 
 
 def _flat_directions(left: _Vector, right: _Vector) -> _Vector:
@@ -323,7 +333,7 @@ def _line_search(
     problem: LeastSquaresProblem, state: OuterState, direction: _Vector, slope: float, length: float
 ) -> tuple[OuterState | None, float]:
     """Cut the step until the objective falls enough; return the state and the length."""
-    xp = array_namespace(problem.X)
+    xp = array_namespace(state.left)
     left, right = (xp.asarray(part) for part in direction)
     start = state.inner.objective
     for _ in range(_MOST_CUTS):

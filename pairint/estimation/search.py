@@ -14,7 +14,7 @@ from pairint.estimation.base import fit_threads
 from pairint.estimation.diagnosis import excess_of_second
 from pairint.estimation.gauss_newton import grown_factors, levenberg_marquardt
 from pairint.estimation.initial import moments_left, random_start, truncated_factors
-from pairint.estimation.problem import LeastSquaresProblem, OuterState, score_range
+from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.estimation.quasi_newton import Metric, lbfgs
 from pairint.estimation.robust import RobustFit, huber_fit
 from pairint.estimation.selection import (
@@ -111,7 +111,7 @@ class Search:
         if not self.quasi_newton:
             return self.subsample(_N_START)
         outputs = max(_LEAST_START_OUTPUTS, _START_OUTPUTS * self.problem.n_matrix)
-        return self.problem.first(math.ceil(outputs / self.problem.Y.shape[1]))
+        return self.problem.sample(math.ceil(outputs / self.problem.n_tokens))
 
     @property
     def loose(self) -> float:
@@ -163,10 +163,10 @@ class Search:
 
     def subsample(self, n_samples: int, n_outputs: float = math.inf) -> LeastSquaresProblem:
         """Return the first samples: so many samples and outputs at most, but enough for the parameters."""
-        n_tokens = self.problem.Y.shape[1]
+        n_tokens = self.problem.n_tokens
         if n_samples * n_tokens > n_outputs:
             n_samples = math.ceil(n_outputs / n_tokens)
-        return self.problem.first(max(n_samples, self._samples(30, self.coarse_cells)))
+        return self.problem.sample(max(n_samples, self._samples(30, self.coarse_cells)))
 
     def coarse(self, starts: list[tuple[Any, Any]], n_restarts: int, rng: np.random.Generator) -> Valley:
         """Descend with few cells until the lowest valley has been reached from several starts.
@@ -310,7 +310,7 @@ class Search:
         selection = None
         stages: list[OuterState] = []
         for _ in range(_N_CHOICES):
-            lower, upper = score_range(self.problem.X, state.left, state.right)
+            lower, upper = self.problem.interval(state.left, state.right)
             if self.n_intervals is None:
                 selection = choose_intervals(self.problem, state.left, state.right, (lower, upper))
                 target = selection.n_intervals
@@ -335,7 +335,7 @@ class Search:
             stages = list(replace(self, tol=self.loose)._nested(state, state.space.n_intervals))
             state = stages[-1]
         for _ in range(_N_CHOICES):
-            interval = score_range(self.problem.X, state.left, state.right)
+            interval = self.problem.interval(state.left, state.right)
             selection = choose_intervals(self.problem, state.left, state.right, interval, early=True)
             target, before = selection.n_intervals, state.space.n_intervals
             space = SplineSpace(*interval, target, self.problem.degree)
@@ -348,8 +348,8 @@ class Search:
 
     def _nested(self, state: OuterState, target: int) -> Iterator[OuterState]:
         """Double ``K`` on few data up to the target, and then the data: most of the way is short."""
-        lower, upper = score_range(self.problem.X, state.left, state.right)
-        n_samples, n_all = 0, self.problem.Y.shape[0]
+        lower, upper = self.problem.interval(state.left, state.right)
+        n_samples, n_all = 0, self.problem.n_samples
         cells, tol = state.space.n_intervals, self.loose
         while n_samples < n_all or cells < target:
             before, cells = cells, target if self.problem.d == 1 else min(target, 2 * cells)
@@ -383,7 +383,7 @@ class Search:
     def _samples(self, per_parameter: int, n_intervals: int) -> int:
         """Return how many samples hold so many outputs a parameter."""
         n_parameters = self.problem.n_matrix + n_intervals + self.problem.degree
-        return math.ceil(per_parameter * n_parameters * self.problem.Y.shape[0] / self.problem.n_rows)
+        return math.ceil(per_parameter * n_parameters * self.problem.n_samples / self.problem.n_rows)
 
 
 @dataclass(frozen=True)

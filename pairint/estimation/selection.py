@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pairint.estimation.inner import NormalEquations, block_equations, solve_inner
-from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem, score_range
+from pairint.estimation.inner import NormalEquations, solve_inner
+from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem
 from pairint.model.splines import SplineSpace
 from pairint.validation import check_flag, check_floats, check_instance, check_real
 
@@ -179,7 +179,7 @@ def choose_intervals(
     left = check_floats("left", left, (problem.d, None), largest=LARGEST_NUMBER)
     right = check_floats("right", right, tuple(left.shape), largest=LARGEST_NUMBER)
     if interval is None:
-        interval = score_range(problem.X, left, right)
+        interval = problem.interval(left, right)
     lower, upper = map(float, check_floats("interval", interval, (2,), largest=1e300))
     weight = check_real("weight", weight, 1.0, 3.0)
     early = check_flag("early", early)
@@ -193,10 +193,7 @@ def choose_intervals(
     found: dict[int, float] = {}
     while True:
         fine = SplineSpace(lower, upper, grid, problem.degree)
-        if early:
-            equations = block_equations(problem.X, problem.Y, left, right, fine, problem.weight)
-        else:
-            equations = problem.equations(left, right, fine)
+        equations = problem.equations(left, right, fine, in_cache=early)
         found |= _criteria(problem, equations, fine, largest, found, weight)
         candidates = sorted(found)
         criterion = [found[k] for k in candidates]
@@ -213,7 +210,7 @@ def choose_intervals(
 
 def _first_grid(problem: LeastSquaresProblem, largest: float) -> int:
     """Return the finest grid that the data deserve and the budget allows, the coarsest at least."""
-    per_row = (problem.X.shape[1] - 1) * (problem.degree + 1)
+    per_row = (problem.n_tokens - 1) * (problem.degree + 1)
     for size in _GRIDS:
         cost = problem.n_rows * min(25.0 * per_row**2, 2.0 * (size + problem.degree) ** 2)
         if size <= 4 * largest and cost <= _FLOP_BUDGET:

@@ -17,8 +17,8 @@ def measurement(name: str) -> dict[str, Any]:
     Parameters
     ----------
     name : str
-        That of the script in ``benchmarks/`` that wrote it: ``"engine_load"``, ``"peers"`` or
-        ``"polynomial_attention"``.
+        That of the script in ``benchmarks/`` that wrote it, as ``"peers"``, ``"kernels"`` or
+        ``"out_of_core"``.
 
     Raises
     ------
