@@ -38,7 +38,7 @@ COMMENT = re.compile(r"(?:#.*\n)+")
 
 
 def config(root: Path = repository.ROOT) -> str:
-    """Return the first cell: what Otter is to make. What it installs to grade stands there too, once there is an address."""
+    """Return the first cell: what Otter is to make, and, once there is an address, what grading installs."""
     lines = [
         "# ASSIGNMENT CONFIG",
         "export_cell: false",
@@ -57,7 +57,7 @@ def config(root: Path = repository.ROOT) -> str:
 
 
 def answer(source: str) -> str:
-    """Return a cell where students write: its solution between Otter's marks, and what stands there instead."""
+    """Return a cell where students write: its solution between Otter's marks, and what replaces it."""
 
     def marked(match: re.Match[str]) -> str:
         space, lines = match[1], match[2]
@@ -72,9 +72,8 @@ def answer(source: str) -> str:
 
 def test(source: str, points: float, hidden: bool) -> Any:
     """Return a cell of tests, with Otter's description of it."""
-    # A first line that closes the description and the string that holds it.
-    about = f'""" # BEGIN TEST CONFIG\npoints: {points}\nhidden: {str(hidden).lower()}\n""" # END TEST CONFIG\n'
-    return new_code_cell(about + source)
+    about = f"points: {points}\nhidden: {str(hidden).lower()}\n"
+    return new_code_cell(f'""" # BEGIN TEST CONFIG\n{about}""" # END TEST CONFIG\n{source}')
 
 
 def question(grade_id: str, source: str, points: float) -> list[Any]:
@@ -147,7 +146,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where to write NAME/NAME.ipynb")
     for path in write(parser.parse_args(arguments).folder):
         print(f"Wrote {path}")
-    print(f"Now, in an environment that has {OTTER} and pairint: otter assign NAME.ipynb dist, in each folder.")
+    print(f"In an environment with {OTTER} and pairint, in each folder: otter assign NAME.ipynb dist")
     return 0
 
 

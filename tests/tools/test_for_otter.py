@@ -1,7 +1,7 @@
 """The assignments in Otter's format: the same questions and points as for nbgrader, and the same marks.
 
-Without Otter, its tests are run here as it would run them. With Otter (``PAIRINT_OTTER`` names its program, or it
-is on the path) it makes the student versions itself, and grades.
+Without Otter, its tests are run here as it would run them. With Otter (``PAIRINT_OTTER`` names its program,
+or it is on the path) it makes the student versions itself, and grades.
 """
 
 import json
@@ -9,8 +9,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -19,9 +17,7 @@ pytest.importorskip("nbgrader", reason="nbgrader is not installed: pip install p
 
 import assignments
 import for_otter
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "book"))
-from test_assignments import NAMES, load, wrong_answers
+from loaded_assignments import NAMES, load, wrong_answers
 
 pytestmark = pytest.mark.slow
 PROGRAM = os.environ.get("PAIRINT_OTTER") or shutil.which("otter")
