@@ -6,6 +6,7 @@ EXTRAS ?=
 JOBS   ?= 2
 LIVE   ?=
 HASHED ?=
+SITE   ?=
 PYTEST_ARGS ?=
 
 PY      := $(VENV)/bin/python
@@ -23,7 +24,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help book lite pdf offline test test-fast test-nightly browser-test live live-test notebooks notebooks-check assignments \
+.PHONY: help book lite pdf offline versions test test-fast test-nightly browser-test live live-test notebooks notebooks-check assignments \
         constraints mutants mutation-score engine-load reproduce audit archives lint format environment clean distclean
 
 # A stamp says which extras are installed, for which Python: $(call with,book classroom).
@@ -77,6 +78,9 @@ pdf: $(call with,book classroom paper) ## print the book that `make book` has bu
 offline: $(BOOK) ## pack the book that `make book` has built into one archive to read without a network, offered on its pages
 	@$(PY) tools/offline.py
 
+versions: $(BOOK) ## put the book that `make book` has built into a site of all its versions (SITE=folder)
+	@$(PY) tools/versions.py $(if $(SITE),--site "$(SITE)")
+
 live: $(BOOK) ## fetch, once, the Python that runs pages in the browser: later books have it
 	@$(PY) tools/vendor.py --live
 
@@ -93,8 +97,9 @@ browser-test: $(call with,book classroom test test-browser) ## check the built p
 	@$(PY) tools/vendor.py --tests
 	@PAIRINT_BROWSER=required $(PY) -m pytest tests/browser -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
-live-test: $(call with,book classroom test test-browser) ## run every page that offers it in the browser to its end (half an hour)
-	@PAIRINT_BROWSER=required PAIRINT_LIVE_PAGES=all $(PY) -m pytest tests/browser/test_live.py -k numbers_of_the_built_page $(PYTEST_ARGS)
+live-test: $(call with,book classroom test test-browser) ## run every page that offers it in the browser to its end, and every assignment (an hour)
+	@PAIRINT_BROWSER=required PAIRINT_LIVE_PAGES=all $(PY) -m pytest tests/browser/test_live.py tests/browser/test_lite.py \
+	  -k "numbers_of_the_built_page or answers_at_once" $(PYTEST_ARGS)
 
 notebooks: $(BOOK) ## write the .ipynb beside each .md notebook
 	@$(PY) tools/notebooks.py

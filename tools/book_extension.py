@@ -37,6 +37,12 @@ def choose_mathjax(app: Sphinx, config: Config) -> None:
         LOGGER.info("MathJax was not fetched: pages will ask %s", config.mathjax_path)
 
 
+def name_inventory(app: Sphinx, config: Config) -> None:
+    """Say in ``objects.inv``, which other projects read to link here, whose names these are."""
+    config.project = "pairint"
+    config.version = config.release = repository.release(Path(app.srcdir)).removeprefix("v")
+
+
 def choose_buttons(app: Sphinx, config: Config) -> None:
     """Lead the buttons to the repository, at the commit of the page; without an address, show none."""
     root = Path(app.srcdir)
@@ -269,6 +275,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     leave_out_thebe(app)
     app.add_js_file(None, body=READ_CHOICE)
     app.connect("config-inited", choose_mathjax)
+    app.connect("config-inited", name_inventory)
     app.connect("config-inited", choose_buttons)
     app.connect("config-inited", keep_one_search_box)
     app.connect("source-read", expand_api)

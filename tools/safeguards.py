@@ -4,7 +4,8 @@ of this file into each course, beside the configuration that uses it.
 A submission that was renamed, that has lost the marks of its cells, or some of its cells, is mended before it
 is graded; what was received is kept under ``received/``. While it is graded, tests that must fail run among
 the others: if one passes, no test of that notebook says anything, and it gets no points until a person has
-looked at it.
+looked at it. It cannot open the files of the course, where solutions, hidden tests and grades are, nor start
+programs that could.
 """
 
 from __future__ import annotations
@@ -33,6 +34,55 @@ FALSE = (
     "__import__('numpy').array_equal([1.0], [2.0])",
     "__import__('numpy').abs(__import__('numpy').array([-2.0, 0.5])).max() < 1.0",
 )
+#: What a submission leaves alone: the rest of the course.
+PROTECTED = (
+    "source", "release", "submitted", "received", "autograded", "feedback", "proofs",
+    "gradebook.db", "grades.csv", "nbgrader_config.py", "safeguards.py", "proofs.py",
+)  # fmt: skip
+#: Run before a notebook. An audit hook cannot be taken away again, nor does it see what is defined later.
+GUARD = """\
+def guard(own, course, protected):
+    import os
+    import sys
+
+    programs = {
+        "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.startfile", "pty.spawn",
+    }
+    files = {
+        "open", "sqlite3.connect", "os.listdir", "os.scandir", "os.rename", "os.remove", "os.link",
+        "os.symlink", "os.truncate", "os.chmod", "os.rmdir", "os.mkdir",
+        "shutil.copyfile", "shutil.copytree", "shutil.move",
+    }
+    places = [os.path.join(course, name) for name in protected]
+    # What a notebook replaces later is bound here.
+    realpath, fspath, decode, kinds = os.path.realpath, os.fspath, os.fsdecode, (str, bytes, os.PathLike)
+    isa, starts, refused, separator = isinstance, str.startswith, PermissionError, os.sep
+
+    def watch(event, arguments):
+        if event in programs:
+            raise refused("a submission may not start programs")
+        if event not in files:
+            return
+        for argument in arguments[:2]:
+            if not isa(argument, kinds):
+                continue
+            name = decode(fspath(argument))
+            if event == "sqlite3.connect" and starts(name, "file:"):
+                name = name[5:].partition("?")[0]
+            path = realpath(name)
+            if path == own or starts(path, own + separator):
+                continue
+            if path == course:
+                raise refused("a submission may not look at its course: " + name)
+            for place in places:
+                if path == place or starts(path, place + separator) or starts(path, place + "-"):
+                    raise refused("a submission may not look at its course: " + name)
+
+    sys.addaudithook(watch)
+
+
+guard({own!r}, {course!r}, {protected!r})
+del guard"""
 SABOTAGE = (
     "A test that must fail has passed: something in this notebook keeps tests from failing. None of them "
     "counts until a person has looked at it."
@@ -44,15 +94,17 @@ class CheckedExecute(Execute):
     """Run a notebook with tests among its own that must fail, one after each test and all at the end."""
 
     def preprocess(self, nb: Any, resources: Any = None, km: Any = None) -> Any:
-        self._silent, self._canaries = False, []
+        self._silent, self._canaries, guard = False, [], self._guard(resources)
         own = list(nb.cells)
-        nb.cells = []
+        nb.cells = [guard]
         for cell in own:
             nb.cells.append(cell)
             if is_grade(cell) and cell.cell_type == "code":
                 nb.cells.append(self._canary(secrets.choice(FALSE)))
         nb.cells += [self._canary(false) for false in FALSE]
         nb, resources = super().preprocess(nb, resources, km)
+        if _failed(guard):
+            raise RuntimeError(f"the guard of this course does not run: {guard.outputs}")
         passed = [cell for cell in self._canaries if not _failed(cell)]
         nb.cells = own
         for cell in own:
@@ -73,6 +125,16 @@ class CheckedExecute(Execute):
             self._silent = True
             cell.outputs.append(_error(type(error).__name__, str(error)))
             return cell, resources
+
+    def _guard(self, resources: Any) -> Any:
+        """Return the cell that keeps a submission, and nothing else of the kernel's, from the course."""
+        here = Path(((resources or {}).get("metadata") or {}).get("path") or ".").resolve()
+        course = here.parents[min(2, len(here.parents) - 1)]
+        values = {"own": str(here), "course": str(course), "protected": PROTECTED}
+        code = GUARD
+        for name, value in values.items():  # the code has braces of its own
+            code = code.replace(f"{{{name}!r}}", repr(value))
+        return nbformat.v4.new_code_cell(code)
 
     def _canary(self, false: str) -> Any:
         cell = nbformat.v4.new_code_cell(

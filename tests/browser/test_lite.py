@@ -1,11 +1,21 @@
 """JupyterLab in the browser, beside the book: a notebook runs to its end, and asks no other host."""
 
 import json
+import os
+import re
 
-import assignments
 import forms
 import lite
 import pytest
+
+pytest.importorskip("nbgrader", reason="nbgrader is not installed: pip install pairint[classroom]")
+
+import assignments
+import for_otter
+from assignment_answers import ANSWERS
+from loaded_assignments import NAMES, load
+
+ALL = os.environ.get("PAIRINT_LIVE_PAGES") == "all"
 
 FOLDER = forms.BUILT / lite.FOLDER
 NOTEBOOK = "book/particles"
@@ -72,37 +82,67 @@ def test_pages_offer_it(site_with_lite, visit):
     assert (FOLDER / "files" / f"{NOTEBOOK}.ipynb").is_file()
 
 
-#: Put an answer into the cell that holds an answer's head, and run all cells until one fails.
-ANSWER = """async ([head, answer]) => {
+#: Put answers into the cells that hold their heads, run all cells, and return the first that fails.
+ANSWER = """async (answers) => {
     const notebook = window.jupyterapp.shell.currentWidget.content;
-    const cell = notebook.widgets.find(each => each.model.sharedModel.getSource().startsWith(head));
-    cell.model.sharedModel.setSource(answer);
+    for (const [head, answer] of answers) {
+        const found = notebook.widgets.filter(each => each.model.type === "code"
+            && each.model.sharedModel.getSource().includes(head));
+        found[0].model.sharedModel.setSource(answer);
+    }
     await window.jupyterapp.commands.execute("notebook:run-all-cells");
     const broken = notebook.widgets.filter(each => each.model.type === "code")
         .map(each => [each.model.sharedModel.getSource(),
             each.model.sharedModel.toJSON().outputs.find(output => output.output_type === "error")])
         .find(each => each[1]);
-    return [broken[0], broken[1].ename, broken[1].evalue];
+    return broken ? [broken[0], broken[1].ename, broken[1].evalue] : null;
 }"""
 
 
-def test_an_assignment_answers_at_once(site_with_lite, visit):
-    """A wrong answer fails at its test, with words; a right one passes, and the next question is asked."""
-    seen = visit(f"{site_with_lite}/{lite.FOLDER}/lab/index.html?path=assignments/read_a_head.ipynb")
+def head(source):
+    """Return the first line that defines something: it tells an answer from others."""
+    return re.search(r"(?m)^(?:def|class) .*", source)[0]
+
+
+def seen_at_once(name):
+    """Return a mistake that a visible test notices: the changed answer, the test, what it says."""
+    assignment = load(name)
+    shown = {grade_id: for_otter.HIDDEN.sub("", source) for grade_id, source in assignment.tests.items()}
+    for _, answer, old, new, _ in ANSWERS[name].MISTAKES:
+        wrong = assignment.answers[answer].replace(old, new)
+        space = {"__name__": "student"}
+        for source in [*assignment.given.values(), *(assignment.answers | {answer: wrong}).values()]:
+            exec(source, space)
+        for source in shown.values():
+            try:
+                exec(source, space)
+            except AssertionError as error:
+                if str(error):
+                    return answer, wrong, source, str(error)
+            except Exception:
+                break
+    raise LookupError(f"no visible test of {name} says anything about a mistake")
+
+
+@pytest.mark.parametrize("name", NAMES if ALL else ["read_a_head"])
+@pytest.mark.filterwarnings("ignore")  # whatever a wrong answer computes
+def test_an_assignment_answers_at_once(site_with_lite, visit, name):
+    """Blank, it says what to write; a wrong answer fails at its test, with words; the right ones pass."""
+    seen = visit(f"{site_with_lite}/{lite.FOLDER}/lab/index.html?path=assignments/{name}.ipynb")
     page = seen.page
     page.set_default_timeout(20 * MINUTES)
     page.wait_for_function(f"({STATE})().code > 10")
     page.wait_for_function(
         "window.jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel?.status === 'idle'"
     )
-    source = assignments.read(assignments.FOLDER / "read_a_head" / "source.md")
-    (right,) = (cell.source for cell in source.cells if cell.source.startswith("def attention("))
-    right = assignments.MARKER.sub("", right)
-    wrong = right.replace("= -np.inf", "= 0.0")
-    assert wrong != right
-    test, kind, words = page.evaluate(ANSWER, ["def attention(", wrong])
-    assert test.startswith("# Tests: every weight") and "AssertionError" in kind
-    assert "weights 1/5 and 4/5; got" in words
-    test, kind, _ = page.evaluate(ANSWER, ["def attention(", right])
-    assert test.startswith("# Tests: what changes") and "NotImplementedError" in kind  # the next question
+    _, kind, _ = page.evaluate(ANSWER, [])
+    assert "NotImplementedError" in kind
+    clean = {key: assignments.MARKER.sub("", source) for key, source in load(name).answers.items()}
+    places = {key: head(source) for key, source in clean.items()}
+    answer, wrong, test, words = seen_at_once(name)
+    answers = clean | {answer: assignments.MARKER.sub("", wrong)}
+    source, kind, said = page.evaluate(ANSWER, [[places[key], answers[key]] for key in answers])
+    assert "AssertionError" in kind and said.strip() == words.strip()
+    assert source.split() == test.split()
+    assert page.evaluate(ANSWER, [[places[answer], clean[answer]]]) is None  # all visible tests pass
     assert seen.foreign == []

@@ -3,9 +3,12 @@
 The usual checks run two pages; ``make live-test`` sets PAIRINT_LIVE_PAGES=all and runs each that offers to.
 """
 
+import hashlib
+import io
 import json
 import os
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -284,6 +287,40 @@ def test_two_pages_at_once_one_closed_while_it_runs(live):
     assert third.get_by_label("Code of cell 9", exact=True).input_value() == "'typed before the end'"
     press(third, "Stop")
     assert [url for url in fetched if "/pyodide/" in url] == []  # all of it was kept
+
+
+def test_an_update_of_the_book_is_taken_and_the_old_one_forgotten(live):
+    """Of what has changed alone; an open page has it after a restart."""
+    page = live("book/particles").page
+    press(page, "Run this page")
+    page.wait_for_selector(".live-panel[data-start]")
+    press(page, "Stop")
+    wait_for(page, "dead")
+    page.wait_for_timeout(2000)  # what was fetched is kept
+
+    manifest = json.loads((HTML / "_static" / "live" / "manifest.json").read_text())
+    entry = manifest["files"]["pairint"]
+    buffer = io.BytesIO((HTML / "_static" / entry["path"]).read_bytes())
+    with zipfile.ZipFile(buffer, "a") as wheel:
+        wheel.writestr("pairint/updated.txt", "since")
+    wheel = buffer.getvalue()
+    entry |= {"bytes": len(wheel), "sha256": hashlib.sha256(wheel).hexdigest()}
+    page.route("**/manifest.json", lambda route: route.fulfill(json=manifest))
+    page.route(f"**/{entry['path']}", lambda route: route.fulfill(body=wheel))
+    fetched = []
+    page.on("response", lambda response: fetched.append(response.url))
+    editor = page.get_by_label("Code of cell 1", exact=True)
+    editor.fill(
+        "import pairint, pathlib\nprint(pathlib.Path(pairint.__file__).with_name('updated.txt').read_text())"
+    )
+    press(page, "Run cell 1")
+    page.wait_for_selector("#code-cell-0 .live-output >> text=since")
+    assert [url for url in fetched if "/pyodide/" in url] == []
+    kept = page.evaluate(
+        "caches.open('pairint-live').then(cache => cache.keys()).then(keys => keys.map(key => key.url))"
+    )
+    sums = {re.search(r"sha256=(\w+)", url)[1] for url in kept if entry["path"] in url}
+    assert sums == {entry["sha256"]}
 
 
 def test_too_little_memory_is_said(live):

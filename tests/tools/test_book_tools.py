@@ -183,6 +183,14 @@ def test_buttons_are_those_that_the_host_allows(tmp_path, address, expected):
     assert got == (expected if "use_repository_button" in expected else published | expected)
 
 
+def test_the_inventory_has_a_name_and_a_version(tmp_path):
+    config = SimpleNamespace()
+    book_extension.name_inventory(
+        SimpleNamespace(srcdir=project_at(tmp_path, "https://x.invalid/a/b")), config
+    )
+    assert (config.project, config.version, config.release) == ("pairint", "0.1.0", "0.1.0")
+
+
 @pytest.mark.parametrize("host", ["nobody.invalid", "github.com.invalid", "NOBODY.INVALID"])
 def test_a_host_that_nobody_can_own_is_no_address(tmp_path, host):
     assert repository.address(project_at(tmp_path, f"https://{host}/pairint")) is None

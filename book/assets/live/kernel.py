@@ -62,7 +62,11 @@ class Parts:
         except Exception as error:
             raise ImportError(f"{name} could not be fetched: {error}", name=name) from None
         if hashlib.sha256(content).hexdigest() != file["sha256"]:
-            raise ImportError(f"{name} is not the file that this book was built with", name=name)
+            raise ImportError(
+                f"{name} is not the file that this book was built with: the book was updated since, or the "
+                "copy on this host is damaged. Reload the page",
+                name=name,
+            )
         self.waiting.discard(name)
         self.host.accept(name)
         inside = self.extract(content)
