@@ -95,12 +95,14 @@ class Channel(ABC):
     #: and softmax labels do: then kappa is constant, g_out inversely proportional to V, and zero error is
     #: reached with finitely many samples per parameter.
     recovers_exactly: bool = False
-    #: Whether state evolution with a Wishart prior is known to have one fixed point for each number of
-    #: samples; where not, it looks for others.
+    #: Whether state evolution with a Wishart prior (or an untied one) was observed to have one fixed point for
+    #: each number of samples; where not, it looks for others.
     one_fixed_point: bool = False
     #: Whether labels stay the same when S is multiplied by a positive number: then message passing takes the
     #: trace of S from the prior.
     scale_free: bool = False
+    #: Whether the indices are those of a symmetric matrix.
+    symmetric: bool = True
 
     def __init__(self, n_tokens: int = 2) -> None:
         self.n_tokens = check_integer("n_tokens", n_tokens, 2, MOST_TOKENS)
@@ -299,6 +301,19 @@ class SoftmaxChannel(Channel):
     def observe(self, y: Any) -> Any:
         xp = array_namespace(y)
         y = self._check_labels(y)
+        tolerance = _tolerance(y)
+        logs = self._logarithms(y)
+        phi = logs + (logs[:, :1, :] - logs[:, :, :1].transpose(0, 2, 1)).transpose(0, 2, 1)
+        # Relative to the logarithms; those of the smallest probabilities have few digits.
+        beta = self.inverse_temperature
+        allowed = tolerance * xp.maximum(beta * abs(logs).max(axis=(1, 2)), 1.0)
+        if not self.log_labels:
+            allowed = allowed + float(np.finfo(y.dtype).smallest_subnormal) / y.min(axis=(1, 2))
+        return self._symmetrised(phi, allowed / beta, "log y_ab + log y_1a - log y_a1")
+
+    def _logarithms(self, y: Any) -> Any:
+        """Check probabilities, and return their logarithms over the inverse temperature."""
+        xp = array_namespace(y)
         probabilities = xp.exp(y) if self.log_labels else y
         tolerance = _tolerance(y)
         if bool((probabilities < 0).any()) or bool((abs(probabilities.sum(axis=-1) - 1) > tolerance).any()):
@@ -310,14 +325,7 @@ class SoftmaxChannel(Channel):
                 f"y holds {count} zeros: a softmax is positive, so these probabilities have underflowed; "
                 "use SoftmaxChannel(log_labels=True) and pass log-probabilities"
             )
-        logs = (y if self.log_labels else xp.log(y)) / self.inverse_temperature
-        phi = logs + (logs[:, :1, :] - logs[:, :, :1].transpose(0, 2, 1)).transpose(0, 2, 1)
-        # Relative to the logarithms; those of the smallest probabilities have few digits.
-        beta = self.inverse_temperature
-        allowed = tolerance * xp.maximum(beta * abs(logs).max(axis=(1, 2)), 1.0)
-        if not self.log_labels:
-            allowed = allowed + float(np.finfo(y.dtype).smallest_subnormal) / y.min(axis=(1, 2))
-        return self._symmetrised(phi, allowed / beta, "log y_ab + log y_1a - log y_a1")
+        return (y if self.log_labels else xp.log(y)) / self.inverse_temperature
 
     def g_out(self, observed: Any, omega: Any, variance: float) -> Any:
         sigma2 = index_variances(self.n_tokens, omega)
@@ -516,16 +524,26 @@ CHANNELS: dict[str, type[Channel]] = {
 }
 
 
-def make_channel(channel: str | Channel, n_tokens: int = 2) -> Channel:
+def make_channel(channel: str | Channel, n_tokens: int = 2, *, untied: bool = False) -> Channel:
     """Return the channel of that name, or the given :class:`Channel` itself.
 
     Book: :doc:`/book/aim_softmax`.
 
+    Parameters
+    ----------
+    channel : {"softmax", "hardmax", "linear"} or Channel
+    n_tokens : int
+        At least 2; ignored if ``channel`` is a Channel.
+    untied : bool
+        Whether the channel of an untied layer will do, too.
+
     Raises
     ------
     ValueError
-        If the name is unknown, or ``n_tokens`` is below 2.
+        If the name is unknown, ``n_tokens`` is below 2, or the channel is that of an untied layer.
     """
     if isinstance(channel, Channel):
+        if not (channel.symmetric or untied):
+            raise ValueError(f"channel must be that of a symmetric layer, got {channel!r}")
         return channel
     return CHANNELS[check_choice("channel", channel, tuple(CHANNELS))](n_tokens)

@@ -45,6 +45,10 @@ class Prior(ABC):
     mean: float
     second_moment: float
     parameters: float = 1.0
+    #: Whether S is symmetric; else the law is that of its singular values and their negatives.
+    symmetric: bool = True
+    #: Whether it was observed that channels with ``one_fixed_point`` have one with this prior, too.
+    one_fixed_point: bool = False
 
     @abstractmethod
     def error(self, delta: float) -> float:
@@ -76,7 +80,12 @@ class Prior(ABC):
         end = -math.log(delta)
         start = min(end, -math.log(self.variance)) - 23.0  # before, the error is that without data
         found, _ = quad(
-            lambda s: error_left(self, math.exp(-s)) * math.exp(s), start, end, epsabs=0, epsrel=1e-9, limit=200
+            lambda s: error_left(self, math.exp(-s)) * math.exp(s),
+            start,
+            end,
+            epsabs=0,
+            epsrel=1e-9,
+            limit=200,
         )
         return (found + self.variance * math.exp(start)) / 4
 
@@ -100,6 +109,8 @@ class WishartPrior(Prior):
     rho : float
         Width ratio, > 0; infinity for its limit, a Gaussian matrix about its mean.
     """
+
+    one_fixed_point = True
 
     def __init__(self, rho: float) -> None:
         self.rho = _positive_or_infinite("rho", rho)

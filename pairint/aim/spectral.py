@@ -161,10 +161,14 @@ class NoisyLaw:
 
     # Where there is a spectrum -------------------------------------------------------------------------
 
-    def _excess(self, u: Any, gap: Any) -> Any:
-        """Return ``delta * integral of 1/(u - s)^2`` minus one outside of the support, at a distance of ``gap``."""
-        small = 1e-6 * gap
-        return -self.delta * self._transform(u + 1j * small).imag / small - 1
+    def _excess(self, u: float, gap: float) -> float:
+        """Return ``delta * integral of 1/(u - s)^2`` minus one, at a distance ``gap`` from the support.
+
+        By Cauchy's integral over a circle, of which the upper half is enough.
+        """
+        turns = np.exp(1j * math.pi * (np.arange(_CIRCLE) + 0.5) / _CIRCLE)
+        slope = float((self._transform(u + gap / 4 * turns) / turns).real.mean()) / (gap / 4)
+        return -self.delta * slope - 1
 
     def _transform(self, z: Any) -> Any:
         return np.asarray(self._g(np.asarray(z, dtype=np.complex128)))
@@ -196,16 +200,17 @@ class NoisyLaw:
         return list(zip(ends[::2], ends[1::2], strict=True)), sorted(cuts)
 
     @staticmethod
-    def _distance(excess: Callable[[float], Any], reach: float) -> float:
-        """Return the largest distance at which the excess is positive: bisection of its logarithm."""
-        low, high = math.log(reach) - 70, math.log(reach)
-        for _ in range(80):
-            middle = (low + high) / 2
-            if float(excess(math.exp(middle))) > 0:
-                low = middle
-            else:
-                high = middle
-        return math.exp(low)
+    def _distance(excess: Callable[[float], float], reach: float) -> float:
+        """Return the largest distance at which the excess is positive, or zero: inwards, then by halving."""
+        high = low = reach
+        while excess(low) <= 0:
+            high, low = low, low / 2
+            if low < 1e-14 * reach:
+                return 0.0
+        for _ in range(48):
+            middle = math.sqrt(low * high)
+            low, high = (middle, high) if excess(middle) > 0 else (low, middle)
+        return low
 
     def _lowest(self, a: float, b: float) -> tuple[float, float]:
         """Return the place in a gap of the support where the convex excess is least, and its value."""
@@ -213,7 +218,7 @@ class NoisyLaw:
         low, high = a, b
 
         def at(u: float) -> float:
-            return float(self._excess(u, min(u - a, b - u)))
+            return self._excess(u, min(u - a, b - u))
 
         left, right = high - ratio * (high - low), low + ratio * (high - low)
         lower, upper = at(left), at(right)
@@ -249,7 +254,8 @@ class NoisyLaw:
         middle = 0.5 * (low + high)
         side = np.zeros(u.shape)
         for _ in range(40):
-            chord = high - at_high * (high - low) / (at_high - at_low)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                chord = high - at_high * (high - low) / (at_high - at_low)
             # Where the ends have one sign (v below all that is looked at) there is no chord.
             middle = np.where((chord > low) & (chord < high), chord, 0.5 * (low + high))
             value = excess(middle)

@@ -100,6 +100,12 @@ def _positive(name: str, values: Any) -> Any:
 def _check_prior(rho: Any, channel: Channel) -> Prior:
     """Return the prior; an infinite width ratio is allowed where exact recovery is possible."""
     prior = make_prior(rho)
+    if prior.symmetric != channel.symmetric:
+        kinds = {True: "tied", False: "untied"}
+        raise ValueError(
+            f"channel must be that of a layer of the prior's kind: {channel!r} is {kinds[channel.symmetric]}, "
+            f"{prior!r} is {kinds[prior.symmetric]}"
+        )
     if isinstance(prior, WishartPrior) and not channel.recovers_exactly:
         check_real("rho", prior.rho)  # says that it must be finite
     return prior
@@ -119,7 +125,7 @@ def alpha_of_noise(
 ) -> float:
     r"""Sample ratio :math:`\alpha` at which the equivalent noise variance is ``delta`` (decreasing in it)."""
     delta = check_real("delta", delta, 0, exclusive_minimum=True)
-    channel = make_channel(channel, n_tokens)
+    channel = make_channel(channel, n_tokens, untied=True)
     prior = _check_prior(rho, channel)
     error = error_left(prior, delta)
     information = information_at(channel, (prior.second_moment - error) / error)
@@ -166,7 +172,7 @@ def state_evolution(
     >>> round(float(state_evolution(0.1, 0.5).mmse), 10)
     0.3921960173
     """
-    channel = make_channel(channel, n_tokens)
+    channel = make_channel(channel, n_tokens, untied=True)
     alphas = _positive("alpha", alpha)
     if isinstance(rho, list | tuple) or (isinstance(rho, np.ndarray) and rho.ndim > 0):
         rho = check_floats("rho", rho, finite=False)
@@ -217,7 +223,7 @@ def _noises(alphas: np.ndarray, priors: list[Prior], channel: Channel) -> tuple[
     curves: dict[int, Curve] = {}
     best, reached = [], []
     for alpha, prior in zip(alphas.ravel().tolist(), priors, strict=True):
-        if not (channel.one_fixed_point and isinstance(prior, WishartPrior)):
+        if not (channel.one_fixed_point and prior.one_fixed_point):
             _first_information(prior, channel)
             if id(prior) not in curves:
                 curves[id(prior)] = _curve(prior, channel)
@@ -257,7 +263,7 @@ def fixed_points(
         between ``1e-12`` and ``1e6`` times the variance of the prior, and zero error where it is one.
     """
     alphas = _positive("alpha", alpha).ravel()
-    channel = make_channel(channel, n_tokens)
+    channel = make_channel(channel, n_tokens, untied=True)
     prior = _check_prior(rho, channel)
     _first_information(prior, channel)
     curve = _curve(prior, channel)
@@ -331,8 +337,8 @@ def state_evolution_iterates(
     alpha = check_real("alpha", alpha, 0, exclusive_minimum=True)
     if not isinstance(rho, Prior):
         check_real("rho", rho, 0, exclusive_minimum=True)
-    channel = make_channel(channel, n_tokens)
-    prior = make_prior(rho)
+    channel = make_channel(channel, n_tokens, untied=True)
+    prior = _check_prior(rho, channel)
     errors = [prior.variance]
     for _ in range(check_integer("n_iter", n_iter, 0)):
         information = _score(channel, prior, errors[-1])
@@ -364,7 +370,8 @@ def exact_recovery_threshold(
     :math:`\alpha_c = (2\rho - \rho^2)/\kappa` for :math:`\rho \le 1` and :math:`1/\kappa` above, with
     :math:`\kappa = T^2 + T - 2` (softmax) or :math:`T^2 + T` (linear); infinite for hardmax.
     """
-    channel, prior = make_channel(channel, n_tokens), make_prior(rho)
+    channel = make_channel(channel, n_tokens, untied=True)
+    prior = _check_prior(rho, channel)
     if not channel.recovers_exactly:
         return math.inf
     return prior.parameters / information_at(channel, 0.0)
@@ -377,7 +384,7 @@ def weak_recovery_threshold(channel: str | Channel = "softmax", n_tokens: int = 
 
     It equals :math:`1/\kappa(0)`: 1/4 for softmax of two tokens, 0.4034106290... for hardmax.
     """
-    return 1 / float(make_channel(channel, n_tokens).kappa(0.0))
+    return 1 / float(make_channel(channel, n_tokens, untied=True).kappa(0.0))
 
 
 def small_width_samples(t: Any, channel: str | Channel = "softmax", n_tokens: int = 2) -> Any:
@@ -389,7 +396,7 @@ def small_width_samples(t: Any, channel: str | Channel = "softmax", n_tokens: in
     t = np.asarray(t, dtype=np.float64)
     if np.any((t <= 0) | (t > 1)):
         raise ValueError("t must lie in (0, 1]")
-    return ((2 - t) / make_channel(channel, n_tokens).kappa((1 - t) ** 2 / (t * (2 - t))))[()]
+    return ((2 - t) / make_channel(channel, n_tokens, untied=True).kappa((1 - t) ** 2 / (t * (2 - t))))[()]
 
 
 def small_width_limit(alpha_bar: Any, channel: str | Channel = "softmax", n_tokens: int = 2) -> Any:
@@ -409,7 +416,7 @@ def small_width_limit(alpha_bar: Any, channel: str | Channel = "softmax", n_toke
     -------
     float or array of the shape of ``alpha_bar``
     """
-    channel = make_channel(channel, n_tokens)
+    channel = make_channel(channel, n_tokens, untied=True)
     values = _positive("alpha_bar", alpha_bar)
     if channel.recovers_exactly:
         t = np.clip(2 - float(channel.kappa(0.0)) * values, 0, 1)
