@@ -3,6 +3,7 @@
 from pairint.aim.amp import AMPResult, amp
 from pairint.aim.channels import Channel, HardmaxChannel, LinearChannel, SoftmaxChannel, make_channel
 from pairint.aim.checks import check_channel, check_prior
+from pairint.aim.composed import NoisyChannel, SampledChannel, ScaledChannel, ThresholdChannel
 from pairint.aim.fixed_points import FixedPoint, HardPhaseWarning
 from pairint.aim.gradient_descent import GradientDescentResult, gradient_descent
 from pairint.aim.mismatch import (
@@ -50,15 +51,19 @@ __all__ = [
     "HardmaxChannel",
     "LinearChannel",
     "MismatchedStateEvolution",
+    "NoisyChannel",
     "NoisyLaw",
     "NoisySpectrum",
     "PowerLawPrior",
     "Prior",
+    "SampledChannel",
+    "ScaledChannel",
     "SemicirclePrior",
     "SoftmaxChannel",
     "SpectralPrior",
     "StateEvolution",
     "StudentError",
+    "ThresholdChannel",
     "UntiedLinearChannel",
     "UntiedPrior",
     "UntiedSoftmaxChannel",

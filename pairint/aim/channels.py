@@ -53,6 +53,7 @@ __all__ = [
     "index_variances",
     "information_at",
     "make_channel",
+    "scaled_information",
 ]
 
 
@@ -95,8 +96,8 @@ class Channel(ABC):
     #: and softmax labels do: then kappa is constant, g_out inversely proportional to V, and zero error is
     #: reached with finitely many samples per parameter.
     recovers_exactly: bool = False
-    #: Whether state evolution with a Wishart prior (or an untied one) was observed to have one fixed point for
-    #: each number of samples; where not, it looks for others.
+    #: Whether state evolution with a Wishart prior (or an untied one) was observed to have one fixed point
+    #: for each number of samples; where not, it looks for others.
     one_fixed_point: bool = False
     #: Whether labels stay the same when S is multiplied by a positive number: then message passing takes the
     #: trace of S from the prior.
@@ -117,6 +118,26 @@ class Channel(ABC):
     def kappa_error(self, tau: Any) -> Any:
         r"""Return the estimated error of :meth:`kappa`: zero where it is exact."""
         return np.zeros(np.shape(check_tau(tau)))[()]
+
+    def information(self, q: float, V: float) -> float:
+        r"""Return the information of a label, :math:`K(q, V)`: by default :math:`\kappa(q/V)/V`.
+
+        Labels that know the scale of S have one of their own (:class:`~pairint.aim.composed.ScaledChannel`).
+
+        Parameters
+        ----------
+        q : float
+            Variance of a prediction, >= 0.
+        V : float
+            Variance of its remainder, > 0.
+        """
+        q, V = check_real("q", q, 0), check_real("V", V, 0, exclusive_minimum=True)
+        return information_at(self, q / V) / V
+
+    def information_error(self, q: float, V: float) -> float:
+        """Return the estimated error of :meth:`information`: zero where it is exact."""
+        q, V = check_real("q", q, 0), check_real("V", V, 0, exclusive_minimum=True)
+        return float(self.kappa_error(q / V)) / V
 
     @abstractmethod
     def output(self, h: Any) -> Any:
@@ -213,6 +234,25 @@ def information_at(channel: Channel, tau: float) -> float:
                 f"{first:.6g} at tau = 0 and {value:.6g} at tau = {tau:.6g}"
             )
     return value
+
+
+def scaled_information(channel: Channel, q: float, V: float) -> float:
+    r"""Return :math:`V K(q, V)` of a channel as a checked number.
+
+    Raises
+    ------
+    ValueError
+        If the channel returns anything but a finite number >= 0.
+    """
+    if type(channel).information is Channel.information:
+        return information_at(channel, q / V)
+    found = np.asarray(channel.information(q, V))
+    if found.ndim or found.dtype.kind not in "fiu" or not math.isfinite(found) or found < 0:
+        raise ValueError(
+            f"{type(channel).__name__}.information must return a finite number >= 0, got {found!r} at q = {q:.6g}, "
+            f"V = {V:.6g}"
+        )
+    return V * float(found)
 
 
 def _one_kappa(channel: Channel, tau: float) -> float:

@@ -62,7 +62,8 @@ def indices(X: Any, matrix: Any) -> Any:
 def adjoint(X: Any, weights: Any, symmetric: bool = True) -> Any:
     r"""Return the matrix :math:`\frac1{\sqrt d}\sum_\mu (X_\mu^\top G_\mu X_\mu - I\operatorname{Tr} G_\mu)`.
 
-    This is the derivative of :math:`\sum_\mu \sum_{a,b} G_{\mu ab} h_{\mu ab}(M)` in M: a symmetric one, or any.
+    This is the derivative of :math:`\sum_\mu \sum_{a,b} G_{\mu ab} h_{\mu ab}(M)` in M, a symmetric one or
+    any.
 
     Parameters
     ----------

@@ -74,7 +74,8 @@ class Prior(ABC):
     def information(self, delta: float) -> float:
         r"""Return the mutual information of S and R over :math:`d^2`; delta > 0.
 
-        By default :math:`\frac14\int_0^{1/\Delta} E(1/\hat q)\,\mathrm d\hat q`, the error being its derivative.
+        By default :math:`\frac14\int_0^{1/\Delta} E(1/\hat q)\,\mathrm d\hat q`,
+        the error being its derivative.
         """
         delta = check_real("delta", delta, 0, exclusive_minimum=True)
         end = -math.log(delta)
@@ -90,9 +91,10 @@ class Prior(ABC):
         return (found + self.variance * math.exp(start)) / 4
 
     def quadrature(self, delta: float) -> tuple[NDArray[np.float64], ...]:
-        """Return eigenvalues of R, the best estimates that belong to them, and weights: integrals over the law.
+        """Return eigenvalues of R, the best estimates that belong to them, and weights.
 
-        Three arrays of one shape (m,); what the error of a *wrong* estimator is computed with.
+        Three arrays of one shape (m,). Sums with the weights are integrals over the law; the error of a *wrong*
+        estimator is computed with them.
         """
         raise TypeError(
             f"{type(self).__name__} has no method quadrature(delta): no other estimator can be compared on it"

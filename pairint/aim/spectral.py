@@ -5,8 +5,8 @@ Let S be a symmetric matrix without preferred directions, whose eigenvalues have
 :math:`R = S + \sqrt\Delta Z` has the free convolution of :math:`\mu_S` with a semicircle, and its transform
 is *subordinated*, :math:`g(z) = g_S(w)` with :math:`w = z - \Delta g(z)`.
 
-On the real axis, :math:`w = u + iv`. For each real u the height is the root of one decreasing function (Biane,
-1997),
+On the real axis, :math:`w = u + iv`. For each real u the height is the root of one decreasing function
+(Biane, 1997),
 
 .. math::
 
@@ -68,7 +68,7 @@ class SpectralPrior(Prior):
 
     @abstractmethod
     def stieltjes(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]:
-        r"""Return :math:`g_S(z) = \int\mu_S(\mathrm ds)/(z - s)` for z (any shape) with positive imaginary part."""
+        r"""Return :math:`g_S(z) = \int\mu_S(\mathrm ds)/(z - s)` for z (any shape) above the axis."""
 
     def quantile(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the eigenvalues below which a share p in (0, 1) lies; what :meth:`draw` needs."""
@@ -238,7 +238,7 @@ class NoisyLaw:
     # The parametrisation by u --------------------------------------------------------------------------
 
     def _height(self, u: Any) -> Any:
-        r"""Return v(u) > 0: the root of a decreasing function of log v, by halving and by chords (Illinois)."""
+        r"""Return v(u) > 0: the root of a decreasing function of log v, by halving and by chords."""
 
         def excess(log_v: Any) -> Any:
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -302,8 +302,8 @@ class NoisyLaw:
         p = nodes["p"]
         if not abs(float(p.sum()) - 1) < 1e-6:  # NaN, too
             raise ValueError(
-                f"the law at delta = {self.delta:g} has mass {float(p.sum()):.8g} instead of one: stieltjes and "
-                "support must belong together, and delta must not be too small for double precision"
+                f"the law at delta = {self.delta:g} has mass {float(p.sum()):.8g} instead of one: stieltjes "
+                "and support must belong together, and delta must not be too small for double precision"
             )
         return nodes
 
@@ -351,7 +351,7 @@ class NoisyLaw:
         return 0.5 * energy - 0.25 * math.log(self.delta) + 0.125
 
     def _potential(self, w: Any) -> Any:
-        r"""Return :math:`\int\log(w - s)\,\mu_S(\mathrm ds)`: its derivative is the transform, integrated upwards."""
+        r"""Return :math:`\int\log(w - s)\,\mu_S(\mathrm ds)`: the transform, integrated upwards."""
         far = 1e6 * (1 + math.sqrt(self._variance + self.delta) + abs(w).max())
         nodes, weights = np.polynomial.legendre.leggauss(80)
         span = np.log1p(far / w.imag)

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq
 
-from pairint.aim.channels import Channel, information_at, make_channel
+from pairint.aim.channels import Channel, information_at, make_channel, scaled_information
 from pairint.aim.fixed_points import Curve, FixedPoint, HardPhaseWarning
 from pairint.aim.hardmax import hardmax_tail_constant
 from pairint.aim.priors import Prior, WishartPrior, error_left, make_prior
@@ -103,7 +103,7 @@ def _check_prior(rho: Any, channel: Channel) -> Prior:
     if prior.symmetric != channel.symmetric:
         kinds = {True: "tied", False: "untied"}
         raise ValueError(
-            f"channel must be that of a layer of the prior's kind: {channel!r} is {kinds[channel.symmetric]}, "
+            f"channel must be of the prior's kind: {channel!r} is {kinds[channel.symmetric]}, "
             f"{prior!r} is {kinds[prior.symmetric]}"
         )
     if isinstance(prior, WishartPrior) and not channel.recovers_exactly:
@@ -114,7 +114,7 @@ def _check_prior(rho: Any, channel: Channel) -> Prior:
 def _log_alpha(prior: Prior, channel: Channel, delta: float) -> tuple[float, float]:
     """Return the error at an equivalent noise, and the logarithm of the sample ratio that leads to it."""
     error = error_left(prior, delta)
-    information = information_at(channel, (prior.second_moment - error) / error)
+    information = scaled_information(channel, prior.second_moment - error, error)
     if information == 0:
         return error, math.inf  # no number of such labels is enough
     return error, math.log(prior.dimension(delta) / information)
@@ -128,7 +128,7 @@ def alpha_of_noise(
     channel = make_channel(channel, n_tokens, untied=True)
     prior = _check_prior(rho, channel)
     error = error_left(prior, delta)
-    information = information_at(channel, (prior.second_moment - error) / error)
+    information = scaled_information(channel, prior.second_moment - error, error)
     return prior.dimension(delta) / information if information > 0 else math.inf
 
 
@@ -274,8 +274,11 @@ def _channel_error(prior: Prior, channel: Channel, delta: float, mmse: float) ->
     """Return the error caused by that of kappa, to first order: as if alpha were wrong by its factor."""
     if delta == 0:
         return 0.0
-    tau = (prior.second_moment - mmse) / mmse
-    relative = float(channel.kappa_error(tau)) / float(channel.kappa(tau))
+    q = prior.second_moment - mmse
+    if type(channel).information is Channel.information:
+        relative = float(channel.kappa_error(q / mmse)) / float(channel.kappa(q / mmse))
+    else:
+        relative = channel.information_error(q, mmse) / channel.information(q, mmse)
     if relative == 0:
         return 0.0
     (less, low), (more, high) = (_log_alpha(prior, channel, delta * math.exp(s)) for s in (-1e-3, 1e-3))
@@ -310,7 +313,10 @@ def _first_information(prior: Prior, channel: Channel) -> float:
     """Return kappa where nothing is learned yet; zero is refused: to know nothing would be a fixed point."""
     known = (prior.second_moment - prior.variance) / prior.variance
     unknown = 0.0 if math.isinf(known) else known
-    first = information_at(channel, unknown)
+    if type(channel).information is Channel.information:
+        first = information_at(channel, unknown)
+    else:
+        first = scaled_information(channel, prior.second_moment - prior.variance, prior.variance)
     if first == 0:
         raise ValueError(
             f"{type(channel).__name__}.kappa must be > 0 where state evolution starts, got 0 at tau = "
@@ -349,7 +355,7 @@ def state_evolution_iterates(
 
 def _score(channel: Channel, prior: Prior, error: float) -> float:
     """Return the information K in a label, the indices being predicted with this error."""
-    return information_at(channel, (prior.second_moment - error) / error) / error
+    return scaled_information(channel, prior.second_moment - error, error) / error
 
 
 def _denoise(prior: Prior, delta: float) -> float:

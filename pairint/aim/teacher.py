@@ -84,7 +84,7 @@ class AIMTeacher:
         tied = rho.symmetric if isinstance(rho, Prior) else True
         if tied != self.channel.symmetric:
             raise ValueError(
-                f"rho and channel must both be of a tied layer, or of an untied one, got {rho!r}, {self.channel!r}"
+                f"channel must be of the kind of rho, tied or untied, got {rho!r}, {self.channel!r}"
             )
         if isinstance(rho, Prior):
             self.width, self.W, self.rho = None, None, make_prior(rho)

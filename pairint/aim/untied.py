@@ -11,7 +11,8 @@ independent. Two changes turn the theory of tied layers into that of untied ones
   :math:`\hat q = \alpha K` with :math:`K = \mathbb E\sum_{a,b} g_{ab}^2 = \kappa/V`, which is :math:`T^2` for
   linear labels, :math:`T^2 - T` for softmax ones (each row is known up to a constant).
 
-The singular law has the R-transform :math:`\rho g/(\rho - g^2)`: take out the pairs :math:`q_k, k_k` one by one.
+The singular law has the R-transform :math:`\rho g/(\rho - g^2)`: take out the pairs :math:`q_k, k_k`
+one by one.
 """
 
 from __future__ import annotations
@@ -132,11 +133,11 @@ class UntiedLinearChannel(Channel):
 
 
 class UntiedSoftmaxChannel(SoftmaxChannel):
-    r"""Each row of the label is the softmax of a row of the indices of an untied layer: :math:`\kappa = T^2 - T`.
+    r"""Each row of the label is the softmax of a row of an untied layer's indices: :math:`\kappa = T^2 - T`.
 
     Book: :doc:`/book/aim_untied`.
 
-    Without symmetry nothing joins the rows: the logarithms of each give its indices up to a constant of its own.
+    Without symmetry nothing joins the rows: the logarithms of each give its indices up to a constant.
 
     Parameters
     ----------
@@ -294,7 +295,7 @@ def untied_amp(
         from sklearn.exceptions import ConvergenceWarning
 
         warnings.warn(
-            f"AMP of an untied layer: {reason} (alpha = {n / d**2:.4g}, d = {d}); its error estimate is {error:.3g}",
+            f"AMP, untied: {reason} (alpha = {n / d**2:.4g}, d = {d}); its error estimate is {error:.3g}",
             ConvergenceWarning,
             stacklevel=2,
         )
