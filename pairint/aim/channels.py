@@ -249,8 +249,8 @@ def scaled_information(channel: Channel, q: float, V: float) -> float:
     found = np.asarray(channel.information(q, V))
     if found.ndim or found.dtype.kind not in "fiu" or not math.isfinite(found) or found < 0:
         raise ValueError(
-            f"{type(channel).__name__}.information must return a finite number >= 0, got {found!r} at q = {q:.6g}, "
-            f"V = {V:.6g}"
+            f"{type(channel).__name__}.information must return a finite number >= 0, got {found!r} at "
+            f"q = {q:.6g}, V = {V:.6g}"
         )
     return V * float(found)
 

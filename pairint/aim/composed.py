@@ -1,8 +1,8 @@
 r"""Channels made of others, of thresholds, or of any function: outputs with a scale of their own.
 
 Where a label depends on the size of an index (it is noisy, or cut at fixed thresholds), its information is no
-function of :math:`\tau = q/V` alone. So these classes define :meth:`Channel.information`, :math:`K(q, V)`, which is
-:math:`\kappa(q/V)/V` for the others.
+function of :math:`\tau = q/V` alone. So these classes define :meth:`Channel.information`,
+:math:`K(q, V)`, which is :math:`\kappa(q/V)/V` for the others.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["NoisyChannel", "SampledChannel", "ScaledChannel", "ThresholdChannel"
 
 
 class ScaledChannel(Channel):
-    r"""A channel whose labels know the scale of S: it defines ``information(q, V)`` in the place of ``kappa``.
+    r"""A channel whose labels know the scale of S: it defines ``information(q, V)``, not ``kappa``.
 
     Book: :doc:`/book/aim_own`.
 
@@ -35,7 +35,8 @@ class ScaledChannel(Channel):
 
     def kappa(self, tau: Any) -> Any:
         raise TypeError(
-            f"{type(self).__name__} has no kappa(tau): its labels depend on the scale of S; ask information(q, V)"
+            f"{type(self).__name__} has no kappa(tau): its labels depend on the scale of S; ask "
+            "information(q, V)"
         )
 
     @abstractmethod
@@ -56,9 +57,9 @@ class NoisyChannel(ScaledChannel):
 
     Book: :doc:`/book/aim_own`.
 
-    The index (a, b) has the error :math:`s\,\sigma_{ab}\,\epsilon`, the same for (b, a): as if each sample had a
-    layer a little different from S. Nothing new must be computed: an error of the index is a remainder that is
-    never learned,
+    The index (a, b) has the error :math:`s\,\sigma_{ab}\,\epsilon`, the same for (b, a): as if each sample
+    had a layer a little different from S. Nothing new must be computed: an error of the index is a remainder that
+    is never learned,
 
     .. math:: g_{out}(y, \omega, V) = g_{out}^0(y, \omega, V + s^2), \qquad K(q, V) = K^0(q, V + s^2) .
 
@@ -121,8 +122,8 @@ class ThresholdChannel(ScaledChannel):
 
     Book: :doc:`/book/aim_own`.
 
-    The label is the number of thresholds below the index; with a chance ``label_error`` it is drawn anew among
-    all cells. One threshold at zero gives signs, many give a rounded index.
+    The label is the number of thresholds below the index; with a chance ``label_error`` it is drawn anew
+    among all cells. One threshold at zero gives signs, many give a rounded index.
 
     Parameters
     ----------
@@ -196,7 +197,7 @@ class ThresholdChannel(ScaledChannel):
         return t * (t - 1) * self._one_index(q, V) + 4 * t * self._one_index(2 * q, 2 * V)
 
     def _one_index(self, q: float, V: float) -> float:
-        """Return the mean squared score of an index of these variances: the trapezoidal rule where it lives."""
+        """Return the mean squared score of an index of these variances, by the trapezoidal rule."""
         width, spread = math.sqrt(V), math.sqrt(q)
         step = min(width, spread) / 8 if q > 0 else 1.0
         if q == 0:
@@ -221,10 +222,10 @@ class SampledChannel(ScaledChannel):
 
     Book: :doc:`/book/aim_own`.
 
-    Remainders :math:`\xi` are drawn; those that give the same label as the truth are draws from its posterior.
-    Their mean is the score, and products of two different ones give the information without bias
-    (:mod:`pairint.aim.sampling`), at twelve ratios :math:`V/(q+V)` for each sum q + V; between them a polynomial of
-    degree six is fitted, as for :class:`~pairint.aim.sampling.SampledHardmaxChannel`.
+    Remainders :math:`\xi` are drawn; those that give the same label as the truth are draws from its
+    posterior. Their mean is the score, and products of two different ones give the information without bias
+    (:mod:`pairint.aim.sampling`), at twelve ratios :math:`V/(q+V)` for each sum q + V; between them a
+    polynomial of degree six is fitted, as for :class:`~pairint.aim.sampling.SampledHardmaxChannel`.
 
     Parameters
     ----------
@@ -267,10 +268,8 @@ class SampledChannel(ScaledChannel):
 
     def _labels(self, h: NDArray[np.float64]) -> NDArray[np.int64]:
         labels = np.asarray(self.function(h))
-        if (
-            labels.shape[:1] != (len(h),)
-            or labels.dtype.kind not in "iub"
-            and (labels != np.round(labels)).any()
+        if labels.shape[:1] != (len(h),) or (
+            labels.dtype.kind not in "iub" and (labels != np.round(labels)).any()
         ):
             raise ValueError(
                 f"function must return whole numbers, one row for each of {len(h)} samples; got shape "
@@ -334,7 +333,7 @@ class SampledChannel(ScaledChannel):
             alone += int((count == 1).sum())
         if alone > 0.05 * len(flat) * len(each):
             raise ValueError(
-                f"function must have finitely many labels that are met again: {alone} of {len(flat) * len(each)} "
-                "draws met theirs once; use more draws, or coarser labels"
+                f"function must have finitely many labels that are met again: {alone} of "
+                f"{len(flat) * len(each)} draws met theirs once; use more draws, or coarser labels"
             )
         return float(np.mean(each)), float(np.std(each, ddof=1)) / math.sqrt(len(each))

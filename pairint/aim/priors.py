@@ -93,8 +93,8 @@ class Prior(ABC):
     def quadrature(self, delta: float) -> tuple[NDArray[np.float64], ...]:
         """Return eigenvalues of R, the best estimates that belong to them, and weights.
 
-        Three arrays of one shape (m,). Sums with the weights are integrals over the law; the error of a *wrong*
-        estimator is computed with them.
+        Three arrays of one shape (m,). Sums with the weights are integrals over the law; the error of a
+        *wrong* estimator is computed with them.
         """
         raise TypeError(
             f"{type(self).__name__} has no method quadrature(delta): no other estimator can be compared on it"

@@ -83,9 +83,8 @@ def test_noise_and_what_is_believed_of_it():
     prior, alpha, noise = SemicirclePrior(), 0.1, 0.2
     right = mismatched_state_evolution(alpha, prior, prior, "linear", noise=noise)
     # The fixed point of V = delta / (1 + delta), delta = (V + noise) / (6 alpha).
-    V = right.error
-    assert V == pytest.approx(right.delta / (1 + right.delta), rel=1e-9)
-    assert right.delta == pytest.approx((V + noise) / 0.6, rel=1e-9)
+    assert right.error == pytest.approx(right.delta / (1 + right.delta), rel=1e-9)
+    assert right.delta == pytest.approx((right.error + noise) / 0.6, rel=1e-9)
     same = mismatched_state_evolution(alpha, prior, prior, "linear", noise=noise, assumed_noise=5.0)
     assert same.error == right.error  # a calibrated student measures the noise
     wrong = mismatched_state_evolution(

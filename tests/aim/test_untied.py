@@ -113,5 +113,5 @@ class TestMistakes:
             untied_amp(X, np.full((4, 2, 2), 0.5), 0.5)
         with pytest.raises(ValueError, match="channel must be linear in the indices of 2"):
             untied_amp(X, np.full((5, 2, 2), 0.5), 0.5, UntiedSoftmaxChannel(3))
-        with pytest.raises(ValueError, match="rho must be >= 0.001"):
+        with pytest.raises(ValueError, match=r"rho must be >= 0\.001"):
             UntiedPrior(0.0)
