@@ -164,6 +164,10 @@ def amp(
     prior = make_prior(rho)
     if not math.isfinite(prior.mean):  # the limit of wide layers, in which S is its mean and infinite
         raise ValueError(f"rho must be finite, got {rho!r}: message passing needs a matrix with a mean")
+    if not prior.symmetric:
+        raise ValueError(
+            f"rho must be the law of a symmetric matrix, got {rho!r}: untied_amp reads the others"
+        )
     max_iter = check_integer("max_iter", max_iter, 1)
     tol = check_real("tol", tol, 0, exclusive_minimum=True)
     onsager = check_flag("onsager", onsager)

@@ -53,6 +53,7 @@ __all__ = [
     "index_variances",
     "information_at",
     "make_channel",
+    "scaled_information",
 ]
 
 
@@ -95,12 +96,14 @@ class Channel(ABC):
     #: and softmax labels do: then kappa is constant, g_out inversely proportional to V, and zero error is
     #: reached with finitely many samples per parameter.
     recovers_exactly: bool = False
-    #: Whether state evolution with a Wishart prior is known to have one fixed point for each number of
-    #: samples; where not, it looks for others.
+    #: Whether state evolution with a Wishart prior (or an untied one) was observed to have one fixed point
+    #: for each number of samples; where not, it looks for others.
     one_fixed_point: bool = False
     #: Whether labels stay the same when S is multiplied by a positive number: then message passing takes the
     #: trace of S from the prior.
     scale_free: bool = False
+    #: Whether the indices are those of a symmetric matrix.
+    symmetric: bool = True
 
     def __init__(self, n_tokens: int = 2) -> None:
         self.n_tokens = check_integer("n_tokens", n_tokens, 2, MOST_TOKENS)
@@ -115,6 +118,26 @@ class Channel(ABC):
     def kappa_error(self, tau: Any) -> Any:
         r"""Return the estimated error of :meth:`kappa`: zero where it is exact."""
         return np.zeros(np.shape(check_tau(tau)))[()]
+
+    def information(self, q: float, V: float) -> float:
+        r"""Return the information of a label, :math:`K(q, V)`: by default :math:`\kappa(q/V)/V`.
+
+        Labels that know the scale of S have one of their own (:class:`~pairint.aim.composed.ScaledChannel`).
+
+        Parameters
+        ----------
+        q : float
+            Variance of a prediction, >= 0.
+        V : float
+            Variance of its remainder, > 0.
+        """
+        q, V = check_real("q", q, 0), check_real("V", V, 0, exclusive_minimum=True)
+        return information_at(self, q / V) / V
+
+    def information_error(self, q: float, V: float) -> float:
+        """Return the estimated error of :meth:`information`: zero where it is exact."""
+        q, V = check_real("q", q, 0), check_real("V", V, 0, exclusive_minimum=True)
+        return float(self.kappa_error(q / V)) / V
 
     @abstractmethod
     def output(self, h: Any) -> Any:
@@ -213,6 +236,25 @@ def information_at(channel: Channel, tau: float) -> float:
     return value
 
 
+def scaled_information(channel: Channel, q: float, V: float) -> float:
+    r"""Return :math:`V K(q, V)` of a channel as a checked number.
+
+    Raises
+    ------
+    ValueError
+        If the channel returns anything but a finite number >= 0.
+    """
+    if type(channel).information is Channel.information:
+        return information_at(channel, q / V)
+    found = np.asarray(channel.information(q, V))
+    if found.ndim or found.dtype.kind not in "fiu" or not math.isfinite(found) or found < 0:
+        raise ValueError(
+            f"{type(channel).__name__}.information must return a finite number >= 0, got {found!r} at "
+            f"q = {q:.6g}, V = {V:.6g}"
+        )
+    return V * float(found)
+
+
 def _one_kappa(channel: Channel, tau: float) -> float:
     found = np.asarray(channel.kappa(tau))
     if found.ndim or found.dtype.kind not in "fiu" or not math.isfinite(found) or found < 0:
@@ -299,6 +341,19 @@ class SoftmaxChannel(Channel):
     def observe(self, y: Any) -> Any:
         xp = array_namespace(y)
         y = self._check_labels(y)
+        tolerance = _tolerance(y)
+        logs = self._logarithms(y)
+        phi = logs + (logs[:, :1, :] - logs[:, :, :1].transpose(0, 2, 1)).transpose(0, 2, 1)
+        # Relative to the logarithms; those of the smallest probabilities have few digits.
+        beta = self.inverse_temperature
+        allowed = tolerance * xp.maximum(beta * abs(logs).max(axis=(1, 2)), 1.0)
+        if not self.log_labels:
+            allowed = allowed + float(np.finfo(y.dtype).smallest_subnormal) / y.min(axis=(1, 2))
+        return self._symmetrised(phi, allowed / beta, "log y_ab + log y_1a - log y_a1")
+
+    def _logarithms(self, y: Any) -> Any:
+        """Check probabilities, and return their logarithms over the inverse temperature."""
+        xp = array_namespace(y)
         probabilities = xp.exp(y) if self.log_labels else y
         tolerance = _tolerance(y)
         if bool((probabilities < 0).any()) or bool((abs(probabilities.sum(axis=-1) - 1) > tolerance).any()):
@@ -310,14 +365,7 @@ class SoftmaxChannel(Channel):
                 f"y holds {count} zeros: a softmax is positive, so these probabilities have underflowed; "
                 "use SoftmaxChannel(log_labels=True) and pass log-probabilities"
             )
-        logs = (y if self.log_labels else xp.log(y)) / self.inverse_temperature
-        phi = logs + (logs[:, :1, :] - logs[:, :, :1].transpose(0, 2, 1)).transpose(0, 2, 1)
-        # Relative to the logarithms; those of the smallest probabilities have few digits.
-        beta = self.inverse_temperature
-        allowed = tolerance * xp.maximum(beta * abs(logs).max(axis=(1, 2)), 1.0)
-        if not self.log_labels:
-            allowed = allowed + float(np.finfo(y.dtype).smallest_subnormal) / y.min(axis=(1, 2))
-        return self._symmetrised(phi, allowed / beta, "log y_ab + log y_1a - log y_a1")
+        return (y if self.log_labels else xp.log(y)) / self.inverse_temperature
 
     def g_out(self, observed: Any, omega: Any, variance: float) -> Any:
         sigma2 = index_variances(self.n_tokens, omega)
@@ -516,16 +564,26 @@ CHANNELS: dict[str, type[Channel]] = {
 }
 
 
-def make_channel(channel: str | Channel, n_tokens: int = 2) -> Channel:
+def make_channel(channel: str | Channel, n_tokens: int = 2, *, untied: bool = False) -> Channel:
     """Return the channel of that name, or the given :class:`Channel` itself.
 
     Book: :doc:`/book/aim_softmax`.
 
+    Parameters
+    ----------
+    channel : {"softmax", "hardmax", "linear"} or Channel
+    n_tokens : int
+        At least 2; ignored if ``channel`` is a Channel.
+    untied : bool
+        Whether the channel of an untied layer will do, too.
+
     Raises
     ------
     ValueError
-        If the name is unknown, or ``n_tokens`` is below 2.
+        If the name is unknown, ``n_tokens`` is below 2, or the channel is that of an untied layer.
     """
     if isinstance(channel, Channel):
+        if not (channel.symmetric or untied):
+            raise ValueError(f"channel must be that of a symmetric layer, got {channel!r}")
         return channel
     return CHANNELS[check_choice("channel", channel, tuple(CHANNELS))](n_tokens)

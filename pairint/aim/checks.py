@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
-from pairint.aim.channels import Channel, index_variances, information_at
+from pairint.aim.channels import Channel, index_variances, scaled_information
 from pairint.aim.priors import Prior, denoised, error_left, make_prior
 from pairint.validation import check_instance, check_integer, check_real, check_rng, check_size
 
@@ -72,13 +72,14 @@ def check_channel(
     false_alarm = check_real("false_alarm", false_alarm, 1e-12, 1, exclusive_maximum=True)
     rng = check_rng(rng)
     name, t = type(channel).__name__, channel.n_tokens
-    sigma2 = index_variances(t)
-    upper = np.triu(np.ones((t, t)))
+    # Each entry of an untied layer is an index, of variance one; its information is counted once.
+    sigma2 = index_variances(t) if channel.symmetric else np.ones((t, t))
+    upper = np.triu(np.ones((t, t))) if channel.symmetric else np.full((t, t), 0.5)
     limit = -float(stdtrit(n - 1, false_alarm / (4 * len(_TAUS))))
 
     def symmetric() -> np.ndarray:
-        z = np.triu(rng.standard_normal((n, t, t)) * np.sqrt(sigma2))
-        return z + np.triu(z, 1).transpose(0, 2, 1)
+        z = rng.standard_normal((n, t, t)) * np.sqrt(sigma2)
+        return np.triu(z) + np.triu(z, 1).transpose(0, 2, 1) if channel.symmetric else z
 
     rows = []
     for tau in _TAUS:
@@ -87,12 +88,16 @@ def check_channel(
         if channel.scale_free and not np.array_equal(labels, channel.output(3 * (omega + remainder))):
             raise ValueError(f"{name}.output must not change with the scale of h, as scale_free says")
         g = np.asarray(channel.g_out(channel.observe(labels), omega, 1.0))
-        if g.shape != (n, t, t) or not np.isfinite(g).all() or not np.allclose(g, g.transpose(0, 2, 1)):
+        if (
+            g.shape != (n, t, t)
+            or not np.isfinite(g).all()
+            or not (np.allclose(g, g.transpose(0, 2, 1)) or not channel.symmetric)
+        ):
             raise ValueError(
                 f"{name}.g_out must return a finite array of shape {(n, t, t)}, symmetric in its last axes; "
                 f"got shape {g.shape}"
             )
-        row = {"tau": tau, "kappa": information_at(channel, tau)}
+        row = {"tau": tau, "kappa": scaled_information(channel, tau, 1.0)}
         for kind, terms in (("squares", sigma2 * g * g), ("products", remainder * g)):
             each = 2 * (upper * terms).sum(axis=(1, 2))
             row[kind] = float(each.mean())

@@ -41,7 +41,7 @@ def indices(X: Any, matrix: Any) -> Any:
     ----------
     X : array (n, T, d)
     matrix : array (d, d)
-        Symmetric.
+        Symmetric, but for an untied layer.
 
     Returns
     -------
@@ -59,21 +59,23 @@ def indices(X: Any, matrix: Any) -> Any:
     return h
 
 
-def adjoint(X: Any, weights: Any) -> Any:
+def adjoint(X: Any, weights: Any, symmetric: bool = True) -> Any:
     r"""Return the matrix :math:`\frac1{\sqrt d}\sum_\mu (X_\mu^\top G_\mu X_\mu - I\operatorname{Tr} G_\mu)`.
 
-    This is the derivative of :math:`\sum_\mu \sum_{a,b} G_{\mu ab} h_{\mu ab}(M)` in a symmetric M.
+    This is the derivative of :math:`\sum_\mu \sum_{a,b} G_{\mu ab} h_{\mu ab}(M)` in M, a symmetric one or
+    any.
 
     Parameters
     ----------
     X : array (n, T, d)
     weights : array (n, T, T)
-        The symmetric :math:`G_\mu`.
+        The :math:`G_\mu`, symmetric where M is.
+    symmetric : bool
+        Whether M is symmetric.
 
     Returns
     -------
     array (d, d)
-        Symmetric.
     """
     xp = array_namespace(X, weights)
     d = X.shape[2]
@@ -82,7 +84,7 @@ def adjoint(X: Any, weights: Any) -> Any:
         x = X[block]
         total += x.reshape(-1, d).T @ xp.matmul(weights[block], x).reshape(-1, d)
     total -= weights.trace(axis1=1, axis2=2).sum() * xp.eye(d, dtype=X.dtype)
-    return (total + total.T) / (2 * d**0.5)
+    return (total + total.T) / (2 * d**0.5) if symmetric else total / d**0.5
 
 
 class IndexCovariance:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.integrate import quad
 
 from pairint.aim.spectrum import NoisySpectrum, parameter_count
 from pairint.validation import check_floats, check_integer, check_real, check_rng, check_size
@@ -44,6 +45,10 @@ class Prior(ABC):
     mean: float
     second_moment: float
     parameters: float = 1.0
+    #: Whether S is symmetric; else the law is that of its singular values and their negatives.
+    symmetric: bool = True
+    #: Whether it was observed that channels with ``one_fixed_point`` have one with this prior, too.
+    one_fixed_point: bool = False
 
     @abstractmethod
     def error(self, delta: float) -> float:
@@ -66,6 +71,35 @@ class Prior(ABC):
         """Return ``error(delta) / delta``: what R leaves unknown, in parameters over ``d^2/2``."""
         return self.error(delta) / delta
 
+    def information(self, delta: float) -> float:
+        r"""Return the mutual information of S and R over :math:`d^2`; delta > 0.
+
+        By default :math:`\frac14\int_0^{1/\Delta} E(1/\hat q)\,\mathrm d\hat q`,
+        the error being its derivative.
+        """
+        delta = check_real("delta", delta, 0, exclusive_minimum=True)
+        end = -math.log(delta)
+        start = min(end, -math.log(self.variance)) - 23.0  # before, the error is that without data
+        found, _ = quad(
+            lambda s: error_left(self, math.exp(-s)) * math.exp(s),
+            start,
+            end,
+            epsabs=0,
+            epsrel=1e-9,
+            limit=200,
+        )
+        return (found + self.variance * math.exp(start)) / 4
+
+    def quadrature(self, delta: float) -> tuple[NDArray[np.float64], ...]:
+        """Return eigenvalues of R, the best estimates that belong to them, and weights.
+
+        Three arrays of one shape (m,). Sums with the weights are integrals over the law; the error of a
+        *wrong* estimator is computed with them.
+        """
+        raise TypeError(
+            f"{type(self).__name__} has no method quadrature(delta): no other estimator can be compared on it"
+        )
+
 
 class WishartPrior(Prior):
     r"""The layer of the paper, :math:`S = W W^\top/\sqrt{rd}` with Gaussian W of width :math:`r = \rho d`.
@@ -77,6 +111,8 @@ class WishartPrior(Prior):
     rho : float
         Width ratio, > 0; infinity for its limit, a Gaussian matrix about its mean.
     """
+
+    one_fixed_point = True
 
     def __init__(self, rho: float) -> None:
         self.rho = _positive_or_infinite("rho", rho)
@@ -106,6 +142,10 @@ class WishartPrior(Prior):
         return (
             self.parameters if self._is_resolved(delta) else _spectrum(self.rho, delta).information_dimension
         )
+
+    def quadrature(self, delta: float) -> tuple[NDArray[np.float64], ...]:
+        delta = check_real("delta", delta, 0, exclusive_minimum=True)
+        return _spectrum(check_real("rho", self.rho), delta).quadrature
 
     def _is_gaussian(self, delta: float) -> bool:
         r"""Say whether only the first two moments count; else they do up to :math:`O(1/(\rho\Delta^2))`."""

@@ -235,6 +235,12 @@ class NoisySpectrum:
         squared = self._a / (self._b + f) - 0.25 * self._s(f) ** 2
         return np.sqrt(np.clip(squared, 0, None)) / math.pi
 
+    @property
+    def quadrature(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Eigenvalues, their denoised values, and weights: sums with these are integrals over the law."""
+        f, _, probabilities = self._nodes
+        return self._x(f), f, probabilities
+
     # Integrals over the law ------------------------------------------------------------------------
 
     def moment(self, order: int) -> float:

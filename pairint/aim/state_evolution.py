@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq
 
-from pairint.aim.channels import Channel, information_at, make_channel
+from pairint.aim.channels import Channel, information_at, make_channel, scaled_information
 from pairint.aim.fixed_points import Curve, FixedPoint, HardPhaseWarning
 from pairint.aim.hardmax import hardmax_tail_constant
 from pairint.aim.priors import Prior, WishartPrior, error_left, make_prior
@@ -100,6 +100,12 @@ def _positive(name: str, values: Any) -> Any:
 def _check_prior(rho: Any, channel: Channel) -> Prior:
     """Return the prior; an infinite width ratio is allowed where exact recovery is possible."""
     prior = make_prior(rho)
+    if prior.symmetric != channel.symmetric:
+        kinds = {True: "tied", False: "untied"}
+        raise ValueError(
+            f"channel must be of the prior's kind: {channel!r} is {kinds[channel.symmetric]}, "
+            f"{prior!r} is {kinds[prior.symmetric]}"
+        )
     if isinstance(prior, WishartPrior) and not channel.recovers_exactly:
         check_real("rho", prior.rho)  # says that it must be finite
     return prior
@@ -108,7 +114,7 @@ def _check_prior(rho: Any, channel: Channel) -> Prior:
 def _log_alpha(prior: Prior, channel: Channel, delta: float) -> tuple[float, float]:
     """Return the error at an equivalent noise, and the logarithm of the sample ratio that leads to it."""
     error = error_left(prior, delta)
-    information = information_at(channel, (prior.second_moment - error) / error)
+    information = scaled_information(channel, prior.second_moment - error, error)
     if information == 0:
         return error, math.inf  # no number of such labels is enough
     return error, math.log(prior.dimension(delta) / information)
@@ -119,10 +125,10 @@ def alpha_of_noise(
 ) -> float:
     r"""Sample ratio :math:`\alpha` at which the equivalent noise variance is ``delta`` (decreasing in it)."""
     delta = check_real("delta", delta, 0, exclusive_minimum=True)
-    channel = make_channel(channel, n_tokens)
+    channel = make_channel(channel, n_tokens, untied=True)
     prior = _check_prior(rho, channel)
     error = error_left(prior, delta)
-    information = information_at(channel, (prior.second_moment - error) / error)
+    information = scaled_information(channel, prior.second_moment - error, error)
     return prior.dimension(delta) / information if information > 0 else math.inf
 
 
@@ -166,7 +172,7 @@ def state_evolution(
     >>> round(float(state_evolution(0.1, 0.5).mmse), 10)
     0.3921960173
     """
-    channel = make_channel(channel, n_tokens)
+    channel = make_channel(channel, n_tokens, untied=True)
     alphas = _positive("alpha", alpha)
     if isinstance(rho, list | tuple) or (isinstance(rho, np.ndarray) and rho.ndim > 0):
         rho = check_floats("rho", rho, finite=False)
@@ -217,7 +223,7 @@ def _noises(alphas: np.ndarray, priors: list[Prior], channel: Channel) -> tuple[
     curves: dict[int, Curve] = {}
     best, reached = [], []
     for alpha, prior in zip(alphas.ravel().tolist(), priors, strict=True):
-        if not (channel.one_fixed_point and isinstance(prior, WishartPrior)):
+        if not (channel.one_fixed_point and prior.one_fixed_point):
             _first_information(prior, channel)
             if id(prior) not in curves:
                 curves[id(prior)] = _curve(prior, channel)
@@ -257,7 +263,7 @@ def fixed_points(
         between ``1e-12`` and ``1e6`` times the variance of the prior, and zero error where it is one.
     """
     alphas = _positive("alpha", alpha).ravel()
-    channel = make_channel(channel, n_tokens)
+    channel = make_channel(channel, n_tokens, untied=True)
     prior = _check_prior(rho, channel)
     _first_information(prior, channel)
     curve = _curve(prior, channel)
@@ -268,8 +274,11 @@ def _channel_error(prior: Prior, channel: Channel, delta: float, mmse: float) ->
     """Return the error caused by that of kappa, to first order: as if alpha were wrong by its factor."""
     if delta == 0:
         return 0.0
-    tau = (prior.second_moment - mmse) / mmse
-    relative = float(channel.kappa_error(tau)) / float(channel.kappa(tau))
+    q = prior.second_moment - mmse
+    if type(channel).information is Channel.information:
+        relative = float(channel.kappa_error(q / mmse)) / float(channel.kappa(q / mmse))
+    else:
+        relative = channel.information_error(q, mmse) / channel.information(q, mmse)
     if relative == 0:
         return 0.0
     (less, low), (more, high) = (_log_alpha(prior, channel, delta * math.exp(s)) for s in (-1e-3, 1e-3))
@@ -304,7 +313,10 @@ def _first_information(prior: Prior, channel: Channel) -> float:
     """Return kappa where nothing is learned yet; zero is refused: to know nothing would be a fixed point."""
     known = (prior.second_moment - prior.variance) / prior.variance
     unknown = 0.0 if math.isinf(known) else known
-    first = information_at(channel, unknown)
+    if type(channel).information is Channel.information:
+        first = information_at(channel, unknown)
+    else:
+        first = scaled_information(channel, prior.second_moment - prior.variance, prior.variance)
     if first == 0:
         raise ValueError(
             f"{type(channel).__name__}.kappa must be > 0 where state evolution starts, got 0 at tau = "
@@ -331,8 +343,8 @@ def state_evolution_iterates(
     alpha = check_real("alpha", alpha, 0, exclusive_minimum=True)
     if not isinstance(rho, Prior):
         check_real("rho", rho, 0, exclusive_minimum=True)
-    channel = make_channel(channel, n_tokens)
-    prior = make_prior(rho)
+    channel = make_channel(channel, n_tokens, untied=True)
+    prior = _check_prior(rho, channel)
     errors = [prior.variance]
     for _ in range(check_integer("n_iter", n_iter, 0)):
         information = _score(channel, prior, errors[-1])
@@ -343,7 +355,7 @@ def state_evolution_iterates(
 
 def _score(channel: Channel, prior: Prior, error: float) -> float:
     """Return the information K in a label, the indices being predicted with this error."""
-    return information_at(channel, (prior.second_moment - error) / error) / error
+    return scaled_information(channel, prior.second_moment - error, error) / error
 
 
 def _denoise(prior: Prior, delta: float) -> float:
@@ -364,7 +376,8 @@ def exact_recovery_threshold(
     :math:`\alpha_c = (2\rho - \rho^2)/\kappa` for :math:`\rho \le 1` and :math:`1/\kappa` above, with
     :math:`\kappa = T^2 + T - 2` (softmax) or :math:`T^2 + T` (linear); infinite for hardmax.
     """
-    channel, prior = make_channel(channel, n_tokens), make_prior(rho)
+    channel = make_channel(channel, n_tokens, untied=True)
+    prior = _check_prior(rho, channel)
     if not channel.recovers_exactly:
         return math.inf
     return prior.parameters / information_at(channel, 0.0)
@@ -377,7 +390,7 @@ def weak_recovery_threshold(channel: str | Channel = "softmax", n_tokens: int = 
 
     It equals :math:`1/\kappa(0)`: 1/4 for softmax of two tokens, 0.4034106290... for hardmax.
     """
-    return 1 / float(make_channel(channel, n_tokens).kappa(0.0))
+    return 1 / float(make_channel(channel, n_tokens, untied=True).kappa(0.0))
 
 
 def small_width_samples(t: Any, channel: str | Channel = "softmax", n_tokens: int = 2) -> Any:
@@ -389,7 +402,7 @@ def small_width_samples(t: Any, channel: str | Channel = "softmax", n_tokens: in
     t = np.asarray(t, dtype=np.float64)
     if np.any((t <= 0) | (t > 1)):
         raise ValueError("t must lie in (0, 1]")
-    return ((2 - t) / make_channel(channel, n_tokens).kappa((1 - t) ** 2 / (t * (2 - t))))[()]
+    return ((2 - t) / make_channel(channel, n_tokens, untied=True).kappa((1 - t) ** 2 / (t * (2 - t))))[()]
 
 
 def small_width_limit(alpha_bar: Any, channel: str | Channel = "softmax", n_tokens: int = 2) -> Any:
@@ -409,7 +422,7 @@ def small_width_limit(alpha_bar: Any, channel: str | Channel = "softmax", n_toke
     -------
     float or array of the shape of ``alpha_bar``
     """
-    channel = make_channel(channel, n_tokens)
+    channel = make_channel(channel, n_tokens, untied=True)
     values = _positive("alpha_bar", alpha_bar)
     if channel.recovers_exactly:
         t = np.clip(2 - float(channel.kappa(0.0)) * values, 0, 1)

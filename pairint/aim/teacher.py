@@ -72,7 +72,7 @@ class AIMTeacher:
     ) -> None:
         self.d = check_integer("d", d, 1)
         check_size("d", self.d, self.d)
-        self.channel = make_channel(channel, n_tokens)
+        self.channel = make_channel(channel, n_tokens, untied=True)
         self.n_tokens = self.channel.n_tokens
         rng = check_rng(rng)
         self._seed = rng.bit_generator.seed_seq
@@ -81,6 +81,11 @@ class AIMTeacher:
         self.W: Any
         if isinstance(rho, WishartPrior):
             rho = rho.rho
+        tied = rho.symmetric if isinstance(rho, Prior) else True
+        if tied != self.channel.symmetric:
+            raise ValueError(
+                f"channel must be of the kind of rho, tied or untied, got {rho!r}, {self.channel!r}"
+            )
         if isinstance(rho, Prior):
             self.width, self.W, self.rho = None, None, make_prior(rho)
             self.S = check_floats("the matrix that the prior draws", rho.draw(self.d, rng), (self.d, self.d))

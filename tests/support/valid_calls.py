@@ -304,6 +304,25 @@ def aim() -> dict[str, Call]:
         "WishartPrior.dimension": Call(prior.dimension, {"delta": 0.1}),
         "WishartPrior.denoise": Call(prior.denoise, {"eigenvalues": np.array([0.0, 1.0]), "delta": 0.1}),
         "WishartPrior.draw": Call(prior.draw, {"d": 8, "rng": rng}),
+        "SemicirclePrior": Call(pa.SemicirclePrior, {}),
+        "AtomicPrior": Call(pa.AtomicPrior, {"values": np.array([0.0, 1.0]), "shares": np.array([0.6, 0.4])}),
+        "PowerLawPrior": Call(pa.PowerLawPrior, {"exponent": 1.0, "condition": 10.0}),
+        "UntiedPrior": Call(pa.UntiedPrior, {"rho": 0.5}),
+        "haar_rotation": Call(pa.haar_rotation, {"d": 4, "rng": rng}),
+        "student_error": Call(pa.student_error, {"truth": 0.5, "student": 0.7, "delta": 0.3}),
+        "mismatched_state_evolution": Call(
+            pa.mismatched_state_evolution,
+            {"alpha": 0.1, "truth": 0.5, "student": 0.7},
+            # Where the first step makes it worse without end, the error is infinite.
+            open=("alpha", "truth", "student", "noise", "assumed_noise", "n_tokens"),
+        ),
+        "UntiedLinearChannel": Call(pa.UntiedLinearChannel, {}),
+        "UntiedSoftmaxChannel": Call(pa.UntiedSoftmaxChannel, {}),
+        "untied_channel": Call(pa.untied_channel, {"channel": "softmax"}),
+        "untied_amp": Call(pa.untied_amp, {**data, "rho": 0.5, "max_iter": 3}),
+        "NoisyChannel": Call(pa.NoisyChannel, {"channel": "linear", "noise": 0.1}),
+        "ThresholdChannel": Call(pa.ThresholdChannel, {"thresholds": np.array([0.0, 1.0])}),
+        "SampledChannel": Call(pa.SampledChannel, {"function": np.sign, "n_draws": 50, "n_predictions": 50}),
         "amp": Call(pa.amp, {**data, "rho": 0.5, "max_iter": 3}),
         "check_channel": Call(pa.check_channel, {"channel": pa.SoftmaxChannel(), "n_samples": 100, "rng": 0}),
         "check_prior": Call(
@@ -587,7 +606,16 @@ def _figures(package: Any) -> dict[str, Call]:
 
 #: Containers of results: nobody makes one by hand.
 RESULTS = {
-    "aim": {"AMPResult", "FixedPoint", "GradientDescentResult", "HardPhaseWarning", "StateEvolution"},
+    "aim": {
+        "AMPResult",
+        "FixedPoint",
+        "GradientDescentResult",
+        "HardPhaseWarning",
+        "MismatchedStateEvolution",
+        "NoisyLaw",
+        "StateEvolution",
+        "StudentError",
+    },
     # The network is in the table where PyTorch is.
     "estimation": {
         "AdamFit",

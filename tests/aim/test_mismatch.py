@@ -1,0 +1,142 @@
+"""A student who is wrong: against the Bayes-optimal theory, against matrices, and against message passing."""
+
+import math
+
+import numpy as np
+import pytest
+
+from pairint.aim import (
+    AIMTeacher,
+    AtomicPrior,
+    Prior,
+    SemicirclePrior,
+    WishartPrior,
+    amp,
+    exact_recovery_threshold,
+    mismatched_state_evolution,
+    state_evolution,
+    student_error,
+)
+
+
+def test_who_is_right_is_bayes_optimal():
+    alphas = np.array([0.05, 0.1, 0.15])
+    expected = state_evolution(alphas, 0.5)
+    for calibrated in (True, False):
+        found = mismatched_state_evolution(alphas, 0.5, 0.5, calibrated=calibrated)
+        np.testing.assert_allclose(found.error, expected.mmse, rtol=1e-6)
+        np.testing.assert_allclose(found.believed, found.error, rtol=1e-6)  # Nishimori
+        np.testing.assert_allclose(found.overlap, found.self_overlap, rtol=1e-6)
+    assert mismatched_state_evolution(0.2, 0.5, 0.5).error == 0
+
+
+@pytest.mark.parametrize("student", [0.1, 0.3, 2.0, SemicirclePrior(1.0, math.sqrt(0.5))])
+def test_who_is_wrong_is_worse_and_does_not_know(student):
+    wrong = mismatched_state_evolution(0.1, 0.5, student)
+    assert wrong.error > 1.01 * float(state_evolution(0.1, 0.5).mmse)
+    assert abs(wrong.overlap / wrong.self_overlap - 1) > 1e-3
+    second = 1.5
+    assert wrong.error == pytest.approx(second - 2 * wrong.overlap + wrong.self_overlap, rel=1e-7)
+
+
+@pytest.mark.parametrize(("delta", "assumed"), [(0.3, None), (0.3, 1.0), (2.0, 0.5)])
+def test_one_noisy_copy_against_matrices(delta, assumed):
+    """Error, overlaps and belief are means over the law; a matrix of size 300 has them within 1 %."""
+    truth, student, d = WishartPrior(0.5), WishartPrior(2.0), 300
+    expected = student_error(truth, student, delta, assumed)
+    rng = np.random.default_rng(0)
+    S, z = truth.draw(d, rng), rng.standard_normal((d, d))
+    noise = math.sqrt(delta / (2 * d)) * (z + z.T)
+    assumed = delta if assumed is None else assumed
+    values, vectors = np.linalg.eigh(S + noise)
+    f = student.denoise(values, assumed)
+    estimate = (vectors * f) @ vectors.T
+    measured = ((S - estimate) ** 2).sum() / d, (S * estimate).sum() / d, (estimate**2).sum() / d
+    np.testing.assert_allclose(measured, expected[:3], rtol=0.03)
+    # Stein: the response is the product with the noise.
+    assert assumed / delta * (noise * estimate).sum() / d == pytest.approx(expected.believed, rel=0.05)
+
+
+@pytest.mark.parametrize("truth", [0.2, 0.5])
+@pytest.mark.parametrize("student", [0.1, 0.15, 0.7, 0.9])
+def test_the_threshold_of_a_wrong_width(truth, student):
+    """Too narrow costs nothing at the end; too wide costs one side of a semicircle."""
+    p, wrong = 1 - truth, max(1 - student, 0.0)
+    y = np.linspace(2 * math.sqrt(wrong), 2 * math.sqrt(p), 100_001)
+    extra = np.trapezoid((y**2 - 4 * wrong) * np.sqrt(np.clip(4 * p - y**2, 0, None)), y) / (2 * math.pi)
+    expected = 2 * truth - truth**2 + (extra if student > truth else 0.0)
+    found = student_error(truth, student, 1e-7).error / 1e-7
+    assert found == pytest.approx(expected, abs=3e-3)
+    if student > truth + 0.3:
+        assert found > 2 * truth - truth**2 + 0.02
+
+
+def test_too_narrow_recovers_where_the_truth_does():
+    threshold = exact_recovery_threshold(0.5)
+    assert mismatched_state_evolution(1.001 * threshold, 0.5, 0.45).error == 0
+    assert mismatched_state_evolution(0.99 * threshold, 0.5, 0.45).error > 0
+    assert mismatched_state_evolution(1.05 * threshold, 0.5, 0.9).error > 0
+
+
+def test_noise_and_what_is_believed_of_it():
+    # A full Gaussian matrix and linear labels: ridge regression, of which all is known.
+    prior, alpha, noise = SemicirclePrior(), 0.1, 0.2
+    right = mismatched_state_evolution(alpha, prior, prior, "linear", noise=noise)
+    # The fixed point of V = delta / (1 + delta), delta = (V + noise) / (6 alpha).
+    assert right.error == pytest.approx(right.delta / (1 + right.delta), rel=1e-9)
+    assert right.delta == pytest.approx((right.error + noise) / 0.6, rel=1e-9)
+    same = mismatched_state_evolution(alpha, prior, prior, "linear", noise=noise, assumed_noise=5.0)
+    assert same.error == right.error  # a calibrated student measures the noise
+    wrong = mismatched_state_evolution(
+        alpha, prior, prior, "linear", noise=noise, assumed_noise=2.0, calibrated=False
+    )
+    assert wrong.converged and wrong.error > 1.02 * right.error
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:AMP")
+def test_message_passing_of_a_wrong_student():
+    d, alpha = 50, 0.1
+    for student in (0.2, 1.0):
+        expected = mismatched_state_evolution(alpha, 0.5, student)
+        errors, beliefs = [], []
+        for seed in range(4):
+            teacher = AIMTeacher(d, 0.5, rng=seed)
+            X, y = teacher.sample(round(alpha * (1 + 1 / d) * d * d), rng=100 + seed)
+            result = amp(X, y, student, truth=teacher.S)
+            errors.append(teacher.error(result.S))
+            beliefs.append(result.mmse)
+        spread = np.std(errors, ddof=1) / 2
+        # Terms of order 1/d are left out of the theory.
+        assert abs(np.mean(errors) - expected.error) < 4 * spread + 4 / d * expected.error
+        assert abs(np.mean(beliefs) - expected.believed) < 0.15 * expected.believed
+
+
+class TestMistakes:
+    def test_arguments(self):
+        with pytest.raises(ValueError, match="channel must be linear"):
+            mismatched_state_evolution(0.1, 0.5, 0.3, "hardmax")
+        with pytest.raises(ValueError, match="alpha must be > 0"):
+            mismatched_state_evolution(0.0, 0.5, 0.3)
+        with pytest.raises(ValueError, match="noise must be >= 0"):
+            mismatched_state_evolution(0.1, 0.5, 0.3, noise=-1.0)
+        with pytest.raises(ValueError, match="student must have a finite mean"):
+            mismatched_state_evolution(0.1, 0.5, math.inf)
+
+    def test_a_truth_without_a_law(self):
+        class Bare(Prior):
+            mean, second_moment = 0.0, 1.0
+
+            def error(self, delta):
+                return delta / (1 + delta)
+
+            def denoise(self, eigenvalues, delta):
+                return eigenvalues / (1 + delta)
+
+        with pytest.raises(TypeError, match="no method quadrature"):
+            student_error(Bare(), 0.5, 0.1)
+        # As a student it is welcome.
+        assert student_error(SemicirclePrior(), Bare(), 0.5).error == pytest.approx(1 / 3, rel=1e-9)
+        assert student_error(AtomicPrior([-1, 1], [0.5, 0.5]), Bare(), 0.5).error == pytest.approx(
+            1 / 3, rel=1e-9
+        )
