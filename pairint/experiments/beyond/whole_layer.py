@@ -503,6 +503,7 @@ def _line(task: str, n_samples: list[int], max_iter: int, **other: Any) -> dict[
 
 #: In each layer the head that hides most from averages.
 _WORST = [[0, 2], [1, 10], [2, 7], [3, 3], [4, 2], [5, 0]]
+_ALL = [[layer, head] for layer in range(6) for head in range(12)]
 _FULL = [
     _line("count", [5, 6, 7], 0, heads=[[2, 5]], rank=[2], noise=[0.0]),
     _line("count", [11, 12, 13], 0, heads=[[2, 5]], rank=[4], n_outputs=[4], noise=[0.0]),
@@ -510,8 +511,8 @@ _FULL = [
     _line("nudged", [12, 16, 24], 20, heads=[[2, 5]], noise=[0.0]),
     _line("cold", [16, 24, 32], 40, heads=[[2, 5]], noise=[0.0]),
     _line("cold", [24, 32], 40, heads=[[4, 0]], noise=[0.0]),
-    _line("attention", [40], 0, heads=_WORST + _THREE),
-    _line("heads", [128], 20, heads=_WORST),
+    _line("attention", [40], 0, heads=_ALL),
+    _line("heads", [128], 20, heads=[head for head in _ALL if head not in _THREE]),
     _line("heads", [256], 20, heads=[[0, 2]]),
     _line("values", [128], 20),
     _line("layer", [64], 15, heads=[[2, 0]]),
