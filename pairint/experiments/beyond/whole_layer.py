@@ -503,7 +503,7 @@ def _line(task: str, n_samples: list[int], max_iter: int, **other: Any) -> dict[
 
 #: In each layer the head that hides most from averages.
 _WORST = [[0, 2], [1, 10], [2, 7], [3, 3], [4, 2], [5, 0]]
-_ALL = [[layer, head] for layer in range(6) for head in range(12)]
+_ALL = [[layer, head] for head in range(12) for layer in range(6)]
 _FULL = [
     _line("count", [5, 6, 7], 0, heads=[[2, 5]], rank=[2], noise=[0.0]),
     _line("count", [11, 12, 13], 0, heads=[[2, 5]], rank=[4], n_outputs=[4], noise=[0.0]),
