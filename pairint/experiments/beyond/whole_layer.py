@@ -13,6 +13,8 @@ Tasks, each a kind of cell:
     Many heads, with noise, cold.
 ``rank``
     The same with other ranks.
+``chosen``
+    A head whose rank is not known either, but for a largest one.
 ``values``
     A head whose value matrix is learned with its queries and keys.
 ``layer``
@@ -54,6 +56,7 @@ TASKS = (
     "nudged",
     "heads",
     "rank",
+    "chosen",
     "values",
     "layer",
     "pair",
@@ -161,7 +164,10 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     ``correlation`` (learned and true scores on held-out windows, row means taken off). ``noisy_error``
     is the error on held-out windows with noise, which a user can measure. ``nudged`` has the first of these
     for its factors (kind ``start``). For ``values`` also
-    ``value_error``, that of the values over their variance. For ``layer`` and ``pair`` a row each head
+    ``value_error``, that of the values over their variance. For ``chosen`` also ``found``, the rank, and ``low``
+    and ``high``, the ranks that were not called worse; and a row each rank tried (kind ``tried``), with its
+    ``criterion``, the mean squared error on windows left out over the variance, and ``standard_error``, of its
+    difference to that of the choice. For ``layer`` and ``pair`` a row each head
     (kind ``head``), with ``amplified``, for ``layer``, the noise over the signal of the head's output after
     the sum is taken apart.
     """
@@ -183,7 +189,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
         return _layer(cell, encoder, X, held, rng)
     if cell["task"].startswith("pair"):
         return _pair(cell, encoder, X, held, rng)
-    return [_single(cell, encoder, X, held, rng)]
+    return _single(cell, encoder, X, held, rng)
 
 
 def _with_one(X: Any) -> Any:
@@ -247,7 +253,7 @@ def _fitted(history: Any, converged: bool) -> dict[str, Any]:
     return {"n_iter": len(counts), "cg_iterations": int(sum(counts)), "converged": bool(converged)}
 
 
-def _single(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any) -> dict[str, Any]:
+def _single(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any) -> list[dict[str, Any]]:
     from pairint.estimation import InteractionRegressor
 
     head, task = encoder.head(cell["layer"], cell["head"]), cell["task"]
@@ -271,9 +277,11 @@ def _single(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any)
         weights = np.exp(scores - scores.max(axis=2, keepdims=True))
         predicted = weights / weights.sum(axis=2, keepdims=True) @ V_held
         row = {"kind": "start", "n_tokens": n_rows, "p": p, "error": _error(predicted, O_held, variance)}
-        return row | {"correlation": _correlation(scores, head.scores(held))[0]}
+        return [row | {"correlation": _correlation(scores, head.scores(held))[0]}]
+    chosen = task == "chosen"
     fit = InteractionRegressor(
-        rank=cell["rank"],
+        rank="auto" if chosen else cell["rank"],
+        max_rank=cell["rank"] if chosen else None,
         channel="normalised",
         activation="exp",
         start=start,
@@ -284,6 +292,8 @@ def _single(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any)
     )
     learn = task == "values"
     fit.fit(tokens, Y, values="learn" if learn else V)
+    if chosen:
+        p = n_parameters(fit.rank_, encoder.d)
     inside = fit.predict(tokens) if learn else fit.predict(tokens, values=V)
     outside = fit.predict(_with_one(held)) if learn else fit.predict(_with_one(held), values=V_held)
     correlation, scale = _correlation(np.asarray(fit.scores(_with_one(held))), head.scores(held))
@@ -302,7 +312,23 @@ def _single(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any)
     }
     if learn:
         row["value_error"] = _error(_with_one(held) @ fit.value_matrix_, V_held, _variance(V_held))
-    return row
+    rows = [row]
+    if chosen:
+        choice = fit.rank_selection_
+        low, high = choice.plausible
+        row |= {"found": choice.rank, "low": low, "high": high}
+        rows += [
+            {
+                "kind": "tried",
+                "part": int(rank),
+                "criterion": float(value) / variance,
+                "standard_error": float(error) / variance,
+            }
+            for rank, value, error in zip(
+                choice.candidates, choice.criterion, choice.standard_error, strict=True
+            )
+        ]
+    return rows
 
 
 def _white(X: Any) -> tuple[Any, Any, Any]:
@@ -514,6 +540,7 @@ _FULL = [
     _line("attention", [40], 0, heads=_ALL),
     _line("heads", [128], 20, heads=[head for head in _ALL if head not in _THREE]),
     _line("heads", [256], 20, heads=[[0, 2]]),
+    _line("chosen", [128], 20, heads=[[2, 5], [4, 0]], rank=[48]),
     _line("values", [128], 20),
     _line("layer", [64], 15, heads=[[2, 0]]),
 ]
@@ -526,6 +553,7 @@ _QUICK = [
     _line("attention", [40], 0, **_SMALL),
     _line("heads", [40], 20, **_SMALL),
     _line("rank", [40], 20, **_SMALL | {"rank": [2, 3, 5]}),
+    _line("chosen", [80], 20, **_SMALL | {"rank": [8]}),
     _line("values", [80], 20, **_SMALL),
     _line("layer", [80], 20, **_SMALL | {"heads": [[1, 0]]}),
     _line("pair", [80], 20, **_SMALL | {"heads": [[1, 0]]}),
