@@ -25,6 +25,7 @@ Tasks, each a kind of cell:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -172,10 +173,12 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     the sum is taken apart.
     """
     encoder, numbers = encoder_of(cell["encoder"]), windows_of(cell["encoder"])
-    order = np.random.default_rng(0).permutation(len(numbers))
     if cell["n_samples"] + _HELD_OUT > len(numbers):
         raise ValueError(f"n_samples must be at most {len(numbers) - _HELD_OUT}, got {cell['n_samples']}")
-    X = encoder.hidden_states(numbers[order[: cell["n_samples"]]], cell["layer"])[-1].astype(np.float32)
+    if cell["layer"] >= encoder.n_layers:
+        raise ValueError(f"layer must be below {encoder.n_layers}, got {cell['layer']}")
+    order = _order(len(numbers))
+    X = _states(cell["encoder"], cell["n_samples"], False)[cell["layer"]]
     if cell["task"] == "attention":
         weights = encoder.head(cell["layer"], cell["head"]).attention(X).astype(float)
         row = {"kind": "attention", "n_tokens": X.shape[0] * X.shape[1]}
@@ -183,13 +186,26 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
         return [row | {"spread": float(1 - (weights**2).sum(axis=2).mean())}]
     if cell["task"] == "count":
         return [_count(cell, encoder, X, numbers, order)]
-    held = encoder.hidden_states(numbers[order[-_HELD_OUT:]], cell["layer"])[-1].astype(np.float32)
+    held = _states(cell["encoder"], _HELD_OUT, True)[cell["layer"]]
     rng = generator_for(cell, DATA_KEYS)
     if cell["task"] == "layer":
         return _layer(cell, encoder, X, held, rng)
     if cell["task"].startswith("pair"):
         return _pair(cell, encoder, X, held, rng)
     return _single(cell, encoder, X, held, rng)
+
+
+def _order(n_windows: int) -> NDArray[np.intp]:
+    return np.random.default_rng(0).permutation(n_windows)
+
+
+@functools.lru_cache(maxsize=4)
+def _states(name: str, n_samples: int, held_out: bool) -> list[NDArray[np.float32]]:
+    """Return the hidden states before each layer of the first, or last, windows: many cells share them."""
+    encoder, numbers = encoder_of(name), windows_of(name)
+    order = _order(len(numbers))
+    chosen = numbers[order[-n_samples:] if held_out else order[:n_samples]]
+    return [state.astype(np.float32) for state in encoder.hidden_states(chosen, encoder.n_layers - 1)]
 
 
 def _with_one(X: Any) -> Any:
