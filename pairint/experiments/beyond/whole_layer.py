@@ -556,7 +556,7 @@ _FULL = [
     _line("attention", [40], 0, heads=_ALL),
     _line("heads", [128], 20, heads=[head for head in _ALL if head not in _THREE]),
     _line("heads", [256], 20, heads=[[0, 2]]),
-    _line("chosen", [128], 20, heads=[[2, 5], [4, 0]], rank=[48]),
+    _line("chosen", [64], 20, heads=[[2, 5], [4, 0]], rank=[40]),
     _line("values", [128], 20),
     _line("layer", [64], 15, heads=[[2, 0]]),
 ]
