@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from pairint.pretrained import Encoder, Head
 
-__all__ = ["DATA_KEYS", "EXPERIMENT", "TASKS", "cells", "compute", "derivative", "shown", "value_parameters"]
+__all__ = ["DATA_KEYS", "EXPERIMENT", "TASKS", "cells", "compute", "derivative", "fit_layer", "shown", "value_parameters"]
 
 DATA_KEYS = ("encoder", "weights", "text", "layer", "head", "noise", "n_samples")
 TASKS = (
@@ -189,7 +189,11 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     held = _states(cell["encoder"], _HELD_OUT, True)[cell["layer"]]
     rng = generator_for(cell, DATA_KEYS)
     if cell["task"] == "layer":
-        return _layer(cell, encoder, X, held, rng)
+        rows = fit_layer(
+            encoder, cell["layer"], X, held, noise=cell["noise"], rank=cell["rank"], max_iter=cell["max_iter"], rng=rng
+        )
+        del rows[0]["risk"]  # not in the stored tables
+        return rows
     if cell["task"].startswith("pair"):
         return _pair(cell, encoder, X, held, rng)
     return _single(cell, encoder, X, held, rng)
@@ -359,8 +363,41 @@ def _mask(n_tokens: int) -> Any:
     return np.ones((1, n_tokens, n_tokens), np.float32)
 
 
-def _layer(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any) -> list[dict[str, Any]]:
-    """Fit all heads of a layer to the sum that it emits, the values known."""
+def fit_layer(
+    encoder: Encoder,
+    layer: int,
+    X: Any,
+    held: Any,
+    *,
+    noise: float,
+    max_iter: int,
+    rng: np.random.Generator,
+    rank: int | None = None,
+    start: str = "apart",
+) -> list[dict[str, Any]]:
+    """Fit all heads of a layer to the sum that it emits, the values known.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    layer : int
+    X, held : ndarray, shape (M, N, d)
+        Hidden states of the windows to fit, and of others; in single precision.
+    noise : float
+        Standard deviation of the noise over that of the sum.
+    max_iter : int
+    rng : numpy.random.Generator
+    rank : int, optional
+        Of each head, its size by default.
+    start : {"apart", "truth"}
+        Each head from its part of the sum, taken apart; or from the true factors.
+
+    Returns
+    -------
+    list of dict
+        The rows of :func:`compute` for the task ``layer``; that of the fit has also ``risk``, its mean square over
+        the variance of the noise.
+    """
     from pairint.estimation.channels import Normalised, PairData
     from pairint.estimation.channels.activation import KnownFamily
     from pairint.estimation.channels.solver import descend
@@ -368,7 +405,9 @@ def _layer(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any) 
     from pairint.estimation.channels.system import ChannelProblem, HeadState
     from pairint.model import Exponential
 
-    heads = [encoder.head(cell["layer"], number) for number in range(encoder.n_heads)]
+    check_choice("start", start, ("apart", "truth"))
+    heads = [encoder.head(layer, number) for number in range(encoder.n_heads)]
+    rank = heads[0].size if rank is None else rank
     n_rows, n_tokens = X.shape[0] * X.shape[1], X.shape[1]
 
     def emitted(X: Any) -> Any:
@@ -376,9 +415,9 @@ def _layer(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any) 
 
     O = emitted(X)
     variance = _variance(O)
-    sigma = cell["noise"] * float(np.sqrt(variance))
+    sigma = noise * float(np.sqrt(variance))
     Y = (O + sigma * rng.standard_normal(O.shape)).astype(np.float32)
-    Z, back, _ = _white(X)
+    Z, back, forth = _white(X)
     empty = np.zeros(0, np.float32)
     # The matrices of all heads side by side are square: their inverse takes the sum apart, noise and all.
     apart = np.linalg.inv(np.concatenate([head.output for head in heads], axis=1).astype(float))
@@ -391,15 +430,17 @@ def _layer(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any) 
         problem = ChannelProblem(
             Z, outputs.astype(np.float32), PairData(_mask(n_tokens), values.astype(np.float32)), Normalised()
         )
-        left, right = channel_starts(problem, problem.data, cell["rank"], "linear", 1, rng)[0]
+        left, right = channel_starts(problem, problem.data, rank, "linear", 1, rng)[0]
+        if start == "truth":
+            left, right = ((forth @ factor).astype(np.float32) for factor in _factors(head))
         known, mix = (array.astype(np.float32) for array in (head.values(X), head.output.T))
         states.append(HeadState(left, right, KnownFamily(Exponential()), empty, None, known, mix))
         signal = _variance(head.outputs(X) @ white.T)
         rows.append({"kind": "head", "part": number, "amplified": sigma / signal**0.5})
-    p = encoder.n_heads * n_parameters(cell["rank"], encoder.d)
+    p = encoder.n_heads * n_parameters(rank, encoder.d)
     joint = ChannelProblem(Z, Y, PairData(_mask(n_tokens)), Normalised())
-    tol = (_TOLERANCE if cell["noise"] > 0 else 1e-6) * p
-    state = descend(joint, states, cell["max_iter"], tol, rng)
+    tol = (_TOLERANCE if noise > 0 else 1e-6) * p
+    state = descend(joint, states, max_iter, tol, rng)
     Z_held = (_with_one(held).astype(float) @ back).astype(np.float32)
     moved = [
         replace(state, values=head.values(held).astype(np.float32))
@@ -420,9 +461,10 @@ def _layer(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any) 
         "p": p,
         "in_sample": _error(inside, O, variance),
         "error": _error(outside, O_held, variance),
-        "law": cell["noise"] ** 2 * p / (O.shape[2] * n_rows),
+        "law": noise**2 * p / (O.shape[2] * n_rows),
         "uniform": _error(uniform, O_held, variance),
         "condition": float(np.linalg.cond(apart)),
+        "risk": state.residual / joint.n_rows / sigma**2 if sigma > 0 else 0.0,
         **_fitted(state.history, state.converged),
     }
     return [row, *rows]
