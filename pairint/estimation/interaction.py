@@ -28,6 +28,7 @@ from pairint.estimation.blocks import MEMORY, taken_in
 from pairint.estimation.channels.activation import as_family
 from pairint.estimation.channels.channel import ScoreChannel, as_channel
 from pairint.estimation.channels.fit import FittedHead, channel_outputs, check_pair_data, fit_channel
+from pairint.estimation.channels.rank import fit_channel_of_unknown_rank, largest_channel_rank
 from pairint.estimation.channels.system import ChannelProblem
 from pairint.estimation.diagnosis import Diagnosable
 from pairint.estimation.doubts import FitWarning, cheap_doubts
@@ -70,7 +71,9 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
     ----------
     rank : int or "auto"
         Rank ``r`` of the matrix, ``1 <= r <= d``. ``"auto"`` tries 1, 2, ... until a criterion of generalised
-        cross-validation stops falling, see :func:`~pairint.estimation.selection.rank_criterion`.
+        cross-validation stops falling, see :func:`~pairint.estimation.selection.rank_criterion`. In a channel
+        it tries 1, 2, 4, ..., then those between, and takes the one with the smallest error on a fifth of the
+        samples, which it leaves out; then it fits all of them.
     degree : int
         Degree ``s >= 1`` of the splines. To attain the rate for Hölder index ``beta`` take
         ``s >= beta - 1``.
@@ -158,7 +161,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
     selection_ : IntervalChoice or None
         The candidates for ``K`` and their criterion.
     left_, right_ : array, shape (d, r)
-        Factors: ``matrix_ = left_ right_'``. Not after ``rank="auto"`` or a plain fit.
+        Factors: ``matrix_ = left_ right_'``. Not after a plain fit.
     value_matrix_ : array, shape (d, v), or None
         The matrix ``W`` of the values ``X W``, if it was learned.
     heads_ : tuple of FittedHead
@@ -174,7 +177,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
     cost grows with the number of parameters, not with its square; see :doc:`/book/channels`. In these
 
     - scores are of the precision of ``X``: with single precision the fit is done in it;
-    - ``rank="auto"`` and ``loss="huber"`` are not available;
+    - ``loss="huber"`` is not available, nor ``rank="auto"`` with several heads;
     - only what the outputs show is fixed by them. A matrix beside a learned activation has norm one and a
       positive largest entry. In a row-normalised channel the activation is one at the score zero (or at the
       end of its interval next to it). With ``activation="exp"`` there, and tokens of which some combination
@@ -418,16 +421,15 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
             check_floats("Y", Y, largest=_LARGEST_SINGLE)
         Y = xp.asarray(Y, dtype=X.dtype)
         channel = as_channel(self.channel)
-        rank, _ = check_rank(self.rank, None, d)
-        if rank is None:
-            raise ValueError(
-                'rank must be an integer in this channel, got "auto": the plain mean only chooses it'
-            )
+        rank, largest_rank = check_rank(self.rank, self.max_rank, d)
+        if rank is None and (self.n_heads != 1 or not isinstance(self.start, str)):
+            what = "several heads" if isinstance(self.start, str) else "a start that is factors"
+            raise ValueError(f'rank must be an integer with {what}, got "auto"')
         degree, n_intervals, penalty = check_spline_parameters(self.degree, self.n_intervals, self.penalty, 1)
         check_choice("solver", self.solver, SOLVERS)
         if check_choice("loss", self.loss, LOSSES) != "squared_error":
             raise ValueError(f'loss must be "squared_error" in this channel, got {self.loss!r}')
-        start = self._checked_start(X, d, rank)
+        start = self._checked_start(X, d, rank or 1)
         n_heads = check_integer("n_heads", self.n_heads, 1)
         n_starts = check_integer("n_starts", self.n_starts, 0, MOST_STARTS)
         max_iter = check_integer("max_iter", self.max_iter, 1)
@@ -445,9 +447,17 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
             X, Y, root, data = X[kept], Y[kept], root[kept], data[kept]
         problem = ChannelProblem(X, Y, data, channel, root, penalty, learn)
         with fit_threads(d):
-            found = fit_channel(
-                problem, family, rank, n_intervals, n_heads, start, n_starts, max_iter, tol, rng
-            )
+            if rank is None:
+                n_values = Y.shape[2] if learn else 0
+                largest_rank = largest_channel_rank(problem.n_rows, d, largest_rank, n_values)
+                found, rank_selection = fit_channel_of_unknown_rank(
+                    problem, family, largest_rank, n_intervals, start, n_starts, max_iter, tol, rng
+                )
+            else:
+                rank_selection = None
+                found = fit_channel(
+                    problem, family, rank, n_intervals, n_heads, start, n_starts, max_iter, tol, rng
+                )
         first = found.heads[0]
         for name in ("_data", "_bands"):  # of an earlier fit
             self.__dict__.pop(name, None)
@@ -456,7 +466,8 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         self._handed = "pairs" if pairs is not None else "values" if known is not None else None
         self.left_, self.right_, self.value_matrix_ = first.left, first.right, first.value_matrix
         self.matrix_, self.activation_ = first.matrix, first.activation
-        self.rank_, self.rank_selection_, self.selection_ = rank, None, None
+        self.rank_ = rank if rank_selection is None else rank_selection.rank
+        self.rank_selection_, self.selection_ = rank_selection, None
         self.n_intervals_ = found.n_intervals
         self.dof_ = float(found.n_coefficients)
         self.risk_ = found.state.residual / found.n_rows
@@ -473,6 +484,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
                 ConvergenceWarning,
                 stacklevel=3,
             )
+        warn_at_limit(None, rank_selection)
         return self
 
     def _checked_start(self, X: Any, d: int, rank: int) -> Any:

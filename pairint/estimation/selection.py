@@ -85,13 +85,29 @@ class RankChoice:
     rank: int
     #: The ranks tried, increasing.
     candidates: NDArray[np.intp]
-    #: Criterion of each of them, see :func:`~pairint.estimation.selection.rank_criterion`.
+    #: Criterion of each of them, see :func:`~pairint.estimation.selection.rank_criterion`; in a channel the
+    #: mean squared error on samples left out.
     criterion: NDArray[np.float64]
     #: Number of cells with which each of them was judged.
     n_intervals: NDArray[np.intp]
     #: Whether the choice is the largest of several ranks that might be tried, and below ``d``: the best rank
     #: may be larger.
     at_limit: bool = False
+    #: In a channel, the standard errors of the differences of their criterion to that of the choice; else none.
+    standard_error: NDArray[np.float64] | None = None
+
+    @property
+    def plausible(self) -> tuple[int, int] | None:
+        """The smallest and the largest rank tried that 95 % intervals do not call worse; ``None`` outside channels.
+
+        They are intervals of single differences to a choice that was made by the same samples: a hint, not a
+        confidence interval of the rank.
+        """
+        if self.standard_error is None:
+            return None
+        chosen = float(self.criterion[self.candidates == self.rank][0])
+        kept = self.candidates[self.criterion - chosen <= 1.96 * self.standard_error]
+        return int(kept.min()), int(kept.max())
 
 
 def generalised_cross_validation(residual: float, dof: float, n_rows: int) -> float:

@@ -34,6 +34,7 @@ from pairint.theory.information import (
     exponential_query_share,
     function_shares,
     hidden_directions,
+    learned_slope_factor,
     query_share,
     sampled_prices,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "gap_bound",
     "head_ambiguities",
     "hidden_directions",
+    "learned_slope_factor",
     "information_bound",
     "linearised_information",
     "lower_bound",

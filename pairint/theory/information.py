@@ -45,6 +45,7 @@ __all__ = [
     "exponential_query_share",
     "function_shares",
     "hidden_directions",
+    "learned_slope_factor",
     "query_share",
     "sampled_prices",
 ]
@@ -274,6 +275,76 @@ def exact_information(
     pair, cross = (linalg.block_diag(*matrices) for matrices in zip(*parts, strict=True))
     aggregated = (pair + (n_tokens - 2) * cross) / (n_tokens - 1)
     return Information(aggregated, pair, n_tokens, 1, 1.0, blocks)
+
+
+def learned_slope_factor(
+    activation: Any,
+    n_tokens: int,
+    *,
+    space: SplineSpace,
+    n_samples: int,
+    noise_std: float,
+    penalty: float = 0.1,
+    scale: float = 1.0,
+    law: str = "gaussian",
+) -> float:
+    r"""Return by what factor the noise of the fitted slope makes a key dearer, to leading order.
+
+    Book: :doc:`/book/longer_context`.
+
+    .. math:: 1 + \frac{\sigma^2}{MN} \frac{\operatorname{tr}(S\, Q)}{\mathbb{E}\,\varphi'(U)^2 a^2}, \qquad
+        S = (G + P)^{-1} G\, (G + P)^{-1},\quad Q_{kl} = \mathbb{E}\, B_k'(U) B_l'(U)\, a^2,
+
+    with the score :math:`U = c\,a b` of two coordinates, the information G of one output about the coefficients, and
+    the penalty P over MN. The matrix has rank one.
+
+    Parameters
+    ----------
+    activation : Activation
+        With a ``derivative``.
+    n_tokens, n_samples : int
+        N >= 2, M >= 1.
+    space : SplineSpace
+        Of the fit, of degree 1 or more and at most 500 dimensions.
+    noise_std : float
+        Standard deviation of the noise, from 0 to 1e6.
+    penalty : float
+        That of the fit, from 0 to 1e6.
+    scale, law
+        As in :func:`query_share`.
+
+    Returns
+    -------
+    float
+        At least one; infinite if the fit is not determined.
+    """
+    _check_derivative(activation)
+    n_tokens = check_integer("n_tokens", n_tokens, 2, _LARGEST_N)
+    n_samples = check_integer("n_samples", n_samples, 1, _LARGEST_N)
+    noise_std = check_real("noise_std", noise_std, 0.0, 1e6)
+    penalty = check_real("penalty", penalty, 0.0, 1e6)
+    pair, cross = _function_grams(space, scale, law)
+    check_integer("the degree of space", space.degree, 1)
+    rows = n_samples * n_tokens
+    gram = (pair + (n_tokens - 2) * cross) / (n_tokens - 1)
+    system = gram + penalty / rows * space.difference_penalty()
+    size = np.sqrt(np.where(np.diag(system) > 0, np.diag(system), 1.0))
+    values, vectors = linalg.eigh(system / np.outer(size, size))
+    if not values[0] > 1e-13 * values[-1]:
+        return math.inf
+    inverse = (vectors / values) @ vectors.T / np.outer(size, size)
+    z, weight = _coordinate(law)
+    lower = SplineSpace(space.lower, space.upper, space.n_intervals, space.degree - 1)
+    slope = np.diff(np.eye(space.dimension), axis=0) / space.width
+    slopes, second = np.zeros((lower.dimension,) * 2), 0.0
+    half = z > 0  # x and -x see the same scores, up to sign, and so do their slopes
+    for x, w in zip(z[half], 2 * weight[half], strict=True):
+        u = scale * x * z
+        design = lower.design(np.clip(u, space.lower, space.upper))  # continued linearly outside
+        slopes += w * x**2 * (design.T * weight) @ design
+        second += w * x**2 * float(weight @ _slopes(activation, u) ** 2)
+    noise = slope @ inverse @ gram @ inverse @ slope.T
+    return float(1.0 + noise_std**2 / rows * np.sum(noise * slopes) / second)
 
 
 @dataclass(frozen=True)

@@ -575,7 +575,6 @@ V0 = np.random.default_rng(1).standard_normal((30, 4, 2))
         ({"activation": Tanh()}, {}, ValueError, "activation must be positive at all scores"),
         ({"activation": np.tanh}, {}, TypeError, "have a method derivative"),
         ({"activation": "relu"}, {}, ValueError, "activation must be"),
-        ({"rank": "auto"}, {}, ValueError, "rank must be an integer in this channel"),
         ({"loss": "huber"}, {}, ValueError, 'loss must be "squared_error"'),
         ({"n_heads": 0}, {}, ValueError, "n_heads must be >= 1"),
         ({"n_heads": 80}, {}, ValueError, r"n_heads must be at most \d+ to be identifiable"),

@@ -270,6 +270,10 @@ def theory() -> dict[str, Call]:
         "exact_information": Call(
             pt.exact_information, {"activation": Tanh(), "n_tokens": 4, "d": 3, "space": space}
         ),
+        "learned_slope_factor": Call(
+            pt.learned_slope_factor,
+            {"activation": Tanh(), "n_tokens": 4, "space": space, "n_samples": 100, "noise_std": 0.1},
+        ),
         "sampled_prices": Call(pt.sampled_prices, {"activation": Tanh(), "space": space, **draws}),
         "channel_prices": Call(
             pt.channel_prices, {"channel": "mean", "activation": Tanh(), "value": np.ones(3), **draws}

@@ -81,6 +81,8 @@ class ChannelFit:
     n_other: int
     start_risks: list[float]
     history: list[dict[str, float]]
+    #: The matrix from factors on white tokens, those of the state, to factors on the tokens as they are.
+    back: Any
 
 
 def check_pair_data(
@@ -278,7 +280,7 @@ def fit_channel(
     cells = state.heads[0].family
     n_intervals = cells.space.n_intervals if isinstance(cells, SplineFamily) else 0
     return ChannelFit(
-        tuple(fitted), state, problem.n_rows, n_intervals, n_coefficients, n_other, risks, history
+        tuple(fitted), state, problem.n_rows, n_intervals, n_coefficients, n_other, risks, history, back
     )
 
 

@@ -13,6 +13,8 @@ Tasks, each a kind of cell:
     Many heads, with noise, cold.
 ``rank``
     The same with other ranks.
+``chosen``
+    A head whose rank is not known either, but for a largest one.
 ``values``
     A head whose value matrix is learned with its queries and keys.
 ``layer``
@@ -23,6 +25,7 @@ Tasks, each a kind of cell:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 
     from pairint.pretrained import Encoder, Head
 
-__all__ = ["DATA_KEYS", "EXPERIMENT", "TASKS", "cells", "compute", "derivative", "shown", "value_parameters"]
+__all__ = ["DATA_KEYS", "EXPERIMENT", "TASKS", "cells", "compute", "derivative", "fit_layer", "shown", "value_parameters"]
 
 DATA_KEYS = ("encoder", "weights", "text", "layer", "head", "noise", "n_samples")
 TASKS = (
@@ -54,6 +57,7 @@ TASKS = (
     "nudged",
     "heads",
     "rank",
+    "chosen",
     "values",
     "layer",
     "pair",
@@ -161,15 +165,20 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     ``correlation`` (learned and true scores on held-out windows, row means taken off). ``noisy_error``
     is the error on held-out windows with noise, which a user can measure. ``nudged`` has the first of these
     for its factors (kind ``start``). For ``values`` also
-    ``value_error``, that of the values over their variance. For ``layer`` and ``pair`` a row each head
+    ``value_error``, that of the values over their variance. For ``chosen`` also ``found``, the rank, and ``low``
+    and ``high``, the ranks that were not called worse; and a row each rank tried (kind ``tried``), with its
+    ``criterion``, the mean squared error on windows left out over the variance, and ``standard_error``, of its
+    difference to that of the choice. For ``layer`` and ``pair`` a row each head
     (kind ``head``), with ``amplified``, for ``layer``, the noise over the signal of the head's output after
     the sum is taken apart.
     """
     encoder, numbers = encoder_of(cell["encoder"]), windows_of(cell["encoder"])
-    order = np.random.default_rng(0).permutation(len(numbers))
     if cell["n_samples"] + _HELD_OUT > len(numbers):
         raise ValueError(f"n_samples must be at most {len(numbers) - _HELD_OUT}, got {cell['n_samples']}")
-    X = encoder.hidden_states(numbers[order[: cell["n_samples"]]], cell["layer"])[-1].astype(np.float32)
+    if cell["layer"] >= encoder.n_layers:
+        raise ValueError(f"layer must be below {encoder.n_layers}, got {cell['layer']}")
+    order = _order(len(numbers))
+    X = _states(cell["encoder"], cell["n_samples"], False)[cell["layer"]]
     if cell["task"] == "attention":
         weights = encoder.head(cell["layer"], cell["head"]).attention(X).astype(float)
         row = {"kind": "attention", "n_tokens": X.shape[0] * X.shape[1]}
@@ -177,13 +186,30 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
         return [row | {"spread": float(1 - (weights**2).sum(axis=2).mean())}]
     if cell["task"] == "count":
         return [_count(cell, encoder, X, numbers, order)]
-    held = encoder.hidden_states(numbers[order[-_HELD_OUT:]], cell["layer"])[-1].astype(np.float32)
+    held = _states(cell["encoder"], _HELD_OUT, True)[cell["layer"]]
     rng = generator_for(cell, DATA_KEYS)
     if cell["task"] == "layer":
-        return _layer(cell, encoder, X, held, rng)
+        rows = fit_layer(
+            encoder, cell["layer"], X, held, noise=cell["noise"], rank=cell["rank"], max_iter=cell["max_iter"], rng=rng
+        )
+        del rows[0]["risk"]  # not in the stored tables
+        return rows
     if cell["task"].startswith("pair"):
         return _pair(cell, encoder, X, held, rng)
-    return [_single(cell, encoder, X, held, rng)]
+    return _single(cell, encoder, X, held, rng)
+
+
+def _order(n_windows: int) -> NDArray[np.intp]:
+    return np.random.default_rng(0).permutation(n_windows)
+
+
+@functools.lru_cache(maxsize=4)
+def _states(name: str, n_samples: int, held_out: bool) -> list[NDArray[np.float32]]:
+    """Return the hidden states before each layer of the first, or last, windows: many cells share them."""
+    encoder, numbers = encoder_of(name), windows_of(name)
+    order = _order(len(numbers))
+    chosen = numbers[order[-n_samples:] if held_out else order[:n_samples]]
+    return [state.astype(np.float32) for state in encoder.hidden_states(chosen, encoder.n_layers - 1)]
 
 
 def _with_one(X: Any) -> Any:
@@ -247,7 +273,7 @@ def _fitted(history: Any, converged: bool) -> dict[str, Any]:
     return {"n_iter": len(counts), "cg_iterations": int(sum(counts)), "converged": bool(converged)}
 
 
-def _single(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any) -> dict[str, Any]:
+def _single(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any) -> list[dict[str, Any]]:
     from pairint.estimation import InteractionRegressor
 
     head, task = encoder.head(cell["layer"], cell["head"]), cell["task"]
@@ -271,9 +297,11 @@ def _single(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any)
         weights = np.exp(scores - scores.max(axis=2, keepdims=True))
         predicted = weights / weights.sum(axis=2, keepdims=True) @ V_held
         row = {"kind": "start", "n_tokens": n_rows, "p": p, "error": _error(predicted, O_held, variance)}
-        return row | {"correlation": _correlation(scores, head.scores(held))[0]}
+        return [row | {"correlation": _correlation(scores, head.scores(held))[0]}]
+    chosen = task == "chosen"
     fit = InteractionRegressor(
-        rank=cell["rank"],
+        rank="auto" if chosen else cell["rank"],
+        max_rank=cell["rank"] if chosen else None,
         channel="normalised",
         activation="exp",
         start=start,
@@ -284,6 +312,8 @@ def _single(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any)
     )
     learn = task == "values"
     fit.fit(tokens, Y, values="learn" if learn else V)
+    if chosen:
+        p = n_parameters(fit.rank_, encoder.d)
     inside = fit.predict(tokens) if learn else fit.predict(tokens, values=V)
     outside = fit.predict(_with_one(held)) if learn else fit.predict(_with_one(held), values=V_held)
     correlation, scale = _correlation(np.asarray(fit.scores(_with_one(held))), head.scores(held))
@@ -302,7 +332,23 @@ def _single(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any)
     }
     if learn:
         row["value_error"] = _error(_with_one(held) @ fit.value_matrix_, V_held, _variance(V_held))
-    return row
+    rows = [row]
+    if chosen:
+        choice = fit.rank_selection_
+        low, high = choice.plausible
+        row |= {"found": choice.rank, "low": low, "high": high}
+        rows += [
+            {
+                "kind": "tried",
+                "part": int(rank),
+                "criterion": float(value) / variance,
+                "standard_error": float(error) / variance,
+            }
+            for rank, value, error in zip(
+                choice.candidates, choice.criterion, choice.standard_error, strict=True
+            )
+        ]
+    return rows
 
 
 def _white(X: Any) -> tuple[Any, Any, Any]:
@@ -317,8 +363,41 @@ def _mask(n_tokens: int) -> Any:
     return np.ones((1, n_tokens, n_tokens), np.float32)
 
 
-def _layer(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any) -> list[dict[str, Any]]:
-    """Fit all heads of a layer to the sum that it emits, the values known."""
+def fit_layer(
+    encoder: Encoder,
+    layer: int,
+    X: Any,
+    held: Any,
+    *,
+    noise: float,
+    max_iter: int,
+    rng: np.random.Generator,
+    rank: int | None = None,
+    start: str = "apart",
+) -> list[dict[str, Any]]:
+    """Fit all heads of a layer to the sum that it emits, the values known.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    layer : int
+    X, held : ndarray, shape (M, N, d)
+        Hidden states of the windows to fit, and of others; in single precision.
+    noise : float
+        Standard deviation of the noise over that of the sum.
+    max_iter : int
+    rng : numpy.random.Generator
+    rank : int, optional
+        Of each head, its size by default.
+    start : {"apart", "truth"}
+        Each head from its part of the sum, taken apart; or from the true factors.
+
+    Returns
+    -------
+    list of dict
+        The rows of :func:`compute` for the task ``layer``; that of the fit has also ``risk``, its mean square over
+        the variance of the noise.
+    """
     from pairint.estimation.channels import Normalised, PairData
     from pairint.estimation.channels.activation import KnownFamily
     from pairint.estimation.channels.solver import descend
@@ -326,7 +405,9 @@ def _layer(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any) 
     from pairint.estimation.channels.system import ChannelProblem, HeadState
     from pairint.model import Exponential
 
-    heads = [encoder.head(cell["layer"], number) for number in range(encoder.n_heads)]
+    check_choice("start", start, ("apart", "truth"))
+    heads = [encoder.head(layer, number) for number in range(encoder.n_heads)]
+    rank = heads[0].size if rank is None else rank
     n_rows, n_tokens = X.shape[0] * X.shape[1], X.shape[1]
 
     def emitted(X: Any) -> Any:
@@ -334,9 +415,9 @@ def _layer(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any) 
 
     O = emitted(X)
     variance = _variance(O)
-    sigma = cell["noise"] * float(np.sqrt(variance))
+    sigma = noise * float(np.sqrt(variance))
     Y = (O + sigma * rng.standard_normal(O.shape)).astype(np.float32)
-    Z, back, _ = _white(X)
+    Z, back, forth = _white(X)
     empty = np.zeros(0, np.float32)
     # The matrices of all heads side by side are square: their inverse takes the sum apart, noise and all.
     apart = np.linalg.inv(np.concatenate([head.output for head in heads], axis=1).astype(float))
@@ -349,15 +430,17 @@ def _layer(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any) 
         problem = ChannelProblem(
             Z, outputs.astype(np.float32), PairData(_mask(n_tokens), values.astype(np.float32)), Normalised()
         )
-        left, right = channel_starts(problem, problem.data, cell["rank"], "linear", 1, rng)[0]
+        left, right = channel_starts(problem, problem.data, rank, "linear", 1, rng)[0]
+        if start == "truth":
+            left, right = ((forth @ factor).astype(np.float32) for factor in _factors(head))
         known, mix = (array.astype(np.float32) for array in (head.values(X), head.output.T))
         states.append(HeadState(left, right, KnownFamily(Exponential()), empty, None, known, mix))
         signal = _variance(head.outputs(X) @ white.T)
         rows.append({"kind": "head", "part": number, "amplified": sigma / signal**0.5})
-    p = encoder.n_heads * n_parameters(cell["rank"], encoder.d)
+    p = encoder.n_heads * n_parameters(rank, encoder.d)
     joint = ChannelProblem(Z, Y, PairData(_mask(n_tokens)), Normalised())
-    tol = (_TOLERANCE if cell["noise"] > 0 else 1e-6) * p
-    state = descend(joint, states, cell["max_iter"], tol, rng)
+    tol = (_TOLERANCE if noise > 0 else 1e-6) * p
+    state = descend(joint, states, max_iter, tol, rng)
     Z_held = (_with_one(held).astype(float) @ back).astype(np.float32)
     moved = [
         replace(state, values=head.values(held).astype(np.float32))
@@ -378,9 +461,10 @@ def _layer(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any) 
         "p": p,
         "in_sample": _error(inside, O, variance),
         "error": _error(outside, O_held, variance),
-        "law": cell["noise"] ** 2 * p / (O.shape[2] * n_rows),
+        "law": noise**2 * p / (O.shape[2] * n_rows),
         "uniform": _error(uniform, O_held, variance),
         "condition": float(np.linalg.cond(apart)),
+        "risk": state.residual / joint.n_rows / sigma**2 if sigma > 0 else 0.0,
         **_fitted(state.history, state.converged),
     }
     return [row, *rows]
@@ -503,6 +587,7 @@ def _line(task: str, n_samples: list[int], max_iter: int, **other: Any) -> dict[
 
 #: In each layer the head that hides most from averages.
 _WORST = [[0, 2], [1, 10], [2, 7], [3, 3], [4, 2], [5, 0]]
+_ALL = [[layer, head] for head in range(12) for layer in range(6)]
 _FULL = [
     _line("count", [5, 6, 7], 0, heads=[[2, 5]], rank=[2], noise=[0.0]),
     _line("count", [11, 12, 13], 0, heads=[[2, 5]], rank=[4], n_outputs=[4], noise=[0.0]),
@@ -510,9 +595,10 @@ _FULL = [
     _line("nudged", [12, 16, 24], 20, heads=[[2, 5]], noise=[0.0]),
     _line("cold", [16, 24, 32], 40, heads=[[2, 5]], noise=[0.0]),
     _line("cold", [24, 32], 40, heads=[[4, 0]], noise=[0.0]),
-    _line("attention", [40], 0, heads=_WORST + _THREE),
-    _line("heads", [128], 20, heads=_WORST),
+    _line("attention", [40], 0, heads=_ALL),
+    _line("heads", [128], 20, heads=[head for head in _ALL if head not in _THREE]),
     _line("heads", [256], 20, heads=[[0, 2]]),
+    _line("chosen", [64], 20, heads=[[2, 5], [4, 0]], rank=[40]),
     _line("values", [128], 20),
     _line("layer", [64], 15, heads=[[2, 0]]),
 ]
@@ -525,6 +611,7 @@ _QUICK = [
     _line("attention", [40], 0, **_SMALL),
     _line("heads", [40], 20, **_SMALL),
     _line("rank", [40], 20, **_SMALL | {"rank": [2, 3, 5]}),
+    _line("chosen", [80], 20, **_SMALL | {"rank": [8]}),
     _line("values", [80], 20, **_SMALL),
     _line("layer", [80], 20, **_SMALL | {"heads": [[1, 0]]}),
     _line("pair", [80], 20, **_SMALL | {"heads": [[1, 0]]}),

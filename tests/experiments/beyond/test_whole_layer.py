@@ -10,6 +10,7 @@ from pairint.experiments import get, load_results
 from pairint.experiments.beyond import heads, whole_layer
 from pairint.experiments.beyond.head_recovery import n_parameters
 from pairint.experiments.beyond.whole_layer import derivative, shown
+from pairint.pretrained import random_encoder
 
 CELL = heads.RANDOM | {
     **{"task": "heads", "layer": 1, "head": 2, "rank": 4, "n_outputs": 4},
@@ -120,6 +121,30 @@ class TestCells:
             parts = rows_of(task=task, head=0)[1:]
             assert [row["part"] for row in parts] == list(range(count))
             assert all(row["correlation"] > 0.99 for row in parts)
+
+    def test_the_rank_is_chosen(self):
+        row, *tried = rows_of(task="chosen", rank=8)
+        assert row["found"] == 4 and row["low"] <= 4 <= row["high"]
+        assert row["p"] == n_parameters(4, 12)
+        ranks = [line["part"] for line in tried]
+        assert ranks == sorted(ranks) and {3, 4, 5} <= set(ranks) and max(ranks) <= 8
+        assert [line["part"] for line in tried if line["standard_error"] == 0] == [4]
+
+    def test_a_sum_of_heads_comes_to_rest_where_the_truth_leads(self):
+        """Both fits are minima of one risk, and near the law; the truth itself is no minimum of noisy data."""
+        encoder = random_encoder(0, d=24, n_layers=2, n_heads=6, n_vocabulary=100, max_tokens=16)
+        windows = np.random.default_rng(0).integers(0, 100, (180, 16), dtype=np.int32)
+        X = encoder.hidden_states(windows, 1)[-1].astype(np.float32)
+        ends = [
+            whole_layer.fit_layer(
+                encoder, 1, X[:80], X[80:], noise=0.1, max_iter=60, rng=np.random.default_rng(1), start=start
+            )[0]
+            for start in ("apart", "truth")
+        ]
+        for end in ends:
+            # The error on the own windows is a chi-square over its p numbers: within five standard deviations.
+            assert end["converged"] and abs(end["in_sample"] / end["law"] - 1) < 5 * (2 / end["p"]) ** 0.5 + 0.1
+        assert ends[0]["risk"] == pytest.approx(ends[1]["risk"], rel=1e-3)
 
     def test_a_cell_is_a_function_of_its_data(self):
         assert rows_of(task="layer") == rows_of(task="layer")
