@@ -20,8 +20,8 @@ two products of a matrix of nT rows by one of d rows and r columns, nothing of s
 Below the threshold of exact recovery many matrices explain all labels, and the run ends in one that
 depends on where it began: about a sample of the posterior. The mean of several runs is the better estimate.
 
-Softmax labels are linear equations on S in disguise: their logarithms give :math:`h_\mu` up to one constant for
-each sample. With ``loss="equations"`` the student is trained on these instead,
+Softmax labels are linear equations on S in disguise: their logarithms give :math:`h_\mu` up to one constant
+for each sample. With ``loss="equations"`` the student is trained on these instead,
 
 .. math:: L(W) = \frac1d\sum_\mu \min_c \sum_{a,b}\big(h_{\mu ab} - \varphi_{\mu ab} - c\big)^2 ,
 
@@ -92,7 +92,8 @@ class GradientDescentResult(Result):
         Student of each run.
     history : dict of ndarray
         ``"loss"``, of shape (n_iter, n_runs): loss as a fraction of that of a constant prediction (the mean
-        label of the channel, 1/T or 0; indices that are all alike, for equations). If the truth was given also ``"error"``, of the same shape:
+        label of the channel, 1/T or 0; indices that are all alike, for equations). If the truth was given
+        also ``"error"``, of the same shape:
         :math:`\lVert S - S_k\rVert_F^2/d` of each run, and ``"average_error"``, of shape (n_iter,): that of
         their mean. A run that has converged stays where it is.
     converged : bool
@@ -155,14 +156,14 @@ def gradient_descent(
     n_runs : int
         Number of independent initial weights, all standard Gaussian, which is the prior of the teacher.
     learning_rate : float
-        Step of Adam; or, for plain descent, the step in the direction of the gradient of :math:`d\,L`, the sum of
-        the squares: then a step that is small for one dimension is small for all.
+        Step of Adam; or, for plain descent, the step in the direction of the gradient of :math:`d\,L`, the
+        sum of the squares: then a step that is small for one dimension is small for all.
     final_learning_rate : float, optional
         Where the step ends: it falls geometrically from ``learning_rate`` within ``max_iter`` evaluations.
         Constant by default.
     optimizer : {"adam", "plain"}
     loss : {"labels", "equations"}
-        Squared errors of the labels, or of the indices that they reveal (for linear outputs both are the same).
+        Squared errors of the labels, or of the indices that they reveal (the same for linear outputs).
     max_iter : int
     tol : float
         A run has converged when its loss is at most ``tol`` times that of a constant prediction.
@@ -317,7 +318,7 @@ class _Runs:
 def loss_and_gradient(
     W: Any, X: Any, y: Any, channel: str | Channel = "softmax", *, loss: str = "labels"
 ) -> tuple[Any, Any]:
-    r"""Return the loss of students, :math:`\frac1d\sum(p - y)^2` for labels, and its gradient in their weights.
+    r"""Return the loss of students, :math:`\frac1d\sum(p - y)^2` for labels, and its gradient.
 
     Parameters
     ----------

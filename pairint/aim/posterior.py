@@ -31,8 +31,8 @@ from pairint.validation import check_floats, check_integer, check_real, check_rn
 
 __all__ = ["ConditionedWeights", "conditioned_weights", "label_equations", "posterior_weights"]
 
-#: Largest violation of an equation after a step, over the size of its right side; and the most iterations back
-#: to the manifold. What has not arrived by then is refused, on the way there and on the way back alike.
+#: Largest violation of an equation after a step, over the size of its terms; and the most iterations back to
+#: the manifold. What has not arrived by then is refused, on the way there and on the way back alike.
 _ON, _MOST = 1e-11, 60
 #: How nearly a step must be retraced. Roundings are far smaller, another solution is far away.
 _RETRACED = 1e-6
@@ -122,8 +122,8 @@ def posterior_weights(
     X : array (n, T, d)
     y : array (n, T, T)
     start : array (d, r)
-        Weights that nearly explain the labels: of a run of gradient descent, or the true ones. The chain begins
-        at the nearest that do.
+        Weights that nearly explain the labels: of a run of gradient descent, or the true ones. The chain
+        begins near them, at some that do.
     channel : {"softmax", "linear"} or Channel
     **options
         Those of :func:`conditioned_weights`.
@@ -207,10 +207,11 @@ def conditioned_weights(
                 if there is None:
                     break
             threshold = math.log(rng.uniform())
-            if there is not None:
-                if threshold < energy - there.potential - 0.5 * float((momentum**2).sum()):
-                    here = there
-                    accepted += 1
+            if there is None:
+                continue
+            if threshold < energy - there.potential - 0.5 * float((momentum**2).sum()):
+                here = there
+                accepted += 1
         weights[draw] = here.W
         worst = max(worst, float(np.abs(manifold.residual(here.W)).max()))
     return ConditionedWeights(weights, accepted / (n_draws * thin), worst)
