@@ -36,6 +36,7 @@ __all__ = ["ConditionedWeights", "conditioned_weights", "label_equations", "post
 _ON, _MOST = 1e-11, 60
 #: How nearly a step must be retraced. Roundings are far smaller, another solution is far away.
 _RETRACED = 1e-6
+_DEPENDENT = "the equations must be independent at start, and fewer than the weights have freedom"
 
 
 @dataclass(frozen=True, repr=False)
@@ -194,7 +195,11 @@ def conditioned_weights(
     check_size("n_draws", n_draws, *W.shape)
     rng = check_rng(rng)
     manifold = _Manifold(A, b)
-    here = manifold.point(_solution(manifold, W))
+    W = _solution(manifold, W)
+    try:
+        here = manifold.point(W)
+    except np.linalg.LinAlgError:
+        raise ValueError(_DEPENDENT) from None
     weights = np.empty((n_draws, *W.shape))
     accepted, worst = 0, 0.0
     for draw in range(n_draws):
@@ -301,7 +306,7 @@ def _rattle(
 
 def _solution(manifold: _Manifold, W: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a solution near W by Newton's method, each step the shortest."""
-    problem = "the equations are not independent at start"
+    problem = _DEPENDENT
     try:
         for _ in range(_MOST):
             residual = manifold.residual(W)
@@ -311,7 +316,7 @@ def _solution(manifold: _Manifold, W: NDArray[np.float64]) -> NDArray[np.float64
             if (np.abs(residual) <= _ON * manifold.scale).all():
                 return W
             jacobian = 2 * manifold.applied(W)
-            problem = "the equations must be independent at start, and fewer than the weights have freedom"
+            problem = _DEPENDENT
             np.linalg.cholesky(jacobian @ jacobian.T)
             W = W - (jacobian.T @ np.linalg.solve(jacobian @ jacobian.T, residual)).reshape(W.shape)
     except np.linalg.LinAlgError:

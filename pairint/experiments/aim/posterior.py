@@ -257,14 +257,14 @@ EXPERIMENT = Experiment(
     presets={
         "quick": {"rho": 0.5, "sizes": [[8, 3]], "fractions": [0.3, 0.7], "dynamics": ["adam", "equations"],
                   "n_runs": 8, "n_draws": 60},
-        "full": {"rho": 0.5, "sizes": [[16, 16], [24, 6]], "fractions": [0.27, 0.55, 0.8],
+        "full": {"rho": 0.5, "sizes": [[16, 8], [24, 4]], "fractions": [0.27, 0.55, 0.8],
                  "dynamics": ["adam", "equations"], "n_runs": 8, "n_draws": 200},
     },
     cells=cells,
     compute=compute,
     plot=plot,
     claims=claims,
-    expected_seconds={"quick": 6.0, "full": 400.0},
+    expected_seconds={"quick": 6.0, "full": 200.0},
     data_keys=DATA_KEYS,
     cost=cost,
     reproducible="in distribution",  # a walk on a curved manifold doubles each rounding
