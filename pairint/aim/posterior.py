@@ -13,6 +13,9 @@ chain is reversible, and the posterior is its stationary law, without a bias fro
 
 A step costs :math:`O(m^2 d r)` for m equations; there are up to :math:`d^2` of them. This is a reference for
 d of some tens, not an estimator for wide layers.
+
+Hardmax labels are inequalities instead: the posterior is the Gaussian law on the set of weights with the same
+labels. There elliptical slice sampling needs no step length and refuses nothing: :func:`hardmax_weights`.
 """
 
 from __future__ import annotations
@@ -29,7 +32,13 @@ from pairint.aim.indices import check_tokens
 from pairint.result import Result
 from pairint.validation import check_floats, check_integer, check_real, check_rng, check_size
 
-__all__ = ["ConditionedWeights", "conditioned_weights", "label_equations", "posterior_weights"]
+__all__ = [
+    "ConditionedWeights",
+    "conditioned_weights",
+    "hardmax_weights",
+    "label_equations",
+    "posterior_weights",
+]
 
 #: Largest violation of an equation after a step, over the size of its terms; and the most iterations back to
 #: the manifold. What has not arrived by then is refused, on the way there and on the way back alike.
@@ -220,6 +229,82 @@ def conditioned_weights(
         weights[draw] = here.W
         worst = max(worst, float(np.abs(manifold.residual(here.W)).max()))
     return ConditionedWeights(weights, accepted / (n_draws * thin), worst)
+
+
+def hardmax_weights(
+    X: Any,
+    y: Any,
+    start: Any,
+    *,
+    n_draws: int = 100,
+    thin: int = 1,
+    rng: np.random.Generator | np.random.SeedSequence | int | None = None,
+) -> NDArray[np.float64]:
+    r"""Draw Gaussian weights given hardmax labels, for many problems of one size at once.
+
+    Book: :doc:`/book/aim_discrepancy`.
+
+    Elliptical slice sampling (Murray, Adams and MacKay, 2010): on an ellipse through the state and a fresh
+    draw of the prior, angles are tried, ever nearer to the state, until the labels are right. The chain is
+    reversible, and the posterior is its stationary law.
+
+    Parameters
+    ----------
+    X : array (k, n, T, d)
+        Tokens of k problems.
+    y : array (k, n, T, T)
+        Their labels, rows with a single 1.
+    start : array (k, d, r)
+        Weights that have these labels: the true ones.
+    n_draws, thin : int
+        How many states are kept, and how many steps lie between two.
+    rng : Generator, SeedSequence, int or None
+
+    Returns
+    -------
+    ndarray (n_draws, k, d, r)
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or the weights at the start do not have the labels.
+    """
+    X = check_floats("X", X, (None, None, None, None)).astype(np.float64, copy=False)
+    k, n, t, d = X.shape
+    chosen = check_floats("y", y, (k, n, t, t)).argmax(axis=-1)
+    W = check_floats("start", start, (k, d, None)).astype(np.float64, copy=True)
+    n_draws, thin = check_integer("n_draws", n_draws, 1), check_integer("thin", thin, 1)
+    check_size("n_draws", n_draws, *W.shape)
+    rng = check_rng(rng)
+    diagonal = np.arange(t)
+
+    def labelled(weights: NDArray[np.float64], which: NDArray[np.intp]) -> NDArray[np.bool_]:
+        z = (X[which].reshape(len(which), n * t, d) @ weights).reshape(len(which), n, t, -1)
+        h = z @ z.swapaxes(2, 3)
+        h[:, :, diagonal, diagonal] -= (weights**2).sum(axis=(1, 2))[:, None, None]
+        return (h.argmax(axis=-1) == chosen[which]).all(axis=(1, 2))
+
+    if not labelled(W, np.arange(k)).all():
+        raise ValueError("start must hold weights that have the labels y")
+    draws = np.empty((n_draws, *W.shape))
+    for draw in range(n_draws):
+        for _ in range(thin):
+            other = rng.standard_normal(W.shape)
+            angle = rng.uniform(0, 2 * np.pi, k)
+            low, high = angle - 2 * np.pi, angle.copy()
+            moved, pending = W.copy(), np.arange(k)
+            while len(pending):
+                turn = angle[pending, None, None]
+                tried = W[pending] * np.cos(turn) + other[pending] * np.sin(turn)
+                good = labelled(tried, pending)
+                moved[pending[good]] = tried[good]
+                pending = pending[~good]
+                low[pending] = np.where(angle[pending] < 0, angle[pending], low[pending])
+                high[pending] = np.where(angle[pending] < 0, high[pending], angle[pending])
+                angle[pending] = rng.uniform(low[pending], high[pending])
+            W = moved
+        draws[draw] = W
+    return draws
 
 
 class _Point(NamedTuple):

@@ -67,8 +67,8 @@ def decided_figure(pairs: DataFrame, noted: DataFrame, margin: float, published:
         part = beyond[beyond["method"] == method].groupby("steps")["one_run"]
         number = methods.index(method)
         right.plot(
-            part.mean().index, part.mean(), color=CYCLE[number % len(CYCLE)], marker=MARKERS[number % len(MARKERS)],
-            ls=("-", "--", "-.", ":")[number % 4], label=method,
+            part.mean().index, part.mean(), color=CYCLE[number % len(CYCLE)],
+            marker=MARKERS[number % len(MARKERS)], ls=("-", "--", "-.", ":")[number % 4], label=method,
         )  # fmt: skip
     right.set(
         title="Beyond it: the Bayes-optimal error is 0",

@@ -8,7 +8,12 @@ from scipy.integrate import quad
 
 from pairint.aim.channels import SoftmaxChannel, make_channel
 from pairint.aim.indices import indices
-from pairint.aim.posterior import conditioned_weights, label_equations, posterior_weights
+from pairint.aim.posterior import (
+    conditioned_weights,
+    hardmax_weights,
+    label_equations,
+    posterior_weights,
+)
 from pairint.aim.teacher import AIMTeacher
 
 
@@ -54,7 +59,7 @@ def test_a_point_on_an_ellipse(A):
 
 @pytest.mark.slow
 def test_a_chain_from_the_truth_stays_a_draw_of_the_prior():
-    """Over many problems: the mean of |W|^2 is d r after fifteen trajectories as at the start, and W has moved.
+    """Over many problems: the mean of |W|^2 is after fifteen trajectories as at the start; W has moved.
 
     Geweke's test of the joint law. Without the force of the determinant in the rule of Metropolis, or with a
     weight that is wrong by a factor, the norm drifts.
@@ -149,7 +154,7 @@ def test_more_equations_than_freedom_is_refused():
 
 
 def test_equations_without_a_solution_are_refused():
-    with pytest.raises(ValueError, match="no solution of the equations|must be independent"):
+    with pytest.raises(ValueError, match=r"no solution of the equations|must be independent"):
         conditioned_weights(np.eye(3)[None], [-1.0], np.ones((3, 1)))
     with pytest.raises(ValueError, match="symmetric"):
         conditioned_weights(np.triu(np.ones((1, 3, 3))), [1.0], np.ones((3, 1)))
@@ -161,3 +166,49 @@ def test_logarithms_give_the_same_equations():
     np.testing.assert_allclose(
         label_equations(X, np.log(y), channel)[1], label_equations(X, y)[1], atol=1e-12
     )
+
+
+def hardmax_problems(k, d=3, rho=0.67, n=4):
+    teachers = [AIMTeacher(d, rho, channel="hardmax", rng=seed) for seed in range(k)]
+    X, y = map(np.array, zip(*(t.sample(n, 500 + s) for s, t in enumerate(teachers)), strict=True))
+    return teachers, X, y
+
+
+def test_draws_have_the_hardmax_labels():
+    teachers, X, y = hardmax_problems(5)
+    start = np.array([t.W for t in teachers])
+    draws = hardmax_weights(X, y, start, n_draws=4, thin=20, rng=0)
+    assert np.abs(draws[-1] - start).max() > 0.3
+    for weights in draws:
+        for teacher, tokens, labels, W in zip(teachers, X, y, weights, strict=True):
+            S = W @ W.T / math.sqrt(W.size)
+            np.testing.assert_array_equal(teacher.channel.output(indices(tokens, S)), labels)
+
+
+def test_slices_are_the_prior_cut_to_the_labels():
+    """Against rejection: draws of the prior, of which those with the labels are kept."""
+    teachers, X, y = hardmax_problems(1, n=2)
+    chain = hardmax_weights(X, y, teachers[0].W[None], n_draws=6000, thin=1, rng=1)[:, 0]
+    rng = np.random.default_rng(2)
+    W = rng.standard_normal((60_000, *teachers[0].W.shape))
+    S = W @ W.swapaxes(1, 2)
+    h = np.einsum("ntd,kde,nse->knts", X[0], S, X[0]) - np.trace(S, axis1=1, axis2=2)[
+        :, None, None, None
+    ] * np.eye(2)
+    kept = (h.argmax(axis=-1) == y[0].argmax(axis=-1)).all(axis=(1, 2))
+    assert kept.sum() > 1000
+    for f in (lambda W: (W @ W.swapaxes(1, 2))[:, 0, 1], lambda W: (W @ W.swapaxes(1, 2))[:, 2, 2]):
+        exact, ours = f(W[kept]), f(chain)
+        error = math.hypot(standard_error(ours), exact.std() / math.sqrt(len(exact)))
+        assert abs(ours.mean() - exact.mean()) < 4 * error
+    off = (W @ W.swapaxes(1, 2))[:, 0, 1]  # the labels tell something: this mean is zero without them
+    assert abs(off[kept].mean()) > 5 * off.std() / math.sqrt(kept.sum())
+
+
+def test_hardmax_starts_must_have_the_labels():
+    teachers, X, y = hardmax_problems(2)
+    start = np.array([t.W for t in teachers])
+    with pytest.raises(ValueError, match="weights that have the labels"):
+        hardmax_weights(X, y, -start[::-1] + 3, rng=0)
+    with pytest.raises(ValueError, match="start must have shape"):
+        hardmax_weights(X, y, start[:1], rng=0)

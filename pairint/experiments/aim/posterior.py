@@ -7,7 +7,10 @@ far, if anything. Where both agree, the posterior has been seen.
 
 The truth is a draw of the posterior; so for any estimator :math:`\hat S(\text{data})`
 
-.. math:: \mathbb E\lVert S - \hat S\rVert^2 = \mathbb E\lVert S - m\rVert^2 + \mathbb E\lVert m - \hat S\rVert^2
+.. math::
+
+   \mathbb E\lVert S - \hat S\rVert^2
+   = \mathbb E\lVert S - m\rVert^2 + \mathbb E\lVert m - \hat S\rVert^2
 
 with the posterior mean m. The last term is the ``excess``: it is measured without the truth, as the product
 of :math:`m_1 - \hat S_1` and :math:`m_2 - \hat S_2` from two chains and two halves of the runs, which has no
