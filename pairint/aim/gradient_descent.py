@@ -19,6 +19,13 @@ two products of a matrix of nT rows by one of d rows and r columns, nothing of s
 
 Below the threshold of exact recovery many matrices explain all labels, and the run ends in one that
 depends on where it began: about a sample of the posterior. The mean of several runs is the better estimate.
+
+Softmax labels are linear equations on S in disguise: their logarithms give :math:`h_\mu` up to one constant
+for each sample. With ``loss="equations"`` the student is trained on these instead,
+
+.. math:: L(W) = \frac1d\sum_\mu \min_c \sum_{a,b}\big(h_{\mu ab} - \varphi_{\mu ab} - c\big)^2 ,
+
+which never saturates, and ``optimizer="plain"`` follows the gradient itself, in small steps.
 """
 
 from __future__ import annotations
@@ -26,7 +33,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,7 +41,14 @@ from pairint.aim.channels import Channel, LinearChannel, SoftmaxChannel, make_ch
 from pairint.aim.indices import check_tokens
 from pairint.backend import array_namespace, is_cupy, to_device, to_host
 from pairint.result import Result
-from pairint.validation import check_floats, check_integer, check_real, check_rng, check_size
+from pairint.validation import (
+    check_choice,
+    check_floats,
+    check_integer,
+    check_real,
+    check_rng,
+    check_size,
+)
 
 __all__ = ["GradientDescentResult", "gradient_descent", "loss_and_gradient"]
 
@@ -46,6 +60,20 @@ _BLOCK, _GPU_BLOCK = 2**16, 2**25
 _COLUMNS = 512
 
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's usual constants
+_LOSSES, _OPTIMIZERS = ("labels", "equations"), ("adam", "plain")
+
+
+class _Goal(NamedTuple):
+    """What students are trained on: numbers for the indices, or for their softmax."""
+
+    #: (T, T, n). The samples are the last axis: sums over the few tokens then run over whole vectors.
+    targets: Any
+    #: Inverse temperature of the softmax; None where the indices themselves are compared.
+    beta: float | None
+    #: Whether the indices are given up to a constant for each sample.
+    free_constant: bool
+    #: Sum of the squares that a constant prediction leaves.
+    constant_loss: float
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,7 +92,8 @@ class GradientDescentResult(Result):
         Student of each run.
     history : dict of ndarray
         ``"loss"``, of shape (n_iter, n_runs): loss as a fraction of that of a constant prediction (the mean
-        label of the channel, 1/T or 0). If the truth was given also ``"error"``, of the same shape:
+        label of the channel, 1/T or 0; indices that are all alike, for equations). If the truth was given
+        also ``"error"``, of the same shape:
         :math:`\lVert S - S_k\rVert_F^2/d` of each run, and ``"average_error"``, of shape (n_iter,): that of
         their mean. A run that has converged stays where it is.
     converged : bool
@@ -101,13 +130,16 @@ def gradient_descent(
     *,
     n_runs: int = 1,
     learning_rate: float = 0.1,
+    final_learning_rate: float | None = None,
+    optimizer: str = "adam",
+    loss: str = "labels",
     max_iter: int = 1000,
     tol: float = 1e-5,
     truth: Any = None,
     dtype: str | None = None,
     rng: np.random.Generator | np.random.SeedSequence | int | None = None,
 ) -> GradientDescentResult:
-    r"""Train students by full-batch Adam from independent Gaussian weights, and average their matrices.
+    r"""Train students on all samples at once from independent Gaussian weights, and average their matrices.
 
     Book: :doc:`/book/aim_gradient_descent`.
 
@@ -124,7 +156,14 @@ def gradient_descent(
     n_runs : int
         Number of independent initial weights, all standard Gaussian, which is the prior of the teacher.
     learning_rate : float
-        Step of Adam, constant.
+        Step of Adam; or, for plain descent, the step in the direction of the gradient of :math:`d\,L`, the
+        sum of the squares: then a step that is small for one dimension is small for all.
+    final_learning_rate : float, optional
+        Where the step ends: it falls geometrically from ``learning_rate`` within ``max_iter`` evaluations.
+        Constant by default.
+    optimizer : {"adam", "plain"}
+    loss : {"labels", "equations"}
+        Squared errors of the labels, or of the indices that they reveal (the same for linear outputs).
     max_iter : int
     tol : float
         A run has converged when its loss is at most ``tol`` times that of a constant prediction.
@@ -162,16 +201,19 @@ def gradient_descent(
     width = check_integer("width", width, 1)
     n_runs = check_integer("n_runs", n_runs, 1)
     learning_rate = check_real("learning_rate", learning_rate, 0, exclusive_minimum=True)
+    final = learning_rate if final_learning_rate is None else final_learning_rate
+    final = check_real("final_learning_rate", final, 0, exclusive_minimum=True)
+    plain = check_choice("optimizer", optimizer, _OPTIMIZERS) == "plain"
     max_iter = check_integer("max_iter", max_iter, 1)
     tol = check_real("tol", tol, 0, exclusive_minimum=True)
-    X, targets, beta, guess = _prepare(X, y, channel, dtype)
+    X, goal = _prepare(X, y, channel, dtype, loss)
     xp = array_namespace(X)
     d = X.shape[2]
     check_size("n_runs and width", n_runs, d, max(width, d))
     check_size("max_iter and n_runs", max_iter, n_runs + 1)
     if truth is not None:
         truth = check_floats("truth", truth, (d, d)).astype(X.dtype, copy=False)
-    baseline = float(((targets - guess) ** 2).sum()) / d
+    baseline = goal.constant_loss / d
     if baseline == 0:
         raise ValueError("y must vary: every label is the constant prediction, and tells nothing")
 
@@ -183,10 +225,10 @@ def gradient_descent(
     matrices: Any = None if truth is None else _matrices(runs.weights)
 
     for step in range(max_iter):
-        loss, gradient = _loss_and_gradient(runs.weights, X, targets, beta)
+        now, gradient = _loss_and_gradient(runs.weights, X, goal)
         if step:
             losses[step] = losses[step - 1]
-        losses[step, runs.active] = to_host(loss) / baseline
+        losses[step, runs.active] = to_host(now) / baseline
         if not np.isfinite(losses[step]).all():
             message = f"gradient descent diverged after {step} steps; learning_rate is {learning_rate}"
             raise FloatingPointError(message)
@@ -197,7 +239,11 @@ def gradient_descent(
         gradient = runs.retire(losses[step, runs.active] <= tol, gradient)
         if not len(runs.active) or step + 1 == max_iter:
             break  # the last loss is that of the weights returned
-        runs.move(gradient, step, learning_rate)
+        rate = learning_rate * (final / learning_rate) ** (step / max(max_iter - 2, 1))
+        if plain:
+            runs.descend(gradient, rate * d)
+        else:
+            runs.move(gradient, step, rate)
 
     n_iter = step + 1
     history = {"loss": losses[:n_iter].copy()}
@@ -214,16 +260,16 @@ def gradient_descent(
             ConvergenceWarning,
             stacklevel=2,
         )
-    final = runs.all_weights()
-    S = _matrices(final)
+    weights = runs.all_weights()
+    S = _matrices(weights)
     return GradientDescentResult(
-        S.mean(axis=0), S, final, history, not len(runs.active), run_converged, n_iter
+        S.mean(axis=0), S, weights, history, not len(runs.active), run_converged, n_iter
     )
 
 
 @dataclass
 class _Runs:
-    """Students on their way by Adam: those that still move, and where the others have come to rest."""
+    """Students on their way: those that still move, and where the others have come to rest."""
 
     #: Numbers, weights (k, d, r) and moments of the gradients of the runs that move.
     active: np.ndarray
@@ -251,7 +297,7 @@ class _Runs:
         return gradient[keep]
 
     def move(self, gradient: Any, step: int, learning_rate: float) -> None:
-        """Take a step, the first being number 0; the gradient is used up."""
+        """Take a step of Adam, the first being number 0; the gradient is used up."""
         self.mean += (1 - _BETA_1) * (gradient - self.mean)
         gradient *= gradient
         self.square += (1 - _BETA_2) * (gradient - self.square)
@@ -259,14 +305,20 @@ class _Runs:
         root = array_namespace(gradient).sqrt(self.square / second)
         self.weights -= (learning_rate / first) * self.mean / (root + _EPSILON)
 
+    def descend(self, gradient: Any, rate: float) -> None:
+        """Take a step against the gradient."""
+        self.weights -= rate * gradient
+
     def all_weights(self) -> Any:
         """Return the weights of all runs, wherever they are."""
         self.final[to_device(self.active, self.weights)] = self.weights
         return self.final
 
 
-def loss_and_gradient(W: Any, X: Any, y: Any, channel: str | Channel = "softmax") -> tuple[Any, Any]:
-    r"""Return the loss :math:`\frac1d\sum(p - y)^2` of students, and its gradient in their weights.
+def loss_and_gradient(
+    W: Any, X: Any, y: Any, channel: str | Channel = "softmax", *, loss: str = "labels"
+) -> tuple[Any, Any]:
+    r"""Return the loss of students, :math:`\frac1d\sum(p - y)^2` for labels, and its gradient.
 
     Parameters
     ----------
@@ -275,27 +327,27 @@ def loss_and_gradient(W: Any, X: Any, y: Any, channel: str | Channel = "softmax"
     X : array (n, T, d)
     y : array (n, T, T)
     channel : {"softmax", "linear"} or Channel
+    loss : {"labels", "equations"}
+        As in :func:`gradient_descent`.
 
     Returns
     -------
     loss : float or array (k,)
     gradient : array, of the shape of ``W``
     """
-    X, targets, beta, _ = _prepare(X, y, channel, None)
+    X, goal = _prepare(X, y, channel, None, loss)
     single = getattr(W, "ndim", 3) == 2
     W = check_floats("W", W, (X.shape[2], None) if single else (None, X.shape[2], None))
     W = W.astype(X.dtype, copy=False)
     if not single:
-        return _loss_and_gradient(W, X, targets, beta)
-    loss, gradient = _loss_and_gradient(W[None], X, targets, beta)
-    return float(loss[0]), gradient[0]
+        return _loss_and_gradient(W, X, goal)
+    value, gradient = _loss_and_gradient(W[None], X, goal)
+    return float(value[0]), gradient[0]
 
 
-def _prepare(X: Any, y: Any, channel: Any, dtype: Any) -> Any:
-    """Check the data; return X, the targets (T, T, n), the inverse temperature (or None), a constant guess.
-
-    The samples are the last axis of the targets: sums over the few tokens then run over whole vectors.
-    """
+def _prepare(X: Any, y: Any, channel: Any, dtype: Any, loss: str) -> tuple[Any, _Goal]:
+    """Check the data; return the tokens, and what students are trained on."""
+    check_choice("loss", loss, _LOSSES)
     X = check_tokens(X, dtype)
     xp = array_namespace(X, y)
     n, n_tokens, d = X.shape
@@ -312,12 +364,14 @@ def _prepare(X: Any, y: Any, channel: Any, dtype: Any) -> Any:
     observed = channel.observe(y)  # checks the labels
     if len(observed) != n:
         raise ValueError(f"y has {len(observed)} samples, X has {n}")
-    if isinstance(channel, SoftmaxChannel):
+    labels, beta, guess = observed, None, 0.0
+    free_constant = isinstance(channel, SoftmaxChannel)
+    if isinstance(channel, SoftmaxChannel) and loss == "labels":
         labels = xp.exp(xp.asarray(y)) if channel.log_labels else xp.asarray(y)
-        beta, guess = channel.inverse_temperature, 1 / n_tokens
-    else:
-        labels, beta, guess = observed, None, 0.0
-    return X, xp.ascontiguousarray(xp.transpose(labels, (1, 2, 0)).astype(X.dtype, copy=False)), beta, guess
+        beta, guess, free_constant = channel.inverse_temperature, 1 / n_tokens, False
+    targets = xp.ascontiguousarray(xp.transpose(labels, (1, 2, 0)).astype(X.dtype, copy=False))
+    off = targets - (targets.mean(axis=(0, 1)) if free_constant else guess)
+    return X, _Goal(targets, beta, free_constant, float((off**2).sum()))
 
 
 def _matrices(W: Any) -> Any:
@@ -325,13 +379,13 @@ def _matrices(W: Any) -> Any:
     return W @ W.swapaxes(1, 2) / math.sqrt(W.shape[1] * W.shape[2])
 
 
-def _loss_and_gradient(W: Any, X: Any, targets: Any, beta: Any) -> Any:
+def _loss_and_gradient(W: Any, X: Any, goal: _Goal) -> Any:
     """Return the losses (k,) and gradients (k, d, r) of students W (k, d, r), without checks."""
     xp = array_namespace(W, X)
     k, d, width = W.shape
     together = max(1, _COLUMNS // min(width, d))
     if k > together and not is_cupy(X):
-        parts = [_loss_and_gradient(W[i : i + together], X, targets, beta) for i in range(0, k, together)]
+        parts = [_loss_and_gradient(W[i : i + together], X, goal) for i in range(0, k, together)]
         return tuple(xp.concatenate(part) for part in zip(*parts, strict=True))
     n, t, _ = X.shape
     wide = width > d  # then S itself is the smaller factor of the indices
@@ -358,9 +412,12 @@ def _loss_and_gradient(W: Any, X: Any, targets: Any, beta: Any) -> Any:
         h *= scale
         for a in range(t):
             h[a, a] -= traces[:, None]
-        y = targets[:, :, None, block]
+        y = goal.targets[:, :, None, block]
+        beta = goal.beta
         if beta is None:
             h -= y
+            if goal.free_constant:
+                h -= h.mean(axis=(0, 1))
             loss += (h**2).sum(axis=(0, 1, 3))
             h *= 2 / d
         else:

@@ -12,7 +12,7 @@ from pairint.validation import check_choice, check_real, shortened
 __all__ = ["Claim", "verdict"]
 
 #: Relations that a claim can state between our value and its reference.
-RELATIONS = ("equal", "at most", "at least")
+RELATIONS = ("equal", "at most", "at least", "equivalent")
 
 
 def verdict(
@@ -31,7 +31,7 @@ def verdict(
         The largest difference accepted, stated before the comparison.
     interval : (float, float), optional
         An interval for the true value behind ``ours``.
-    relation : {"equal", "at most", "at least"}
+    relation : {"equal", "at most", "at least", "equivalent"}
         What is claimed of ours with respect to the reference.
 
     Returns
@@ -50,6 +50,10 @@ def verdict(
     if ours is None or not math.isfinite(ours):
         return "not computed"
     low, high = (ours, ours) if interval is None else interval
+    if relation == "equivalent":
+        if reference - tolerance <= low and high <= reference + tolerance:
+            return "agrees"
+        return "differs" if high < reference - tolerance or low > reference + tolerance else "undecided"
     if relation == "at most":
         near, inside = ours <= reference + tolerance, low <= reference
     elif relation == "at least":
@@ -84,7 +88,7 @@ class Claim:
         The value of the theory; ``None`` if there is none.
     tolerance : float
         The largest difference from either that counts as agreement.
-    relation : {"equal", "at most", "at least"}
+    relation : {"equal", "at most", "at least", "equivalent"}
     command : str
         What regenerates the number; filled in by :mod:`pairint.experiments.report` when empty.
     """

@@ -47,6 +47,8 @@ MODULES: dict[str, str] = {
     "one_line": "pairint.experiments.aim.one_line",
     "aim_softmax": "pairint.experiments.aim.softmax",
     "aim_tokens": "pairint.experiments.aim.tokens",
+    "aim_descent": "pairint.experiments.aim.descent",
+    "aim_posterior": "pairint.experiments.aim.posterior",
     "aim_linear": "pairint.experiments.aim.linear",
     "aim_general": "pairint.experiments.aim.general",
     "aim_small_width": "pairint.experiments.aim.small_width",

@@ -197,7 +197,7 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 _COLUMNS = ("Paper", "Theory", "Ours [95 % interval]", "Tolerance", "Verdict")
-_RELATIONS = {"equal": "", "at most": "≤ ", "at least": "≥ "}
+_RELATIONS = {"equal": "", "at most": "≤ ", "at least": "≥ ", "equivalent": "≈ "}
 
 
 def _cells(claim: Claim) -> tuple[str, ...]:

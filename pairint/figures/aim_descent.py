@@ -1,0 +1,111 @@
+"""Pictures that decide about gradient descent: beside message passing, and beside the exact posterior."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+__all__ = ["decided_figure", "excess_figure"]
+
+_FRACTION = "samples / those of exact recovery"
+
+
+@picture
+def decided_figure(pairs: DataFrame, noted: DataFrame, margin: float, published: Any = ()) -> Figure:
+    """Draw what infinitely many runs leave over message passing, and errors of one run beyond recovery.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        Columns ``rho``, ``d``, ``fraction``, ``method``, ``ratio``: one row a teacher.
+    noted : DataFrame
+        Columns ``d``, ``fraction``, ``method``, ``steps``, ``one_run``; fractions above one are drawn.
+    margin : float
+        Half-width of the band about one.
+    published : sequence of (fraction, ratio), optional
+        Published points.
+    """
+    from pairint.engine.statistics import mean_interval
+
+    figure, (left, right) = subplots(2, 4.4)
+    methods = list(dict.fromkeys(noted["method"]))
+    below = pairs[pairs["fraction"] < 1]
+    rho = below["rho"].min()
+    narrow = below[below["rho"] == rho]
+    sizes = sorted(narrow["d"].unique())
+    left.axhspan(1 - margin, 1 + margin, color=INK, alpha=0.12, lw=0, label=f"within {margin:.0%}")
+    lines = list(dict.fromkeys(zip(narrow["method"], narrow["d"], strict=True)))
+    for number, (method, d) in enumerate(sorted(lines, key=lambda line: (methods.index(line[0]), line[1]))):
+        part = narrow[(narrow["method"] == method) & (narrow["d"] == d)]
+        shift = 0.008 * (number - (len(lines) - 1) / 2)
+        summary = np.array([[f, *mean_interval(g["ratio"].to_numpy())] for f, g in part.groupby("fraction")])
+        where, mean, low, high = summary.T
+        bars = [np.where(np.isfinite(low), mean - low, 0), np.where(np.isfinite(high), high - mean, 0)]
+        left.errorbar(
+            where + shift, mean, np.minimum(bars, 1.0), color=CYCLE[methods.index(method) % len(CYCLE)],
+            marker=MARKERS[sizes.index(d) % len(MARKERS)], ls="none", ms=4.5, capsize=2,
+            label=f"{method}, $d = {d}$",
+        )  # fmt: skip
+    if len(published):
+        left.plot(*np.array(published).T, "x", color=INK, ms=7, label="published, $d = 200$")
+    left.set(
+        title=f"Below the threshold, $\\rho = {rho:g}$",
+        xlabel=_FRACTION,
+        ylabel="infinitely many runs / message passing",
+    )
+    left.legend(fontsize="x-small", loc="upper left")
+    beyond = noted[noted["fraction"] > 1]
+    for method in dict.fromkeys(beyond["method"]):
+        part = beyond[beyond["method"] == method].groupby("steps")["one_run"]
+        number = methods.index(method)
+        right.plot(
+            part.mean().index, part.mean(), color=CYCLE[number % len(CYCLE)],
+            marker=MARKERS[number % len(MARKERS)], ls=("-", "--", "-.", ":")[number % 4], label=method,
+        )  # fmt: skip
+    right.set(
+        title="Beyond it: the Bayes-optimal error is 0",
+        xlabel="steps",
+        ylabel="error of one run",
+        xscale="log",
+        yscale="log",
+    )
+    ticks: Sequence[int] = sorted(beyond["steps"].unique())
+    right.set_xticks(ticks, [str(tick) for tick in ticks])
+    right.set_xticks([], minor=True)
+    right.legend(fontsize="small")
+    return figure
+
+
+@picture
+def excess_figure(excess: DataFrame) -> Figure:
+    """Draw the error of each estimator over the exact Bayes-optimal one.
+
+    Parameters
+    ----------
+    excess : DataFrame
+        Columns ``d``, ``fraction``, ``estimator``, ``ratio``, ``low``, ``high``.
+    """
+    figure, axes = subplots(1, 4.2)
+    axes.axhline(1, color=INK, lw=1, ls="--", label="the posterior mean")
+    names, sizes = list(dict.fromkeys(excess["estimator"])), sorted(excess["d"].unique())
+    lines = list(dict.fromkeys(zip(excess["estimator"], excess["d"], strict=True)))
+    for number, (name, d) in enumerate(lines):
+        part = excess[(excess["estimator"] == name) & (excess["d"] == d)]
+        shown = "message passing" if name == "amp" else f"infinitely many runs, {name}"
+        axes.errorbar(
+            part["fraction"] + 0.01 * (number - (len(lines) - 1) / 2), part["ratio"],
+            [part["ratio"] - part["low"], part["high"] - part["ratio"]],
+            color=CYCLE[names.index(name) % len(CYCLE)], marker=MARKERS[sizes.index(d) % len(MARKERS)],
+            ls="none", ms=5, capsize=2, label=f"{shown}, $d = {d}$",
+        )  # fmt: skip
+    axes.set(title="Beside the exact posterior", xlabel=_FRACTION, ylabel="error / Bayes-optimal error")
+    axes.legend(fontsize="small")
+    return figure
