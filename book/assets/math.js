@@ -22,7 +22,7 @@ const pause = () => new Promise((resolve) => (window.requestIdleCallback ?? setT
 async function setAll() {
   const [seen, ...others] = inOrder();
   waiting = others.flat();
-  await MathJax.typesetPromise(seen);
+  if (seen.length) await MathJax.typesetPromise(seen);
   while (waiting.length) {
     await pause();
     const next = waiting.splice(0, AT_ONCE);
