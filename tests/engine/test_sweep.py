@@ -416,3 +416,10 @@ def test_without_shared_memory_cells_are_computed_one_after_another(monkeypatch,
     ):
         outcome = sweep.execute(demo(log), jobs=2)
     assert outcome.computed == 8 and os.listdir(log) == [f"{os.getpid()}.log"]
+
+
+def test_nothing_is_printed_unless_progress_is_asked_for(capsys):
+    sweep.execute(demo())
+    assert capsys.readouterr() == ("", "")
+    sweep.execute(demo(), progress=True)
+    assert "8 of 8 cells" in capsys.readouterr().err
