@@ -43,7 +43,7 @@ from pairint.engine.seeds import generator_for
 
 OUTPUT = Path(__file__).parents[1] / "pairint" / "experiments" / "measured" / "engine_load.json"
 NAME = "engine_load"
-PATIENCE = 300  # seconds until a process that should have ended counts as hanging
+PATIENCE = 3600  # seconds until a process that should have ended counts as hanging
 
 
 def experiment(cells: int, seconds: float, log: str | None = None) -> Experiment:
@@ -229,10 +229,11 @@ def stopped(how: signal.Signals, whole_group: bool = False) -> Callable[[Trial, 
 
 def two_runs(together: bool, **options: Any) -> Callable[[Trial, int], None]:
     def both(trial: Trial, times: int) -> None:
-        for count in range(times):
-            first = trial.start(jobs=1, **options)
+        for _ in range(times):
+            # The first one must still be at work when the second has started.
+            first = trial.start(jobs=1, **({} if together else {"seconds": 0.5}), **options)
             if not together:
-                trial.wait_for((count + 1) * trial.cells // (times + 2), first)
+                trial.wait_for(trial.done() + 3, first)
             second = trial.start(jobs=1, **options)
             trial.disturbed += 1
             if not together:

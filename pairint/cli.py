@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pairint import experiments
 from pairint._version import __version__
@@ -46,6 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     _open_output()
     options = _parser().parse_args(arguments)
+    with contextlib.redirect_stderr(_Patient(sys.stderr)):
+        return _carry_out(options)
+
+
+def _carry_out(options: argparse.Namespace) -> int:
+    """Do what was asked for; return the exit code."""
     try:
         return options.action(options)
     except KeyboardInterrupt:
@@ -68,6 +74,38 @@ def _open_output() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  as long as the process
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+class _Patient(io.TextIOBase):
+    """Standard error that goes on where a full disk takes no more: the exit code still says what happened."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._try(self._stream.write, text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+    def _try(self, act: Callable[..., object], *arguments: str) -> None:
+        try:
+            act(*arguments)
+        except BrokenPipeError:  # somebody has stopped reading, perhaps in order to stop us
+            raise
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
 
 def _silence() -> None:

@@ -469,6 +469,20 @@ class TestFullOutput:
         assert len(load_results("demo", tmp_path / "there")) == 16
         assert (tmp_path / "results" / "demo" / "quick.svg").exists()
 
+    @pytest.mark.parametrize(
+        ("arguments", "code"),
+        [(["run", "demo", "--jobs", "1", "--store", "there"], 0), (["run", "demo", "--out", "file"], 3)],
+        ids=["a run", "an error"],
+    )
+    def test_messages_that_cannot_be_written_change_no_exit_code(self, tmp_path, arguments, code):
+        """As in `pairint run demo > log 2>&1`, with the log on the disk that is full."""
+        (tmp_path / "file").touch()
+        with open("/dev/full", "w") as full:
+            process = start(arguments, stdout=full, stderr=full)
+            process.communicate(timeout=60)
+        assert process.returncode == code
+        assert code or len(load_results("demo", tmp_path / "there")) == 16
+
     @pytest.mark.parametrize("command", [["list"], ["list", "--json"], ["report", "--jobs", "1"]])
     def test_what_was_asked_for_cannot_be_written(self, command):
         assert self.run_full(command) == 3

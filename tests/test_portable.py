@@ -137,5 +137,5 @@ print(*(str(warning.message) for warning in heard))
     path = [str(ROOT), str(ROOT / "tests" / "support")]
     code = f"import sys; sys.path[:0] = {path!r}\n{code}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    said = "no process can be started here: jobs=2 computes cell after cell"
+    said = "no processes can work together here: jobs=2 computes cell after cell"
     assert done.stdout.strip() == said, done.stderr

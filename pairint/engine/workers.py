@@ -60,7 +60,8 @@ def compute(
     tasks : sequence of (int, callable, dict)
     jobs : int
         Worker processes; 1 computes in this process, -1 uses every core. Ignored with a scheduler. Where no
-        process can be started (in a browser), all is computed in this one, and a warning says so.
+        processes can work together (in a browser, without shared memory), all is computed in this one, and a
+        warning says so.
     scheduler : str, optional
         Address of a Dask scheduler.
     timeout : float
@@ -75,19 +76,28 @@ def compute(
     if jobs != 1 and not _has_processes():
         if jobs != -1:
             warnings.warn(
-                f"no process can be started here: jobs={jobs} computes cell after cell", stacklevel=2
+                f"no processes can work together here: jobs={jobs} computes cell after cell", stacklevel=2
             )
         jobs = 1
     return _here(tasks) if jobs == 1 else _on_processes(tasks, jobs)
 
 
 def _has_processes() -> bool:
-    """Say whether this Python can start processes: in WebAssembly it cannot."""
-    try:
-        import concurrent.futures.process  # noqa: F401  what it needs is missing there
-    except ImportError:
+    """Say whether processes can work together here.
+
+    In WebAssembly none can be started; without shared memory, as in some containers, they cannot wait for
+    each other, and joblib gives up with an error that names neither.
+    """
+    if sys.platform in ("emscripten", "wasi"):
         return False
-    return sys.platform not in ("emscripten", "wasi")
+    try:
+        import concurrent.futures.process  # noqa: F401  what it needs is missing in WebAssembly
+        import multiprocessing
+
+        multiprocessing.Semaphore()
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def _compute_cell(index: int, compute: Callable, cell: dict[str, Any], parent: int | None = None) -> Result:

@@ -241,6 +241,8 @@ def test_labels_are_checked():
             amp(X, bad, 0.5)
     with pytest.raises(ValueError, match="one-hot"):
         amp(X, y, 0.5, "hardmax")
+    with pytest.raises(ValueError, match=r"^y has 19 samples, X has 20$"):
+        amp(X, y[:-1], 0.5)
 
 
 @pytest.mark.parametrize(

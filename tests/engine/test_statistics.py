@@ -1,5 +1,7 @@
 """Slopes, means and their intervals."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -141,6 +143,11 @@ class TestTables:
         assert slopes.loc[5, "slope"] == pytest.approx(fit_slope(X, first).value)
         assert slopes.loc[1, "low"] == pytest.approx(fit_slope(X, second).low)
         assert slopes["n_replicates"].tolist() == [5, 5]
+
+    def test_lines_keep_their_order_and_one_may_have_no_name(self):
+        rng = np.random.default_rng(6)
+        lines = [tidy(noisy(rng, 5, -0.8), d=d) for d in (5.0, math.nan, 1.0)]
+        assert slope_table(pd.concat(lines), "d")["d"].fillna(-1.0).tolist() == [5.0, -1.0, 1.0]
 
     def test_holes_and_repetitions_are_refused(self):
         table = tidy(noisy(np.random.default_rng(7), 3), d=1)

@@ -1,6 +1,7 @@
 """Running cells: the same results however they are run, nothing lost, nothing computed twice."""
 
 import dataclasses
+import errno
 import json
 import os
 import shlex
@@ -401,3 +402,24 @@ class TestKilled:
         outcome = sweep.execute(demo(log), out=tmp_path)
         assert (outcome.reused, outcome.damaged) == (8, [])
         same(outcome.table(), reference)
+
+
+def test_without_shared_memory_cells_are_computed_one_after_another(monkeypatch, log):
+    """As in containers that have none: joblib alone would end with an error about something else."""
+
+    def refuse(*arguments):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("multiprocessing.Semaphore", refuse)
+    with pytest.warns(
+        UserWarning, match="no processes can work together here: jobs=2 computes cell after cell"
+    ):
+        outcome = sweep.execute(demo(log), jobs=2)
+    assert outcome.computed == 8 and os.listdir(log) == [f"{os.getpid()}.log"]
+
+
+def test_nothing_is_printed_unless_progress_is_asked_for(capsys):
+    sweep.execute(demo())
+    assert capsys.readouterr() == ("", "")
+    sweep.execute(demo(), progress=True)
+    assert "8 of 8 cells" in capsys.readouterr().err
