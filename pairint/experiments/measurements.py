@@ -17,7 +17,8 @@ def measurement(name: str) -> dict[str, Any]:
     Parameters
     ----------
     name : str
-        That of the script in ``benchmarks/`` that wrote it: ``"peers"`` or ``"polynomial_attention"``.
+        That of the script in ``benchmarks/`` that wrote it: ``"peers"``, ``"polynomial_attention"`` or
+        ``"random_problems"``.
 
     Raises
     ------

@@ -78,6 +78,7 @@ def test_a_fit_that_is_caught_is_counted_and_a_silent_one_named(script):
     assert script.summary([rows[1] | {"number": 1, "truth": 7.0}])["above_where_truth_knows"] == 0
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_computed_again(tmp_path):
     rows, output = tmp_path / "rows.jsonl", tmp_path / "record.json"
     command = [
