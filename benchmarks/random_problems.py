@@ -17,6 +17,7 @@ scores left out: there nobody has data, and of two lines drawn on into the void 
   counting as that (a fit without noise ends where its tolerance says). Where there are fewer than `FEW`
   outputs a parameter no fit finds much and which of two is nearer is chance: the problem counts in
   ``..._of_all`` only. Of a constant activation every matrix is the truth: it is never above nor trapped.
+  Counted beside it: those where the fit from the truth is better than a constant.
 - *far*: an error of more than three times that of the known matrix plus sigma^2 p (N - 1) / (M N).
 - *silent*: above, or far where the fit from the truth is not, and no warning.
 - *trapped*: residuals above those of the fit from the truth by more noise variances than there are
@@ -325,6 +326,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {"problems": len(rows), "with_data_enough": len(enough)}
     for name, test in {
         "above": lambda row: row["above"],
+        "above_where_truth_knows": lambda row: row["above"] and row["truth"] < 1.0,
         "far": lambda row: row["far"],
         "far_where_truth_is_not": lambda row: row["far"] and not row["truth_far"],
         "trapped": lambda row: row["trapped"],

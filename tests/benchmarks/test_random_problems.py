@@ -62,7 +62,7 @@ def test_a_fit_that_is_caught_is_counted_and_a_silent_one_named(script):
         "warned": [],
         "converged": True,
     }
-    good |= {"outputs_per_parameter": 20.0, "seconds": 1.0}
+    good |= {"outputs_per_parameter": 20.0, "seconds": 1.0, "truth": 0.1}
     rows = [good, good | {"above": True}, good | {"far": True, "truth_far": True}]
     rows += [
         good | {"far": True, "warned": ["FitWarning"]},
@@ -74,8 +74,11 @@ def test_a_fit_that_is_caught_is_counted_and_a_silent_one_named(script):
     assert (found["silent"], found["silent_of_all"]) == (1, 2)
     assert (found["far"], found["far_where_truth_is_not"]) == (2, 1)
     assert found["above_share"] == 0.25
+    assert found["above_where_truth_knows"] == 1
+    assert script.summary([rows[1] | {"number": 1, "truth": 7.0}])["above_where_truth_knows"] == 0
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_computed_again(tmp_path):
     rows, output = tmp_path / "rows.jsonl", tmp_path / "record.json"
     command = [
