@@ -1,6 +1,6 @@
 """How the time of a step, and of a fit, grows with M, N, d, r and K.
 
-    python benchmarks/scaling.py [--repeats 3] [--seeds 1] [--output FILE]
+    python benchmarks/scaling.py [--repeats 3] [--seeds 1] [--short] [--output FILE]
 
 From the point M = 10,000, N = 3, d = 30, r = 2, K = 15 one number is changed at a time; with N, the number of
 outputs M N is held. A *step* is what L-BFGS asks of all data: the equations of the spline and the gradient by
@@ -103,6 +103,7 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--short", action="store_true", help="without the last value of each range")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
     load = provenance.load()
@@ -113,7 +114,8 @@ def main() -> None:
     print(f"{'':<3}{'value':>8}{'step/ms':>10}{'fit/s':>8}{'count/1e9':>11}")
     with threadpool_limits(1):
         times(POINT | {"M": 1000}, 1, 1)  # compiles
-        for name, values in RANGES.items():
+        for name, range_ in RANGES.items():
+            values = range_[:-1] if options.short else range_
             measured = []
             for value in values:
                 point = case(name, value)
@@ -133,7 +135,7 @@ def main() -> None:
     content = provenance.measurement(
         "scaling",
         load,
-        options={"repeats": options.repeats, "seeds": options.seeds},
+        options={"repeats": options.repeats, "seeds": options.seeds, "short": options.short},
         point=POINT,
         rows=rows,
         exponents=exponents,

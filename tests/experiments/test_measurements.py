@@ -1,11 +1,22 @@
 """Records of benchmarks that pages draw from: what they say, and what is asked for in vain."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
+from pairint.experiments import measurements
 from pairint.experiments.measurements import measurement
 
+NAMES = sorted(path.stem for path in Path(measurements.__file__).with_name("measured").glob("*.json"))
 
-@pytest.mark.parametrize("name", ["peers", "polynomial_attention", "random_problems"])
+
+def test_the_records_that_pages_draw_from_are_there():
+    needed = {"peers", "polynomial_attention", "random_problems", "kernels", "safeguards", "scaling", "out_of_core"}
+    assert needed | {"aim_amp", "aim_gradient_descent", "aim_state_evolution"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_record_says_when_and_where_it_was_made(name):
     record = measurement(name)
     assert record["benchmark"] == name and record["date"] > "2026"
@@ -33,7 +44,37 @@ def test_every_random_problem_that_went_wrong_is_in_the_record():
 
 
 def test_an_unknown_record_is_refused():
-    with pytest.raises(
-        ValueError, match="name must be one of peers, polynomial_attention, random_problems; got 'tea'"
-    ):
+    with pytest.raises(ValueError, match=r"name must be one of .*peers, polynomial_attention.*; got 'tea'"):
         measurement("tea")
+
+
+def test_a_fit_from_files_held_no_more_than_it_was_allowed():
+    record = measurement("out_of_core")
+    allowed = record["options"]["memory_mib"]
+    assert record["data_bytes"] > 3 * allowed * 2**20  # it could not have held the data
+    fits = record["ways"]
+    assert max(fits[way]["held_mib"] for way in ("file", "blocks")) <= 1.25 * allowed
+    assert {fit["cells"] for fit in fits.values()} == {fits["file"]["cells"]}
+    assert all(fit["largest_difference"] < 1e-10 for fit in (fits["file"], fits["blocks"]))
+
+
+def test_exponents_are_those_of_the_rows():
+    record = measurement("scaling")
+    for name, exponents in record["exponents"].items():
+        rows = [row for row in record["rows"] if row["changed"] == name]
+        rows = rows[len(rows) // 2 :]
+        x = np.log([row["value"] for row in rows])
+        for kind, key in (("step", "step_ms"), ("count", "count"), ("fit", "fit_seconds")):
+            slope = np.polyfit(x, np.log([row[key] for row in rows]), 1)[0]
+            assert slope == pytest.approx(exponents[kind], abs=5e-3)  # times have three digits
+
+
+def test_the_page_says_the_count_that_the_benchmark_uses():
+    """The formula of the page, at the point and where each term leads."""
+    record = measurement("scaling")
+    for row in record["rows"]:
+        n = record["point"] | {row["changed"]: row["value"]}
+        if row["changed"] == "N":
+            n["M"] = record["point"]["M"] * record["point"]["N"] // row["value"]
+        each = 12 * n["d"] * n["r"] + (n["N"] - 1) * (8 * n["r"] + 32) + (n["K"] + 4) ** 2
+        assert row["count"] == n["M"] * n["N"] * each
