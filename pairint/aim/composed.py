@@ -58,8 +58,8 @@ class NoisyChannel(ScaledChannel):
     Book: :doc:`/book/aim_own`.
 
     The index (a, b) has the error :math:`s\,\sigma_{ab}\,\epsilon`, the same for (b, a): as if each sample
-    had a layer a little different from S. Nothing new must be computed: an error of the index is a remainder that
-    is never learned,
+    had a layer a little different from S. Nothing new must be computed: an error of the index is a remainder
+    that is never learned,
 
     .. math:: g_{out}(y, \omega, V) = g_{out}^0(y, \omega, V + s^2), \qquad K(q, V) = K^0(q, V + s^2) .
 

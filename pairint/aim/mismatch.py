@@ -1,8 +1,8 @@
 r"""State evolution of a student who is wrong about the layer, or about the noise.
 
 The student runs message passing with a prior, and a noise, that are not those of the teacher. Where the
-labels are linear in the indices (linear and softmax outputs, with or without noise) the moved estimate is still
-the truth plus Gaussian noise,
+labels are linear in the indices (linear and softmax outputs, with or without noise) the moved estimate is
+still the truth plus Gaussian noise,
 
 .. math:: R = S + \sqrt{\Delta}\,Z, \qquad \Delta = \frac{V + s^2}{\alpha\kappa},
 

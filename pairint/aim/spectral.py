@@ -410,18 +410,35 @@ class NoisyLaw:
         return inside
 
     def _solve(self, x: Any) -> Any:
-        r"""Solve :math:`w + \Delta g_S(w) = x` for w above the axis: Newton steps from the nearest nodes."""
-        nodes = self._nodes
-        order = np.argsort(nodes["x"])
-        places = nodes["x"][order]
-        w = np.interp(x, places, nodes["u"][order]) + 1j * np.sqrt(
-            np.interp(x, places, nodes["v"][order] ** 2)
+        r"""Solve :math:`w + \Delta g_S(w) = x` above the axis: from a few points, or from all nodes."""
+        w = self._newton(x, self._coarse)
+        gap = abs(w + self.delta * self._transform(w) - x)
+        missed = ~(gap < 1e-11 * (abs(x) + math.sqrt(self.delta)))
+        if missed.any():
+            w[missed] = self._newton(x[missed], self._nodes)
+        return w
+
+    @functools.cached_property
+    def _coarse(self) -> dict[str, NDArray[np.float64]]:
+        """Points of the curve that are dense enough to start from, where no edge is near."""
+        shares = 0.5 - 0.5 * np.cos(math.pi * (np.arange(40) + 0.5) / 40)
+        u = np.concatenate([low + (high - low) * shares for low, high in self._bulks])
+        v = self._height(u)
+        return {"u": u, "v": v, "x": u + self.delta * self._transform(u + 1j * v).real}
+
+    def _newton(self, x: Any, known: dict[str, NDArray[np.float64]]) -> Any:
+        order = np.argsort(known["x"])
+        places = known["x"][order]
+        w = np.interp(x, places, known["u"][order]) + 1j * np.sqrt(
+            np.interp(x, places, known["v"][order] ** 2)
         )
         for _ in range(8):
             step = (w + self.delta * self._transform(w) - x) / self._slope(w)
             # A step to below the axis is shortened.
             share = np.where(step.imag < 0.9 * w.imag, 1.0, 0.9 * w.imag / np.maximum(step.imag, 1e-300))
             w = w - share * step
+            if bool((abs(step) < 1e-14 * abs(w)).all()):
+                break
         return w
 
     def _solve_real(self, x: Any, a: float, b: float) -> Any:

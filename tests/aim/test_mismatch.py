@@ -30,13 +30,23 @@ def test_who_is_right_is_bayes_optimal():
     assert mismatched_state_evolution(0.2, 0.5, 0.5).error == 0
 
 
-@pytest.mark.parametrize("student", [0.1, 0.3, 2.0, SemicirclePrior(1.0, math.sqrt(0.5))])
+@pytest.mark.parametrize("student", [0.1, 0.3, 2.0])
 def test_who_is_wrong_is_worse_and_does_not_know(student):
     wrong = mismatched_state_evolution(0.1, 0.5, student)
     assert wrong.error > 1.01 * float(state_evolution(0.1, 0.5).mmse)
     assert abs(wrong.overlap / wrong.self_overlap - 1) > 1e-3
     second = 1.5
     assert wrong.error == pytest.approx(second - 2 * wrong.overlap + wrong.self_overlap, rel=1e-7)
+
+
+def test_the_best_linear_estimate_is_wrong_and_honest():
+    """It is a projection: worse than the best, with equal overlaps, and it knows its error."""
+    for delta in (0.1, 1.0):
+        linear = student_error(0.5, SemicirclePrior(1.0, math.sqrt(0.5)), delta)
+        assert linear.error > WishartPrior(0.5).error(delta)
+        assert linear.error == pytest.approx(delta / (1 + delta), rel=1e-9)
+        assert linear.overlap == pytest.approx(linear.self_overlap, rel=1e-9)
+        assert linear.believed == pytest.approx(linear.error, rel=1e-9)
 
 
 @pytest.mark.parametrize(("delta", "assumed"), [(0.3, None), (0.3, 1.0), (2.0, 0.5)])

@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 from pictures import check_complete
 
+from pairint.aim import AtomicPrior, SemicirclePrior
 from pairint.figures import (
     aim_algorithms,
     aim_hardmax,
     aim_layers,
     aim_model,
+    aim_priors,
     aim_published,
     aim_small_width,
     aim_spectrum,
@@ -23,6 +25,7 @@ MODULES = (
     aim_hardmax,
     aim_layers,
     aim_model,
+    aim_priors,
     aim_published,
     aim_small_width,
     aim_spectrum,
@@ -35,6 +38,15 @@ DOTS = pd.DataFrame({"mean": [0.4, 0.2], "low": [0.3, 0.1], "high": [0.5, 0.3]},
 
 DRAWN = {
     "own": lambda: aim_algorithms.own_figure(Q, {"a": Q, "b": Q - 0.2}, DOTS, "t"),
+    "laws": lambda: aim_priors.laws_figure(
+        {"a": AtomicPrior([0, 1], [0.5, 0.5]), "b": SemicirclePrior()}, (0.1, 1.0), d=30
+    ),
+    "remaining": lambda: aim_priors.remaining_figure({"a": SemicirclePrior()}, np.geomspace(0.01, 10, 4)),
+    "wrong width": lambda: aim_priors.wrong_width_figure(0.5, (0.2, 1.0), np.linspace(0.02, 0.3, 4)),
+    "students": lambda: aim_priors.students_figure(
+        pd.DataFrame({"student": ["a", "b"], "mean": Q, "low": Q - 0.1, "high": Q + 0.1, "theory": Q})
+    ),
+    "untied": lambda: aim_priors.untied_figure(0.3, Q, {"a": Q, "b": Q - 0.2}),
     "sum": lambda: aim_layers.sum_figure(n_points=5),
     "layer": lambda: aim_model.layer_figure(8),
     "indices": lambda: aim_model.indices_figure(12, n_samples=100),
