@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["exact_figure", "heads_figure"]
 
 
-
 #: Heads whose error is above so many times the law are named.
 _APART = 40.0
 
@@ -30,8 +29,8 @@ def heads_figure(table: DataFrame, *places: tuple[str, Series]) -> Figure:
     table : DataFrame
         Of the experiment ``whole_layer``; or fits of the same columns.
     *places : tuple of str and Series
-        A panel each: the label of its horizontal axis, and the places of heads, by (layer, head). Without one heads
-        are numbered.
+        A panel each: the label of its horizontal axis, and the places of heads, by (layer, head). Without
+        one heads are numbered.
     """
     fits = table[(table["kind"] == "fit") & (table["task"] == "heads")].reset_index(drop=True)
     keys = list(zip(fits["layer"], fits["head"], strict=True))

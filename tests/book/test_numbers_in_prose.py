@@ -147,7 +147,9 @@ def test_what_is_said_of_learned_values():
     assert f"{ratio.min():.1f} to {ratio.max():.1f} times that with known values" in page
     counts = (learned["p"] / 23_520).unique()
     assert len(counts) == 1 and f"where the counts have the ratio {counts[0]:.1f}" in page
-    assert (abs(learned["in_sample"] / learned["law"] - 1) < 0.1).all() and "within a tenth of the law" in page
+    assert (
+        abs(learned["in_sample"] / learned["law"] - 1) < 0.1
+    ).all() and "within a tenth of the law" in page
 
 
 def test_what_is_said_of_polynomials():
@@ -157,10 +159,16 @@ def test_what_is_said_of_polynomials():
     text = text.drop_duplicates(["method", "rank", "degree"]).set_index(["method", "rank", "degree"])
     loss, features = 1 - text["cosine"], text["features"]
     assert loss["fitted", 4, 4] < loss["fitted", 32, 2]
-    assert 7 < features["fitted", 32, 2] / features["fitted", 4, 4] < 9 and "with an eighth of the features" in page
+    assert (
+        7 < features["fitted", 32, 2] / features["fitted", 4, 4] < 9
+        and "with an eighth of the features" in page
+    )
     for degree in (2, 3):
         assert loss["fitted", 32, degree] < loss["taylor", 32, degree + 1]
-    assert abs(loss["fitted", 8, 2] - loss["fitted", 32, 2]) < 0.01 and "ranks above $8$ buy next to nothing" in page
+    assert (
+        abs(loss["fitted", 8, 2] - loss["fitted", 32, 2]) < 0.01
+        and "ranks above $8$ buy next to nothing" in page
+    )
     assert 2.7 < loss["shared", 32, 4] / loss["fitted", 32, 4] < 3.4 and "loses three times as much" in page
     assert 1.7 < loss["positive", 32, 4] / loss["fitted", 32, 4] < 2.3 and "lose about twice as much" in page
     assert "about twice the loss for quartics" in in_short("polynomial_attention")
