@@ -93,15 +93,15 @@ class RankChoice:
     #: Whether the choice is the largest of several ranks that might be tried, and below ``d``: the best rank
     #: may be larger.
     at_limit: bool = False
-    #: In a channel, the standard errors of the differences of their criterion to that of the choice; else none.
+    #: In a channel, standard errors of the differences of their criterion to that of the choice; else none.
     standard_error: NDArray[np.float64] | None = None
 
     @property
     def plausible(self) -> tuple[int, int] | None:
-        """The smallest and the largest rank tried that 95 % intervals do not call worse; ``None`` outside channels.
+        """The smallest and the largest rank tried that is not called worse; ``None`` outside channels.
 
-        They are intervals of single differences to a choice that was made by the same samples: a hint, not a
-        confidence interval of the rank.
+        The 95 % interval of its difference to the choice holds zero. These are intervals of single differences,
+        to a choice that the same samples made: a hint, not a confidence interval of the rank.
         """
         if self.standard_error is None:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
@@ -15,47 +16,56 @@ if TYPE_CHECKING:
 __all__ = ["exact_figure", "heads_figure"]
 
 
+#: Heads whose error is above so many times the law are named.
+_APART = 40.0
+
+
 @picture
-def heads_figure(table: DataFrame, coercivity: Series | None = None) -> Figure:
+def heads_figure(table: DataFrame, *places: tuple[str, Series]) -> Figure:
     """Draw each head's error over the law of counting, own windows and others.
 
     Parameters
     ----------
     table : DataFrame
         Of the experiment ``whole_layer``; or fits of the same columns.
-    coercivity : Series, optional
-        What averages leave of each head, by (layer, head): the horizontal axis. Else heads are numbered.
+    *places : tuple of str and Series
+        A panel each: the label of its horizontal axis, and the places of heads, by (layer, head). Without
+        one heads are numbered.
     """
-    figure, axis = subplots(1, 4.2)
     fits = table[(table["kind"] == "fit") & (table["task"] == "heads")].reset_index(drop=True)
-    if coercivity is None:
-        places = fits.index.to_numpy() + 1.0
-        label = "head, numbered"
-    else:
-        places = coercivity.loc[list(zip(fits["layer"], fits["head"], strict=True))].to_numpy()
-        label = "what averages leave of the head: $(N - 1)$ times the smallest ratio"
-    for column, face, name, number in (
-        ("error", CYCLE[0], "other windows", 0),
-        ("in_sample", "white", "the fit's own windows", 1),
-    ):
-        axis.plot(
-            places, fits[column] / fits["law"], ls="none", marker=MARKERS[number], color=CYCLE[number],
-            mfc=CYCLE[0] if face != "white" else face, label=name,
-        )  # fmt: skip
-    apart = int((fits["error"] / fits["law"]).idxmax())
-    row = fits.loc[apart]
-    axis.annotate(
-        f"head {row['head']:.0f} of layer {row['layer']:.0f}",
-        (places[apart], row["error"] / row["law"]),
-        xytext=(8, -3),
-        textcoords="offset points",
-        fontsize="small",
-    )
-    axis.axhline(1, color=INK, ls="--", lw=1, label="law of counting")
-    axis.set(
-        title="Heads, each read from its outputs", xlabel=label, ylabel="squared error / law", yscale="log"
-    )
-    axis.legend(fontsize="small", handlelength=1.2)
+    keys = list(zip(fits["layer"], fits["head"], strict=True))
+    panels = [(label, series.loc[keys].to_numpy(float)) for label, series in places]
+    if not panels:
+        panels = [("head, numbered", fits.index.to_numpy() + 1.0)]
+    figure, axes = subplots(len(panels), 4.2)
+    for axis, (label, x) in zip(np.atleast_1d(axes), panels, strict=True):
+        for column, face, name, number in (
+            ("error", CYCLE[0], "other windows", 0),
+            ("in_sample", "white", "the fit's own windows", 1),
+        ):
+            axis.plot(
+                x, fits[column] / fits["law"], ls="none", marker=MARKERS[number], color=CYCLE[number],
+                mfc=face, label=name,
+            )  # fmt: skip
+        for place, row in fits.iterrows():
+            if row["error"] > _APART * row["law"]:
+                axis.annotate(
+                    f"{row['layer']:.0f}.{row['head']:.0f}",
+                    (x[place], row["error"] / row["law"]),
+                    xytext=(-6, 0),
+                    textcoords="offset points",
+                    fontsize="small",
+                    ha="right",
+                    va="center",
+                )
+        axis.axhline(1, color=INK, ls="--", lw=1, label="law of counting")
+        axis.set(
+            title="Heads, each read from its outputs",
+            xlabel=label,
+            ylabel="squared error / law",
+            yscale="log",
+        )
+        axis.legend(fontsize="small", handlelength=1.2)
     return figure
 
 

@@ -295,8 +295,8 @@ def learned_slope_factor(
     .. math:: 1 + \frac{\sigma^2}{MN} \frac{\operatorname{tr}(S\, Q)}{\mathbb{E}\,\varphi'(U)^2 a^2}, \qquad
         S = (G + P)^{-1} G\, (G + P)^{-1},\quad Q_{kl} = \mathbb{E}\, B_k'(U) B_l'(U)\, a^2,
 
-    with the score :math:`U = c\,a b` of two coordinates, the information G of one output about the coefficients, and
-    the penalty P over MN. The matrix has rank one.
+    with the score :math:`U = c\,a b` of two coordinates, the information G of one output about the
+    coefficients, and the penalty P over MN. The matrix has rank one.
 
     Parameters
     ----------

@@ -112,3 +112,68 @@ def test_trainings_are_counted_as_the_table_counts_them():
     ratio = trained["error"] / minimiser.reindex(trained.index)
     words = f"in {(ratio <= 2).sum()} of {len(ratio)} runs, within a tenth of it in {(ratio <= 1.1).sum()}"
     assert words in " ".join((BOOK / "does_adam_get_there.md").read_text(encoding="utf-8").split())
+
+
+def body(page):
+    """Return the text of a page, on one line."""
+    return " ".join((BOOK / f"{page}.md").read_text(encoding="utf-8").split())
+
+
+def test_what_is_said_of_fits_with_little_text():
+    table, page = load_results("whole_layer"), body("whole_layer")
+    fits = table[table["kind"] == "fit"]
+    near = fits[fits["task"] == "near"].set_index("n_samples")
+    first = near.loc[near.index.min()]
+    assert first["in_sample"] < 1e-8 and 0.5e5 < first["error"] / first["in_sample"] < 2e5
+    assert "below $10^{-8}$ already, while that on other windows is a hundred thousand times larger" in page
+    cold = fits[(fits["task"] == "cold") & (fits["n_samples"] == 16)].iloc[0]
+    assert 0.5e-4 < cold["in_sample"] < 2e-4 and cold["error"] > 1
+    assert "explains its own windows to one part in ten thousand and knows nothing of others" in page
+    counts = table[(table["kind"] == "count") & (table["found"] == table["p"])]
+    assert 0.5e-4 < counts["above"].max() < 2e-4 and counts["above"].min() < 1e-6
+    assert "a ten-thousandth of the largest at best, and less than a millionth at worst" in page
+    sharp = table[table["kind"] == "attention"].set_index(["layer", "head"])["largest"]
+    assert 2e-4 < 1 - sharp.loc[(0, 2)] < 9e-4 and sharp.drop((0, 2)).max() < 0.9
+    assert "a few parts in ten thousand" in page and "No other head comes near" in page
+
+
+def test_what_is_said_of_learned_values():
+    table, page = load_results("whole_layer"), body("whole_layer")
+    learned = table[(table["kind"] == "fit") & (table["task"] == "values")].set_index(["layer", "head"])
+    known = load_results("head_recovery")
+    known = known[(known["kind"] == "fit") & (known["task"] == "exp") & (known["rank"] == 32)]
+    known = known[(known["noise"] == 0.1) & (known["n_samples"] == 128)].set_index(["layer", "head"])
+    ratio = learned["error"] / known["error"]
+    assert f"{ratio.min():.1f} to {ratio.max():.1f} times that with known values" in page
+    counts = (learned["p"] / 23_520).unique()
+    assert len(counts) == 1 and f"where the counts have the ratio {counts[0]:.1f}" in page
+    assert (
+        abs(learned["in_sample"] / learned["law"] - 1) < 0.1
+    ).all() and "within a tenth of the law" in page
+
+
+def test_what_is_said_of_polynomials():
+    table, page = load_results("polynomial_attention"), body("polynomial_attention")
+    # The first draw of training windows, on text like that of the fit.
+    text = table[(table["kind"] == "text") & (table["reads"] == "other") & (table["replicate"] == 0)]
+    text = text.drop_duplicates(["method", "rank", "degree"]).set_index(["method", "rank", "degree"])
+    loss, features = 1 - text["cosine"], text["features"]
+    assert loss["fitted", 4, 4] < loss["fitted", 32, 2]
+    assert (
+        7 < features["fitted", 32, 2] / features["fitted", 4, 4] < 9
+        and "with an eighth of the features" in page
+    )
+    for degree in (2, 3):
+        assert loss["fitted", 32, degree] < loss["taylor", 32, degree + 1]
+    assert (
+        abs(loss["fitted", 8, 2] - loss["fitted", 32, 2]) < 0.01
+        and "ranks above $8$ buy next to nothing" in page
+    )
+    assert 2.7 < loss["shared", 32, 4] / loss["fitted", 32, 4] < 3.4 and "loses three times as much" in page
+    assert 1.7 < loss["positive", 32, 4] / loss["fitted", 32, 4] < 2.3 and "lose about twice as much" in page
+    assert "about twice the loss for quartics" in in_short("polynomial_attention")
+    assert loss.drop(index=[("positive", 32, 6)]).min() > loss["positive", 32, 6]
+    short = table[(table["kind"] == "text") & (table["reads"] == "short") & (table["degree"] == 4)]
+    near = short.drop_duplicates("method").set_index("method")["cosine"]
+    assert near["positive"] > near["taylor"] > near["fitted"] > 0
+    assert loss["centred", 32, 4] > loss["uniform", 32, 0] and "is worse than uniform attention" in page

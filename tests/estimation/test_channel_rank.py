@@ -57,7 +57,7 @@ def test_what_remains_is_the_fit_of_this_rank():
 
 @pytest.mark.parametrize("channel", ["mean", "sum"])
 def test_other_channels_and_learned_values(channel):
-    X, values, _ = attention(d=5, n_samples=300)
+    X, _, _ = attention(d=5, n_samples=300)
     rng = np.random.default_rng(1)
     left, right = rng.standard_normal((2, 5, 2)) / 2
     off = 1.0 - np.eye(X.shape[1])
@@ -108,7 +108,10 @@ def test_few_data_bound_the_rank():
     ("settings", "message"),
     [
         ({"n_heads": 2}, "rank must be an integer with several heads"),
-        ({"start": (np.ones((8, 1)), np.ones((8, 1)))}, "rank must be an integer with a start that is factors"),
+        (
+            {"start": (np.ones((8, 1)), np.ones((8, 1)))},
+            "rank must be an integer with a start that is factors",
+        ),
         ({"max_rank": 9}, "max_rank must be >= 1 and <= 8"),
         ({"max_rank": 0}, "max_rank must be >= 1 and <= 8"),
     ],

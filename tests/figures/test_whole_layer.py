@@ -24,8 +24,9 @@ def table():
 
 def test_heads_stand_where_their_coercivity_is():
     places = pd.Series([0.4, 0.3, 0.2, 0.1], index=pd.MultiIndex.from_product([range(2), range(2)]))
-    figure = whole_layer.heads_figure(table(), places)
+    figure = whole_layer.heads_figure(table(), ("coercivity", places), ("weight", 2 * places))
     check_complete(figure)
+    np.testing.assert_allclose(figure.axes[1].lines[0].get_xdata(), 2 * places)
     others, own = figure.axes[0].lines[:2]
     np.testing.assert_allclose(others.get_xdata(), places)
     np.testing.assert_allclose(others.get_ydata(), [4, 6, 4, 6])
@@ -40,3 +41,10 @@ def test_fits_without_noise():
     cold, near, threshold = figure.axes[0].lines
     assert cold.get_linestyle() == "-" and near.get_linestyle() == ":"
     assert set(threshold.get_xdata()) == {11.5}
+
+
+def test_heads_far_above_the_law_are_named():
+    fits = table()
+    fits.loc[1, "error"] = 50.0
+    names = [text.get_text() for text in whole_layer.heads_figure(fits).axes[0].texts]
+    assert names == ["0.1"]

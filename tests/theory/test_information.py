@@ -478,25 +478,30 @@ class TestChannels:
             self.prices("softmax", 3, Tanh())
 
 
-class TestLearnedSlope:
-    OPTIONS = {"n_samples": 500, "noise_std": 0.2}
+SLOPE = {"n_samples": 500, "noise_std": 0.2}
 
+
+class TestLearnedSlope:
     @pytest.mark.parametrize(("law", "phi"), [("gaussian", Tanh(1.0)), ("cube", Exponential(0.5))])
     def test_against_draws_of_the_noise(self, law, phi):
-        """The mean square of slopes of noisy splines over that of the slope, over pairs: within five standard errors."""
+        """Mean square of slopes of noisy splines over that of the slope: within five standard errors."""
         rng = np.random.default_rng(0)
         space, n_tokens, penalty = SplineSpace(-3.0, 3.0, 8, 3), 6, 0.5
-        rows = self.OPTIONS["n_samples"] * n_tokens
+        rows = SLOPE["n_samples"] * n_tokens
         gram = exact_information(phi, n_tokens, d=2, space=space, law=law).aggregated
         gram = gram[: space.dimension, : space.dimension]
         inverse = np.linalg.inv(gram + penalty / rows * space.difference_penalty())
         root = np.linalg.cholesky(inverse @ gram @ inverse) * 0.2 / np.sqrt(rows)
-        draws = rng.standard_normal if law == "gaussian" else (lambda size: rng.uniform(-(3**0.5), 3**0.5, size))
+        draws = (
+            rng.standard_normal if law == "gaussian" else (lambda size: rng.uniform(-(3**0.5), 3**0.5, size))
+        )
         x, y = draws((2, 20_000))
-        noise = [space.spline(root @ rng.standard_normal(space.dimension)).derivative(x * y) for _ in range(400)]
+        noise = [
+            space.spline(root @ rng.standard_normal(space.dimension)).derivative(x * y) for _ in range(400)
+        ]
         true = np.mean(phi.derivative(x * y) ** 2 * x**2)
         ratios = np.mean(np.square(noise) * x**2, axis=1) / true
-        found = learned_slope_factor(phi, n_tokens, space=space, penalty=penalty, law=law, **self.OPTIONS)
+        found = learned_slope_factor(phi, n_tokens, space=space, penalty=penalty, law=law, **SLOPE)
         # The pairs are shared by all draws: their part of the error is that of twenty thousand of them.
         error = np.hypot(ratios.std() / 20, ratios.mean() * 6 / np.sqrt(20_000))
         assert abs(found - 1 - ratios.mean()) < 5 * error
@@ -504,7 +509,7 @@ class TestLearnedSlope:
     def test_it_falls_with_the_samples_and_grows_with_cells_and_noise(self):
         def factor(cells=16, **other):
             space = SplineSpace(-3.0, 3.0, cells, 3)
-            options = {"penalty": 0.0, "law": "cube"} | self.OPTIONS | other
+            options = {"penalty": 0.0, "law": "cube"} | SLOPE | other
             return learned_slope_factor(Exponential(0.5), 16, space=space, **options) - 1
 
         assert factor() == pytest.approx(4 * factor(n_samples=2000), rel=1e-6)
@@ -514,12 +519,12 @@ class TestLearnedSlope:
 
     def test_a_fit_that_is_not_determined_has_no_price(self):
         space = SplineSpace(-40.0, 40.0, 100, 3)  # no score reaches most of these cells
-        options = {"space": space, "law": "cube", **self.OPTIONS}
+        options = {"space": space, "law": "cube", **SLOPE}
         assert learned_slope_factor(Tanh(1.0), 4, penalty=0.0, **options) == np.inf
         assert np.isfinite(learned_slope_factor(Tanh(1.0), 4, **options))
 
     def test_bad_input(self):
         with pytest.raises(ValueError, match="degree of space must be >= 1"):
-            learned_slope_factor(Tanh(1.0), 4, space=SplineSpace(-1.0, 1.0, 4, 0), **self.OPTIONS)
+            learned_slope_factor(Tanh(1.0), 4, space=SplineSpace(-1.0, 1.0, 4, 0), **SLOPE)
         with pytest.raises(TypeError, match="derivative"):
-            learned_slope_factor(np.sin, 4, space=SPACE, **self.OPTIONS)
+            learned_slope_factor(np.sin, 4, space=SPACE, **SLOPE)

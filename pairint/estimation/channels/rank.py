@@ -1,8 +1,8 @@
 """The rank of a channel fit, chosen by its error on samples that the fit does not see, and by a penalty.
 
-A penalty takes the fit for the minimum and the noise for white. So every rank is judged first by its error on
-samples left out, whose differences between two ranks, sample by sample, also say how sure this is. Among those
-that are not worse for sure the penalty decides: they differ by noise.
+A penalty takes the fit for the minimum and the noise for white. So every rank is judged first by its error
+on samples left out, whose differences between two ranks, sample by sample, also say how sure this is.
+Among those that are not worse for sure the penalty decides: they differ by noise.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def fit_channel_of_unknown_rank(
     sure; then those between, each from the next larger fit without its smallest singular
     values, by halving the steps around the best. Of those whose error is not higher
     than the lowest for sure, the best has the lowest
-    :func:`~pairint.estimation.selection.rank_criterion`: on few samples left out ranks too large differ by noise.
+    :func:`~pairint.estimation.selection.rank_criterion`: on few samples left out ranks too large
+    differ by noise.
 
     Parameters
     ----------
@@ -88,8 +89,8 @@ def fit_channel_of_unknown_rank(
     n_samples = problem.X.shape[0]
     if n_samples < _FOLD * _FEWEST:
         raise ValueError(
-            f'X must have at least {_FOLD * _FEWEST} samples for rank="auto" in a channel, which leaves one in '
-            f"{_FOLD} out, got {n_samples}"
+            f'X must have at least {_FOLD * _FEWEST} samples for rank="auto" in a channel, which leaves '
+            f"one in {_FOLD} out, got {n_samples}"
         )
     order = rng.permutation(n_samples)
     n_judges = n_samples // _FOLD
@@ -120,7 +121,9 @@ def fit_channel_of_unknown_rank(
     step = max(1, max(fits) // 4)
     while True:
         centre = best()
-        near = [rank for rank in (centre - step, centre + step) if 1 <= rank <= max(fits) and rank not in fits]
+        near = [
+            rank for rank in (centre - step, centre + step) if 1 <= rank <= max(fits) and rank not in fits
+        ]
         for rank in near:
             judge(rank, _truncated(fits[min(larger for larger in fits if larger > rank)], rank))
         if best() == centre:
@@ -129,7 +132,16 @@ def fit_channel_of_unknown_rank(
             step = (step + 1) // 2
     chosen = best()
     whole = fit_channel(
-        problem, family, chosen, n_intervals, 1, _truncated(fits[chosen], chosen), n_starts, max_iter, tol, rng
+        problem,
+        family,
+        chosen,
+        n_intervals,
+        1,
+        _truncated(fits[chosen], chosen),
+        n_starts,
+        max_iter,
+        tol,
+        rng,
     )
     ranks = sorted(fits)
     return whole, RankChoice(
@@ -150,12 +162,10 @@ def _part(problem: ChannelProblem, index: Any) -> ChannelProblem:
 
 
 def _errors(problem: ChannelProblem, fit: ChannelFit) -> NDArray[np.float64]:
-    """Return the mean squared residual of each sample; infinite if the channel does not admit the fit there."""
+    """Return the mean squared residual of each sample; infinite if the channel does not admit the fit."""
     xp = array_namespace(problem.X)
     try:
-        outputs = channel_outputs(
-            problem.channel, fit.heads, problem.X, problem.data, tuple(problem.Y.shape)
-        )
+        outputs = channel_outputs(problem.channel, fit.heads, problem.X, problem.data, tuple(problem.Y.shape))
     except ValueError:
         return np.full(problem.X.shape[0], math.inf)
     squares = problem.rooted(problem.Y - outputs) ** 2

@@ -131,7 +131,7 @@ class TestCells:
         assert [line["part"] for line in tried if line["standard_error"] == 0] == [4]
 
     def test_a_sum_of_heads_comes_to_rest_where_the_truth_leads(self):
-        """Both fits are minima of one risk, and near the law; the truth itself is no minimum of noisy data."""
+        """Both fits are minima of one risk, and near the law; the truth is no minimum of noisy data."""
         encoder = random_encoder(0, d=24, n_layers=2, n_heads=6, n_vocabulary=100, max_tokens=16)
         windows = np.random.default_rng(0).integers(0, 100, (180, 16), dtype=np.int32)
         X = encoder.hidden_states(windows, 1)[-1].astype(np.float32)
@@ -142,8 +142,10 @@ class TestCells:
             for start in ("apart", "truth")
         ]
         for end in ends:
-            # The error on the own windows is a chi-square over its p numbers: within five standard deviations.
-            assert end["converged"] and abs(end["in_sample"] / end["law"] - 1) < 5 * (2 / end["p"]) ** 0.5 + 0.1
+            # The error on own windows is a chi-square over its p numbers: within five standard deviations.
+            assert (
+                end["converged"] and abs(end["in_sample"] / end["law"] - 1) < 5 * (2 / end["p"]) ** 0.5 + 0.1
+            )
         assert ends[0]["risk"] == pytest.approx(ends[1]["risk"], rel=1e-3)
 
     def test_a_cell_is_a_function_of_its_data(self):
