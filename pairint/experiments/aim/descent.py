@@ -10,7 +10,7 @@ Softmax of two tokens. On the same data run message passing and gradient descent
 Means of k runs are carried on to infinitely many, :math:`e_\infty = (k e_k - e_1)/(k - 1)`, and compared with
 message passing, teacher by teacher. The number of samples is a fraction of what exact recovery takes,
 :math:`\alpha_c\, d(d+1)` of them being one. Beyond one the Bayes-optimal error is zero: how long does
-descent take? For the widths ``rhos`` descent on the equations runs in dimension ``wide_d``.
+descent take? A line of the plan with ``rhos`` repeats it for other widths.
 """
 
 from __future__ import annotations

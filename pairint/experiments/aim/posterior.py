@@ -258,8 +258,8 @@ EXPERIMENT = Experiment(
     source="our own experiment",
     version=1,
     presets={
-        "quick": {"rho": 0.5, "d": 8, "replicates": 3, "fractions": [0.3, 0.7], "dynamics": ["adam", "equations"],
-                  "n_runs": 8, "n_draws": 60},
+        "quick": {"rho": 0.5, "d": 8, "replicates": 3, "fractions": [0.3, 0.7],
+                  "dynamics": ["adam", "equations"], "n_runs": 8, "n_draws": 60},
         "full": {"rho": 0.5, "d": 16, "replicates": 5, "fractions": [0.27, 0.55, 0.8],
                  "dynamics": ["adam", "equations"], "n_runs": 8, "n_draws": 200},
     },
