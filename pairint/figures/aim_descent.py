@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +19,12 @@ _FRACTION = "samples / those of exact recovery"
 
 
 @picture
-def decided_figure(pairs: DataFrame, noted: DataFrame, margin: float, published: Any = ()) -> Figure:
+def decided_figure(
+    pairs: DataFrame,
+    noted: DataFrame,
+    margin: float,
+    others: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+) -> Figure:
     """Draw what infinitely many runs leave over message passing, and errors of one run beyond recovery.
 
     Parameters
@@ -30,8 +35,8 @@ def decided_figure(pairs: DataFrame, noted: DataFrame, margin: float, published:
         Columns ``d``, ``fraction``, ``method``, ``steps``, ``one_run``; fractions above one are drawn.
     margin : float
         Half-width of the band about one.
-    published : sequence of (fraction, ratio), optional
-        Published points.
+    others : mapping of str to a sequence of (fraction, ratio), optional
+        Points of other runs, by label.
     """
     from pairint.engine.statistics import mean_interval
 
@@ -54,8 +59,8 @@ def decided_figure(pairs: DataFrame, noted: DataFrame, margin: float, published:
             marker=MARKERS[sizes.index(d) % len(MARKERS)], ls="none", ms=4.5, capsize=2,
             label=f"{method}, $d = {d}$",
         )  # fmt: skip
-    if len(published):
-        left.plot(*np.array(published).T, "x", color=INK, ms=7, label="published, $d = 200$")
+    for (name, found), marker in zip((others or {}).items(), ("x", "+"), strict=False):
+        left.plot(*np.array(found).T, marker, color=INK, ms=7, label=name)
     left.set(
         title=f"Below the threshold, $\\rho = {rho:g}$",
         xlabel=_FRACTION,

@@ -330,3 +330,75 @@ def test_weights_of_the_wrong_shape():
     _, X, y = problem(6, 0.3)
     with pytest.raises(ValueError, match="W must have shape"):
         loss_and_gradient(np.zeros((5, 3)), X, y)
+
+
+# Equations, plain descent, steps that change
+
+
+@pytest.mark.parametrize("n_tokens", [2, 3])
+def test_equations_are_indices_up_to_a_constant(n_tokens):
+    """The loss is that of the indices, the mean of a sample taken off; at the teacher it is zero."""
+    teacher, X, y = problem(6, 0.4, n_tokens)
+    W = np.random.default_rng(1).standard_normal((6, 3))
+    off = indices(X, W @ W.T / math.sqrt(18)) - indices(X, teacher.S)
+    expected = ((off - off.mean(axis=(1, 2), keepdims=True)) ** 2).sum() / 6
+    assert loss_and_gradient(W, X, y, loss="equations")[0] == pytest.approx(expected, rel=1e-9)
+    assert loss_and_gradient(teacher.W, X, y, loss="equations")[0] < 1e-18 * expected
+    cold = SoftmaxChannel(n_tokens, 2.5)
+    again = loss_and_gradient(W, X, cold.output(indices(X, teacher.S)), cold, loss="equations")[0]
+    assert again == pytest.approx(expected, rel=1e-9)  # the temperature is taken out
+
+
+def test_gradient_of_the_equations():
+    _, X, y = problem(6, 0.4, 3)
+    rng = np.random.default_rng(2)
+    W, move = rng.standard_normal((2, 6, 3))
+    _, gradient = loss_and_gradient(W, X, y, loss="equations")
+    ahead, behind = (loss_and_gradient(W + s * 1e-5 * move, X, y, loss="equations")[0] for s in (1, -1))
+    assert (ahead - behind) / 2e-5 == pytest.approx((gradient * move).sum(), rel=1e-6)
+
+
+def test_plain_steps_follow_the_gradient_and_their_length_changes():
+    teacher, X, y = problem(12, 0.2)
+    options = {
+        "optimizer": "plain",
+        "loss": "equations",
+        "learning_rate": 0.004,
+        "final_learning_rate": 0.001,
+    }
+    W = quiet(X, y, teacher.width, rng=5, max_iter=1, **options).weights[0]
+    for rate in (0.004, 0.002, 0.001):  # a factor of two a step: four evaluations are three steps
+        W = W - rate * 12 * loss_and_gradient(W, X, y, loss="equations")[1]
+    result = quiet(X, y, teacher.width, rng=5, max_iter=4, **options)
+    np.testing.assert_allclose(result.weights[0], W, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_plain_descent_of_a_wide_layer_samples_the_posterior():
+    """As the theorem says of the limit: the spread over the error of infinitely many runs is near one."""
+    ratios = []
+    for seed in range(6):
+        teacher, X, y = problem(10, 0.12, rho=30.0, seed=seed)
+        result = quiet(
+            X, y, teacher.width, n_runs=8, truth=teacher.S, rng=seed, max_iter=1500,
+            optimizer="plain", loss="equations", learning_rate=0.02, tol=1e-9,
+        )  # fmt: skip
+        one = result.history["error"][-1].mean()
+        ratios.append((result.spread, one - result.spread))
+    spread, infinite = np.array(ratios).T
+    # Twelve samples of 55 unknowns: errors vary by a quarter from teacher to teacher, their mean by a tenth.
+    assert spread.mean() / infinite.mean() == pytest.approx(1, abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"loss": "logits"}, "loss must be one of"),
+        ({"optimizer": "sgd"}, "optimizer must be one of"),
+        ({"final_learning_rate": 0.0}, "final_learning_rate must be > 0"),
+    ],
+)
+def test_bad_choices(change, match):
+    _, X, y = problem(6, 0.4)
+    with pytest.raises(ValueError, match=match):
+        gradient_descent(X, y, 3, **change)

@@ -50,6 +50,22 @@ class TestVerdict:
     def test_one_sided(self, relation, ours, interval, expected):
         assert verdict(ours, 1.0, 0.1, interval, relation) == expected
 
+    @pytest.mark.parametrize(
+        ("ours", "interval", "expected"),
+        [
+            (1.02, (1.0, 1.04), "agrees"),
+            (1.04, (1.02, 1.048), "agrees"),  # one is not in it: a small difference does no harm
+            (1.0, (0.8, 1.2), "undecided"),  # a wide interval passes nothing
+            (1.08, (1.04, 1.12), "undecided"),
+            (1.2, (1.06, 1.34), "differs"),
+            (0.9, (0.86, 0.94), "differs"),
+            (1.02, None, "agrees"),
+            (1.2, None, "differs"),
+        ],
+    )
+    def test_equivalence(self, ours, interval, expected):
+        assert verdict(ours, 1.0, 0.05, interval, "equivalent") == expected
+
     def test_missing_values(self):
         assert verdict(1.0, None, 0.1) == "no reference"
         assert verdict(1.5, 1.0, 0.5, relation="at most") == "agrees"  # the tolerance belongs to it

@@ -10,7 +10,7 @@ Softmax of two tokens. On the same data run message passing and gradient descent
 Means of k runs are carried on to infinitely many, :math:`e_\infty = (k e_k - e_1)/(k - 1)`, and compared with
 message passing, teacher by teacher. The number of samples is a fraction of what exact recovery takes,
 :math:`\alpha_c\, d(d+1)` of them being one. Beyond one the Bayes-optimal error is zero: how long does
-descent take? For the widths ``rhos`` descent on the equations runs in dimension ``wide_d``.
+descent take? A line of the plan with ``rhos`` repeats it for other widths.
 """
 
 from __future__ import annotations
@@ -79,14 +79,14 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
     check_real("rho", settings["rho"], 0.0, 100.0, exclusive_minimum=True)
     check_choice("device", settings["device"], ("cpu", "gpu"))
     result = []
-    for group in settings["groups"]:
-        d, runs = check_integer("d", group["d"], 4, 2000), check_integer("n_runs", group["n_runs"], 2, 1000)
-        check_integer("replicates", group["replicates"], 1)
-        for name in group["dynamics"]:
+    for line in settings["plan"]:
+        d, runs = check_integer("d", line["d"], 4, 2000), check_integer("n_runs", line["n_runs"], 2, 1000)
+        replicates = check_integer("replicates", line["replicates"], 1, 10_000)
+        for name in line["dynamics"]:
             check_choice("dynamics", name, tuple(DYNAMICS))
-        for rho in group.get("rhos", [settings["rho"]]):
+        for rho in line.get("rhos", [settings["rho"]]):
             check_real("rho", rho, 0.0, 100.0, exclusive_minimum=True)
-            for fraction in group["fractions"]:
+            for fraction in line["fractions"]:
                 check_real("fractions", fraction, 0.0, 100.0, exclusive_minimum=True)
                 result += grid(
                     channel="softmax",
@@ -95,10 +95,10 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
                     alpha=samples_at(fraction, rho, d=d),
                     fraction=fraction,
                     d=d,
-                    method=["amp", *group["dynamics"]],
+                    method=["amp", *line["dynamics"]],
                     n_runs=runs,
                     device=settings["device"],
-                    replicate=range(group["replicates"]),
+                    replicate=range(replicates),
                 )
     return result
 
@@ -252,7 +252,7 @@ def claims(table: DataFrame) -> list[Claim]:
     return result
 
 
-def _group(
+def _line(
     d: int, dynamics: list[str], fractions: list[float], n_runs: int, replicates: int
 ) -> dict[str, Any]:
     return {
@@ -270,24 +270,23 @@ EXPERIMENT = Experiment(
         "quick": {
             "rho": 0.5,
             "device": "cpu",
-            "groups": [_group(16, ["adam", "equations"], [0.3, 0.7, 1.3], 4, 2)],
+            "plan": [_line(16, ["adam", "equations"], [0.3, 0.7, 1.3], 4, 2)],
         },
         "full": {
             "rho": 0.5,
             "device": "cpu",
-            "groups": [
-                _group(50, ["adam", "equations"], [0.27, 0.55, 1.15], 8, 4),
-                _group(50, _ALL, [0.8], 8, 4),
-                _group(100, ["adam"], [0.8], 2, 4),
-                _group(30, ["equations"], [0.8], 8, 4) | {"rhos": [0.5, 8.0]},
+            "plan": [
+                _line(50, ["adam", "equations"], [0.27, 0.55], 8, 4),
+                _line(50, _ALL, [0.8], 8, 4),
+                _line(50, ["adam", "equations"], [1.15], 8, 2),
             ],
         },
         # What a device of some tens of teraflops does in an hour or two: the published size, all dynamics.
         "gpu": {
             "rho": 0.5,
             "device": "gpu",
-            "groups": [
-                _group(d, _ALL, [0.27, 0.55, 0.8, 0.93, 1.15], 16, 16) for d in (50, 100, 200)
+            "plan": [
+                _line(d, _ALL, [0.27, 0.55, 0.8, 0.93, 1.15], 16, 16) for d in (50, 100, 200)
             ],
         },
     },

@@ -49,29 +49,29 @@ _EQUIVALENT = 0.1
 
 
 def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the cells: dimensions, each with its replicates, at several fractions of the threshold."""
+    """Return the cells: layers at several fractions of the threshold."""
     check_real("rho", settings["rho"], 0.0, 100.0, exclusive_minimum=True)
     check_integer("n_draws", settings["n_draws"], 8, 1_000_000)
     check_integer("n_runs", settings["n_runs"], 4, 1000)
     for name in settings["dynamics"]:
         check_choice("dynamics", name, ("adam", "small steps", "decaying steps", "equations"))
+    d = check_integer("d", settings["d"], 4, 60)
+    check_integer("replicates", settings["replicates"], 1)
     result = []
-    for d, replicates in settings["sizes"]:
-        check_integer("d", d, 4, 60)
-        for fraction in settings["fractions"]:
-            check_real("fractions", fraction, 0.0, 0.95, exclusive_minimum=True)
-            result += grid(
-                channel="softmax",
-                n_tokens=2,
-                rho=settings["rho"],
-                alpha=samples_at(fraction, settings["rho"], d=d),
-                fraction=fraction,
-                d=d,
-                dynamics=[list(settings["dynamics"])],
-                n_runs=settings["n_runs"],
-                n_draws=settings["n_draws"],
-                replicate=range(check_integer("replicates", replicates, 1)),
-            )
+    for fraction in settings["fractions"]:
+        check_real("fractions", fraction, 0.0, 0.95, exclusive_minimum=True)
+        result += grid(
+            channel="softmax",
+            n_tokens=2,
+            rho=settings["rho"],
+            alpha=samples_at(fraction, settings["rho"], d=d),
+            fraction=fraction,
+            d=d,
+            dynamics=[list(settings["dynamics"])],
+            n_runs=settings["n_runs"],
+            n_draws=settings["n_draws"],
+            replicate=range(settings["replicates"]),
+        )
     return result
 
 
@@ -258,9 +258,9 @@ EXPERIMENT = Experiment(
     source="our own experiment",
     version=1,
     presets={
-        "quick": {"rho": 0.5, "sizes": [[8, 3]], "fractions": [0.3, 0.7], "dynamics": ["adam", "equations"],
-                  "n_runs": 8, "n_draws": 60},
-        "full": {"rho": 0.5, "sizes": [[16, 8]], "fractions": [0.27, 0.55, 0.8],
+        "quick": {"rho": 0.5, "d": 8, "replicates": 3, "fractions": [0.3, 0.7],
+                  "dynamics": ["adam", "equations"], "n_runs": 8, "n_draws": 60},
+        "full": {"rho": 0.5, "d": 16, "replicates": 5, "fractions": [0.27, 0.55, 0.8],
                  "dynamics": ["adam", "equations"], "n_runs": 8, "n_draws": 200},
     },
     cells=cells,
