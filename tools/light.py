@@ -19,6 +19,7 @@ import functools
 import hashlib
 import html
 import io
+import logging
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -364,6 +365,7 @@ def cut_font(codes: Iterable[int]) -> bytes:
     from fontTools.subset import Options, Subsetter
     from fontTools.ttLib import TTFont
 
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every table
     font = TTFont(font_file(), recalcTimestamp=False)
     cutter = Subsetter(Options(layout_features=[], name_IDs=[0, 1, 2], notdef_outline=False))
     cutter.populate(unicodes=sorted(codes))

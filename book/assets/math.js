@@ -7,12 +7,15 @@ let settle;
 const allSet = new Promise((resolve) => { settle = resolve; });
 let waiting = [];
 
-// The formulas of the page: those on the screen, what follows, and last what stands before.
+// The formulas of the page: those on the screen, what follows, and last what stands before or is folded away.
 function inOrder() {
   const places = [...document.querySelectorAll(".math")]
     .filter((each) => !each.querySelector("mjx-container"))
     .map((element) => ({ element, box: element.getBoundingClientRect() }));
-  const where = ({ box }) => (box.bottom < 0 ? 2 : box.top < innerHeight ? 0 : 1);
+  const where = ({ element, box }) => {
+    if (box.bottom < 0 || box.width === 0 || element.closest("[hidden]")) return 2;
+    return box.top < innerHeight ? 0 : 1;
+  };
   return [0, 1, 2].map((part) => places.filter((each) => where(each) === part).map(({ element }) => element));
 }
 
