@@ -15,6 +15,8 @@ from pairint.validation import (
     check_real,
     check_rng,
     check_size,
+    check_values,
+    shortened,
 )
 
 
@@ -244,3 +246,16 @@ def test_bad_generators(value):
 def test_negative_seed():
     with pytest.raises(ValueError, match=r"^rng must be >= 0, got -1"):
         check_rng(-1)
+
+
+def test_what_a_function_returns_is_finite():
+    given = np.zeros(2)
+    with pytest.raises(ValueError, match=r"^f must return finite numbers, got NaN or infinite ones$"):
+        check_values("f", np.array([0.0, np.nan]), given)
+    assert np.isnan(check_values("f", np.array([0.0, np.nan]), given, finite=False)[1])
+    assert check_values("f", np.ones(2), given).tolist() == [1.0, 1.0]
+
+
+def test_a_value_is_shortened_when_it_must_be():
+    assert shortened("a" * 58) == repr("a" * 58)  # sixty characters with its quotes
+    assert shortened("a" * 59) == repr("a" * 59)[:60] + "..."

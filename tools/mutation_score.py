@@ -61,6 +61,8 @@ EQUIVALENT: dict[str, str] = {
     "aim/state_evolution: _solve_noise: 2 -> 3": "how fast a bracket of the root grows",
     "aim/state_evolution: _solve_noise: 2 -> 3 (number 2)": "how fast a bracket of the root grows",
     "engine/tables: _read_bounded: len(data) > MAX_BYTES -> (len(data) >= MAX_BYTES)": "just that size",
+    "validation: check_floats: hasattr(array, \"copy\") -> (not hasattr(array, 'copy'))": "both ways copy",
+    "estimation/robust: huber_fit: _MOST_ROUNDS + 1 -> (_MOST_ROUNDS - 1)": "two of at most sixty rounds",
     "aim/spectrum: _find_bulks: raise self._beyond() -> pass": "none of 1,500 random laws gets there",
     "model/tokens: __post_init__: _chi2_cdf(self.cutoff**2 * self.d, self.d) < _SMALLEST_MASS -> "
     "(_chi2_cdf(self.cutoff ** 2 * self.d, self.d) <= _SMALLEST_MASS)": "two reals that are never the same",
@@ -403,8 +405,10 @@ def main() -> int:
         for mutant in drawn:
             tests = tests_of(mutant, learned)
             took = sum(learned["seconds"][test] for test in tests)
-            # A survivor meets the slow tests, too, of all files that call the function.
-            files = sorted({test.split("::")[0] for test in tests}) or options.tests
+            # A survivor meets slow tests, too: of all files that call the function, of its module's own.
+            files = {test.split("::")[0] for test in tests}
+            own = Path("tests") / Path(mutant.module).parent / f"test_{Path(mutant.module).name}.py"
+            files = sorted(files | {own.as_posix()} if (copy / own).is_file() else files) or options.tests
             if notices(mutant, tests or files, copy, took) or notices(mutant, files, copy, 10 * SECONDS):
                 verdict = "noticed"
             elif mutant.name in EQUIVALENT:

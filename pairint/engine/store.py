@@ -75,9 +75,11 @@ def write_atomic(path: Path, content: str | bytes, *, flush: bool = True) -> Non
             if flush:
                 os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
+    except BaseException as error:  # Ctrl-C, too, leaves nothing behind
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise ResultsError(_explain(path, error)) from error
 
 

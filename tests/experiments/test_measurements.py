@@ -12,7 +12,7 @@ NAMES = sorted(path.stem for path in Path(measurements.__file__).with_name("meas
 
 
 def test_the_records_that_pages_draw_from_are_there():
-    needed = {"peers", "polynomial_attention", "random_problems", "kernels", "safeguards", "scaling", "out_of_core"}
+    needed = {"engine_load", "peers", "polynomial_attention", "random_problems", "kernels", "safeguards", "scaling", "out_of_core"}
     assert needed | {"aim_amp", "aim_gradient_descent", "aim_state_evolution"} <= set(NAMES)
 
 
@@ -78,3 +78,17 @@ def test_the_page_says_the_count_that_the_benchmark_uses():
             n["M"] = record["point"]["M"] * record["point"]["N"] // row["value"]
         each = 12 * n["d"] * n["r"] + (n["N"] - 1) * (8 * n["r"] + 32) + (n["K"] + 4) ** 2
         assert row["count"] == n["M"] * n["N"] * each
+
+
+def test_nothing_was_lost_under_load():
+    """What the page on results says of the engine: each way to break it was tried, its codes are known."""
+    record = measurement("engine_load")
+    rows = record["trials"]
+    assert sum(row["cells"] for row in rows) > 3 * record["options"]["cells"]
+    assert sum(row["cells"] == record["options"]["cells"] for row in rows) >= 3
+    words = ("two processes", "Dask cluster", "scheduler", "SIGTERM", "Ctrl-C", "disk", "clock", "two runs")
+    assert all(any(word in row["what"] for row in rows) for word in words)
+    for row in rows:
+        assert row["lost"] == row["damaged"] == row["other_numbers"] == 0, row["what"]
+        assert row["disturbed"] > 0 or row["what"].startswith("nothing")
+        assert set(row["exit_codes"]) <= {"0", "1", "3", "4", "130", "-1", "-9", "-15"}, row["what"]

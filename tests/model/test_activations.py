@@ -276,3 +276,13 @@ def test_a_rough_truth_keeps_its_phases_and_not_their_generator():
     assert phi.rng is None  # drawn from once, whoever goes on with it
     assert phi(0.3) == phi(0.3)
     assert phi(0.3) != RoughActivation(1.0, rng)(0.3)
+
+
+def test_a_rough_truth_is_the_sum_that_its_docstring_says():
+    """Stored tables rest on it: the phases are the generator's first numbers, and come with a plus."""
+    phi, terms = RoughActivation(0.8, 11, 1.5, n_terms=6), np.arange(6)
+    phases = np.random.default_rng(11).uniform(0, 2 * np.pi, 6)
+    u = np.linspace(-3, 3, 13)
+    waves = np.cos(2.0**terms * np.pi * u[:, None] / 1.5 + phases)
+    sizes = 2.0 ** (-0.8 * terms)
+    np.testing.assert_allclose(phi(u), waves @ sizes / np.linalg.norm(sizes), rtol=0, atol=1e-13)

@@ -243,3 +243,11 @@ def test_score_bound_is_attained_on_the_sphere():
 def test_bad_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_points_on_a_line_are_points():
+    law = PermutedPoints([[0.0], [1.0], [2.5]])
+    assert law.d == 1
+    assert sorted(law.sample(1, 3, np.random.default_rng(0)).ravel().tolist()) == [0.0, 1.0, 2.5]
+    with pytest.raises(ValueError, match=r"at least 2 points, d >= 1; got shape \(3, 0\)"):
+        PermutedPoints(np.zeros((3, 0)))
