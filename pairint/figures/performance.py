@@ -7,40 +7,91 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 from pairint.figures.style import CYCLE, MARKERS, picture, subplots
 
-__all__ = ["scaling_figure"]
+__all__ = ["operations", "priced", "scaling_figure"]
+
+#: The terms that :func:`operations` counts, in order.
+TERMS = ("factors", "pairs", "spline", "outputs")
+
+
+def operations(row: Mapping[str, Any], point: Mapping[str, int]) -> NDArray[np.float64]:
+    """Return what a step does at a row of the record: operations by kind, and the number of outputs.
+
+    Parameters
+    ----------
+    row : mapping
+        ``changed`` and ``value``: which of ``M, N, d, r, K`` differs from the point; with ``N`` the number of
+        outputs ``M N`` is held.
+    point : mapping
+        ``M, N, d, r, K``.
+
+    Returns
+    -------
+    array, shape (4,)
+        Products with factors, work on pairs, products of rows of the design, outputs.
+    """
+    at = {**point, row["changed"]: row["value"]}
+    if row["changed"] == "N":
+        at["M"] = point["M"] * point["N"] // row["value"]
+    each = [12 * at["d"] * at["r"], (at["N"] - 1) * (8 * at["r"] + 32), (at["K"] + 4) ** 2, 1]
+    return at["M"] * at["N"] * np.array(each, dtype=float)
+
+
+def priced(
+    rows: Sequence[Mapping[str, Any]], point: Mapping[str, int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return nanoseconds for each kind of operation and for an output, and the times that they predict.
+
+    The prices are not negative, and least squares of relative errors of all rows.
+
+    Parameters
+    ----------
+    rows, point
+        As in :func:`scaling_figure`.
+
+    Returns
+    -------
+    prices : array, shape (4,)
+    predicted : array, shape (rows,)
+        In milliseconds.
+    """
+    counts = np.array([operations(row, point) for row in rows])
+    times = np.array([row["step_ms"] for row in rows], dtype=float)
+    prices, _ = nnls(1e-6 * counts / times[:, None], np.ones(len(times)))
+    return prices, 1e-6 * counts @ prices
 
 
 @picture
 def scaling_figure(rows: Sequence[Mapping[str, Any]], point: Mapping[str, int]) -> Figure:
-    """Draw the time of a step and the count of its operations, one number changed at a time.
+    """Draw the time of a step and what the prices of its operations predict, one number changed at a time.
 
     Parameters
     ----------
     rows : sequence of mappings
-        ``changed``, ``value``, ``step_ms`` and ``count``, as ``benchmarks/scaling.py`` records them.
+        ``changed``, ``value`` and ``step_ms``, as ``benchmarks/scaling.py`` records them.
     point : mapping
         The point from which numbers are changed; it is among the rows of each.
     """
     figure, axis = subplots(1, 3.8)
     names = list(dict.fromkeys(row["changed"] for row in rows))
+    _, predicted = priced(rows, point)
     for name, color, marker in zip(names, CYCLE, MARKERS, strict=False):
-        here = [row for row in rows if row["changed"] == name]
-        at = next(i for i, row in enumerate(here) if row["value"] >= point[name])
-        values, times, counts = (
-            np.array([row[key] for row in here], dtype=float) for key in ("value", "step_ms", "count")
+        here = [i for i, row in enumerate(rows) if row["changed"] == name]
+        values = np.array([rows[i]["value"] / point[name] for i in here])
+        axis.plot(
+            values, [rows[i]["step_ms"] for i in here], marker, color=color, label=f"${name}$, measured"
         )
-        shown = values / values[at]
-        axis.plot(shown, times / times[at], marker, color=color, label=f"${name}$, measured")
-        axis.plot(shown, counts / counts[at], color=color, ls="--", label=f"${name}$, count")
+        axis.plot(values, predicted[here], color=color, ls="--", label=f"${name}$, priced count")
     axis.set(
         title="A step, one number changed at a time",
         xscale="log",
         yscale="log",
         xlabel="the number, over that of the point",
-        ylabel="time, over that of the point",
+        ylabel="processor time / ms",
     )
     axis.legend(fontsize="x-small", ncols=2)
     return figure

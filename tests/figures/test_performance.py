@@ -1,22 +1,49 @@
-"""The picture of how a step's time grows."""
+"""How a step's time grows: the count, its prices, the picture."""
 
 import numpy as np
 
-from pairint.figures.performance import scaling_figure
+from pairint.figures.performance import operations, priced, scaling_figure
+
+POINT = {"M": 1000, "N": 3, "d": 30, "r": 2, "K": 15}
+PRICES = np.array([0.1, 0.4, 0.05, 60.0])
+ROWS = [
+    {"changed": name, "value": value}
+    for name, values in {
+        "M": [300, 1000, 9000],
+        "N": [3, 8, 100],
+        "d": [8, 30, 300],
+        "r": [1, 2, 16],
+        "K": [8, 15, 90],
+    }.items()
+    for value in values
+]
 
 
-def test_measured_and_counted_meet_at_the_point():
-    rows = [
-        {"changed": name, "value": value, "step_ms": 2.0 * value**power, "count": 7.0 * value}
-        for name, power in (("M", 1.0), ("d", 0.5))
-        for value in (5, 10, 40)
+def test_the_count_of_a_row():
+    assert operations({"changed": "d", "value": 10}, POINT).tolist() == [720_000, 288_000, 1_083_000, 3000]
+    # With more tokens a sample there are fewer samples.
+    assert operations({"changed": "N", "value": 30}, POINT).tolist() == [
+        2_160_000,
+        4_176_000,
+        1_083_000,
+        3000,
     ]
-    (axis,) = scaling_figure(rows, {"M": 10, "d": 10}).axes
-    measured_m, count_m, measured_d, count_d = axis.get_lines()
-    for line in axis.get_lines():
-        at = np.flatnonzero(line.get_xdata() == 1.0)
-        assert line.get_ydata()[at] == 1.0
-    np.testing.assert_allclose(measured_m.get_ydata(), count_m.get_ydata())
-    np.testing.assert_allclose(measured_d.get_ydata(), np.sqrt(count_d.get_ydata()))
-    labels = axis.get_legend_handles_labels()[1]
-    assert labels == ["$M$, measured", "$M$, count", "$d$, measured", "$d$, count"]
+
+
+def test_prices_are_found_again():
+    rows = [row | {"step_ms": 1e-6 * float(operations(row, POINT) @ PRICES)} for row in ROWS]
+    prices, predicted = priced(rows, POINT)
+    # 15 equations, 4 unknowns, condition number about 1e3: rounding only.
+    np.testing.assert_allclose(prices, PRICES, rtol=1e-9)
+    np.testing.assert_allclose(predicted, [row["step_ms"] for row in rows], rtol=1e-9)
+
+
+def test_the_picture_shows_every_row_and_its_prediction():
+    rows = [row | {"step_ms": 1e-6 * float(operations(row, POINT) @ PRICES)} for row in ROWS]
+    (axis,) = scaling_figure(rows, POINT).axes
+    lines = axis.get_lines()
+    assert len(lines) == 10
+    for measured, dashed in zip(lines[::2], lines[1::2], strict=True):
+        np.testing.assert_allclose(measured.get_ydata(), dashed.get_ydata(), rtol=1e-9)
+        assert 1.0 in measured.get_xdata()
+    assert axis.get_legend_handles_labels()[1][:2] == ["$M$, measured", "$M$, priced count"]
