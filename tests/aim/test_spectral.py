@@ -107,6 +107,16 @@ def test_a_semicircle_is_linear():
         np.testing.assert_allclose(prior.denoise([50.0], delta), [100 / (2 + delta)], rtol=1e-4)
 
 
+@pytest.mark.parametrize("delta", [0.25, 0.28, 0.286648, 0.29])
+def test_a_gap_beside_another_bulk_is_found_to_its_ends(delta):
+    """Just before the bulks touch: the whole mass, and the count of eigenvalues at zero."""
+    law = UntiedPrior(0.3).noisy(delta)
+    assert len(law.edges) == 3
+    assert float(law.probabilities.sum()) == pytest.approx(1, abs=1e-9)
+    middle = abs(law.values) < law.edges[1][1]
+    assert float(law.probabilities[middle].sum()) == pytest.approx(0.7, abs=1e-9)
+
+
 def test_signs_split_at_noise_one():
     prior = AtomicPrior([-1, 1], [0.5, 0.5])
     assert len(prior.noisy(0.99).edges) == 2 and len(prior.noisy(1.01).edges) == 1
