@@ -260,6 +260,7 @@ class SampledChannel(ScaledChannel):
         m = check_integer("n_draws", n_draws, 50, 10**6)
         rng = check_rng(rng)
         self._predictions, self._remainders = self._symmetric(rng, n), self._symmetric(rng, m)
+        self._seed = int(rng.integers(2**31))
         self._curves: dict[float, tuple[Any, NDArray[np.float64], NDArray[np.float64]]] = {}
 
     def _symmetric(self, rng: np.random.Generator, n: int) -> NDArray[np.float64]:
@@ -319,11 +320,13 @@ class SampledChannel(ScaledChannel):
 
     def _sampled(self, q: float, V: float) -> tuple[float, float]:
         """Return V K and its standard error: products of two remainders of one prediction and one label."""
-        xi = self._remainders / np.sqrt(index_variances(self.n_tokens))
-        flat = xi[:, *np.triu_indices(self.n_tokens)]
+        upper = np.triu_indices(self.n_tokens)
+        rng = np.random.default_rng(self._seed)  # the same draws at each node, others for each prediction
         each, alone = [], 0
         for omega in math.sqrt(q) * self._predictions:
-            labels = self._labels(omega + math.sqrt(V) * self._remainders)
+            xi = self._symmetric(rng, len(self._remainders))
+            labels = self._labels(omega + math.sqrt(V) * xi)
+            flat = (xi / np.sqrt(index_variances(self.n_tokens)))[:, *upper]
             _, kind, count = np.unique(labels, axis=0, return_inverse=True, return_counts=True)
             sums = np.zeros((len(count), flat.shape[1]))
             np.add.at(sums, kind.ravel(), flat)

@@ -193,8 +193,8 @@ class NoisyLaw:
             if least >= 0:
                 cuts.append(middle)
                 continue
-            up = self._distance(lambda t, a=a: self._excess(a + t, t), middle - a)
-            down = self._distance(lambda t, b=b: self._excess(b - t, t), b - middle)
+            up = self._distance(lambda t, a=a, b=b: self._excess(a + t, min(t, b - a - t)), middle - a)
+            down = self._distance(lambda t, a=a, b=b: self._excess(b - t, min(t, b - a - t)), b - middle)
             ends += [a + up, b - down]
         ends.append(last + self._distance(lambda t: self._excess(last + t, t), reach))
         return list(zip(ends[::2], ends[1::2], strict=True)), sorted(cuts)

@@ -55,7 +55,7 @@ class UntiedPrior(SpectralPrior):
     Parameters
     ----------
     rho : float
-        Width ratio, between 0.001 and 1000.
+        Width ratio, between 0.001 and 100.
     """
 
     symmetric = False
@@ -63,7 +63,7 @@ class UntiedPrior(SpectralPrior):
     mean, second_moment = 0.0, 1.0
 
     def __init__(self, rho: float) -> None:
-        self.rho = rho = check_real("rho", rho, 1e-3, 1e3)
+        self.rho = rho = check_real("rho", rho, 1e-3, 100)
         self.parameters = 2 * rho - rho * rho if rho < 1 else 1.0
         # Edges are where z(g) = 1/g + rho g/(rho - g^2) turns: a quadratic equation for g^2.
         root = math.sqrt(rho * (rho + 8))
