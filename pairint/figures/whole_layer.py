@@ -47,17 +47,18 @@ def heads_figure(table: DataFrame, *places: tuple[str, Series]) -> Figure:
                 x, fits[column] / fits["law"], ls="none", marker=MARKERS[number], color=CYCLE[number],
                 mfc=face, label=name,
             )  # fmt: skip
-        for place, row in fits.iterrows():
-            if row["error"] > _APART * row["law"]:
-                axis.annotate(
-                    f"{row['layer']:.0f}.{row['head']:.0f}",
-                    (x[place], row["error"] / row["law"]),
-                    xytext=(-6, 0),
-                    textcoords="offset points",
-                    fontsize="small",
-                    ha="right",
-                    va="center",
-                )
+        named = fits[fits["error"] > _APART * fits["law"]].sort_values("error")
+        for number, (place, row) in enumerate(named.iterrows()):
+            late = x[place] > (x.min() + x.max()) / 2  # towards the middle of the panel
+            axis.annotate(
+                f"{row['layer']:.0f}.{row['head']:.0f}",
+                (x[place], row["error"] / row["law"]),
+                xytext=(-6 if late else 6, 0),
+                textcoords="offset points",
+                fontsize="small",
+                ha="right" if late else "left",
+                va="bottom" if number % 2 else "top",  # neighbours do not meet
+            )
         axis.axhline(1, color=INK, ls="--", lw=1, label="law of counting")
         axis.set(
             title="Heads, each read from its outputs",

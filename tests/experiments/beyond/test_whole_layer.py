@@ -198,7 +198,13 @@ class TestStored:
         decided = fits.index[largest.loc[fits.index] > 0.99]
         assert list(decided) == [(0, 2)]
         ratio = fits["error"] / fits["law"]
-        assert ratio.drop(decided).max() < 10 and ratio[(0, 2)] > 100
+        others = ratio.drop(decided)
+        assert others[fits["converged"].astype(bool)].max() < 10 and ratio[(0, 2)] > 100
+        hidden = load_results("heads_coercivity")
+        left = hidden[hidden["kind"] == "window"].groupby(["layer", "head"])["value"].mean()
+        hide = others.index[left.loc[others.index] < 0.1]
+        assert len(hide) == 3 and others[hide].max() < others.median()
+        assert len(fits) == 35  # and three of real_head
         assert fits["in_sample"][(0, 2)] < fits["law"][(0, 2)]
 
     def test_values_cost_their_parameters(self, table):
