@@ -76,7 +76,7 @@ def decided_figure(
             marker=MARKERS[number % len(MARKERS)], ls=("-", "--", "-.", ":")[number % 4], label=method,
         )  # fmt: skip
     right.set(
-        title="Beyond it: the Bayes-optimal error is 0",
+        title="Beyond it, where Bayes has no error",
         xlabel="steps",
         ylabel="error of one run",
         xscale="log",
