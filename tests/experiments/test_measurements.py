@@ -13,7 +13,16 @@ NAMES = sorted(path.stem for path in Path(measurements.__file__).with_name("meas
 
 
 def test_the_records_that_pages_draw_from_are_there():
-    needed = {"engine_load", "peers", "polynomial_attention", "random_problems", "kernels", "safeguards", "scaling", "out_of_core"}
+    needed = {
+        "engine_load",
+        "peers",
+        "polynomial_attention",
+        "random_problems",
+        "kernels",
+        "safeguards",
+        "scaling",
+        "out_of_core",
+    }
     assert needed | {"aim_amp", "aim_gradient_descent", "aim_state_evolution"} <= set(NAMES)
 
 
