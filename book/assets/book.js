@@ -25,10 +25,8 @@ const SCROLLERS = ".bd-content :is(.theory-map-box, span.math, div.math mjx-cont
 function cue(box) {
   const wide = box.scrollWidth > box.clientWidth + 4; // an accent may lean out of its formula
   box.classList.toggle("goes-on", wide && box.scrollLeft + box.clientWidth < box.scrollWidth - 4);
-  if (box.matches("pre, table, .drawing")) {
-    if (wide) box.tabIndex = 0;
-    else box.removeAttribute("tabindex");
-  }
+  if (wide) box.tabIndex = 0;
+  else box.removeAttribute("tabindex");
 }
 
 function cueAll() {
