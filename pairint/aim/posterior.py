@@ -215,13 +215,14 @@ def conditioned_weights(
         for _ in range(thin):
             momentum = manifold.tangent(here, rng.standard_normal(W.shape))
             energy = here.potential + 0.5 * float((momentum**2).sum())
-            there: _Point | None = here
+            there, steps = here, 0
             for _ in range(n_steps):
-                there, momentum = _rattle(manifold, there, momentum, step)
-                if there is None:
+                next_point, momentum = _rattle(manifold, there, momentum, step)
+                if next_point is None:
                     break
+                there, steps = next_point, steps + 1
             threshold = math.log(rng.uniform())
-            if there is None:
+            if steps < n_steps:
                 continue
             if threshold < energy - there.potential - 0.5 * float((momentum**2).sum()):
                 here = there
@@ -346,7 +347,7 @@ class _Manifold:
         jacobian = 2 * self.applied(W)
         gram = jacobian @ jacobian.T
         root = np.linalg.cholesky(gram)
-        inverse = np.linalg.inv(gram)
+        inverse: NDArray[np.float64] = np.linalg.inv(gram).astype(np.float64, copy=False)
         bent = 2 * (self.columns @ (inverse @ jacobian).reshape(-1, W.shape[1]))
         potential = 0.5 * float((W**2).sum()) + float(np.log(root.diagonal()).sum())
         return _Point(W, jacobian, inverse, potential, -(W + bent))

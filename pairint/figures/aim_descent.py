@@ -30,7 +30,7 @@ def decided_figure(
     Parameters
     ----------
     pairs : DataFrame
-        Columns ``rho``, ``d``, ``fraction``, ``method``, ``ratio``: one row a teacher.
+        Columns ``rho``, ``d``, ``fraction``, ``method``, and ``mean``, ``low``, ``high`` of the ratio.
     noted : DataFrame
         Columns ``d``, ``fraction``, ``method``, ``steps``, ``one_run``; fractions above one are drawn.
     margin : float
@@ -38,8 +38,6 @@ def decided_figure(
     others : mapping of str to a sequence of (fraction, ratio), optional
         Points of other runs, by label.
     """
-    from pairint.engine.statistics import mean_interval
-
     figure, (left, right) = subplots(2, 4.4)
     methods = list(dict.fromkeys(noted["method"]))
     below = pairs[pairs["fraction"] < 1]
@@ -51,8 +49,7 @@ def decided_figure(
     for number, (method, d) in enumerate(sorted(lines, key=lambda line: (methods.index(line[0]), line[1]))):
         part = narrow[(narrow["method"] == method) & (narrow["d"] == d)]
         shift = 0.008 * (number - (len(lines) - 1) / 2)
-        summary = np.array([[f, *mean_interval(g["ratio"].to_numpy())] for f, g in part.groupby("fraction")])
-        where, mean, low, high = summary.T
+        where, mean, low, high = part[["fraction", "mean", "low", "high"]].to_numpy(dtype=float).T
         bars = [np.where(np.isfinite(low), mean - low, 0), np.where(np.isfinite(high), high - mean, 0)]
         left.errorbar(
             where + shift, mean, np.minimum(bars, 1.0), color=CYCLE[methods.index(method) % len(CYCLE)],

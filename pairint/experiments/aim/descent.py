@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-__all__ = ["DYNAMICS", "EQUIVALENT", "EXPERIMENT", "descent_options", "paired", "samples_at"]
+__all__ = ["DYNAMICS", "EQUIVALENT", "EXPERIMENT", "descent_options", "paired", "ratio_summary", "samples_at"]
 
 DATA_KEYS = points.DATA_KEYS
 #: Options of :func:`pairint.aim.gradient_descent`, and the most steps.
@@ -201,11 +201,35 @@ def paired(table: DataFrame) -> DataFrame:
     return last.sort_values([*keys, "method"]).reset_index(drop=True)
 
 
+def ratio_summary(pairs: DataFrame) -> DataFrame:
+    """Return the mean ratios of :func:`paired` with Student's 95 % intervals, one row a point.
+
+    Book: :doc:`/book/aim_gradient_descent`.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``rho``, ``d``, ``fraction``, ``method``, ``mean``, ``low``, ``high``.
+    """
+    import pandas as pd
+
+    from pairint.engine.statistics import mean_interval
+
+    keys = ["rho", "d", "fraction", "method"]
+    return pd.DataFrame(
+        [
+            dict(zip(keys, key, strict=True))
+            | dict(zip(("mean", "low", "high"), mean_interval(part["ratio"].to_numpy()), strict=True))
+            for key, part in pairs.groupby(keys)
+        ]
+    )
+
+
 def plot(table: DataFrame) -> Figure:
     """Draw what infinitely many runs leave over message passing, and errors against steps beyond recovery."""
     from pairint.figures.aim_descent import decided_figure
 
-    return decided_figure(paired(table), table[table["estimator"] == "descent"], EQUIVALENT)
+    return decided_figure(ratio_summary(paired(table)), table[table["estimator"] == "descent"], EQUIVALENT)
 
 
 def claims(table: DataFrame) -> list[Claim]:
