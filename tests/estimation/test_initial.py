@@ -149,8 +149,8 @@ def test_no_signal_gives_some_direction():
 
 
 def test_random_start():
-    left, right = random_start(6, 3, np.random.default_rng(0), np.zeros((1, 2, 6)))
+    left, right = random_start(6, 3, np.random.default_rng(0), np.zeros(1))
     assert np.linalg.matrix_rank(left @ right.T) == 3
     assert np.linalg.norm(left @ right.T) == pytest.approx(1.0)
-    np.testing.assert_array_equal(left, random_start(6, 3, np.random.default_rng(0), np.zeros((1, 2, 6)))[0])
-    assert np.any(left != random_start(6, 3, np.random.default_rng(1), np.zeros((1, 2, 6)))[0])
+    np.testing.assert_array_equal(left, random_start(6, 3, np.random.default_rng(0), np.zeros(1))[0])
+    assert np.any(left != random_start(6, 3, np.random.default_rng(1), np.zeros(1))[0])

@@ -189,7 +189,7 @@ def test_nothing_but_noise():
     model, X, Y = make(lambda u: 0 * u, n_samples=600)
     fit = InteractionRegressor(1, random_state=0).fit(X, Y)
     assert error(fit, model) < 3 * least_error(0.1, 8 + fit.n_intervals_ + 3, 600, 3)
-    # R^2 is about chi-squared over the outputs: its mean, and three of its deviations; and the best of so many
+    # R^2 is about chi-squared over the outputs: its mean, and three of its deviations; and the best of many
     # starts that found no signal is taken, the largest of as many draws.
     freedom = 8 + fit.n_intervals_ + 3
     deviations = 3 + math.sqrt(2 * math.log(len(fit.start_risks_)))
