@@ -31,6 +31,7 @@ from pairint.model.attention import sample_chunks
 __all__ = [
     "STARTS",
     "completed_factors",
+    "deviating_start",
     "lean_linear_start",
     "linear_start",
     "moments_left",
@@ -68,7 +69,7 @@ def starting_factors(
         Number of random ones: besides the others (``"auto"``), or in all (``"random"``, then at least one).
     rng : numpy.random.Generator
     lean : bool
-        The linear one by :func:`lean_linear_start`.
+        The linear one by :func:`lean_linear_start`, and all of them mindful of a mean of the tokens.
     """
     xp = array_namespace(X)
     d = X.shape[2]
@@ -78,10 +79,12 @@ def starting_factors(
     if start in ("auto", "linear"):
         starts.append((lean_linear_start if lean else linear_start)(X, Y, rank))
     if start in ("auto", "quadratic"):
-        starts.append(quadratic_start(X, Y, rank))
+        starts.append(quadratic_start(X, Y, rank, complete=lean))
     if start in ("auto", "random"):
         count = n_random if start == "auto" else max(1, n_random)
-        starts.extend(random_start(d, rank, rng, X) for _ in range(count))
+        starts.extend(
+            deviating_start(X, rank, rng) if lean else random_start(d, rank, rng, X) for _ in range(count)
+        )
     return starts
 
 
@@ -204,8 +207,11 @@ def _partner_root(X: Any) -> Any:
     return (vectors * xp.where(kept, 1.0 / xp.sqrt(xp.where(kept, values, 1.0)), 0.0)) @ vectors.T
 
 
-def quadratic_start(X: Any, Y: Any, rank: int) -> tuple[Any, Any]:
-    """Find the singular spaces by second moments and their pairing by a small regression."""
+def quadratic_start(X: Any, Y: Any, rank: int, *, complete: bool = False) -> tuple[Any, Any]:
+    """Find the singular spaces by second moments and their pairing by a small regression.
+
+    ``complete`` takes :func:`completed_factors` of what the regression finds.
+    """
     xp = array_namespace(X)
     n_tokens = X.shape[1]
     centred = Y - Y.mean()
@@ -240,25 +246,34 @@ def quadratic_start(X: Any, Y: Any, rank: int) -> tuple[Any, Any]:
     form[xp.asarray(second), xp.asarray(first)] += solution[:-1] / 2
     values, vectors = xp.linalg.eigh(form)
     leading = vectors[:, int(xp.argmax(xp.abs(values)))].reshape(size, size)
-    return completed_factors(left @ leading @ right.T, rank, mean)
+    found = left @ leading @ right.T
+    return completed_factors(found, rank, mean) if complete else truncated_factors(found, rank)
 
 
 def random_start(d: int, rank: int, rng: np.random.Generator, like: Any) -> tuple[Any, Any]:
-    """Draw Gaussian factors for the whitened tokens ``like``, of their library.
-
-    If tokens have a mean, the factors are Gaussian for tokens in units of their deviations from it: for those
-    a score depends above all on the mean of one token and the deviation of the other.
-    """
+    """Draw Gaussian factors, of the library of ``like``."""
     xp = array_namespace(like)
     matrix = rng.standard_normal((d, rank)) @ rng.standard_normal((rank, d))
-    mean = like.mean(axis=(0, 1))
+    return truncated_factors(xp.asarray(matrix), rank)
+
+
+def deviating_start(X: Any, rank: int, rng: np.random.Generator) -> tuple[Any, Any]:
+    """Draw factors for whitened tokens that are Gaussian in units of the deviations from their mean.
+
+    There a score depends above all on the mean of one token and the deviation of the other. Without a mean
+    it is :func:`random_start`.
+    """
+    xp = array_namespace(X)
+    d = X.shape[2]
+    mean = X.mean(axis=(0, 1))
     square = float((mean**2).sum())
-    start = xp.asarray(matrix)
-    if square > _MEAN_SHARE:
-        # The inverse root of the covariance, which is the identity less the square of the mean.
-        more = 1.0 / math.sqrt(max(1.0 - square, _LEAST_DEVIATION)) - 1.0
-        start = start + (more / square) * xp.outer(mean, mean @ start)
-        start = start + (more / square) * xp.outer(start @ mean, mean)
+    if square <= _MEAN_SHARE:
+        return random_start(d, rank, rng, X)
+    start = xp.asarray(rng.standard_normal((d, rank)) @ rng.standard_normal((rank, d)))
+    # The inverse root of the covariance, which is the identity less the square of the mean.
+    more = 1.0 / math.sqrt(max(1.0 - square, _LEAST_DEVIATION)) - 1.0
+    start = start + (more / square) * xp.outer(mean, mean @ start)
+    start = start + (more / square) * xp.outer(start @ mean, mean)
     return truncated_factors(start, rank)
 
 

@@ -13,7 +13,7 @@ from pairint.backend import to_device
 from pairint.estimation.base import fit_threads
 from pairint.estimation.diagnosis import excess_of_second
 from pairint.estimation.gauss_newton import grown_factors, levenberg_marquardt
-from pairint.estimation.initial import moments_left, random_start, truncated_factors
+from pairint.estimation.initial import deviating_start, moments_left, random_start, truncated_factors
 from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.estimation.quasi_newton import Metric, lbfgs
 from pairint.estimation.robust import RobustFit, huber_fit
@@ -287,6 +287,8 @@ class Search:
         """
         d, rank = best.left.shape
         if not lifted:
+            if self.quasi_newton:
+                return deviating_start(problem.X, rank, rng)
             return random_start(d, rank, rng, problem.X)
         push = rng.standard_normal((d, d))
         push = to_device(push * (_PUSH / np.linalg.norm(push)), problem.X)

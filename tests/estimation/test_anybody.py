@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pairint.estimation import InteractionRegressor, OracleRegressor
-from pairint.estimation.initial import completed_factors, random_start, truncated_factors
+from pairint.estimation.initial import completed_factors, deviating_start, truncated_factors
 from pairint.model import UniformCube, interaction_matrix
 from pairint.model.attention import pair_average, pair_interaction
 
@@ -145,7 +145,7 @@ def test_the_form_on_the_mean_is_completed():
 
 def test_random_starts_know_of_the_mean():
     X, _ = whitened_with_mean(0.99)
-    left, right = random_start(D, 2, np.random.default_rng(0), X)
+    left, right = deviating_start(X, 2, np.random.default_rng(0))
     start = left @ right.T
     assert np.linalg.matrix_rank(start, tol=1e-10) == 2
     assert start[0, 0] != 0.0
@@ -157,7 +157,7 @@ def test_random_starts_know_of_the_mean():
 
     assert ratio(start) > 4.0  # the mean is ten times the deviations
     centred = X - X.mean(axis=(0, 1))
-    left, right = random_start(D, 2, np.random.default_rng(0), centred)
+    left, right = deviating_start(centred, 2, np.random.default_rng(0))
     rng = np.random.default_rng(0)
     plain = truncated_factors(rng.standard_normal((D, 2)) @ rng.standard_normal((2, D)), 2)
     np.testing.assert_array_equal(left, plain[0])
