@@ -96,8 +96,8 @@ def policy(page: str) -> str:
     elsewhere = sorted({f"https://{host}" for each in loaded if (host := urlsplit(each).hostname)})
     live = any(urlsplit(each).path.endswith(LIVE) for each in loaded)
     allowed = ["'self'", *elsewhere, *sorted({source(each) for each in inside})]
-    if acts:
-        allowed += ["'unsafe-hashes'", *sorted(source(each) for each in acts)]
+    if acts:  # all of them: the search reads other pages, and a browser asks this page's policy about theirs
+        allowed += ["'unsafe-hashes'", *sorted(source(each) for each in HANDLERS)]
     if live:
         allowed += ["'wasm-unsafe-eval'", "blob:"]
     directives = {
