@@ -176,9 +176,9 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     is the error on held-out windows with noise, which a user can measure. ``nudged`` has the first of these
     for its factors (kind ``start``). For ``values`` also
     ``value_error``, that of the values over their variance. For ``chosen`` also ``found``, the rank, and
-    ``low`` and ``high``, the ranks that were not called worse; and a row each rank tried (kind ``tried``), with
-    its ``criterion``, the mean squared error on windows left out over the variance, and ``standard_error``, of
-    its difference to that of the choice. For ``layer`` and ``pair`` a row each head
+    ``low`` and ``high``, the ranks that were not called worse; and a row each rank tried (kind ``tried``):
+    its ``criterion``, the mean squared error on windows left out over the variance, and ``standard_error``,
+    of its difference to that of the choice. For ``layer`` and ``pair`` a row each head
     (kind ``head``), with ``amplified``, for ``layer``, the noise over the signal of the head's output after
     the sum is taken apart.
     """
