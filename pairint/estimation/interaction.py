@@ -466,7 +466,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         self._handed = "pairs" if pairs is not None else "values" if known is not None else None
         self.left_, self.right_, self.value_matrix_ = first.left, first.right, first.value_matrix
         self.matrix_, self.activation_ = first.matrix, first.activation
-        self.rank_ = rank if rank_selection is None else rank_selection.rank
+        self.rank_ = int(first.left.shape[1])
         self.rank_selection_, self.selection_ = rank_selection, None
         self.n_intervals_ = found.n_intervals
         self.dof_ = float(found.n_coefficients)

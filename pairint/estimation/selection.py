@@ -100,8 +100,8 @@ class RankChoice:
     def plausible(self) -> tuple[int, int] | None:
         """The smallest and the largest rank tried that is not called worse; ``None`` outside channels.
 
-        The 95 % interval of its difference to the choice holds zero. These are intervals of single differences,
-        to a choice that the same samples made: a hint, not a confidence interval of the rank.
+        The 95 % interval of its difference to the choice holds zero. These are intervals of single
+        differences, to a choice that the same samples made: a hint, not a confidence interval of the rank.
         """
         if self.standard_error is None:
             return None

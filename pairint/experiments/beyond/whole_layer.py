@@ -176,9 +176,9 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     is the error on held-out windows with noise, which a user can measure. ``nudged`` has the first of these
     for its factors (kind ``start``). For ``values`` also
     ``value_error``, that of the values over their variance. For ``chosen`` also ``found``, the rank, and
-    ``low`` and ``high``, the ranks that were not called worse; and a row each rank tried (kind ``tried``), with
-    its ``criterion``, the mean squared error on windows left out over the variance, and ``standard_error``, of
-    its difference to that of the choice. For ``layer`` and ``pair`` a row each head
+    ``low`` and ``high``, the ranks that were not called worse; and a row each rank tried (kind ``tried``):
+    its ``criterion``, the mean squared error on windows left out over the variance, and ``standard_error``,
+    of its difference to that of the choice. For ``layer`` and ``pair`` a row each head
     (kind ``head``), with ``amplified``, for ``layer``, the noise over the signal of the head's output after
     the sum is taken apart.
     """
@@ -352,6 +352,7 @@ def _single(cell: dict[str, Any], encoder: Encoder, X: Any, held: Any, rng: Any)
     rows = [row]
     if chosen:
         choice = fit.rank_selection_
+        assert choice is not None and choice.plausible is not None and choice.standard_error is not None
         low, high = choice.plausible
         row |= {"found": choice.rank, "low": low, "high": high}
         rows += [
@@ -607,6 +608,8 @@ _WORST = [[0, 2], [1, 10], [2, 7], [3, 3], [4, 2], [5, 0]]
 _ALL = [[layer, head] for head in range(12) for layer in range(6)]
 #: Heads of each layer that are read, beside those that hide most: twelve are all, for twice the time.
 _READ = 6
+#: The sharpest head but for one that is among the worst.
+_SHARP = [[1, 8]]
 _FULL = [
     _line("count", [5, 6, 7], 0, heads=[[2, 5]], rank=[2], noise=[0.0]),
     _line("count", [11, 12, 13], 0, heads=[[2, 5]], rank=[4], n_outputs=[4], noise=[0.0]),
@@ -615,8 +618,14 @@ _FULL = [
     _line("cold", [16, 24, 32], 40, heads=[[2, 5]], noise=[0.0]),
     _line("cold", [24, 32], 40, heads=[[4, 0]], noise=[0.0]),
     _line("attention", [40], 0, heads=_ALL),
-    _line("heads", [128], 20, heads=[h for h in _ALL if (h[1] < _READ or h in _WORST) and h not in _THREE]),
+    _line(
+        "heads",
+        [128],
+        20,
+        heads=[h for h in _ALL if (h[1] < _READ or h in [*_WORST, *_SHARP]) and h not in _THREE],
+    ),
     _line("heads", [256], 20, heads=[[0, 2]]),
+    _line("chosen", [64], 20, heads=[[2, 5]], rank=[40]),
     _line("values", [128], 20),
     _line("layer", [64], 15, heads=[[2, 0]]),
 ]

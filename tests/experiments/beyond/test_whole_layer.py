@@ -204,7 +204,7 @@ class TestStored:
         left = hidden[hidden["kind"] == "window"].groupby(["layer", "head"])["value"].mean()
         hide = others.index[left.loc[others.index] < 0.1]
         assert len(hide) == 3 and others[hide].max() < others.median()
-        assert len(fits) == 35  # and three of real_head
+        assert len(fits) == 36  # and three of real_head
         assert fits["in_sample"][(0, 2)] < fits["law"][(0, 2)]
 
     def test_values_cost_their_parameters(self, table):
