@@ -221,6 +221,8 @@ def _calibrated(
     high = math.log((start + noise) / rate)
     floor = math.log(_RECOVERED * truth.variance)
     step = 0.25
+    if high < floor and noise == 0:  # the first step leaves nothing
+        return 0.0, truth.second_moment, truth.second_moment, 0.0, 0.0, True
     if excess(high) >= 0:  # even the first step makes it worse: the student unlearns
         low, high = high, high + step
         while excess(high) > 0:

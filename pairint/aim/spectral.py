@@ -536,9 +536,9 @@ class AtomicPrior(SpectralPrior):
 
     def __init__(self, values: Any, shares: Any) -> None:
         values = check_floats("values", values, (None,))
-        shares = check_floats("shares", shares, values.shape)
         if len(values) < 2 or len(np.unique(values)) < len(values):
             raise ValueError(f"values must hold at least two different eigenvalues, got {values}")
+        shares = check_floats("shares", shares, values.shape)
         if bool((shares <= 0).any()) or abs(float(shares.sum()) - 1) > 1e-9:
             raise ValueError(f"shares must be > 0 and sum to 1, got {shares}")
         order = np.argsort(values)
