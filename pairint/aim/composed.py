@@ -201,7 +201,8 @@ class ThresholdChannel(ScaledChannel):
         width, spread = math.sqrt(V), math.sqrt(q)
         step = min(width, spread) / 8 if q > 0 else 1.0
         if q == 0:
-            omega, weight = np.zeros(1), np.ones(1)
+            omega: Any = np.zeros(1)
+            weight: Any = np.ones(1)
         else:
             near = [np.arange(-10 * width, 10 * width + step, step) + at for at in self.thresholds]
             omega = (

@@ -80,7 +80,7 @@ def student_error(
     StudentError
         Asymptotic, as d grows.
     """
-    truth, student = make_prior(truth), make_prior(student)
+    truth, student = _prior("truth", truth), _prior("student", student)
     delta = check_real("delta", delta, 0, exclusive_minimum=True)
     if assumed_delta is None:
         assumed_delta = delta
@@ -95,6 +95,14 @@ def student_error(
         self_overlap=float(weights @ found**2),
         believed=assumed_delta / delta * float(weights @ ((found - student.mean) * (x - best))),
     )
+
+
+def _prior(name: str, value: Any) -> Prior:
+    """Return a prior, or an error that says which."""
+    try:
+        return make_prior(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name} must be a width ratio or a prior: {error}") from None
 
 
 @dataclass(frozen=True, repr=False)
@@ -178,14 +186,14 @@ def mismatched_state_evolution(
         For a channel of another kind, a prior without a ``quadrature``, or numbers out of range.
     """
     alphas = check_floats("alpha", alpha)
-    if alphas.size and float(alphas.min()) < 1e-150:
-        raise ValueError(f"alpha must be > 0, at least 1e-150, got {float(alphas.min())}")
+    if not alphas.size or float(alphas.min()) < 1e-150:
+        raise ValueError(f"alpha must hold numbers > 0, at least 1e-150, got {alphas}")
     channel = make_channel(channel, n_tokens)
     if not channel.recovers_exactly:
         raise ValueError(
             f"channel must be linear in the indices, as softmax and linear outputs are, got {channel!r}"
         )
-    truth, student = make_prior(truth), make_prior(student)
+    truth, student = _prior("truth", truth), _prior("student", student)
     for name, prior in (("truth", truth), ("student", student)):
         if not math.isfinite(prior.mean):
             raise ValueError(f"{name} must have a finite mean, got {prior!r}")
@@ -221,6 +229,8 @@ def _calibrated(
     high = math.log((start + noise) / rate)
     floor = math.log(_RECOVERED * truth.variance)
     step = 0.25
+    if high < floor and noise == 0:  # the first step leaves nothing
+        return 0.0, truth.second_moment, truth.second_moment, 0.0, 0.0, True
     if excess(high) >= 0:  # even the first step makes it worse: the student unlearns
         low, high = high, high + step
         while excess(high) > 0:

@@ -193,11 +193,15 @@ class NoisyLaw:
             if least >= 0:
                 cuts.append(middle)
                 continue
-            up = self._distance(lambda t, a=a, b=b: self._excess(a + t, min(t, b - a - t)), middle - a)
-            down = self._distance(lambda t, a=a, b=b: self._excess(b - t, min(t, b - a - t)), b - middle)
+            up = self._distance(functools.partial(self._inside_gap, a, b - a), middle - a)
+            down = self._distance(functools.partial(self._inside_gap, b, a - b), b - middle)
             ends += [a + up, b - down]
         ends.append(last + self._distance(lambda t: self._excess(last + t, t), reach))
         return list(zip(ends[::2], ends[1::2], strict=True)), sorted(cuts)
+
+    def _inside_gap(self, end: float, span: float, t: float) -> float:
+        """Return the excess at a distance t from one end of a gap, which reaches to ``end + span``."""
+        return self._excess(end + math.copysign(t, span), min(t, abs(span) - t))
 
     @staticmethod
     def _distance(excess: Callable[[float], float], reach: float) -> float:
@@ -453,7 +457,7 @@ class NoisyLaw:
 
 
 @functools.cache
-def _tanh_sinh() -> tuple[NDArray[np.float64], ...]:
+def _tanh_sinh() -> tuple[Any, ...]:
     """Return shares to the left and to the right of the nodes, weights (sum 1), and every second node."""
     k = np.arange(-int(_REACH / _STEP), int(_REACH / _STEP) + 1)
     t = k * _STEP
@@ -536,9 +540,9 @@ class AtomicPrior(SpectralPrior):
 
     def __init__(self, values: Any, shares: Any) -> None:
         values = check_floats("values", values, (None,))
-        shares = check_floats("shares", shares, values.shape)
         if len(values) < 2 or len(np.unique(values)) < len(values):
             raise ValueError(f"values must hold at least two different eigenvalues, got {values}")
+        shares = check_floats("shares", shares, values.shape)
         if bool((shares <= 0).any()) or abs(float(shares.sum()) - 1) > 1e-9:
             raise ValueError(f"shares must be > 0 and sum to 1, got {shares}")
         order = np.argsort(values)

@@ -126,7 +126,7 @@ class TestMistakes:
     def test_arguments(self):
         with pytest.raises(ValueError, match="channel must be linear"):
             mismatched_state_evolution(0.1, 0.5, 0.3, "hardmax")
-        with pytest.raises(ValueError, match="alpha must be > 0"):
+        with pytest.raises(ValueError, match="alpha must hold numbers > 0"):
             mismatched_state_evolution(0.0, 0.5, 0.3)
         with pytest.raises(ValueError, match="noise must be >= 0"):
             mismatched_state_evolution(0.1, 0.5, 0.3, noise=-1.0)
