@@ -103,10 +103,10 @@ def wrong_width_figure(rho: float, students: Sequence[float], alphas: np.ndarray
     """
     figure, axes = subplots(1)
     for width, color in zip(students, CYCLE, strict=False):
-        error = mismatched_state_evolution(alphas, rho, width).error
+        error = np.asarray(mismatched_state_evolution(alphas, rho, width).error)
         seen = error > 0
         axes.plot(alphas[seen], error[seen], color=color, label=f"believes $\\rho = {width:g}$")
-    best = state_evolution(alphas, rho).mmse
+    best = np.asarray(state_evolution(alphas, rho).mmse)
     seen = best > 0
     axes.plot(alphas[seen], best[seen], color=INK, linewidth=2.6, alpha=0.5, label=f"knows $\\rho = {rho:g}$")
     axes.set(title="A wrong width", xlabel=_ALPHA, ylabel=_ERROR, ylim=(0, None))
