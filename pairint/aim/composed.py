@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pairint.aim.bivariate import normal_functions
 from pairint.aim.channels import Channel, index_variances, make_channel
 from pairint.backend import array_namespace
-from pairint.validation import check_floats, check_integer, check_real, check_rng
+from pairint.validation import check_floats, check_integer, check_real, check_rng, check_size
 
 __all__ = ["NoisyChannel", "SampledChannel", "ScaledChannel", "ThresholdChannel"]
 
@@ -259,6 +259,7 @@ class SampledChannel(ScaledChannel):
         self.function = function
         n = check_integer("n_predictions", n_predictions, 50, 10**6)
         m = check_integer("n_draws", n_draws, 50, 10**6)
+        check_size("n_tokens", max(n, m), self.n_tokens, self.n_tokens)
         rng = check_rng(rng)
         self._predictions, self._remainders = self._symmetric(rng, n), self._symmetric(rng, m)
         self._seed = int(rng.integers(2**31))

@@ -80,7 +80,9 @@ class SpectralPrior(Prior):
         d = check_integer("d", d, 1)
         check_size("d", d, d)
         values = check_floats(
-            f"what {type(self).__name__}.quantile returns", self.quantile((np.arange(d) + 0.5) / d), (d,)
+            f"what {type(self).__name__}.quantile returns",
+            self.quantile((np.arange(d) + check_rng(rng).random(d)) / d),
+            (d,),
         )
         rotation = haar_rotation(d, rng)
         return (rotation * values) @ rotation.T
