@@ -603,13 +603,7 @@ def _line(task: str, n_samples: list[int], max_iter: int, **other: Any) -> dict[
     return line | {"n_outputs": [32], "max_iter": max_iter, "replicates": 1} | other
 
 
-#: In each layer the head that hides most from averages.
-_WORST = [[0, 2], [1, 10], [2, 7], [3, 3], [4, 2], [5, 0]]
 _ALL = [[layer, head] for head in range(12) for layer in range(6)]
-#: Heads of each layer that are read, beside those that hide most: twelve are all, for twice the time.
-_READ = 6
-#: The sharpest head but for one that is among the worst.
-_SHARP = [[1, 8]]
 _FULL = [
     _line("count", [5, 6, 7], 0, heads=[[2, 5]], rank=[2], noise=[0.0]),
     _line("count", [11, 12, 13], 0, heads=[[2, 5]], rank=[4], n_outputs=[4], noise=[0.0]),
@@ -618,12 +612,7 @@ _FULL = [
     _line("cold", [16, 24, 32], 40, heads=[[2, 5]], noise=[0.0]),
     _line("cold", [24, 32], 40, heads=[[4, 0]], noise=[0.0]),
     _line("attention", [40], 0, heads=_ALL),
-    _line(
-        "heads",
-        [128],
-        20,
-        heads=[h for h in _ALL if (h[1] < _READ or h in [*_WORST, *_SHARP]) and h not in _THREE],
-    ),
+    _line("heads", [128], 20, heads=[head for head in _ALL if head not in _THREE]),
     _line("heads", [256], 20, heads=[[0, 2]]),
     _line("chosen", [64], 20, heads=[[2, 5]], rank=[40]),
     _line("values", [128], 20),
