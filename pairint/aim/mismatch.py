@@ -20,8 +20,8 @@ a wrong belief costs the mean squared distance of two functions.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import astuple, dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
@@ -34,7 +34,8 @@ from pairint.validation import check_flag, check_floats, check_integer, check_re
 __all__ = ["MismatchedStateEvolution", "StudentError", "mismatched_state_evolution", "student_error"]
 
 
-class StudentError(NamedTuple):
+@dataclass(frozen=True)
+class StudentError:
     r"""What a student makes of one noisy copy.
 
     Book: :doc:`/book/aim_mismatch`.
@@ -166,7 +167,7 @@ def mismatched_state_evolution(
         Ignored if ``channel`` is a Channel.
     noise : float
         True variance :math:`s^2 \ge 0` of the error of an index, in units of :math:`\sigma_{ab}^2`
-        (:class:`~pairint.aim.channels.NoisyChannel`).
+        (:class:`~pairint.aim.NoisyChannel`).
     assumed_noise : float, optional
         What the student believes it to be; the true one by default. It has no effect on a calibrated student.
     calibrated : bool
@@ -244,7 +245,7 @@ def _calibrated(
             if low < floor:
                 return 0.0, truth.second_moment, truth.second_moment, 0.0, 0.0, True
     delta = math.exp(brentq(excess, low, high, xtol=1e-12))
-    return (*student_error(truth, student, delta), delta, True)
+    return (*astuple(student_error(truth, student, delta)), delta, True)
 
 
 def _believing(
@@ -258,12 +259,12 @@ def _believing(
         if delta < _RECOVERED * truth.variance:
             return 0.0, truth.second_moment, truth.second_moment, 0.0, 0.0, True
         if not (assumed > 1e-12 * student.variance and delta < 1e9):
-            return (*found, delta, False)
+            return (*astuple(found), delta, False)
         found = student_error(truth, student, delta, assumed)
         if (
             abs(found.error - error) < 1e-10 * (error + noises[0])
             and abs(found.believed - believed) < 1e-10 * believed
         ):
-            return (*found, delta, True)
+            return (*astuple(found), delta, True)
         error, believed = (error + found.error) / 2, (believed + max(found.believed, 0.0)) / 2
-    return (*found, delta, False)
+    return (*astuple(found), delta, False)

@@ -90,7 +90,7 @@ class Claim:
         The largest difference from either that counts as agreement.
     relation : {"equal", "at most", "at least", "equivalent"}
     command : str
-        What regenerates the number; filled in by :mod:`pairint.experiments.report` when empty.
+        What regenerates the number; filled in by the report when empty.
     """
 
     name: str

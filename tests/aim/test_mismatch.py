@@ -62,7 +62,8 @@ def test_one_noisy_copy_against_matrices(delta, assumed):
     f = student.denoise(values, assumed)
     estimate = (vectors * f) @ vectors.T
     measured = ((S - estimate) ** 2).sum() / d, (S * estimate).sum() / d, (estimate**2).sum() / d
-    np.testing.assert_allclose(measured, expected[:3], rtol=0.03)
+    theory = expected.error, expected.overlap, expected.self_overlap
+    np.testing.assert_allclose(measured, theory, rtol=0.03)
     # Stein: the response is the product with the noise.
     assert assumed / delta * (noise * estimate).sum() / d == pytest.approx(expected.believed, rel=0.05)
 
