@@ -227,7 +227,8 @@ def test_only_small_sums_come_to_the_host(cupy):
         fake_cupy.transfers.clear()
         InteractionRegressor(2, n_intervals=4, random_state=0).fit(cupy.asarray(X), cupy.asarray(Y))
         largest.append(max(fake_cupy.transfers))
-    assert largest[0] == largest[1] < 300
+    columns = 2 * X.shape[2] * 2 + (4 + 3) + 1  # of [J F y], whose Gram matrix comes in one piece
+    assert largest[0] == largest[1] <= columns**2 < X[:100].size
 
 
 @needs_compiler

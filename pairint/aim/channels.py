@@ -581,7 +581,10 @@ def make_channel(channel: str | Channel, n_tokens: int = 2, *, untied: bool = Fa
     ------
     ValueError
         If the name is unknown, ``n_tokens`` is below 2, or the channel is that of an untied layer.
+    TypeError
+        If ``untied`` is no flag.
     """
+    untied = check_flag("untied", untied)
     if isinstance(channel, Channel):
         if not (channel.symmetric or untied):
             raise ValueError(f"channel must be that of a symmetric layer, got {channel!r}")

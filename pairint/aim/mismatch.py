@@ -98,11 +98,19 @@ def student_error(
     )
 
 
+#: Width ratios that are taken; wider layers are Gaussian to all digits that count.
+_WIDEST = 1e6
+
+
 def _prior(name: str, value: Any) -> Prior:
     """Return a prior, or an error that says which."""
     try:
-        return make_prior(value)
+        return make_prior(
+            value if isinstance(value, Prior) else check_real(name, value, 0, _WIDEST, exclusive_minimum=True)
+        )
     except (TypeError, ValueError) as error:
+        if str(error).startswith(name):
+            raise
         raise type(error)(f"{name} must be a width ratio or a prior: {error}") from None
 
 
@@ -125,7 +133,7 @@ class MismatchedStateEvolution(Result):
     delta : array or float
         Noise of the equivalent copy.
     converged : array or bool
-        Whether the iteration came to rest; always so for a calibrated student.
+        Whether the iteration came to rest; for a calibrated student, whether the error stays finite.
     """
 
     _units = (("sample/d²", "alpha"),)
@@ -236,7 +244,7 @@ def _calibrated(
         low, high = high, high + step
         while excess(high) > 0:
             low, high = high, high + step
-            if high > low + 60 or math.exp(high) > 1e9:
+            if math.exp(high) > 1e9:
                 return math.inf, 0.0, 0.0, math.inf, math.inf, False
     else:
         low = high - step

@@ -15,7 +15,7 @@ In whitened coordinates, for independent standard Gaussian tokens and the singul
   regression inside these spaces then finds how they are paired.
 
 For other tokens this holds approximately. If they have a mean, its direction is added to both spaces, and the
-moments look for the rest. Neither needs to be exact: they are starts for the Gauss-Newton iteration.
+moments look for the rest. Neither needs to be exact: they are starts of a search.
 """
 
 from __future__ import annotations

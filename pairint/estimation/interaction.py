@@ -72,8 +72,9 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
     rank : int or "auto"
         Rank ``r`` of the matrix, ``1 <= r <= d``. ``"auto"`` tries 1, 2, ... until a criterion of generalised
         cross-validation stops falling, see :func:`~pairint.estimation.selection.rank_criterion`. In a channel
-        it tries 1, 2, 4, ..., then those between, and takes the one with the smallest error on a fifth of the
-        samples, which it leaves out; then it fits all of them.
+        it tries 1, 2, 4, ..., then those between, and compares their errors on a fifth of the samples, which
+        it leaves out; of those that are not higher for sure the same criterion takes one; then it fits all of
+        the samples.
     degree : int
         Degree ``s >= 1`` of the splines. To attain the rate for Hölder index ``beta`` take
         ``s >= beta - 1``.

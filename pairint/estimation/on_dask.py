@@ -1,4 +1,4 @@
-"""Arrays of Dask: every worker sums over its blocks, and only the sums travel."""
+"""Arrays of Dask: every worker sums over its blocks; what travels are sums, and first samples for starts."""
 
 from __future__ import annotations
 

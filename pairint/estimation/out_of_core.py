@@ -1,7 +1,8 @@
 r"""The least-squares problem of data that are read in blocks.
 
 A fit asks three sums of all the data: the normal equations of the spline, the gradient by the factors, and
-the system of a Gauss-Newton step. Each is a sum over samples, so that a block at a time is enough. Whitening
+the system of a Gauss-Newton step. Each is a sum over samples, so that a block at a time is enough; so it is
+for the few lowest and highest scores, which say where the splines end. Whitening
 costs no copy: with :math:`x = B^{-1} x_w` the products :math:`U^\top x_w` are :math:`(B U)^\top x`, and a
 gradient by the factors is :math:`B` times the one of the tokens as they are.
 """

@@ -106,7 +106,9 @@ class RankChoice:
         if self.standard_error is None:
             return None
         chosen = float(self.criterion[self.candidates == self.rank][0])
-        kept = self.candidates[self.criterion - chosen <= 1.96 * self.standard_error]
+        # A rank whose fit the channel does not admit has an infinite error, and is worse for sure.
+        margin = 1.96 * np.where(np.isfinite(self.criterion), self.standard_error, 0.0)
+        kept = self.candidates[self.criterion <= chosen + margin]
         return int(kept.min()), int(kept.max())
 
 

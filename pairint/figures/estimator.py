@@ -114,7 +114,7 @@ def risk_figure(fit: InteractionRegressor, noise_std: float) -> Figure:
     axes.axhline(1.0, color=INK, linestyle="--", label="noise variance")
     axes.set(
         title="Empirical risk, step by step",
-        xlabel="accepted Gauss-Newton step",
+        xlabel="accepted step",
         ylabel="risk / $\\sigma^2$",
         yscale="log",
     )

@@ -51,7 +51,7 @@ def test_the_best_linear_estimate_is_wrong_and_honest():
 
 @pytest.mark.parametrize(("delta", "assumed"), [(0.3, None), (0.3, 1.0), (2.0, 0.5)])
 def test_one_noisy_copy_against_matrices(delta, assumed):
-    """Error, overlaps and belief are means over the law; a matrix of size 300 has them within 1 %."""
+    """Error, overlaps and belief are means over the law; a matrix of size 300 has them within 3 %."""
     truth, student, d = WishartPrior(0.5), WishartPrior(2.0), 300
     expected = student_error(truth, student, delta, assumed)
     rng = np.random.default_rng(0)
@@ -69,15 +69,18 @@ def test_one_noisy_copy_against_matrices(delta, assumed):
 
 
 @pytest.mark.parametrize("truth", [0.2, 0.5])
-@pytest.mark.parametrize("student", [0.1, 0.15, 0.7, 0.9])
+@pytest.mark.parametrize("student", [0.1, 0.15, 0.7, 0.9, 1.0, 3.0])
 def test_the_threshold_of_a_wrong_width(truth, student):
-    """Too narrow costs nothing at the end; too wide costs one side of a semicircle."""
+    """Too narrow costs nothing at the end; too wide costs one side of a semicircle; wider still, both."""
     p, wrong = 1 - truth, max(1 - student, 0.0)
     y = np.linspace(2 * math.sqrt(wrong), 2 * math.sqrt(p), 100_001)
-    extra = np.trapezoid((y**2 - 4 * wrong) * np.sqrt(np.clip(4 * p - y**2, 0, None)), y) / (2 * math.pi)
+    outside = (y**2 - 4 * wrong) * np.sqrt(np.clip(4 * p - y**2, 0, None))  # zero at both ends
+    extra = float(outside.sum()) * (y[1] - y[0]) / (2 * math.pi)
+    if student >= 1:
+        extra = p**2 / 2 + (student - 1) * p
     expected = 2 * truth - truth**2 + (extra if student > truth else 0.0)
     found = student_error(truth, student, 1e-7).error / 1e-7
-    assert found == pytest.approx(expected, abs=3e-3)
+    assert found == pytest.approx(expected, abs=10 * math.sqrt(1e-7))  # of the order of the root
     if student > truth + 0.3:
         assert found > 2 * truth - truth**2 + 0.02
 
@@ -131,7 +134,7 @@ class TestMistakes:
             mismatched_state_evolution(0.0, 0.5, 0.3)
         with pytest.raises(ValueError, match="noise must be >= 0"):
             mismatched_state_evolution(0.1, 0.5, 0.3, noise=-1.0)
-        with pytest.raises(ValueError, match="student must have a finite mean"):
+        with pytest.raises(ValueError, match="student must be finite"):
             mismatched_state_evolution(0.1, 0.5, math.inf)
 
     def test_a_truth_without_a_law(self):

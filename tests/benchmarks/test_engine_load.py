@@ -11,8 +11,10 @@ import pytest
 from pairint.engine import sweep
 from pairint.engine.store import CellStore
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+FOLDER = str(Path(__file__).resolve().parents[2] / "benchmarks")
+sys.path.insert(0, FOLDER)
 engine_load = pytest.importorskip("engine_load", reason="it limits the size of files, which takes POSIX")
+sys.path.remove(FOLDER)  # a tool and a benchmark share a name
 
 
 @pytest.fixture
