@@ -107,9 +107,15 @@ def put(built: Path, site: Path, name: str) -> list[str]:
     site.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=site, prefix=".") as scratch:
         shutil.copytree(built, Path(scratch) / "new")
+        old = Path(scratch) / "old"
         if (site / name).exists():
-            (site / name).rename(Path(scratch) / "old")
-        (Path(scratch) / "new").rename(site / name)
+            (site / name).rename(old)
+        try:
+            (Path(scratch) / "new").rename(site / name)
+        except OSError:
+            if old.exists():
+                old.rename(site / name)
+            raise
     return refresh(site)
 
 

@@ -138,6 +138,13 @@ def test_a_plain_fit_has_no_standard_errors():
     assert fit.rank_selection_.standard_error is None and fit.rank_selection_.plausible is None
 
 
+def test_a_rank_that_the_channel_does_not_admit_is_worse():
+    """Infinite errors and infinite standard errors say nothing for a rank."""
+    cells, error = np.full(4, 6), np.array([0.3, 0.1, 0.11, math.inf])
+    kept = RankChoice(2, np.array([1, 2, 4, 8]), error, cells, False, np.array([0.02, 0.0, 0.01, math.inf]))
+    assert kept.plausible == (2, 4)
+
+
 def test_on_the_device(monkeypatch):
     cupy = fake_cupy.install(monkeypatch)
     X, values, Y = attention(n_samples=60)

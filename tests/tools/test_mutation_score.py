@@ -6,8 +6,9 @@ import signal
 import sys
 import textwrap
 
-import mutation_score
 import pytest
+
+mutation_score = pytest.importorskip("mutation_score", reason="it limits processes, which takes POSIX")
 
 TEXT = textwrap.dedent(
     '''

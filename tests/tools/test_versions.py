@@ -1,6 +1,7 @@
 """A site with several versions of the book: each page leads to itself in the others."""
 
 import json
+from pathlib import Path
 
 import forms
 import pytest
@@ -75,6 +76,21 @@ def test_a_version_put_again_takes_its_own_place(site, tmp_path):
         site / "main" / "book" / "particles.html"
     ).read_bytes() == before  # menus are written anew, not twice
     assert not [path for path in site.iterdir() if path.name.startswith(".") and path.is_dir()]
+
+
+def test_a_version_that_cannot_be_put_leaves_the_old_one(site, tmp_path, monkeypatch):
+    before = sorted(path.name for path in (site / "v0.9.0").rglob("*"))
+    rename = Path.rename
+
+    def full(self, target):
+        if self.name == "new":
+            raise OSError("no space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(OSError, match="no space left"):
+        versions.put(book(tmp_path / "f", "new"), site, "v0.9.0")
+    assert sorted(path.name for path in (site / "v0.9.0").rglob("*")) == before
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden", "v1 0"])
