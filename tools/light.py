@@ -160,6 +160,8 @@ def lighten(page: str, sheet: str, search: bool = False, about: str = "") -> str
         if served not in page:
             page = re.sub(rf"[ \t]*<script[^>]*/{re.escape(name)}[^>]*></script>\n?", "", page)
     page = HEAD.sub(lambda found: SCRIPT.sub(r"<script defer\1>", _one_sheet(found[0], sheet)), page, count=1)
+    if "DOCUMENTATION_OPTIONS." in page:  # a page that sets an option while it is read has them by then
+        page = re.sub(r'<script defer( src="[^"]*documentation_options\.js)', r"<script\1", page)
     # A figure need not wait for the scripts of the page.
     return page.replace(FIGURE, FIGURE.replace(">", " async>"))
 

@@ -36,7 +36,6 @@ async function setAll() {
 
 window.MathJax = {
   loader: { load: ["core", "input/tex", "output/chtml", "a11y/assistive-mml"] },
-  options: { enableMenu: false },
   chtml: { adaptiveCSS: false }, // rules that come bit by bit cost more than all at once
   // Whoever needs the formulas waits for this; MathJax puts a promise in its place that waits for the same.
   startup: { typeset: false, promise: allSet, pageReady: setAll },

@@ -99,7 +99,8 @@ def wire(text: str) -> int:
 
 
 FIGURE = re.compile(
-    r'<div class="pairint-explorer" id="([^"]+)".*?</div>\s*<script type="module">.*?</script>', re.DOTALL
+    r'<div class="pairint-explorer" id="([^"]+)".*?</div>\s*<script type="module"[^>]*>.*?</script>',
+    re.DOTALL,
 )
 
 

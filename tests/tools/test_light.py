@@ -103,6 +103,14 @@ def test_the_page_of_the_search_keeps_it_and_a_page_with_code_its_buttons():
     )
 
 
+def test_a_page_that_sets_an_option_has_the_options_by_then():
+    """The index of statements does so in a script of its own."""
+    head = '<html><head>\n<script src="_static/documentation_options.js?v=1"></script>\n{}</head></html>'
+    own = "<script>\n DOCUMENTATION_OPTIONS.COLLAPSE_INDEX = true;\n</script>"
+    assert '<script src="_static/documentation_options.js' in light.lighten(head.format(own), "s.css")
+    assert '<script defer src="_static/documentation_options.js' in light.lighten(head.format(""), "s.css")
+
+
 def test_an_icon_that_is_not_there_is_named():
     with pytest.raises(light.Unknown, match="no icon 'unicorn-of-the-sea'"):
         light.icon("fas fa-unicorn-of-the-sea")
