@@ -28,6 +28,7 @@ from typing import Any
 
 FONT = Path("vendor/fontawesome/webfonts")  # in the static files of the theme
 SOLID = "fa-solid-900"
+BRANDS = "fa-brands-400"
 ASCENT, EM = 448, 512  # of the icons, in units of their font
 #: Classes of an icon that say how it is drawn; the one left over is its name.
 STYLES = frozenset({"fa", "fas", "fa-solid", "fa-lg", "fa-fw", "fa-sm", "fa-xl"})
@@ -71,19 +72,19 @@ class Unknown(ValueError):
     """A page asks for an icon that the theme's font does not have."""
 
 
-def font_file() -> Path:
+def font_file(name: str = SOLID) -> Path:
     """Return the font of icons that the theme brings along."""
     import pydata_sphinx_theme
 
     theme = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme"
-    return theme / "static" / FONT / f"{SOLID}.ttf"
+    return theme / "static" / FONT / f"{name}.ttf"
 
 
 @functools.cache
-def _font() -> Any:
+def _font(name: str = SOLID) -> Any:
     from fontTools.ttLib import TTFont
 
-    return TTFont(font_file())
+    return TTFont(font_file(name))
 
 
 @functools.cache
@@ -99,6 +100,8 @@ def outline(name: str) -> tuple[str, int]:
     from fontTools.pens.transformPen import TransformPen
 
     glyphs = _font().getGlyphSet()
+    if name not in glyphs:
+        glyphs = _font(BRANDS).getGlyphSet()  # as that of the place where the repository lies
     if name not in glyphs:
         raise Unknown(f"the theme's font has no icon {name!r}")
     pen = SVGPathPen(glyphs, ntos=lambda value: f"{value:.0f}")
