@@ -127,15 +127,18 @@ class BlockSource(ABC):
     #: Whether outputs have weights.
     weighted: bool
 
-    @property
-    @abstractmethod
-    def n_tokens(self) -> int:
-        """Number of tokens of a sample."""
+    #: Numbers of tokens and of dimensions.
+    _shape: tuple[int, int]
 
     @property
-    @abstractmethod
+    def n_tokens(self) -> int:
+        """Number of tokens of a sample."""
+        return self._shape[0]
+
+    @property
     def d(self) -> int:
         """Dimension of the tokens."""
+        return self._shape[1]
 
     @abstractmethod
     def total(
@@ -321,14 +324,6 @@ class Readings(BlockSource):
         if survey is None:
             raise ValueError("sample_weight must have a positive entry, got zeros only")
         self.survey = survey
-
-    @property
-    def n_tokens(self) -> int:
-        return self._shape[0]
-
-    @property
-    def d(self) -> int:
-        return self._shape[1]
 
     def _size(self, n_tokens: int, d: int) -> int:
         return block_samples(self.memory, n_tokens, d)

@@ -60,14 +60,6 @@ class DaskSource(BlockSource):
         if survey.n_samples == 0:
             raise ValueError("sample_weight must have a positive entry, got zeros only")
 
-    @property
-    def n_tokens(self) -> int:
-        return self._shape[0]
-
-    @property
-    def d(self) -> int:
-        return self._shape[1]
-
     def _named(self, number: int) -> tuple[int, int, str]:
         return self.n_tokens, self.d, self._where[number]
 

@@ -305,7 +305,7 @@ EXPERIMENT = Experiment(
                 _line(50, ["adam", "equations"], [1.15], 8, 1),
             ],
         },
-        # What a device of some tens of teraflops does in an hour or two: the published size, all dynamics.
+        # The published size, all dynamics. Not run yet, for want of a device; its time is a guess.
         "gpu": {
             "rho": 0.5,
             "device": "gpu",
