@@ -35,7 +35,7 @@ class DaskSource(BlockSource):
         shape = tuple(int(n) for n in X.shape)
         if math.prod(shape) == 0:
             check_tokens(np.empty(shape))
-        self._shape = shape[1:]
+        self._shape = (shape[1], shape[2])
         X = X.rechunk({1: -1, 2: -1})
         lengths = X.chunks[0]
         outputs = _aligned("Y", Y, (shape[:2],), lengths)
