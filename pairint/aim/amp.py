@@ -44,7 +44,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -59,7 +58,7 @@ from pairint.backend import array_namespace, to_device, to_host
 from pairint.result import Result
 from pairint.validation import check_flag, check_floats, check_integer, check_real
 
-__all__ = ["AMPResult", "Damping", "amp"]
+__all__ = ["AMPResult", "Damping", "History", "amp", "warn_unfinished"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -176,9 +175,7 @@ def amp(
     if truth is not None:
         truth = check_floats("truth", truth, (samples.d, samples.d)).astype(samples.X.dtype, copy=False)
     weight = Damping.of(damping, samples.channel)
-    history: dict[str, list[float]] = {"delta": [], "mmse": [], "self_overlap": [], "change": []}
-    if truth is not None:
-        history |= {"overlap": [], "error": []}
+    history = History(truth)
     state = _start(samples, prior)
     score = _score(samples, state, prior.variance)
     converged, reason = False, f"not converged after {max_iter} iterations"
@@ -198,24 +195,15 @@ def amp(
         score = _score(samples, state, prior.variance)
         believed = score.error == state.error
         state = replace(state, error=score.error)
-        for name, value in _measured(state, delta, gamma**2 * change, truth):
-            history[name].append(value)
+        history.note(state.S, state.error, delta, gamma**2 * change)
         if believed and change < tol * max(state.error, 1e-3):  # below 1e-3, zero error is close enough
             converged = True
             break
         weight.adapt()
 
     if not converged:
-        from sklearn.exceptions import ConvergenceWarning
-
-        warnings.warn(
-            f"AMP: {reason} (alpha = {samples.alpha:.4g}, d = {samples.d}); its error estimate is "
-            f"{state.error:.3g}",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
-    arrays = {name: np.array(values) for name, values in history.items()}
-    return AMPResult(state.S, float(state.error), arrays, converged, len(arrays["delta"]), weight.value)
+        warn_unfinished("AMP", reason, samples.alpha, samples.d, state.error)
+    return history.result(state.S, state.error, converged, weight)
 
 
 @dataclass(frozen=True)
@@ -410,16 +398,39 @@ def _predict(
     return _State(S, error, omega, echo)
 
 
-def _measured(state: _State, delta: float, change: float, truth: Any) -> Iterator[tuple[str, float]]:
-    """Yield what the history records of an iteration."""
-    d = len(state.S)
-    yield "delta", delta
-    yield "mmse", state.error
-    yield "self_overlap", float((state.S**2).sum()) / d
-    yield "change", change
-    if truth is not None:
-        yield "overlap", float((state.S * truth).sum()) / d
-        yield "error", matrix_error(truth, state.S)
+class History:
+    """What an algorithm of message passing records of its iterations."""
+
+    def __init__(self, truth: Any = None) -> None:
+        self._truth = truth
+        self._values: dict[str, list[float]] = {"delta": [], "mmse": [], "self_overlap": [], "change": []}
+        if truth is not None:
+            self._values |= {"overlap": [], "error": []}
+
+    def note(self, S: Any, error: float, delta: float, change: float) -> None:
+        """Record an iteration: its estimate, what it takes for its error, its noise, its mean square step."""
+        d = len(S)
+        noted = {"delta": delta, "mmse": error, "self_overlap": float((S**2).sum()) / d, "change": change}
+        if self._truth is not None:
+            noted |= {"overlap": float((S * self._truth).sum()) / d, "error": matrix_error(self._truth, S)}
+        for name, value in noted.items():
+            self._values[name].append(value)
+
+    def result(self, S: Any, error: float, converged: bool, weight: Damping) -> AMPResult:
+        """Return the result with this history."""
+        arrays = {name: np.array(values) for name, values in self._values.items()}
+        return AMPResult(S, float(error), arrays, converged, len(arrays["delta"]), weight.value)
+
+
+def warn_unfinished(name: str, reason: str, alpha: float, d: int, error: float) -> None:
+    """Warn whoever has called an algorithm that it did not come to rest."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    warnings.warn(
+        f"{name}: {reason} (alpha = {alpha:.4g}, d = {d}); its error estimate is {error:.3g}",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
 
 
 @dataclass

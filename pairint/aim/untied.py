@@ -18,18 +18,16 @@ one by one.
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.aim.amp import AMPResult, Damping
+from pairint.aim.amp import AMPResult, Damping, History, warn_unfinished
 from pairint.aim.channels import Channel, SoftmaxChannel, check_tau, information_at
 from pairint.aim.indices import adjoint, check_tokens, indices
 from pairint.aim.priors import denoised
 from pairint.aim.spectral import SpectralPrior
-from pairint.aim.teacher import matrix_error
 from pairint.backend import array_namespace, to_device, to_host
 from pairint.validation import (
     check_choice,
@@ -254,9 +252,7 @@ def untied_amp(
     tol = check_real("tol", tol, 0, exclusive_minimum=True)
     weight = Damping.of(damping, check_instance("channel", channel, Channel))  # type: ignore[type-abstract]
     expected = information_at(channel, 0.0)
-    history: dict[str, list[float]] = {name: [] for name in ("delta", "mmse", "self_overlap", "change")}
-    if truth is not None:
-        history |= {"overlap": [], "error": []}
+    history = History(truth)
     S, error, echo = xp.zeros((d, d), dtype=X.dtype), prior.variance, 0.0
     omega = indices(X, S)
     converged, reason = False, f"not converged after {max_iter} iterations"
@@ -280,27 +276,14 @@ def untied_amp(
         error = gamma * response + (1 - gamma) * error
         echo = gamma * response * g + (1 - gamma) * echo
         omega = indices(X, S) - echo
-        history["delta"].append(delta)
-        history["mmse"].append(error)
-        history["self_overlap"].append(float((S**2).sum()) / d)
-        history["change"].append(gamma**2 * change)
-        if truth is not None:
-            history["overlap"].append(float((S * truth).sum()) / d)
-            history["error"].append(matrix_error(truth, S))
+        history.note(S, error, delta, gamma**2 * change)
         if change < tol * max(error, 1e-3):
             converged = True
             break
         weight.adapt()
     if not converged:
-        from sklearn.exceptions import ConvergenceWarning
-
-        warnings.warn(
-            f"AMP, untied: {reason} (alpha = {n / d**2:.4g}, d = {d}); its error estimate is {error:.3g}",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
-    arrays = {name: np.array(values) for name, values in history.items()}
-    return AMPResult(S, float(error), arrays, converged, len(arrays["delta"]), weight.value)
+        warn_unfinished("AMP, untied", reason, n / d**2, d, error)
+    return history.result(S, error, converged, weight)
 
 
 def _divergence(values: NDArray[np.float64], best: NDArray[np.float64]) -> float:
