@@ -38,7 +38,7 @@ def heads_figure(table: DataFrame, *places: tuple[str, Series]) -> Figure:
     if not panels:
         panels = [("head, numbered", fits.index.to_numpy() + 1.0)]
     figure, axes = subplots(len(panels), 4.2)
-    for axis, (label, x) in zip(np.atleast_1d(axes), panels, strict=True):
+    for panel, (axis, (label, x)) in enumerate(zip(np.atleast_1d(axes), panels, strict=True)):
         for column, face, name, number in (
             ("error", CYCLE[0], "other windows", 0),
             ("in_sample", "white", "the fit's own windows", 1),
@@ -61,12 +61,13 @@ def heads_figure(table: DataFrame, *places: tuple[str, Series]) -> Figure:
             )
         axis.axhline(1, color=INK, ls="--", lw=1, label="law of counting")
         axis.set(
-            title="Heads, each read from its outputs",
+            title="The same heads" if panel else "Heads, each read from its outputs",
             xlabel=label,
             ylabel="squared error / law",
             yscale="log",
         )
-        axis.legend(fontsize="small", handlelength=1.2)
+        axis.set_ylim(bottom=0.08)  # room for the legend, below all heads
+        axis.legend(fontsize="small", handlelength=1.2, loc="lower center")
     return figure
 
 
