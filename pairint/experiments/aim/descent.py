@@ -142,7 +142,10 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
         )
     seconds = time.perf_counter() - began
     history, k = descent.history, cell["n_runs"]
-    limit = descent_options(cell["method"])["max_iter"]
+    options = descent_options(cell["method"])
+    limit = options["max_iter"]
+    # Which step takes a run below its tolerance, and how far, is a matter of rounding.
+    losses = np.maximum(history["loss"], options["tol"])
     rows = []
     for steps in [n for n in NOTED if n <= limit]:
         at = min(steps, descent.n_iter) - 1
@@ -154,8 +157,8 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
                 "error": (k * mean - one) / (k - 1),
                 "one_run": one,
                 "spread": (one - mean) * k / (k - 1),
-                "loss": float(np.median(history["loss"][at])),
-                "largest_loss": float(history["loss"][at].max()),
+                "loss": float(np.median(losses[at])),
+                "largest_loss": float(losses[at].max()),
                 "bayes_finite": bayes,
                 "seconds": seconds,
             }
@@ -290,7 +293,7 @@ EXPERIMENT = Experiment(
     name="aim_descent",
     title="Does averaged gradient descent reach the Bayes-optimal error?",
     source="attention-indexed models, Figure 2, right, and our own experiment",
-    version=1,
+    version=2,
     presets={
         "quick": {
             "rho": 0.5,
@@ -301,8 +304,8 @@ EXPERIMENT = Experiment(
             "rho": 0.5,
             "device": "cpu",
             "plan": [
-                _line(50, ["adam", "equations"], [0.27, 0.55, 0.8], 8, 4),
-                _line(50, ["adam", "equations"], [1.15], 8, 1),
+                _line(50, ["adam", "equations"], [0.27, 0.55, 0.8], 8, 8),
+                _line(50, ["adam", "equations"], [1.15], 8, 4),
             ],
         },
         # The published size, all dynamics. Not run yet, for want of a device; its time is a guess.
@@ -318,7 +321,7 @@ EXPERIMENT = Experiment(
     compute=compute,
     plot=plot,
     claims=claims,
-    expected_seconds={"quick": 8.0, "full": 120.0, "gpu": 6000.0},
+    expected_seconds={"quick": 8.0, "full": 1000.0, "gpu": 6000.0},
     data_keys=DATA_KEYS,
     cost=cost,
     reproducible=reproducible,
