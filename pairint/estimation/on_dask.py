@@ -20,7 +20,7 @@ class DaskSource(BlockSource):
     """Tokens, outputs and weights of which at least the first are an array of Dask.
 
     Blocks are the chunks along the samples. Their sums are added in pairs of neighbours, whichever workers
-    compute them: the number of workers changes nothing.
+    compute them: the number of workers changes nothing, if they all round alike.
     """
 
     def __init__(self, X: Any, Y: Any, sample_weight: Any, memory: int) -> None:

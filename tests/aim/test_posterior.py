@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.integrate import quad
 
 from pairint.aim.channels import SoftmaxChannel, make_channel
@@ -21,6 +22,13 @@ def standard_error(values, blocks=40):
     """Return that of the mean of a chain, from means of blocks."""
     means = values[: len(values) // blocks * blocks].reshape(blocks, -1).mean(axis=1)
     return means.std(ddof=1) / math.sqrt(blocks)
+
+
+def centred(values):
+    """Say whether independent numbers may have mean zero: Student's t, one false alarm in ten thousand."""
+    values = np.array(values)
+    limit = stats.t.ppf(1 - 0.5e-4, len(values) - 1)
+    return bool(abs(values.mean()) < limit * values.std(ddof=1) / math.sqrt(len(values)))
 
 
 @pytest.mark.slow
@@ -74,27 +82,39 @@ def test_a_chain_from_the_truth_stays_a_draw_of_the_prior():
         moved.append(((W - teacher.W) ** 2).sum())
     norms = np.array(norms)
     assert np.mean(moved) > 0.5 * d * r
-    assert abs(norms.mean()) < 3.5 * norms.std(ddof=1) / math.sqrt(len(norms))
+    assert centred(norms)
+
+
+def nearer(first, second, truth):
+    """Return a number between -1 and 1, positive if the first is nearer to the truth."""
+    first, second = ((matrix - truth) ** 2 for matrix in (first, second))
+    return (second.sum() - first.sum()) / (second.sum() + first.sum())
 
 
 @pytest.mark.slow
 def test_two_chains_agree_and_the_truth_is_one_draw():
-    """From the truth and from elsewhere; and the mean is as far from the truth as the draws spread."""
-    left, spread, apart = [], [], []
-    for seed in range(8):
+    """From the truth and from elsewhere; and the mean is as far from the truth as the draws spread.
+
+    A chain that remembers its start is nearer to the truth if that was its start. Problem by problem the
+    difference is then positive, however slowly the means settle; else its sign is a matter of chance.
+    """
+    left, remembered, stuck = [], [], []
+    for seed in range(12):
         teacher = AIMTeacher(6, 0.5, rng=seed)
         X, y = teacher.sample(5, 200 + seed)
-        start = np.random.default_rng(seed).standard_normal(teacher.W.shape)
+        start = np.random.default_rng(1000 + seed).standard_normal(teacher.W.shape)
         options = {"n_draws": 200, "step": 0.3, "n_steps": 4}
         chains = [posterior_weights(X, y, W, rng=k, **options) for k, W in enumerate((teacher.W, start))]
         first, second = (chain.matrices[60:] for chain in chains)
-        gap = first.mean(axis=0) - second.mean(axis=0)
-        left.append(((first.mean(axis=0) - teacher.S) * (second.mean(axis=0) - teacher.S)).sum())
-        spread.append((first.var(axis=0).sum() + second.var(axis=0).sum()) / 2)
-        apart.append((gap**2).sum())
-    assert np.mean(apart) < 0.1 * np.mean(spread)
-    difference = np.array(left) - np.array(spread)
-    assert abs(difference.mean()) < 3.5 * difference.std(ddof=1) / math.sqrt(len(difference))
+        spread = (first.var(axis=0).sum() + second.var(axis=0).sum()) / 2
+        left.append(((first.mean(axis=0) - teacher.S) * (second.mean(axis=0) - teacher.S)).sum() - spread)
+        remembered.append(nearer(first.mean(axis=0), second.mean(axis=0), teacher.S))
+        slow = {"n_draws": 1, "step": 1e-3, "n_steps": 1}
+        first, second = (posterior_weights(X, y, W, rng=0, **slow).matrices[0] for W in (teacher.W, start))
+        stuck.append(nearer(first, second, teacher.S))
+    assert centred(left)
+    assert centred(remembered)
+    assert not centred(stuck)  # chains that have not moved do remember
 
 
 @pytest.mark.parametrize("n_tokens", [2, 3])

@@ -391,7 +391,7 @@ def test_dask_on_workers_of_their_own(dask_array, data):
             distributed.Client(cluster),
         ):
             results.append(model(n_intervals=8).fit(X, Y))
-    assert_equal(*results)
+    assert_same(*results)  # each worker links and compiles for itself: not the same bits
     assert_same(results[0], model(n_intervals=8).fit(*data))
 
 
