@@ -20,11 +20,12 @@ a wrong belief costs the mean squared distance of two functions.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize_scalar
 
 from pairint.aim.channels import Channel, information_at, make_channel
 from pairint.aim.priors import Prior, denoised, error_left, make_prior
@@ -127,7 +128,8 @@ class MismatchedStateEvolution(Result):
     error : array or float
         The true error :math:`\lVert S - \hat S\rVert_F^2/d`.
     overlap, self_overlap : array or float
-        :math:`\operatorname{Tr} S\hat S/d` and :math:`\operatorname{Tr}\hat S^2/d`.
+        :math:`\operatorname{Tr} S\hat S/d` (NaN where the error is infinite) and
+        :math:`\operatorname{Tr}\hat S^2/d`.
     believed : array or float
         The error by the student's own account.
     delta : array or float
@@ -222,8 +224,8 @@ def mismatched_state_evolution(
     return MismatchedStateEvolution(alphas[()], *columns)
 
 
-#: A noise this small beside the prior's variance is exact recovery.
-_RECOVERED = 1e-9
+#: A noise this small beside the prior's variance is exact recovery; steps in log noise.
+_RECOVERED, _STEP = 1e-9, 0.25
 
 
 def _calibrated(
@@ -237,23 +239,43 @@ def _calibrated(
 
     high = math.log((start + noise) / rate)
     floor = math.log(_RECOVERED * truth.variance)
-    step = 0.25
+    recovered = 0.0, truth.second_moment, truth.second_moment, 0.0, 0.0, True
     if high < floor and noise == 0:  # the first step leaves nothing
-        return 0.0, truth.second_moment, truth.second_moment, 0.0, 0.0, True
+        return recovered
     if excess(high) >= 0:  # even the first step makes it worse: the student unlearns
-        low, high = high, high + step
+        low, high = high, high + _STEP
         while excess(high) > 0:
-            low, high = high, high + step
+            low, high = high, high + _STEP
             if math.exp(high) > 1e9:
-                return math.inf, 0.0, 0.0, math.inf, math.inf, False
+                return math.inf, math.nan, math.inf, math.inf, math.inf, False
+        log_delta = brentq(excess, low, high, xtol=1e-12)
     else:
-        low = high - step
-        while excess(low) < 0:
-            low, high = low - step, low
-            if low < floor:
-                return 0.0, truth.second_moment, truth.second_moment, 0.0, 0.0, True
-    delta = math.exp(brentq(excess, low, high, xtol=1e-12))
+        log_delta = first_root(excess, high, floor)
+    if log_delta is None:
+        return recovered
+    delta = math.exp(log_delta)
     return (*astuple(student_error(truth, student, delta)), delta, True)
+
+
+def first_root(f: Callable[[float], float], high: float, low: float) -> float | None:
+    """Return the largest root between ``low`` and ``high``, where f is negative; or none.
+
+    It is looked at in steps. Between two of them it may rise above zero and fall again, where two roots are
+    about to merge: so each hill that stays below is climbed.
+    """
+    x, values = [high], [f(high)]
+    while x[-1] >= low:
+        x.append(x[-1] - _STEP)
+        values.append(f(x[-1]))
+        if values[-1] >= 0:
+            return float(brentq(f, x[-1], x[-2], xtol=1e-12))
+        if len(x) > 2 and values[-2] >= max(values[-1], values[-3]):
+            top = minimize_scalar(
+                lambda value: -f(value), bounds=(x[-1], x[-3]), method="bounded", options={"xatol": 1e-9}
+            )
+            if top.fun <= 0:
+                return float(brentq(f, top.x, x[-3], xtol=1e-12))
+    return None
 
 
 def _believing(

@@ -17,6 +17,7 @@ from pairint.aim import (
     state_evolution,
     student_error,
 )
+from pairint.aim.mismatch import first_root
 
 
 def test_who_is_right_is_bayes_optimal():
@@ -105,6 +106,16 @@ def test_noise_and_what_is_believed_of_it():
         alpha, prior, prior, "linear", noise=noise, assumed_noise=2.0, calibrated=False
     )
     assert wrong.converged and wrong.error > 1.02 * right.error
+
+
+@pytest.mark.parametrize("width", [1.0, 1e-2, 1e-4])
+def test_two_roots_that_are_about_to_merge(width):
+    """The upper one of a pair, wherever the steps fall; then none."""
+    for top in np.linspace(-3.0, -2.0, 11):
+        found = first_root(lambda x, top=top: width**2 - (x - top) ** 2, 0.0, -20.0)
+        assert found == pytest.approx(top + width, abs=1e-6 * width)
+        assert first_root(lambda x, top=top: -((x - top) ** 2) - 1e-9, 0.0, -20.0) is None
+        assert first_root(lambda x, top=top: width**2 - (x - top) ** 2, 0.0, 0.0) is None
 
 
 @pytest.mark.slow
