@@ -32,6 +32,13 @@ from pairint.aim.state_evolution import (
     weak_recovery_threshold,
 )
 from pairint.aim.teacher import AIMTeacher
+from pairint.aim.trace_penalty import (
+    TracePenalised,
+    WeightDecay,
+    trace_penalised,
+    weight_decay,
+    weight_decay_threshold,
+)
 from pairint.aim.untied import (
     UntiedLinearChannel,
     UntiedPrior,
@@ -64,9 +71,11 @@ __all__ = [
     "StateEvolution",
     "StudentError",
     "ThresholdChannel",
+    "TracePenalised",
     "UntiedLinearChannel",
     "UntiedPrior",
     "UntiedSoftmaxChannel",
+    "WeightDecay",
     "WishartPrior",
     "amp",
     "check_channel",
@@ -81,7 +90,10 @@ __all__ = [
     "small_width_limit",
     "state_evolution",
     "student_error",
+    "trace_penalised",
     "untied_amp",
     "untied_channel",
     "weak_recovery_threshold",
+    "weight_decay",
+    "weight_decay_threshold",
 ]

@@ -82,7 +82,7 @@ def student_error(
     StudentError
         Asymptotic, as d grows.
     """
-    truth, student = _prior("truth", truth), _prior("student", student)
+    truth, student = named_prior("truth", truth), named_prior("student", student)
     delta = check_real("delta", delta, 0, exclusive_minimum=True)
     if assumed_delta is None:
         assumed_delta = delta
@@ -103,7 +103,7 @@ def student_error(
 _WIDEST = 1e6
 
 
-def _prior(name: str, value: Any) -> Prior:
+def named_prior(name: str, value: Any) -> Prior:
     """Return a prior, or an error that says which."""
     try:
         return make_prior(
@@ -204,7 +204,7 @@ def mismatched_state_evolution(
         raise ValueError(
             f"channel must be linear in the indices, as softmax and linear outputs are, got {channel!r}"
         )
-    truth, student = _prior("truth", truth), _prior("student", student)
+    truth, student = named_prior("truth", truth), named_prior("student", student)
     for name, prior in (("truth", truth), ("student", student)):
         if not math.isfinite(prior.mean):
             raise ValueError(f"{name} must have a finite mean, got {prior!r}")

@@ -320,6 +320,9 @@ def aim() -> dict[str, Call]:
             # Where the first step makes it worse without end, the error is infinite.
             open=("alpha", "truth", "student", "noise", "assumed_noise", "n_tokens"),
         ),
+        "weight_decay": Call(pa.weight_decay, {"alpha": 0.1, "truth": 0.5, "decay": 0.1}),
+        "weight_decay_threshold": Call(pa.weight_decay_threshold, {"rho": 0.5}),
+        "trace_penalised": Call(pa.trace_penalised, {**data, "decay": 0.1, "max_iter": 3}),
         "UntiedLinearChannel": Call(pa.UntiedLinearChannel, {}),
         "UntiedSoftmaxChannel": Call(pa.UntiedSoftmaxChannel, {}),
         "untied_channel": Call(pa.untied_channel, {"channel": "softmax"}),
@@ -616,6 +619,8 @@ RESULTS = {
         "GradientDescentResult",
         "HardPhaseWarning",
         "MismatchedStateEvolution",
+        "TracePenalised",
+        "WeightDecay",
         "NoisyLaw",
         "StateEvolution",
         "StudentError",

@@ -1,0 +1,289 @@
+"""Weight decay: the minimiser by its conditions and by training; its theory by identities and minimisers."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
+
+from pairint.aim import (
+    AIMTeacher,
+    AtomicPrior,
+    NoisySpectrum,
+    SemicirclePrior,
+    UntiedPrior,
+    WishartPrior,
+    exact_recovery_threshold,
+    make_channel,
+    state_evolution,
+    student_error,
+    trace_penalised,
+    weight_decay,
+    weight_decay_threshold,
+)
+from pairint.aim.gradient_descent import loss_and_gradient
+from pairint.aim.indices import adjoint, indices
+from pairint.aim.trace_penalty import shrunk
+
+PROJECTOR = AtomicPrior([0.0, 1.0], [0.6, 0.4])
+
+
+@pytest.mark.parametrize(
+    ("delta", "threshold"), [(0.1, 0.3), (1.0, 2.0), (0.01, 0.1), (1.0, -5.0), (0.1, 9.0)]
+)
+def test_integrals_with_a_kink(delta, threshold):
+    """Against adaptive quadrature of the density from the kink on."""
+    law, prior = NoisySpectrum(0.5, delta), WishartPrior(0.5)
+    x, best, weights = prior.quadrature(delta)
+
+    def integral(g):
+        pieces = [(max(low, threshold), high) for low, high in law.edges if high > threshold]
+        return sum(
+            quad(lambda u: g(u) * float(law.density(u)), *piece, epsabs=1e-11, epsrel=1e-10, limit=300)[0]
+            for piece in pieces
+        )
+
+    def f(u):
+        return float(law.denoise(np.array([u]))[0])
+
+    found = shrunk(prior, delta, threshold)
+    nothing = prior.error(delta) + float(weights @ best**2)
+    over = [
+        lambda u: (u - threshold) * (u - threshold - 2 * f(u)),
+        lambda u: u - threshold,
+        lambda u: 1.0,
+        lambda u: (u - threshold) * (u - f(u)) / delta,
+    ]
+    expected = np.array([integral(g) for g in over])
+    np.testing.assert_allclose([found.error - nothing, *found[1:]], expected, atol=1e-8)
+    if 0 < threshold < 5:  # the rule alone does not see the kink
+        assert abs(float(weights[x > threshold].sum()) - found.rank) > 1e-4
+
+
+def test_shrinking_as_a_student():
+    """Where nothing is cut, the shrunk copy is a student's: error and response by their own formulas."""
+    found = shrunk(WishartPrior(0.5), 0.1, -3.0)
+
+    class Shifted(SemicirclePrior):
+        def denoise(self, eigenvalues, delta):
+            return eigenvalues + 3.0
+
+    expected = student_error(0.5, Shifted(), 0.1)
+    assert found.error == pytest.approx(expected.error, rel=1e-9)
+    assert found.response == pytest.approx(1.0, rel=1e-9) and found.rank == pytest.approx(1.0, rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["linear", "softmax"])
+@pytest.mark.parametrize("truth", [0.5, PROJECTOR], ids=["Wishart", "projector"])
+@pytest.mark.parametrize(("alpha", "decay", "noise"), [(0.1, 0.1, 0.0), (0.1, 0.5, 0.3), (0.6, 0.2, 0.1)])
+def test_slope_of_the_minimum_is_the_trace(kind, truth, alpha, decay, noise):
+    """The envelope theorem: it joins all three equations, which do not know it."""
+    h = 1e-3 * decay
+    ends = [weight_decay(alpha, truth, decay + step, kind, noise=noise) for step in (-h, h)]
+    low, high = (float(end.loss + end.decay * end.trace) for end in ends)
+    here = weight_decay(alpha, truth, decay, kind, noise=noise)
+    # The difference quotient is off by h^2 times a third derivative of order trace / decay^2.
+    assert (high - low) / (2 * h) == pytest.approx(float(here.trace), rel=1e-5)
+    # Without the Onsager term in the decay the identity fails.
+    wrong = [float(end.loss + end.threshold * alpha * 6 * end.trace) for end in ends]
+    strengths = [float(end.threshold) * alpha * 6 for end in ends]
+    assert abs((wrong[1] - wrong[0]) / (strengths[1] - strengths[0]) / float(here.trace) - 1) > 1e-2
+
+
+def test_limits():
+    found = weight_decay(0.1, 0.5, [0.0, 1e-4, 1e3], "linear")
+    assert found.response[0] == pytest.approx(0.6, rel=1e-9)  # as many directions as equations
+    assert found.error[1] == pytest.approx(found.error[0], rel=1e-3)
+    assert found.error[2] == pytest.approx(1.5) and found.rank[2] == 0  # nothing is learned
+    # Many labels, no decay, noise: positivity alone; the equations fit what their number allows.
+    many = weight_decay(2.0, 0.5, 0.0, "linear", noise=0.5)
+    assert many.threshold == 0 and many.loss > 0
+    assert many.delta == pytest.approx((many.error + 0.5) / 12, rel=1e-9)
+    # Never better than the best.
+    for alpha in (0.05, 0.1):
+        errors = weight_decay(alpha, 0.5, np.geomspace(1e-3, 3, 8), "linear").error
+        assert errors.min() > float(state_evolution(alpha, 0.5, "linear").mmse)
+
+
+def test_equal_worth_equal_theory():
+    """Linear and softmax labels of two tokens differ by what a label is worth, 6 and 4."""
+    one, other = weight_decay(0.1, 0.5, 0.1, "linear"), weight_decay(0.15, 0.5, 0.1, "softmax")
+    assert one.error == pytest.approx(float(other.error), rel=1e-9)
+
+
+@pytest.mark.parametrize("rho", [0.1, 0.5, 0.9])
+def test_threshold(rho):
+    threshold = weight_decay_threshold(rho, "linear")
+    assert exact_recovery_threshold(rho, "linear") < threshold < 1 / 6
+    assert weight_decay(1.01 * threshold, rho, 0.0, "linear").error == 0
+    assert weight_decay(0.98 * threshold, rho, 0.0, "linear").error > 1e-6
+    assert weight_decay_threshold(rho) == pytest.approx(1.5 * threshold)  # softmax: 4 for 6
+    # The minimum over strengths of what is left at small noise, by quadrature.
+    strengths = np.linspace(0, 2 * math.sqrt(1 - rho), 200)
+    left = [shrunk(WishartPrior(rho), 1e-6, t * 1e-3).error / 1e-6 for t in strengths]
+    # To the order of the root of the noise; and the grid.
+    assert min(left) == pytest.approx(6 * threshold, abs=5e-3)
+    assert left[-1] > min(left) + 1e-3
+
+
+def test_thresholds_of_wide_and_narrow_layers():
+    assert 6 * weight_decay_threshold(1.0, "linear") == pytest.approx(1.0)
+    assert 6 * weight_decay_threshold(3.0, "linear") == 1.0
+    factor = [6 * weight_decay_threshold(rho, "linear") / (2 * rho) for rho in (1e-5, 1e-6, 1e-7)]
+    missing = np.log(3 - np.array(factor))
+    assert 3 > factor[-1] > factor[0] > 2.9
+    # The exponent tends to 2/5 like rho^(2/5) itself.
+    assert np.diff(missing) / np.log(0.1) == pytest.approx([0.4, 0.4], abs=0.01)
+
+
+@pytest.fixture(scope="module", params=["linear", "softmax"])
+def problem(request):
+    teacher = AIMTeacher(16, 0.5, channel=request.param, rng=0)
+    X, y = teacher.sample(40, 1)
+    return request.param, X, y, trace_penalised(X, y, 0.2, request.param, tol=1e-8)
+
+
+class TestTheMinimiser:
+    def test_conditions_of_a_minimum(self, problem):
+        """J, computed here, is what is said, and is less nowhere near."""
+        kind, X, y, found = problem
+        d = X.shape[2]
+
+        def value(S):
+            loss = loss_and_gradient(root(S), X, y, kind, loss="equations")[0]
+            return loss / 2 + 0.2 * np.trace(S)
+
+        def root(S):  # of the layer that has this matrix
+            values, vectors = np.linalg.eigh(S)
+            return vectors * np.sqrt(np.maximum(values, 0) * d)
+
+        assert found.converged and found.violation <= 1e-8
+        assert value(found.S) / d == pytest.approx(found.objective, rel=1e-9)
+        rng = np.random.default_rng(2)
+        for size in (1e-3, 1e-1, 1.0):
+            for _ in range(5):
+                W = root(found.S) + size * rng.standard_normal((d, d))
+                assert value(W @ W.T / d) > value(found.S)
+
+    @pytest.mark.parametrize("width", [16, 24])
+    def test_training_finds_it(self, problem, width):
+        kind, X, y, found = problem
+        d = X.shape[2]
+
+        def objective(flat):
+            W = flat.reshape(d, width)
+            loss, gradient = loss_and_gradient(W, X, y, kind, loss="equations")
+            scale = 0.2 / math.sqrt(width * d)
+            return loss / 2 + scale * (W**2).sum(), (gradient / 2 + 2 * scale * W).ravel()
+
+        options = {"maxiter": 5000, "maxfun": 10_000, "ftol": 1e-15, "gtol": 1e-9}
+        for seed in range(2):
+            start = np.random.default_rng(seed).standard_normal(d * width)
+            trained = minimize(objective, start, jac=True, method="L-BFGS-B", options=options)
+            # The minimum is degenerate where eigenvalues of W vanish: its value is known best.
+            assert trained.fun / d == pytest.approx(found.objective, rel=1e-6)
+            W = trained.x.reshape(d, width)
+            assert np.linalg.norm(W @ W.T / math.sqrt(width * d) - found.S) < 1e-2 * np.linalg.norm(found.S)
+
+    def test_a_layer_that_is_too_narrow_may_be_caught(self, problem):
+        kind, X, y, found = problem
+        d = X.shape[2]
+
+        def objective(flat):
+            W = flat.reshape(d, 1)
+            loss, gradient = loss_and_gradient(W, X, y, kind, loss="equations")
+            scale = 0.2 / math.sqrt(d)
+            return loss / 2 + scale * (W**2).sum(), (gradient / 2 + 2 * scale * W).ravel()
+
+        start = np.random.default_rng(0).standard_normal(d)
+        trained = minimize(objective, start, jac=True, method="L-BFGS-B")
+        assert trained.fun / d > 1.05 * found.objective
+
+    def test_nothing_beyond_the_largest_eigenvalue(self, problem):
+        kind, X, y, _ = problem
+        d = X.shape[2]
+        residual = make_channel(kind).observe(y)
+        if kind == "softmax":  # up to a constant of the sample
+            residual = residual - residual.mean(axis=(1, 2), keepdims=True)
+        edge = float(np.linalg.eigvalsh(adjoint(X, residual))[-1]) / d
+        assert not trace_penalised(X, y, 1.001 * edge, kind).S.any()
+        assert np.linalg.matrix_rank(trace_penalised(X, y, 0.99 * edge, kind).S, tol=1e-6) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "alpha"), [("linear", 0.1), ("softmax", 0.15)])
+def test_minimisers_against_the_theory(kind, alpha):
+    """Two sizes, carried on to infinite d: what is left of order 1/d cancels."""
+    theory = weight_decay(alpha, PROJECTOR, 0.1, kind)
+    means, errors = [], []
+    for d, count in ((20, 40), (40, 16)):
+        ratios = []
+        for seed in range(count):
+            teacher = AIMTeacher(d, PROJECTOR, channel=kind, rng=np.random.default_rng([3, seed]))
+            X, y = teacher.sample(round(alpha * (1 + 1 / d) * d * d), rng=np.random.default_rng([4, seed]))
+            found = trace_penalised(X, y, 0.1, kind, tol=1e-3)
+            ratios.append(
+                [
+                    teacher.error(found.S) / float(theory.error),
+                    found.loss / float(theory.loss),
+                    np.trace(found.S) / d / float(theory.trace),
+                ]
+            )
+        means.append(np.mean(ratios, axis=0))
+        errors.append(np.std(ratios, axis=0, ddof=1) / math.sqrt(count))
+    carried = 2 * means[1] - means[0]
+    allowed = 4 * np.sqrt(4 * errors[1] ** 2 + errors[0] ** 2)
+    assert (np.abs(carried - 1) < allowed).all(), (carried, allowed)
+    assert (allowed < [0.2, 0.15, 0.1]).all()  # the test is sharp
+
+
+def test_loss_of_the_minimiser():
+    """The residuals at the minimiser, computed here."""
+    teacher = AIMTeacher(12, 0.5, channel="linear", rng=0)
+    X, y = teacher.sample(30, 1)
+    found = trace_penalised(X, y, 0.1, "linear")
+    assert found.loss == pytest.approx(((y - indices(X, found.S)) ** 2).sum() / (2 * 144), rel=1e-12)
+    assert found.objective == pytest.approx(found.loss + 0.1 * np.trace(found.S) / 12, rel=1e-12)
+
+
+class TestMistakes:
+    def test_arguments(self):
+        with pytest.raises(ValueError, match="channel must be linear in the indices"):
+            weight_decay(0.1, 0.5, 0.1, "hardmax")
+        with pytest.raises(ValueError, match=r"alpha must hold numbers in \[1e-6, 1e6\]"):
+            weight_decay(0.0, 0.5, 0.1)
+        with pytest.raises(ValueError, match=r"decay must hold numbers in \[0, 1e6\]"):
+            weight_decay(0.1, 0.5, -0.1)
+        with pytest.raises(ValueError, match="alpha and decay must have shapes that broadcast"):
+            weight_decay([0.1, 0.2], 0.5, [0.1, 0.2, 0.3])
+        with pytest.raises(ValueError, match="truth must be a symmetric layer"):
+            weight_decay(0.1, UntiedPrior(0.5), 0.1)
+        with pytest.raises(ValueError, match="truth must be"):
+            weight_decay(0.1, math.inf, 0.1)
+        with pytest.raises(ValueError, match="rho must be > 0"):
+            weight_decay_threshold(0.0)
+
+    def test_data(self):
+        teacher = AIMTeacher(6, 0.5, rng=0)
+        X, y = teacher.sample(5, 1)
+        with pytest.raises(ValueError, match="y has 4 samples, X has 5"):
+            trace_penalised(X, y[:4], 0.1)
+        with pytest.raises(ValueError, match="decay must be > 0"):
+            trace_penalised(X, y, 0.0)
+        with pytest.raises(ValueError, match="rows sum to 1"):
+            trace_penalised(X, 2 * y, 0.1)
+        with pytest.warns(ConvergenceWarning, match="not converged after 2 steps"):
+            trace_penalised(X, y, 0.1, max_iter=2)
+
+    def test_one_dimension_and_one_sample(self):
+        """A number: the minimum by hand."""
+        X, y = np.array([[[2.0], [1.0]]]), np.zeros((1, 2, 2))
+        h = np.array([[3.0, 2.0], [2.0, 0.0]])  # of S = 1: squares less one, and products
+        y[0] = 5 * h
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = trace_penalised(X, y, 2.0, "linear", tol=1e-10)
+        assert pytest.approx(np.array([[5 - 2 / 17]]), rel=1e-8) == found.S
