@@ -22,6 +22,7 @@ ARROWS = {
     "experiments": {"engine", "figures", "estimation", "theory", "aim", "model", "pretrained"},
     "explorers": {"experiments", "engine", "figures", "estimation", "theory", "aim", "model"},
     "cli": {"experiments", "engine"},
+    "__main__": {"cli"},
 }
 #: Their readers may have no Matplotlib.
 WITHOUT_PICTURES = ("kernels", "model", "estimation", "theory", "aim", "pretrained", "engine", "top")

@@ -82,6 +82,11 @@ class TestList:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == "[]"
 
+    def test_as_a_module(self):
+        command = [sys.executable, "-m", "pairint", "list", "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert "dimension" in [entry["name"] for entry in json.loads(done.stdout)]
+
 
 class TestRun:
     def test_table_figure_and_claims(self, capsys, tmp_path):
