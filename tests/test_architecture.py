@@ -99,7 +99,9 @@ def circles(arrows):
 
     def visit(name, path):
         if name in path:
-            found.append([*path[path.index(name) :], name])
+            circle = path[path.index(name) :]
+            first = circle.index(min(circle))
+            found.append([*circle[first:], *circle[:first], circle[first]])
         elif name not in done:
             for other in sorted(arrows[name]):
                 visit(other, [*path, name])
