@@ -34,6 +34,7 @@ def test_who_is_right_is_bayes_optimal():
 @pytest.mark.parametrize("student", [0.1, 0.3, 2.0])
 def test_who_is_wrong_is_worse_and_does_not_know(student):
     wrong = mismatched_state_evolution(0.1, 0.5, student)
+    # A hundredth is ten thousand times what the equation is solved to: no rounding makes a student wrong.
     assert wrong.error > 1.01 * float(state_evolution(0.1, 0.5).mmse)
     assert abs(wrong.overlap / wrong.self_overlap - 1) > 1e-3
     second = 1.5
@@ -140,9 +141,11 @@ def test_message_passing_of_a_wrong_student():
             errors.append(teacher.error(result.S))
             beliefs.append(result.mmse)
         spread = np.std(errors, ddof=1) / 2
-        # Terms of order 1/d are left out of the theory.
+        # Terms of order 1/d are left out of the theory. The excess of who is right was measured at 1.9 to 2.6
+        # times 1/d, +- 0.5 (the table at the end of the page on the five figures); so 4/d. Of a belief no such
+        # term is known, and twice that is allowed.
         assert abs(np.mean(errors) - expected.error) < 4 * spread + 4 / d * expected.error
-        assert abs(np.mean(beliefs) - expected.believed) < 0.15 * expected.believed
+        assert abs(np.mean(beliefs) - expected.believed) < 8 / d * expected.believed
 
 
 class TestMistakes:
