@@ -142,8 +142,8 @@ def test_message_passing_of_a_wrong_student():
             beliefs.append(result.mmse)
         spread = np.std(errors, ddof=1) / 2
         # Terms of order 1/d are left out of the theory. The excess of who is right was measured at 1.9 to 2.6
-        # times 1/d, +- 0.5 (the table at the end of the page on the five figures); so 4/d. Of a belief no such
-        # term is known, and twice that is allowed.
+        # times 1/d, +- 0.5 (the table at the end of the page on the five figures); so 4/d. Of a belief no
+        # such term is known, and twice that is allowed.
         assert abs(np.mean(errors) - expected.error) < 4 * spread + 4 / d * expected.error
         assert abs(np.mean(beliefs) - expected.believed) < 8 / d * expected.believed
 
