@@ -31,6 +31,8 @@ __all__ = ["Curve", "FixedPoint", "HardPhaseWarning"]
 _STEPS, _LOUDEST, _FAINTEST = 240, math.log(1e6), math.log(1e-12)
 #: A curve that turns back by less than this, in log alpha, may do so for the errors of a sampled channel.
 _JITTER = 1e-4
+#: A sampled information is good to some percent; one that falls below this part of an earlier value is none.
+_FALL = 0.8
 
 
 class HardPhaseWarning(UserWarning):
@@ -88,6 +90,8 @@ class Curve:
         x: list[float] = []
         error: list[float] = []
         log_alpha: list[float] = []
+        self._falls: tuple[float, float, float] | None = None
+        most = 0.0
         for value in (math.log(variance) + np.linspace(_LOUDEST, _FAINTEST, _STEPS + 1)).tolist():
             try:
                 left, needed = at(math.exp(value))
@@ -95,15 +99,30 @@ class Curve:
                 if x:
                     break
                 continue
+            # K, with alpha = dimension / (K error) and dimension = error / delta.
+            information = math.exp(-needed - value)
+            if information < _FALL * most and self._falls is None:
+                self._falls = second_moment - left, information, most
+            most = max(most, information)
             if math.isfinite(needed):  # labels may teach nothing to those who know nothing
                 x.append(value)
                 error.append(left)
                 log_alpha.append(needed)
         self._x, self._error, self._log_alpha = np.array(x), np.array(error), np.array(log_alpha)
-        # K dq, with K = dimension / (alpha error) and dimension = error / delta.
+        # K dq.
         rate, q = np.exp(-self._log_alpha - self._x), second_moment - self._error
         self._learned = _integral(rate, q) / 4
         self._potential = -_integral(self._learned, np.exp(self._log_alpha))
+
+    @property
+    def falls(self) -> tuple[float, float, float] | None:
+        r"""The first q at which K falls by more than any sampling error: q, K(q), and the largest K before.
+
+        :math:`K = 4\Psi'` of a function that is convex: :math:`\Psi'' = \frac12\mathbb E\sum_y P\,
+        \lVert\nabla^2\log P\rVert^2`, with the weights of the indices in the norm, for the probability of a
+        label solves a heat equation. So no labels have such a K.
+        """
+        return self._falls
 
     @property
     def turns_back(self) -> bool:

@@ -43,7 +43,8 @@ __all__ = [
 #: Largest violation of an equation after a step, over the size of its terms; and the most iterations back to
 #: the manifold. What has not arrived by then is refused, on the way there and on the way back alike.
 _ON, _MOST = 1e-11, 60
-#: How nearly a step must be retraced. Roundings are far smaller, another solution is far away.
+#: How nearly a step must be retraced, over the size of a weight. Roundings are far smaller, another solution
+#: is far away.
 _RETRACED = 1e-6
 _DEPENDENT = "the equations must be independent at start, and fewer than the weights have freedom"
 
@@ -326,8 +327,13 @@ class _Manifold:
         self.rows = A.reshape(m * d, d)
         self.columns = np.ascontiguousarray(A.transpose(1, 0, 2)).reshape(d, m * d)
         self.b = b
-        # Of the terms of an equation, which roundings are measured by.
-        self.scale = np.abs(b) + np.linalg.norm(A, axis=(1, 2))
+        self.norms = np.linalg.norm(A, axis=(1, 2))
+        self.scale, self.near = np.zeros(m), 0.0
+
+    def measured_at(self, W: NDArray[np.float64]) -> None:
+        """Fix the size of the terms of an equation and of a weight, which roundings are measured by."""
+        size = float(np.mean(W**2))
+        self.scale, self.near = np.abs(self.b) + size * self.norms, _RETRACED * math.sqrt(size)
 
     def applied(self, W: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return all A_i W, as (m, d r)."""
@@ -385,7 +391,7 @@ def _rattle(
         return None, momentum
     momentum = manifold.tangent(there, (W - at.W) / step + 0.5 * step * there.force)
     back = manifold.returned(there, W + step * (0.5 * step * there.force - momentum))
-    if back is None or np.abs(back - at.W).max() > _RETRACED:
+    if back is None or np.abs(back - at.W).max() > manifold.near:
         return None, momentum
     return there, momentum
 
@@ -395,6 +401,7 @@ def _solution(manifold: _Manifold, W: NDArray[np.float64]) -> NDArray[np.float64
     problem = _DEPENDENT
     try:
         for _ in range(_MOST):
+            manifold.measured_at(W)
             residual = manifold.residual(W)
             problem = f"no solution of the equations was found near start; left: {np.abs(residual).max():.3g}"
             if not np.isfinite(residual).all():

@@ -215,7 +215,15 @@ def state_evolution(
 
 
 def _curve(prior: Prior, channel: Channel) -> Curve:
-    return Curve(lambda delta: _log_alpha(prior, channel, delta), prior.variance, prior.second_moment)
+    curve = Curve(lambda delta: _log_alpha(prior, channel, delta), prior.variance, prior.second_moment)
+    if curve.falls is not None:
+        q, less, more = curve.falls
+        name = "kappa" if type(channel).information is Channel.information else "information"
+        raise ValueError(
+            f"{type(channel).__name__}.{name} must give an information K = kappa/V that does not fall as more is "
+            f"known, as that of every label; got K = {less:.4g} at q = {q:.4g} after {more:.4g}"
+        )
+    return curve
 
 
 def _noises(alphas: np.ndarray, priors: list[Prior], channel: Channel) -> tuple[list[float], list[float]]:

@@ -92,10 +92,22 @@ class UntiedPrior(SpectralPrior):
         turns = np.exp(2j * math.pi * np.arange(3) / 3).reshape(3, *[1] * z.ndim)
         with np.errstate(divide="ignore", invalid="ignore"):
             roots = cube * turns - np.where(cube == 0, 0, p / (3 * cube * turns)) - c2 / 3
-        for _ in range(3):  # Cardano's formula cancels; Newton does not
-            slope = (3 * roots + 2 * c2) * roots + c1
-            step = (((roots + c2) * roots + c1) * roots + c0) / np.where(slope == 0, 1, slope)
-            roots = roots - np.where(abs(step) < 0.1 * abs(roots), step, 0)
+
+        def polished(g: NDArray[np.complex128]) -> NDArray[np.complex128]:
+            for _ in range(3):
+                slope = (3 * g + 2 * c2) * g + c1
+                step = (((g + c2) * g + c1) * g + c0) / np.where(slope == 0, 1, slope)
+                g = g - np.where(abs(step) < 0.1 * abs(g), step, 0)
+            return g
+
+        # Cardano's formula knows the largest root to rounding, and loses the others beside it where z is
+        # small: they are those of the quadratic equation that is left, (g - largest)(g^2 + b g + c).
+        largest = polished(np.take_along_axis(roots, abs(roots).argmax(axis=0)[None], axis=0)[0])
+        c = -c0 / largest
+        b = (c - c1) / largest
+        far = np.sqrt(b**2 / 4 - c)
+        far = -b / 2 + np.where((b.conj() * far).real > 0, -far, far)  # the larger one: nothing cancels
+        roots = polished(np.stack([largest, far, np.where(far == 0, 0, c / np.where(far == 0, 1, far))]))
         lowest = roots.imag.argmin(axis=0)
         return np.asarray(np.take_along_axis(roots, lowest[None], axis=0)[0])
 

@@ -47,6 +47,7 @@ MODULES: dict[str, str] = {
     "one_line": "pairint.experiments.aim.one_line",
     "aim_softmax": "pairint.experiments.aim.softmax",
     "aim_tokens": "pairint.experiments.aim.tokens",
+    "aim_every_alpha": "pairint.experiments.aim.every_alpha",
     "aim_descent": "pairint.experiments.aim.descent",
     "aim_posterior": "pairint.experiments.aim.posterior",
     "aim_linear": "pairint.experiments.aim.linear",

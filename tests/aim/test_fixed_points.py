@@ -194,6 +194,26 @@ def test_where_nothing_can_be_learned_at_first_it_is_refused():
                 solve(alpha, Centred(), Magnitudes())
 
 
+@pytest.mark.parametrize(
+    "kappa",
+    [
+        lambda tau: 6 / (1 + tau) ** 2.5,
+        lambda tau: np.where(tau > 1, 0.0, 6.0)[()],
+        lambda tau: 6 * (1 + 0.9 * np.sin(3 * np.log1p(tau))),
+    ],
+    ids=["less and less", "nothing later", "up and down"],
+)
+def test_an_information_that_falls_is_refused(kappa):
+    """Of every label K(q) = kappa/V grows with what is known; these would give an error that is no bound."""
+    methods = {"kappa": lambda self, tau: kappa(np.asarray(tau, dtype=float)), "recovers_exactly": False}
+    channel = type("Wrong", (Mine,), methods)(2)
+    for solve in (state_evolution, fixed_points):
+        with pytest.raises(
+            ValueError, match=r"Wrong\.kappa must give an information K = kappa/V that does not"
+        ):
+            solve(0.3, 0.5, channel)
+
+
 @pytest.mark.parametrize("alpha", [0, -1, math.nan, "a"])
 def test_bad_alpha(alpha):
     with pytest.raises((ValueError, TypeError), match="alpha"):

@@ -34,6 +34,7 @@ def test_who_is_right_is_bayes_optimal():
 @pytest.mark.parametrize("student", [0.1, 0.3, 2.0])
 def test_who_is_wrong_is_worse_and_does_not_know(student):
     wrong = mismatched_state_evolution(0.1, 0.5, student)
+    # A hundredth is ten thousand times what the equation is solved to: no rounding makes a student wrong.
     assert wrong.error > 1.01 * float(state_evolution(0.1, 0.5).mmse)
     assert abs(wrong.overlap / wrong.self_overlap - 1) > 1e-3
     second = 1.5
@@ -52,21 +53,29 @@ def test_the_best_linear_estimate_is_wrong_and_honest():
 
 @pytest.mark.parametrize(("delta", "assumed"), [(0.3, None), (0.3, 1.0), (2.0, 0.5)])
 def test_one_noisy_copy_against_matrices(delta, assumed):
-    """Error, overlaps and belief are means over the law; a matrix of size 300 has them within 3 %."""
-    truth, student, d = WishartPrior(0.5), WishartPrior(2.0), 300
+    """Error, overlaps and belief are means over the law, which matrices have up to c / d.
+
+    Two sizes take c / d out; what is left, of order 1 / d^2, is far below the standard error.
+    """
+    truth, student = WishartPrior(0.5), WishartPrior(2.0)
     expected = student_error(truth, student, delta, assumed)
-    rng = np.random.default_rng(0)
-    S, z = truth.draw(d, rng), rng.standard_normal((d, d))
-    noise = math.sqrt(delta / (2 * d)) * (z + z.T)
     assumed = delta if assumed is None else assumed
-    values, vectors = np.linalg.eigh(S + noise)
-    f = student.denoise(values, assumed)
-    estimate = (vectors * f) @ vectors.T
-    measured = ((S - estimate) ** 2).sum() / d, (S * estimate).sum() / d, (estimate**2).sum() / d
-    theory = expected.error, expected.overlap, expected.self_overlap
-    np.testing.assert_allclose(measured, theory, rtol=0.03)
-    # Stein: the response is the product with the noise.
-    assert assumed / delta * (noise * estimate).sum() / d == pytest.approx(expected.believed, rel=0.05)
+
+    def measure(d, seed):
+        rng = np.random.default_rng(seed)
+        S, z = truth.draw(d, rng), rng.standard_normal((d, d))
+        noise = math.sqrt(delta / (2 * d)) * (z + z.T)
+        values, vectors = np.linalg.eigh(S + noise)
+        estimate = (vectors * student.denoise(values, assumed)) @ vectors.T
+        products = (S - estimate) ** 2, S * estimate, estimate**2, assumed / delta * noise * estimate
+        return [product.sum() / d for product in products]  # the last by Stein: the response
+
+    small, large = (np.array([measure(d, k) for k in range(40)]) for d in (60, 120))
+    measured = 2 * large.mean(axis=0) - small.mean(axis=0)
+    errors = np.sqrt((4 * large.var(axis=0, ddof=1) + small.var(axis=0, ddof=1)) / 40)
+    theory = np.array([expected.error, expected.overlap, expected.self_overlap, expected.believed])
+    assert (abs(measured - theory) < 4 * errors).all()  # one in a thousand, for twelve numbers
+    assert (errors < 0.04 * theory).all()
 
 
 @pytest.mark.parametrize("truth", [0.2, 0.5])
@@ -132,9 +141,11 @@ def test_message_passing_of_a_wrong_student():
             errors.append(teacher.error(result.S))
             beliefs.append(result.mmse)
         spread = np.std(errors, ddof=1) / 2
-        # Terms of order 1/d are left out of the theory.
+        # Terms of order 1/d are left out of the theory. The excess of who is right was measured at 1.9 to 2.6
+        # times 1/d, +- 0.5 (the table at the end of the page on the five figures); so 4/d. Of a belief no
+        # such term is known, and twice that is allowed.
         assert abs(np.mean(errors) - expected.error) < 4 * spread + 4 / d * expected.error
-        assert abs(np.mean(beliefs) - expected.believed) < 0.15 * expected.believed
+        assert abs(np.mean(beliefs) - expected.believed) < 8 / d * expected.believed
 
 
 class TestMistakes:

@@ -66,6 +66,25 @@ def test_a_point_on_an_ellipse(A):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("size", [1e-7, 1.0])
+def test_tiny_weights_are_told_apart(size):
+    """On a tiny ellipse the prior is flat: the mean of w_1^2 is half of its largest value.
+
+    Steps are as long as the short axis. Were a step "retraced" that comes back to another solution, or an
+    equation "solved" whose terms are smaller than the tolerance, the chain would have another law.
+    """
+    b = 2e-2 * size**2  # small enough that exp(-|w|^2 / 2) is one to a percent also at size one
+    start = math.sqrt(b / 2) * np.array([[1.0], [1 / 3]])
+    chain = conditioned_weights(
+        np.diag([1.0, 9.0])[None], [b], start, n_draws=3000, step=0.03 * size, n_steps=3, rng=0
+    )
+    assert chain.residual < 1e-9 * b
+    assert 0.3 < chain.acceptance < 0.9  # some steps are refused
+    squares = chain.weights[:, 0, 0] ** 2 / b
+    assert abs(squares.mean() - 0.5) < 4 * standard_error(squares) + 0.01
+
+
+@pytest.mark.slow
 def test_a_chain_from_the_truth_stays_a_draw_of_the_prior():
     """Over many problems: the mean of |W|^2 is after fifteen trajectories as at the start; W has moved.
 

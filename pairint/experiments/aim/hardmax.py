@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EXPERIMENT"]
 
-_NARROW = (0.05, 0.1, 0.5, 1.0, 5.0)
+#: All widths of the published figure, on the right.
+_NARROW = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
@@ -52,7 +53,7 @@ def _draw(table: DataFrame) -> Figure:
     from pairint.figures.style import CYCLE, INK, MARKERS, subplots
 
     figure, (left, right) = subplots(2, 4.6)
-    alphas = np.geomspace(0.03, 10, 26)
+    alphas = np.geomspace(0.02, 10, 128)  # as many as published
     rhos = sorted(table["rho"].unique())
     d = "/".join(f"{value}" for value in sorted(table["d"].unique()))
     for number, rho in enumerate(rhos):
@@ -64,7 +65,7 @@ def _draw(table: DataFrame) -> Figure:
     left.set(xscale="log", yscale="log", xlabel=points.ALPHA, ylabel=points.ERROR)
     left.set_title("Hardmax, $T = 2$")
     left.legend(title=f"lines: state evolution; dots: AMP, $d = {d}$", title_fontsize="small")
-    bars = np.linspace(0.03, 2.0, 30)
+    bars = np.linspace(0.03, 2.0, 104)
     right.plot(bars, small_width_limit(bars, "hardmax"), color=INK, linewidth=2.4, label="$\\rho \\to 0$")
     for number, rho in enumerate(_NARROW):
         color, marker = CYCLE[number % len(CYCLE)], MARKERS[number % len(MARKERS)]

@@ -50,7 +50,9 @@ __all__ = [
     "dimension",
     "draw_curve",
     "draw_dots",
+    "draw_means",
     "fractions_of_threshold",
+    "ratio_claims",
     "recovery_claims",
     "reproducible",
     "row",
@@ -269,6 +271,17 @@ def draw_dots(
     )
 
 
+def draw_means(
+    axes: Axes, table: DataFrame, *, x: Any = "alpha", color: str, marker: str = "o", **style: Any
+) -> None:
+    """Draw the mean errors of message passing without intervals: where points are many and replicates few."""
+    part = table[table["estimator"] == "amp"]
+    means = part.groupby(["n_tokens", "alpha"], as_index=False)["error"].mean().sort_values("alpha")
+    where = means[x] if isinstance(x, str) else x(means)
+    options: dict[str, Any] = {"linestyle": "none", "markersize": 3.5} | style
+    axes.plot(where, means["error"], color=color, marker=marker, **options)
+
+
 # Claims --------------------------------------------------------------------------------------------
 
 
@@ -290,14 +303,8 @@ def _points(table: DataFrame, estimator: str = "amp") -> DataFrame:
     return pd.DataFrame(rows)
 
 
-def bayes_claims(table: DataFrame, by: str, names: str, source: str) -> list[Claim]:
-    """Compare AMP with the state evolution at ``alpha / (1 + 1/d)``.
-
-    Where the predicted error is above 0.05: one claim for each value of ``by``, the mean ratio of all its
-    runs; and one for single points, the share of those whose whole 95 % interval lies in 1 +- 0.1, so that a
-    wide interval does not pass. One for the smaller errors of all: the share of points whose 95 % interval
-    holds the prediction.
-    """
+def ratio_claims(table: DataFrame, by: str, names: str, source: str) -> list[Claim]:
+    """Compare AMP with the state evolution where that is above 0.05: the mean ratio for each ``by``."""
     from pairint.engine.statistics import mean_interval
 
     runs = table[(table["estimator"] == "amp") & (table["bayes_finite"] > VISIBLE)]
@@ -316,6 +323,18 @@ def bayes_claims(table: DataFrame, by: str, names: str, source: str) -> list[Cla
                 tolerance=TOLERANCE,
             )
         )
+    return claims
+
+
+def bayes_claims(table: DataFrame, by: str, names: str, source: str) -> list[Claim]:
+    """Compare AMP with the state evolution at ``alpha / (1 + 1/d)``.
+
+    Where the predicted error is above 0.05: one claim for each value of ``by``, the mean ratio of all its
+    runs; and one for single points, the share of those whose whole 95 % interval lies in 1 +- 0.1, so that a
+    wide interval does not pass. One for the smaller errors of all: the share of points whose 95 % interval
+    holds the prediction.
+    """
+    claims = ratio_claims(table, by, names, source)
     points = _points(table)
     if len(points):
         predicted = points["bayes_finite"] + points["scale_error"]

@@ -170,11 +170,10 @@ def excess_table(table: DataFrame) -> DataFrame:
     DataFrame
         Columns ``d``, ``fraction``, ``estimator``, ``bayes`` (mean over teachers of the posterior's spread,
         which is the Bayes-optimal error), ``ratio`` (one more than the mean excess over it), ``low``,
-        ``high`` and ``spread_ratio`` (of the runs, over that of the posterior).
+        ``high``, and ``spread_ratio`` (of the runs, over that of the posterior), ``spread_low``,
+        ``spread_high``.
     """
     import pandas as pd
-
-    from pairint.engine.statistics import mean_interval
 
     rows = []
     keys = ["d", "fraction"]
@@ -185,10 +184,8 @@ def excess_table(table: DataFrame) -> DataFrame:
         exact = posterior.loc[(d, fraction)]["spread"]
         bayes = float(exact.mean())
         own = part.set_index("replicate")
-        # A ratio of means: its linear part, teacher by teacher, has the scatter.
-        ratio = float(own["excess"].mean()) / bayes
-        parts = (own["excess"] - ratio * exact) / bayes + ratio
-        mean, low, high = mean_interval(1 + parts.to_numpy())
+        mean, low, high = _ratio(exact + own["excess"], exact)
+        spread, spread_low, spread_high = _ratio(own["spread"], exact)
         rows.append(
             {
                 "d": d,
@@ -198,10 +195,25 @@ def excess_table(table: DataFrame) -> DataFrame:
                 "ratio": mean,
                 "low": low,
                 "high": high,
-                "spread_ratio": float(own["spread"].mean()) / bayes,
+                "spread_ratio": spread,
+                "spread_low": spread_low,
+                "spread_high": spread_high,
             }
         )
     return pd.DataFrame(rows)
+
+
+def _ratio(above: Any, below: Any) -> tuple[float, float, float]:
+    """Return a ratio of means over teachers and its 95 % interval; NaN where there are no numbers.
+
+    Its linear part, teacher by teacher, has the scatter.
+    """
+    from pairint.engine.statistics import mean_interval
+
+    if above.isna().any():
+        return math.nan, math.nan, math.nan
+    ratio = float(above.mean() / below.mean())
+    return mean_interval(((above - ratio * below) / below.mean() + ratio).to_numpy())
 
 
 def plot(table: DataFrame) -> Figure:

@@ -48,7 +48,7 @@ def draw_widths(table: DataFrame, title: str) -> Figure:
     channel = table["channel"].iloc[0]
     figure, axes = subplots(1, 4.8)
     infinite = exact_recovery_threshold(math.inf, channel)
-    alphas = np.linspace(0.0, 1.35 * infinite, 46)[1:]
+    alphas = np.linspace(0.0, 1.35 * infinite, 257)[1:]  # as many as published
     for number, rho in enumerate(sorted(table["rho"].unique())):
         color, marker = CYCLE[number % len(CYCLE)], MARKERS[number % len(MARKERS)]
         points.draw_curve(axes, alphas, rho, channel, color=color)

@@ -61,7 +61,7 @@ def _draw(table: DataFrame) -> Figure:
 
     figure, axes = subplots(1, 5.0)
     rho = float(table["rho"].iloc[0])
-    alphas = np.linspace(0.0, 0.25, 46)[1:]
+    alphas = np.linspace(0.0, 0.25, 257)[1:]  # as many as published
     points.draw_curve(axes, alphas, rho, "softmax", scale=4, color=INK, label="state evolution, all $T$")
     amp = table[table["estimator"] == "amp"]
     for number, n_tokens in enumerate(sorted(amp["n_tokens"].unique())):

@@ -87,6 +87,13 @@ def test_excess_is_a_ratio_of_means():
     (row,) = posterior.excess_table(pd.DataFrame(rows)).to_dict("records")
     assert row["ratio"] == pytest.approx(1 + 0.13 / 0.9) and row["spread_ratio"] == pytest.approx(2)
     assert row["low"] < row["ratio"] < row["high"]
+    # The spreads are twice the posterior's in every layer: no scatter at all.
+    assert row["spread_low"] == pytest.approx(2) and row["spread_high"] == pytest.approx(2)
+    for one in rows:
+        one["spread"] *= 1 + 0.1 * one["replicate"] * (one["estimator"] == "adam")
+    (row,) = posterior.excess_table(pd.DataFrame(rows)).to_dict("records")
+    assert row["spread_ratio"] == pytest.approx(2 * (0.2 + 0.4 * 1.1 + 0.3 * 1.2) / 0.9)
+    assert row["spread_low"] < row["spread_ratio"] < row["spread_high"]
 
 
 @pytest.mark.slow
