@@ -323,7 +323,7 @@ EXPERIMENT = Experiment(
             "n_intervals": 16,
             "noise_std": 0.1,
             "alike_samples": 1000,
-            "n_samples": [500, 2000],
+            "n_samples": [500, 2000, 8000],
             "replicates": 20,
         },
     },

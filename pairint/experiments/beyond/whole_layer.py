@@ -617,6 +617,7 @@ _FULL = [
     _line("chosen", [64], 20, heads=[[2, 5]], rank=[40]),
     _line("values", [128], 20),
     _line("layer", [64], 15, heads=[[2, 0]]),
+    _line("layer", [128], 40, heads=[[2, 0]]),
 ]
 _SMALL = {"heads": [[1, 1], [1, 2]], "rank": [4], "n_outputs": [4]}
 _QUICK = [
