@@ -319,6 +319,11 @@ def learned_slope_factor(
     -------
     float
         At least one; infinite if the fit is not determined.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or the activation has no slope.
     """
     _check_derivative(activation)
     n_tokens = check_integer("n_tokens", n_tokens, 2, _LARGEST_N)
@@ -347,6 +352,8 @@ def learned_slope_factor(
         slopes += w * x**2 * (design.T * weight) @ design
         along += w * x**2 * (weight * true) @ design
         second += w * x**2 * float(weight @ true**2)
+    if not 0.0 < second < math.inf:
+        raise ValueError(f"activation must have a slope that is not zero, of finite mean square; got {second}")
     noise = slope @ inverse @ gram @ inverse @ slope.T
     across = np.sum(noise * slopes) - along @ noise @ along / second  # of the noise, not along the slope
     return float(1.0 + noise_std**2 / rows * max(float(across), 0.0) / second)
