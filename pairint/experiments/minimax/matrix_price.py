@@ -30,8 +30,8 @@ ACTIVATIONS = ("odd", "mixed")
 _DEGREE = 3
 _N_PAIRS = 40_000
 _CUTOFF = 4.0
-#: Pairs for the Gram matrix of the prediction, for each direction, and at least.
-_PAIRS_EACH, _PAIRS_LEAST = 40, 20_000
+#: Pairs for the Gram matrix of the prediction: for each direction, at least and at most.
+_PAIRS_EACH, _PAIRS_LEAST, _PAIRS_MOST = 40, 20_000, 40_000
 #: With more numbers than that the normal equations of Gauss-Newton take minutes a step.
 _MOST_DENSE = 1000
 
@@ -122,7 +122,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     unit = numbers * parameter_price(cell["n_samples"], n_tokens=n_tokens, noise_std=cell["noise_std"])
     space = oracle.activation_.space
     here = measured_information(X, matrix, activation, space=space)
-    count = max(_PAIRS_LEAST, _PAIRS_EACH * numbers)
+    count = min(max(_PAIRS_LEAST, _PAIRS_EACH * numbers), _PAIRS_MOST)
     fresh = law.sample(count, 2, generator_for(cell, _DATA_KEYS, "pairs"))
     there = measured_information(fresh, matrix, activation, space=space)
     expected = Information(here.aggregated, there.pair, n_tokens, 1, 1.0, here.blocks).matrix_price()
@@ -217,7 +217,7 @@ EXPERIMENT = Experiment(
                 ["odd", 100, 2, 3, 6000, 6],
                 ["odd", 50, 5, 3, 8000, 4],
                 ["odd", 30, 10, 3, 8000, 4],
-                ["odd", 100, 10, 3, 30_000, 6],
+                ["odd", 100, 10, 3, 30_000, 3],
                 ["mixed", 20, 1, 2, 4000, 12],
                 ["mixed", 20, 1, 3, 4000, 12],
                 ["mixed", 20, 1, 16, 1000, 12],
