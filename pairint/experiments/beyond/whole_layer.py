@@ -617,7 +617,6 @@ _FULL = [
     _line("cold", [24, 32], 40, heads=[[4, 0]], noise=[0.0]),
     _line("attention", [40], 0, heads=_ALL),
     _line("heads", [128], _STEPS, heads=[head for head in _ALL if head not in _THREE]),
-    _line("heads", [128], 60, heads=_LONGER),
     _line("heads", [256], 20, heads=[[0, 2]]),
     _line("chosen", [64], 20, heads=[[2, 5]], rank=[40]),
     _line("values", [128], 20),
