@@ -292,7 +292,7 @@ def learned_slope_factor(
 
     Book: :doc:`/book/longer_context`.
 
-    .. math:: 1 + \frac{\sigma^2}{MN\, s} \Big( \operatorname{tr}(S\, Q) - \frac{q^\top S\, q}{s} \Big), \qquad
+    .. math:: 1 + \frac{\sigma^2}{MN\, s} \Big( \operatorname{tr}(S\, Q) - \frac{q^\top S\, q}{s} \Big), \quad
         S = (G + P)^{-1} G\, (G + P)^{-1},\quad Q_{kl} = \mathbb{E}\, B_k'(U) B_l'(U)\, a^2,
 
     with :math:`q_k = \mathbb{E}\, B_k'(U) \varphi'(U)\, a^2` and :math:`s = \mathbb{E}\, \varphi'(U)^2 a^2`,
@@ -353,7 +353,7 @@ def learned_slope_factor(
         along += w * x**2 * (weight * true) @ design
         second += w * x**2 * float(weight @ true**2)
     if not 0.0 < second < math.inf:
-        raise ValueError(f"activation must have a slope that is not zero, of finite mean square; got {second}")
+        raise ValueError(f"activation must have a slope that is not zero, with a mean square, got {second}")
     noise = slope @ inverse @ gram @ inverse @ slope.T
     across = np.sum(noise * slopes) - along @ noise @ along / second  # of the noise, not along the slope
     return float(1.0 + noise_std**2 / rows * max(float(across), 0.0) / second)
