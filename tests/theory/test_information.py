@@ -484,7 +484,7 @@ SLOPE = {"n_samples": 500, "noise_std": 0.2}
 class TestLearnedSlope:
     @pytest.mark.parametrize(("law", "phi"), [("gaussian", Tanh(1.0)), ("cube", Exponential(0.5))])
     def test_against_draws_of_the_noise(self, law, phi):
-        """Mean square of noisy slopes less their multiples of the slope, over its own: five standard errors."""
+        """Mean square of noisy slopes less multiples of the slope, over its own: five standard errors."""
         rng = np.random.default_rng(0)
         space, n_tokens, penalty = SplineSpace(-3.0, 3.0, 8, 3), 6, 0.5
         rows = SLOPE["n_samples"] * n_tokens
