@@ -596,7 +596,7 @@ def claims(table: DataFrame) -> list[Claim]:
 
 
 _THREE = [[0, 0], [2, 5], [4, 0]]
-#: Of a fit of one head; a sample of those that they do not bring to rest gets more.
+#: Of a fit of one head, at most; a plan may have fits with more, which the picture leaves out.
 _STEPS = 20
 
 
@@ -606,8 +606,6 @@ def _line(task: str, n_samples: list[int], max_iter: int, **other: Any) -> dict[
 
 
 _ALL = [[layer, head] for head in range(12) for layer in range(6)]
-#: Of the heads that twenty steps do not bring to rest every sixth, in the order of their errors.
-_LONGER = [[1, 11], [2, 8], [5, 11], [2, 1], [5, 6], [3, 9]]
 _FULL = [
     _line("count", [5, 6, 7], 0, heads=[[2, 5]], rank=[2], noise=[0.0]),
     _line("count", [11, 12, 13], 0, heads=[[2, 5]], rank=[4], n_outputs=[4], noise=[0.0]),
