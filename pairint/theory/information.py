@@ -292,11 +292,13 @@ def learned_slope_factor(
 
     Book: :doc:`/book/longer_context`.
 
-    .. math:: 1 + \frac{\sigma^2}{MN} \frac{\operatorname{tr}(S\, Q)}{\mathbb{E}\,\varphi'(U)^2 a^2}, \qquad
+    .. math:: 1 + \frac{\sigma^2}{MN\, s} \Big( \operatorname{tr}(S\, Q) - \frac{q^\top S\, q}{s} \Big), \quad
         S = (G + P)^{-1} G\, (G + P)^{-1},\quad Q_{kl} = \mathbb{E}\, B_k'(U) B_l'(U)\, a^2,
 
-    with the score :math:`U = c\,a b` of two coordinates, the information G of one output about the
-    coefficients, and the penalty P over MN. The matrix has rank one.
+    with :math:`q_k = \mathbb{E}\, B_k'(U) \varphi'(U)\, a^2` and :math:`s = \mathbb{E}\, \varphi'(U)^2 a^2`,
+    the score :math:`U = c\,a b` of two coordinates, the information G of one output about the coefficients,
+    and the penalty P over MN. What of the noise is a multiple of the slope itself costs nothing, and is taken
+    off. The matrix has rank one.
 
     Parameters
     ----------
@@ -317,6 +319,11 @@ def learned_slope_factor(
     -------
     float
         At least one; infinite if the fit is not determined.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or the activation has no slope.
     """
     _check_derivative(activation)
     n_tokens = check_integer("n_tokens", n_tokens, 2, _LARGEST_N)
@@ -336,15 +343,20 @@ def learned_slope_factor(
     z, weight = _coordinate(law)
     lower = SplineSpace(space.lower, space.upper, space.n_intervals, space.degree - 1)
     slope = np.diff(np.eye(space.dimension), axis=0) / space.width
-    slopes, second = np.zeros((lower.dimension,) * 2), 0.0
+    slopes, along, second = np.zeros((lower.dimension,) * 2), np.zeros(lower.dimension), 0.0
     half = z > 0  # x and -x see the same scores, up to sign, and so do their slopes
     for x, w in zip(z[half], 2 * weight[half], strict=True):
         u = scale * x * z
         design = lower.design(np.clip(u, space.lower, space.upper))  # continued linearly outside
+        true = _slopes(activation, u)
         slopes += w * x**2 * (design.T * weight) @ design
-        second += w * x**2 * float(weight @ _slopes(activation, u) ** 2)
+        along += w * x**2 * (weight * true) @ design
+        second += w * x**2 * float(weight @ true**2)
+    if not 0.0 < second < math.inf:
+        raise ValueError(f"activation must have a slope that is not zero, with a mean square, got {second}")
     noise = slope @ inverse @ gram @ inverse @ slope.T
-    return float(1.0 + noise_std**2 / rows * np.sum(noise * slopes) / second)
+    across = np.sum(noise * slopes) - along @ noise @ along / second  # of the noise, not along the slope
+    return float(1.0 + noise_std**2 / rows * max(float(across), 0.0) / second)
 
 
 @dataclass(frozen=True)

@@ -159,18 +159,15 @@ def test_what_is_said_of_polynomials():
     text = text.drop_duplicates(["method", "rank", "degree"]).set_index(["method", "rank", "degree"])
     loss, features = 1 - text["cosine"], text["features"]
     assert loss["fitted", 4, 4] < loss["fitted", 32, 2]
-    assert (
-        7 < features["fitted", 32, 2] / features["fitted", 4, 4] < 9
-        and "with an eighth of the features" in page
-    )
-    for degree in (2, 3):
+    assert features["fitted", 4, 4] < features["fitted", 32, 2] and "with a fraction of the features" in page
+    for degree in (1, 2, 3):
         assert loss["fitted", 32, degree] < loss["taylor", 32, degree + 1]
     assert (
         abs(loss["fitted", 8, 2] - loss["fitted", 32, 2]) < 0.01
         and "ranks above $8$ buy next to nothing" in page
     )
-    assert 2.7 < loss["shared", 32, 4] / loss["fitted", 32, 4] < 3.4 and "loses three times as much" in page
-    assert 1.7 < loss["positive", 32, 4] / loss["fitted", 32, 4] < 2.3 and "lose about twice as much" in page
+    assert loss["fitted", 32, 4] < loss["shared", 32, 4] < loss["taylor", 32, 4]
+    assert 1.7 < loss["positive", 32, 4] / loss["fitted", 32, 4] < 2.3
     assert "about twice the loss for quartics" in in_short("polynomial_attention")
     assert loss.drop(index=[("positive", 32, 6)]).min() > loss["positive", 32, 6]
     short = table[(table["kind"] == "text") & (table["reads"] == "short") & (table["degree"] == 4)]

@@ -484,7 +484,7 @@ SLOPE = {"n_samples": 500, "noise_std": 0.2}
 class TestLearnedSlope:
     @pytest.mark.parametrize(("law", "phi"), [("gaussian", Tanh(1.0)), ("cube", Exponential(0.5))])
     def test_against_draws_of_the_noise(self, law, phi):
-        """Mean square of slopes of noisy splines over that of the slope: within five standard errors."""
+        """Mean square of noisy slopes less multiples of the slope, over its own: five standard errors."""
         rng = np.random.default_rng(0)
         space, n_tokens, penalty = SplineSpace(-3.0, 3.0, 8, 3), 6, 0.5
         rows = SLOPE["n_samples"] * n_tokens
@@ -499,12 +499,22 @@ class TestLearnedSlope:
         noise = [
             space.spline(root @ rng.standard_normal(space.dimension)).derivative(x * y) for _ in range(400)
         ]
-        true = np.mean(phi.derivative(x * y) ** 2 * x**2)
-        ratios = np.mean(np.square(noise) * x**2, axis=1) / true
+        slope = phi.derivative(x * y)
+        true = np.mean(slope**2 * x**2)
+        multiples = np.mean(np.asarray(noise) * slope * x**2, axis=1) / true
+        ratios = np.mean(np.square(noise - multiples[:, None] * slope) * x**2, axis=1) / true
         found = learned_slope_factor(phi, n_tokens, space=space, penalty=penalty, law=law, **SLOPE)
         # The pairs are shared by all draws: their part of the error is that of twenty thousand of them.
         error = np.hypot(ratios.std() / 20, ratios.mean() * 6 / np.sqrt(20_000))
         assert abs(found - 1 - ratios.mean()) < 5 * error
+
+    def test_a_slope_that_is_known_up_to_a_factor_costs_nothing(self):
+        """Lines through a linear activation: all of the noise of the slope is a multiple of it."""
+        options = {"law": "cube", "penalty": 0.0} | SLOPE
+        line, bent = SplineSpace(-3.0, 3.0, 1, 1), SplineSpace(-3.0, 3.0, 2, 1)
+        # Rounding of a difference of two equal numbers below one.
+        assert learned_slope_factor(Powers(1), 8, space=line, **options) == pytest.approx(1, abs=1e-12)
+        assert learned_slope_factor(Powers(1), 8, space=bent, **options) > 1 + 1e-6  # the control
 
     def test_it_falls_with_the_samples_and_grows_with_cells_and_noise(self):
         def factor(cells=16, **other):
@@ -528,3 +538,5 @@ class TestLearnedSlope:
             learned_slope_factor(Tanh(1.0), 4, space=SplineSpace(-1.0, 1.0, 4, 0), **SLOPE)
         with pytest.raises(TypeError, match="derivative"):
             learned_slope_factor(np.sin, 4, space=SPACE, **SLOPE)
+        with pytest.raises(ValueError, match="activation must have a slope that is not zero"):
+            learned_slope_factor(Powers(0), 4, space=SPACE, **SLOPE)

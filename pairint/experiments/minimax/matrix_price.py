@@ -30,8 +30,10 @@ ACTIVATIONS = ("odd", "mixed")
 _DEGREE = 3
 _N_PAIRS = 40_000
 _CUTOFF = 4.0
-#: Pairs for the Gram matrix of the prediction, for each direction, and at least.
-_PAIRS_EACH, _PAIRS_LEAST = 40, 20_000
+#: Pairs for the Gram matrix of the prediction: for each direction, at least and at most.
+_PAIRS_EACH, _PAIRS_LEAST, _PAIRS_MOST = 40, 20_000, 40_000
+#: With more numbers than that the normal equations of Gauss-Newton take minutes a step.
+_MOST_DENSE = 1000
 
 
 @dataclass(frozen=True)
@@ -102,24 +104,25 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     law = TruncatedGaussian(d, _CUTOFF)
     activation = Tanh() if cell["activation"] == "odd" else Mixed()
     matrix = interaction_matrix(d, rank, rng, kind="orthogonal")
+    numbers = matrix_dimension(d, rank) - 1
     model = AttentionModel(activation, matrix, law, GaussianNoise(cell["noise_std"]))
     X, Y = model.sample(cell["n_samples"], n_tokens, rng)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what does not converge is counted
-        fit = InteractionRegressor(
-            rank, _DEGREE, cell["n_intervals"], solver=STORED_SOLVER, random_state=rng
-        ).fit(X, Y)
+        solver = STORED_SOLVER if numbers <= _MOST_DENSE else "lbfgs"
+        fit = InteractionRegressor(rank, _DEGREE, cell["n_intervals"], solver=solver, random_state=rng).fit(
+            X, Y
+        )
         oracle = OracleRegressor(matrix, _DEGREE, cell["n_intervals"]).fit(X, Y)
     pairs = law.sample(_N_PAIRS, 2, generator_for(cell, _DATA_KEYS, "error"))
     truth = model.interaction(pairs[:, 0], pairs[:, 1])
     errors = [
         float(np.mean((each.interaction(pairs[:, 0], pairs[:, 1]) - truth) ** 2)) for each in (fit, oracle)
     ]
-    numbers = matrix_dimension(d, rank) - 1
     unit = numbers * parameter_price(cell["n_samples"], n_tokens=n_tokens, noise_std=cell["noise_std"])
     space = oracle.activation_.space
     here = measured_information(X, matrix, activation, space=space)
-    count = max(_PAIRS_LEAST, _PAIRS_EACH * numbers)
+    count = min(max(_PAIRS_LEAST, _PAIRS_EACH * numbers), _PAIRS_MOST)
     fresh = law.sample(count, 2, generator_for(cell, _DATA_KEYS, "pairs"))
     there = measured_information(fresh, matrix, activation, space=space)
     expected = Information(here.aggregated, there.pair, n_tokens, 1, 1.0, here.blocks).matrix_price()
@@ -204,7 +207,7 @@ EXPERIMENT = Experiment(
         "full": _SETTINGS
         | {
             "shapes": [
-                ["odd", 5, 1, 3, 4000, 24],
+                ["odd", 5, 1, 3, 4000, 96],
                 ["odd", 20, 1, 3, 4000, 12],
                 ["odd", 20, 1, 16, 1000, 12],
                 ["odd", 20, 2, 3, 4000, 12],
@@ -214,6 +217,7 @@ EXPERIMENT = Experiment(
                 ["odd", 100, 2, 3, 6000, 6],
                 ["odd", 50, 5, 3, 8000, 4],
                 ["odd", 30, 10, 3, 8000, 4],
+                ["odd", 100, 10, 3, 30_000, 3],
                 ["mixed", 20, 1, 2, 4000, 12],
                 ["mixed", 20, 1, 3, 4000, 12],
                 ["mixed", 20, 1, 16, 1000, 12],
