@@ -6,9 +6,12 @@ from pairint.explorers.small.aim_own import HardPhase
 from pairint.explorers.small.aim_spectrum import SplittingSpectrum
 from pairint.explorers.small.aim_state_evolution import Staircase
 from pairint.explorers.small.averages import HiddenByAveraging
+from pairint.explorers.small.bands import BandsAndCells
 from pairint.explorers.small.cells import FollowingCells
 from pairint.explorers.small.context_price import ThreePrices
 from pairint.explorers.small.diagram import OneDiagram
+from pairint.explorers.small.effective import ForgottenRank
+from pairint.explorers.small.fish import FishAndGhosts
 from pairint.explorers.small.game import DotsGame
 from pairint.explorers.small.polynomial import PolynomialOverExp
 from pairint.explorers.small.sandwich import Sandwich
@@ -21,10 +24,13 @@ from pairint.explorers.small.words import CodeWords
 
 __all__ = [
     "AveragedRuns",
+    "BandsAndCells",
     "CodeWords",
     "DotsGame",
     "EstimatorSteps",
+    "FishAndGhosts",
     "FollowingCells",
+    "ForgottenRank",
     "HardPhase",
     "HiddenByAveraging",
     "MessagePassing",

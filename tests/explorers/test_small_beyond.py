@@ -1,0 +1,142 @@
+"""The numbers of the small figures of the part beyond both papers, against computations of another kind."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.special import shichi, sici
+
+from pairint.experiments import load_results
+from pairint.explorers.small import BandsAndCells, FishAndGhosts, ForgottenRank
+from pairint.explorers.small.bands import CELLS, fits
+from pairint.explorers.small.effective import RANK, left_out
+from pairint.explorers.small.fish import DISTANCES, FILMS
+from pairint.model import RoughActivation, SplineSpace
+
+
+@pytest.mark.parametrize("rank", range(1, RANK))
+def test_what_is_forgotten_multiplies_exp_and_cosine(rank):
+    """The integrals of exp(xy) and cos(xy) over coordinates uniform on [-sqrt 3, sqrt 3] are Shi and Si.
+
+    The centre of a bin stands for its points: an error of second order, at most a quarter of the square of
+    the width times the second derivative, for each part that is left out.
+    """
+    singular = 0.7 ** np.arange(rank, RANK)
+    shi, _ = shichi(3 * singular)
+    si, _ = sici(3 * singular)
+    error = (RANK - rank) * 0.02**2 / 4
+    for activation, integral in (("exp", shi), ("cosine", si)):
+        numbers = ForgottenRank(rank=rank, activation=activation).numbers()
+        factor = np.prod(integral / (3 * singular))
+        assert numbers.facts["factor"] == pytest.approx(factor, rel=2 * error)
+        assert numbers.facts["off"] == 0
+        assert "the shape stays" in numbers.facts["verdict"]
+    v, mass = left_out(rank)
+    assert mass @ v**2 == pytest.approx(np.sum(singular**2), abs=4 * error)
+    assert mass @ v == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("rank", [1, 5])
+def test_a_step_becomes_the_distribution_of_what_is_left_out(rank):
+    """Four standard errors of drawn tokens, and half a bin of the law, whose density there is at most 5."""
+    rng = np.random.default_rng(3)
+    n = 400_000
+    x, y = rng.uniform(-math.sqrt(3), math.sqrt(3), (2, n, RANK - rank))
+    left = (x * y) @ (0.7 ** np.arange(rank, RANK))
+    numbers = ForgottenRank(rank=rank, activation="step").numbers()
+    for u, averaged in zip(*numbers.series["shape.averaged"].values(), strict=True):
+        share = np.mean(left > -u)
+        assert abs(averaged - share) < 4 * math.sqrt(share * (1 - share) / n) + 1e-4 * 5 + 4 / n
+    assert numbers.facts["off"] > 5
+    whole = ForgottenRank(rank=RANK, activation="step")
+    series = whole.numbers().series
+    np.testing.assert_allclose(series["shape.averaged"]["y"], series["shape.plain"]["y"], rtol=1e-12)
+    assert whole.numbers().facts["off"] == 0 and "Nothing is left out" in whole.sentence()
+
+
+def test_the_exponential_is_the_one_that_stays_positive():
+    """Negative control: softplus is positive and increasing too, and does not stay."""
+    for activation, stays in (("softplus", False), ("step", False), ("exp", True)):
+        series = ForgottenRank(rank=1, activation=activation).numbers().series
+        plain, averaged = (np.asarray(series[f"shape.{key}"]["y"]) for key in ("plain", "averaged"))
+        ratio = averaged[plain > 0] / plain[plain > 0]
+        assert (np.ptp(ratio) < 1e-9 * ratio.mean()) == stays
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("samples", "cells"), [(2000, 5), (2000, 10)])
+def test_bands_hold_the_truth_as_often_as_fits_do(samples, cells):
+    """Least squares from drawn data. Four standard errors, and what the drawn design adds.
+
+    With n outputs the inverse of the drawn moments is larger than that of the law by a factor near
+    1 + dimension/n, the error of the fit and the band by half of that.
+    """
+    truth = RoughActivation(1.5, np.random.default_rng(3), bound=1.37 * 3)
+    space = SplineSpace(-3.0, 3.0, cells, 3)
+    grid = np.asarray(fits()["scores"])
+    rng = np.random.default_rng(20)
+    held = []
+    for _ in range(400):
+        u = rng.uniform(-3, 3, 2 * samples)
+        design = space.design(u)
+        moments = np.linalg.inv(design.T @ design)
+        fit = moments @ (design.T @ (truth(u) + rng.standard_normal(u.size)))
+        basis = space.design(grid)
+        error = np.sqrt(np.einsum("ij,jk,ik->i", basis, moments, basis))
+        held.append(np.mean(np.abs(basis @ fit - truth(grid)) <= 1.96 * error))
+    figure = BandsAndCells(samples=samples, cells=cells).numbers()
+    mean = figure.series["coverage.mean"]["y"][CELLS.index(cells)]
+    slack = 4 * np.std(held) / math.sqrt(len(held)) + (cells + 3) / (2 * samples)
+    assert abs(np.mean(held) - mean) < slack
+    assert figure.facts["coverage"] == math.floor(100 * mean + 0.5)
+
+
+def test_the_best_cells_promise_too_much_and_twice_as_many_less_so():
+    for samples in (100, 300, 1000, 2000, 5000, 10_000, 20_000):
+        facts = BandsAndCells(samples=samples).numbers().facts
+        assert 2 * facts["best"] in CELLS
+        assert facts["short"] < facts["twice"] <= 95
+    facts = BandsAndCells().numbers().facts
+    assert facts["best"] == 5 and facts["short"] < 90 < facts["twice"]
+    # The band of the drawn data set holds what is said, read off the drawn curves.
+    for cells in CELLS:
+        numbers = BandsAndCells(cells=cells).numbers()
+        band, truth = numbers.series["curve.band"], numbers.series["curve.truth"]["y"]
+        share = np.mean((band["low"] <= truth) & (truth <= band["y"]))
+        assert numbers.facts["here"] == math.floor(100 * share + 0.5)
+
+
+def test_the_draws_of_the_band_are_noise_of_its_spread():
+    """In an orthonormal basis: squares of the spread add up to the dimension, those of a draw to chi-squared.
+
+    Midpoints with five or more a cell integrate squares of splines to two per cent, (1/5)^2/24 times second
+    derivatives in units of the cell, which are about ten at the ends.
+    """
+    table = fits()
+    rows = [i for i, cells in enumerate(CELLS) if cells <= 16]
+    dimension = np.array(CELLS)[rows] + 3
+    spread, draw = ((np.asarray(table[key])[rows] ** 2).mean(axis=1) for key in ("spread", "draw"))
+    np.testing.assert_allclose(spread, dimension, rtol=0.02)
+    total = dimension.sum()
+    assert abs(draw.sum() - total) < 4 * math.sqrt(2 * total) + 0.02 * total
+
+
+@pytest.mark.parametrize("film", FILMS)
+def test_the_fish_are_those_of_the_table(film):
+    table = load_results("fish")
+    rows = table[(table["data"] == "trajectorytools") & (table["control"] == film) & (table["ahead"] == 13)]
+    radius = rows[rows["what"] == "radius"]["value"].item()
+    assert max(DISTANCES) < radius
+    figure = FishAndGhosts(film=film, distance=8.0)
+    for term in ("position", "velocity"):
+        kernel = rows[(rows["kind"] == "kernel") & (rows["what"] == term) & (rows["at"] == 8.0)]
+        here = figure.numbers().series[f"{term}.here"]["y"][0]
+        assert here == pytest.approx(kernel["value"].item(), rel=5e-4)  # four digits
+        interval = figure.numbers().series[f"{term}.interval"]
+        i = DISTANCES.index(8.0)
+        assert interval["low"][i] == pytest.approx(kernel["low"].item(), rel=5e-4)
+        assert interval["y"][i] == pytest.approx(kernel["high"].item(), rel=5e-4)
+    gain = rows[(rows["kind"] == "share") & (rows["what"] == "gain")]["value"].item()
+    assert f"{abs(round(gain, 3)):g} [" in figure.numbers().facts["gain"]
+    # What the page says of the films: ghosts add nothing, and a film run backwards does.
+    assert (gain > 0.03) == (film in ("none", "reversed"))
