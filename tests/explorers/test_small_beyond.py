@@ -7,10 +7,19 @@ import pytest
 from scipy.special import shichi, sici
 
 from pairint.experiments import load_results
-from pairint.explorers.small import BandsAndCells, FishAndGhosts, ForgottenRank
+from pairint.explorers.small import (
+    BandsAndCells,
+    EnoughText,
+    FishAndGhosts,
+    ForgottenRank,
+    MovingPartner,
+    WhereAWordLooks,
+)
 from pairint.explorers.small.bands import CELLS, fits
+from pairint.explorers.small.channels import CHANNELS
 from pairint.explorers.small.effective import RANK, left_out
 from pairint.explorers.small.fish import DISTANCES, FILMS
+from pairint.explorers.small.real_head import TOKENS, WORDS, weights
 from pairint.model import RoughActivation, SplineSpace
 
 
@@ -140,3 +149,78 @@ def test_the_fish_are_those_of_the_table(film):
     assert f"{abs(round(gain, 3)):g} [" in figure.numbers().facts["gain"]
     # What the page says of the films: ghosts add nothing, and a film run backwards does.
     assert (gain > 0.03) == (film in ("none", "reversed"))
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_a_partner_that_moves_changes_its_own_weight_or_all(channel):
+    """The weights from their definition; and the output is what the weights say."""
+    for angle in (-180, 20, 95):
+        figure = MovingPartner(angle=angle, channel=channel)
+        numbers = figure.numbers()
+        angles = np.radians([angle, -75, 45, 110, -150])
+        given = np.exp(2 * (np.cos(angles) - 1))
+        weights = given / (given.sum() if channel == "normalised" else 5)
+        np.testing.assert_allclose(numbers.series["weights.tops"]["y"], weights, rtol=1e-12)
+        assert numbers.facts["own"] == pytest.approx(weights[0])
+        handed = np.stack([np.cos(angles) - (channel == "pairs"), np.sin(angles)])
+        output = numbers.series["plane.output"]
+        np.testing.assert_allclose([output["x"][0], output["y"][0]], handed @ weights, rtol=1e-12, atol=1e-15)
+        alike = numbers.facts["rest"] == pytest.approx(numbers.facts["rest_before"])
+        assert alike == (channel != "normalised")
+    # Before it moved, it stood where it is said to have stood.
+    before = MovingPartner(angle=150, channel=channel).numbers()
+    np.testing.assert_array_equal(before.series["weights.tops"]["y"], before.series["weights.before"]["y"])
+
+
+def test_a_word_looks_where_the_page_says():
+    """From the table: a word of the sentence, its largest weight, errors that fall with the text."""
+    assert WORDS.count("a") == WORDS.count("a (2)") == 1
+    facts = WhereAWordLooks(word="asks", tokens_read=16_384).numbers().facts
+    assert facts["most"] == "question"
+    table = load_results("head_recovery")
+    rows = table[
+        (table["layer"] == 0) & (table["head"] == 0) & (table["noise"] == 0.1) & (table["task"] == "exp")
+    ]
+    for tokens in TOKENS:
+        part = rows[rows["n_samples"] == tokens // 64]
+        fit = part[part["kind"] == "fit"]
+        assert fit["n_tokens"].item() == tokens
+        row = part[(part["kind"] == "weight") & (part["i"] == 3)]
+        facts = WhereAWordLooks(word="asks", tokens_read=tokens).numbers().facts
+        for column, key in (("x", "given"), ("y", "learned")):
+            assert facts[key] == pytest.approx(row[row["j"] == 5][column].item(), abs=5.1e-5)
+        assert facts["off"] == pytest.approx(50 * (row["x"] - row["y"]).abs().sum(), abs=0.5 + 15 * 50 * 1e-4)
+        assert facts["error"] == pytest.approx(fit["error"].item(), rel=1e-3)
+        assert facts["own"] == pytest.approx(fit["in_sample"].item(), rel=1e-3)
+    errors = weights()["error"]
+    assert errors == sorted(errors, reverse=True) and errors[0] > 1 > 0.01 > errors[-1]
+    # All that a word gives is one: rounded to four digits, fifteen times.
+    np.testing.assert_allclose(weights()["true"].sum(axis=1), 1, atol=15 * 5e-5)
+    np.testing.assert_allclose(weights()["learned"].sum(axis=2), 1, atol=15 * 5e-5)
+
+
+def test_more_text_brings_every_word_nearer():
+    for word in WORDS:
+        off = [
+            WhereAWordLooks(word=word, tokens_read=t).numbers().facts["off"] for t in (TOKENS[0], TOKENS[-1])
+        ]
+        assert off[1] < off[0] / 3
+
+
+def test_text_is_enough_where_the_count_says_so():
+    """Against the rank of a derivative, on text, as stored; and against the numbers of the proposition."""
+    for rank, windows in ((2, 6), (2, 7), (32, 11), (32, 12), (16, 6), (16, 7)):
+        facts = EnoughText(rank=rank, windows=windows).numbers().facts
+        assert facts["numbers"] == rank * (2 * 384 - 1 - rank)
+        assert facts["equations"] == windows * min(64 * 32, rank * (2 * 64 - 1 - rank))
+        assert ("no method" in facts["verdict"]) == (facts["equations"] < facts["numbers"])
+    table = load_results("whole_layer")
+    counts = table[(table["kind"] == "count") & (table["rank"] == 2)]
+    for windows, found, p in counts[["n_samples", "found", "p"]].itertuples(index=False):
+        facts = EnoughText(rank=2, windows=int(windows)).numbers().facts
+        assert p == facts["numbers"] and found == min(facts["equations"], facts["numbers"])
+    fits = table[(table["kind"] == "fit") & (table["task"] == "cold") & (table["n_samples"] == 16)]
+    assert f"{fits['error'].item():.3g} from nothing" in EnoughText(windows=16).sentence()
+    assert "below 10⁻⁹ from nothing" in EnoughText(windows=32).sentence()
+    assert "not tried" in EnoughText(windows=48).sentence()
+    assert "fits" not in EnoughText(windows=16, rank=2).sentence()

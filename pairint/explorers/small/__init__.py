@@ -8,18 +8,21 @@ from pairint.explorers.small.aim_state_evolution import Staircase
 from pairint.explorers.small.averages import HiddenByAveraging
 from pairint.explorers.small.bands import BandsAndCells
 from pairint.explorers.small.cells import FollowingCells
+from pairint.explorers.small.channels import MovingPartner
 from pairint.explorers.small.context_price import ThreePrices
 from pairint.explorers.small.diagram import OneDiagram
 from pairint.explorers.small.effective import ForgottenRank
 from pairint.explorers.small.fish import FishAndGhosts
 from pairint.explorers.small.game import DotsGame
 from pairint.explorers.small.polynomial import PolynomialOverExp
+from pairint.explorers.small.real_head import WhereAWordLooks
 from pairint.explorers.small.sandwich import Sandwich
 from pairint.explorers.small.steps import EstimatorSteps
 from pairint.explorers.small.terms import ThreeTerms
 from pairint.explorers.small.tokens import TwoBounds
 from pairint.explorers.small.turning import TurningHeads
 from pairint.explorers.small.watching import WhenToWatch
+from pairint.explorers.small.whole_layer import EnoughText
 from pairint.explorers.small.words import CodeWords
 
 __all__ = [
@@ -27,6 +30,7 @@ __all__ = [
     "BandsAndCells",
     "CodeWords",
     "DotsGame",
+    "EnoughText",
     "EstimatorSteps",
     "FishAndGhosts",
     "FollowingCells",
@@ -34,6 +38,7 @@ __all__ = [
     "HardPhase",
     "HiddenByAveraging",
     "MessagePassing",
+    "MovingPartner",
     "OneDiagram",
     "PolynomialOverExp",
     "Sandwich",
@@ -44,4 +49,5 @@ __all__ = [
     "TurningHeads",
     "TwoBounds",
     "WhenToWatch",
+    "WhereAWordLooks",
 ]
