@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from scipy import integrate
 from scipy.special import shichi, sici
 
+from pairint.aim import mismatched_state_evolution, state_evolution
 from pairint.experiments import load_results
 from pairint.explorers.small import (
     BandsAndCells,
@@ -13,8 +15,12 @@ from pairint.explorers.small import (
     FishAndGhosts,
     ForgottenRank,
     MovingPartner,
+    SpectraAndSamples,
     WhereAWordLooks,
+    WrongWidth,
 )
+from pairint.explorers.small.aim_mismatch import WIDTHS
+from pairint.explorers.small.aim_priors import LAWS, NOISES
 from pairint.explorers.small.bands import CELLS, fits
 from pairint.explorers.small.channels import CHANNELS
 from pairint.explorers.small.effective import RANK, left_out
@@ -224,3 +230,69 @@ def test_text_is_enough_where_the_count_says_so():
     assert "below 10⁻⁹ from nothing" in EnoughText(windows=32).sentence()
     assert "not tried" in EnoughText(windows=48).sentence()
     assert "fits" not in EnoughText(windows=16, rank=2).sentence()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("law", "share"), [("projector", 0.42), ("signs", 0.5), ("power", 1), ("gaussian", 1)]
+)
+def test_a_spectrum_leads_to_the_samples_of_state_evolution(law, share):
+    """The fixed point, solved; and the count by atoms, one less the squares of the masses."""
+    prior, _ = LAWS[law]
+    for noise in (0.3, 5.0):
+        facts = SpectraAndSamples(law=law, noise=noise).numbers().facts
+        found = float(state_evolution(facts["alpha"], prior).mmse) / prior.variance
+        # Six digits of alpha move the error by as many, times a slope: below a hundred where noise is 0.3.
+        assert facts["error"] == pytest.approx(found, rel=1e-4)
+        assert facts["share"] == pytest.approx(share, rel=1e-6)
+        assert facts["threshold"] == pytest.approx(share / 4, rel=1e-6)  # four equations a sample
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("noise", [NOISES[0], 0.3, NOISES[-1]])
+def test_the_density_is_that_of_the_law_and_its_noise(law, noise):
+    """Mass one and the variance of both.
+
+    A semicircle is the square of a sine over forty equal steps of an angle, of which trapezoids lose a sixth
+    of the step's square, a thousandth; four times that for laws of other shapes.
+    """
+    prior, _ = LAWS[law]
+    series = SpectraAndSamples(law=law, noise=noise).numbers().series["spectrum.density"]
+    x, y = np.asarray(series["x"]), np.asarray(series["y"])
+    slack = 4 * (math.pi / 40) ** 2 / 6
+    mass, mean = integrate.trapezoid(y, x), integrate.trapezoid(x * y, x)
+    assert mass == pytest.approx(1, abs=slack)
+    variance = integrate.trapezoid(x**2 * y, x) / mass - (mean / mass) ** 2
+    assert variance == pytest.approx((1 + noise) * prior.variance, rel=2 * slack)
+
+
+def test_a_wrong_width_ends_where_the_proposition_says():
+    """Too narrow costs nothing nearby, too wide an integral over what sticks out of the student's bulk.
+
+    At the least noise, 1e-8, terms of the order of its root are left: a thousandth with room for the factor.
+    """
+    p = 0.5
+    for width in WIDTHS:
+        end = WrongWidth(believed=width).numbers().series["end.stable"]["y"][WIDTHS.index(width)]
+        more = 0.0
+        if width >= 1:
+            more = p**2 / 2 + (width - 1) * p
+        elif width > 0.5:
+
+            def outside(y, q=1 - width):
+                return (y**2 - 4 * q) * math.sqrt(4 * p - y**2) / (2 * math.pi)
+
+            more, _ = integrate.quad(outside, 2 * math.sqrt(1 - width), 2 * math.sqrt(p))
+        assert 4 * end == pytest.approx(0.75 + more, rel=1e-3)
+    facts = {width: WrongWidth(believed=width).numbers().facts for width in WIDTHS}
+    assert facts[0.5]["threshold"] == min(each["threshold"] for each in facts.values())
+    assert facts[0.05]["threshold"] > 1.05 * facts[0.5]["threshold"]  # from nothing, too narrow costs too
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "alpha"), [(1.3, 0.18), (1.0, 0.1), (0.5, 0.1), (0.2, 0.1), (2.0, 0.3)])
+def test_a_wrong_student_reaches_the_fixed_point(width, alpha):
+    """Against the iteration. Points of a curve are a quarter apart in noise: chords lose a hundredth."""
+    found = mismatched_state_evolution(alpha, 0.5, width)
+    error = WrongWidth(believed=width, samples_over=alpha).numbers().facts["error"]
+    assert error == pytest.approx(float(found.error), rel=0.01)

@@ -2,7 +2,9 @@
 
 from pairint.explorers.small.aim_amp import MessagePassing
 from pairint.explorers.small.aim_gradient_descent import AveragedRuns
+from pairint.explorers.small.aim_mismatch import WrongWidth
 from pairint.explorers.small.aim_own import HardPhase
+from pairint.explorers.small.aim_priors import SpectraAndSamples
 from pairint.explorers.small.aim_spectrum import SplittingSpectrum
 from pairint.explorers.small.aim_state_evolution import Staircase
 from pairint.explorers.small.averages import HiddenByAveraging
@@ -42,6 +44,7 @@ __all__ = [
     "OneDiagram",
     "PolynomialOverExp",
     "Sandwich",
+    "SpectraAndSamples",
     "SplittingSpectrum",
     "Staircase",
     "ThreePrices",
@@ -50,4 +53,5 @@ __all__ = [
     "TwoBounds",
     "WhenToWatch",
     "WhereAWordLooks",
+    "WrongWidth",
 ]

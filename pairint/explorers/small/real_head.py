@@ -44,7 +44,7 @@ class WhereAWordLooks(SmallFigure):
     title = "Where a word looks"
     summary = (
         "“{word}” gives “{most}” {given}; read from {tokens_read} tokens, {learned}. Over all keys {off} % "
-        "of the weight lies elsewhere. Error over the variance: {error} on new text, {own} on that of the fit."
+        "of the weight lies elsewhere. Error over the variance: {error} on new text, {own} on the fitted."
     )
     play = "tokens_read"
     parameters = (
