@@ -7,7 +7,7 @@ import pytest
 from scipy import integrate
 from scipy.special import shichi, sici
 
-from pairint.aim import mismatched_state_evolution, state_evolution
+from pairint.aim import UntiedPrior, mismatched_state_evolution, state_evolution, untied_channel
 from pairint.experiments import load_results
 from pairint.explorers.small import (
     BandsAndCells,
@@ -17,6 +17,7 @@ from pairint.explorers.small import (
     MovingPartner,
     SpectraAndSamples,
     WhereAWordLooks,
+    WorthOfSymmetry,
     WrongWidth,
 )
 from pairint.explorers.small.aim_mismatch import WIDTHS
@@ -296,3 +297,24 @@ def test_a_wrong_student_reaches_the_fixed_point(width, alpha):
     found = mismatched_state_evolution(alpha, 0.5, width)
     error = WrongWidth(believed=width, samples_over=alpha).numbers().facts["error"]
     assert error == pytest.approx(float(found.error), rel=0.01)
+
+
+@pytest.mark.parametrize("length", [2, 3, 10])
+def test_symmetry_is_worth_what_the_equations_say(length):
+    for ratio, numbers in ((0.3, 0.51), (1.0, 1.0), (2.0, 1.0)):
+        facts = WorthOfSymmetry(length=length, ratio=ratio).numbers().facts
+        assert facts["times"] == pytest.approx((length + 2) / length)
+        assert facts["unknown"] == pytest.approx(numbers)
+        assert facts["equations"] == pytest.approx(length * (length - 1))
+        assert facts["tied_equations"] == pytest.approx((length + 2) * (length - 1) / 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tied", "untied"])
+def test_tied_and_untied_curves_are_those_of_state_evolution(name):
+    """At points of the curve, whose errors have five digits; the slope in between is below five."""
+    series = WorthOfSymmetry(length=3, ratio=0.3).numbers().series[f"error.{name}"]
+    for k in (3, 6, 8):
+        alpha = series["x"][k]
+        layer = (0.3, "softmax", 3) if name == "tied" else (UntiedPrior(0.3), untied_channel("softmax", 3))
+        assert series["y"][k] == pytest.approx(float(state_evolution(alpha, *layer).mmse), rel=1e-3)

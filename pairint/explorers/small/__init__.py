@@ -7,6 +7,7 @@ from pairint.explorers.small.aim_own import HardPhase
 from pairint.explorers.small.aim_priors import SpectraAndSamples
 from pairint.explorers.small.aim_spectrum import SplittingSpectrum
 from pairint.explorers.small.aim_state_evolution import Staircase
+from pairint.explorers.small.aim_untied import WorthOfSymmetry
 from pairint.explorers.small.averages import HiddenByAveraging
 from pairint.explorers.small.bands import BandsAndCells
 from pairint.explorers.small.cells import FollowingCells
@@ -53,5 +54,6 @@ __all__ = [
     "TwoBounds",
     "WhenToWatch",
     "WhereAWordLooks",
+    "WorthOfSymmetry",
     "WrongWidth",
 ]
