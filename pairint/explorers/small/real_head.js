@@ -20,7 +20,7 @@ export function compute(p, data) {
       most: word[most],
       given: shown[most],
       learned: learned[most],
-      off: Math.round(50 * truth.reduce((sum, w, k) => sum + Math.abs(w - learned[k]), 0)),
+      off: Math.floor((Math.round(1e4 * truth.reduce((sum, w, k) => sum + Math.abs(w - learned[k]), 0)) + 100) / 200),
       error: all.error[m],
       own: all.own[m],
     },
