@@ -87,7 +87,7 @@ class WhereAWordLooks(SmallFigure):
         }
         for k in range(n):
             series[f"row.word{k}"] = {"x": [0.012], "y": [k + 0.8]}
-        # Weights have four decimals: half their distance in percent, of a whole number, so that ties are one way.
+        # Half the distance, in percent, of whole ten-thousandths: so that both languages round alike.
         facts = {
             "most": WORDS[most],
             "given": float(true[most]),
