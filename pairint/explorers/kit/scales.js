@@ -14,6 +14,7 @@ export function makeScale(kind, domain, range) {
 }
 
 export function linearTicks([low, high], count) {
+  if (low > high) return linearTicks([high, low], count); // an axis that runs backwards
   const raw = (high - low) / Math.max(count, 1);
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = power * ([1, 2, 5, 10].find((m) => m * power >= raw * 0.999) ?? 10);

@@ -2,35 +2,50 @@
 
 from pairint.explorers.small.aim_amp import MessagePassing
 from pairint.explorers.small.aim_gradient_descent import AveragedRuns
+from pairint.explorers.small.aim_mismatch import WrongWidth
 from pairint.explorers.small.aim_own import HardPhase
+from pairint.explorers.small.aim_priors import SpectraAndSamples
 from pairint.explorers.small.aim_spectrum import SplittingSpectrum
 from pairint.explorers.small.aim_state_evolution import Staircase
+from pairint.explorers.small.aim_untied import WorthOfSymmetry
 from pairint.explorers.small.averages import HiddenByAveraging
+from pairint.explorers.small.bands import BandsAndCells
 from pairint.explorers.small.cells import FollowingCells
+from pairint.explorers.small.channels import MovingPartner
 from pairint.explorers.small.context_price import ThreePrices
 from pairint.explorers.small.diagram import OneDiagram
+from pairint.explorers.small.effective import ForgottenRank
+from pairint.explorers.small.fish import FishAndGhosts
 from pairint.explorers.small.game import DotsGame
 from pairint.explorers.small.polynomial import PolynomialOverExp
+from pairint.explorers.small.real_head import WhereAWordLooks
 from pairint.explorers.small.sandwich import Sandwich
 from pairint.explorers.small.steps import EstimatorSteps
 from pairint.explorers.small.terms import ThreeTerms
 from pairint.explorers.small.tokens import TwoBounds
 from pairint.explorers.small.turning import TurningHeads
 from pairint.explorers.small.watching import WhenToWatch
+from pairint.explorers.small.whole_layer import EnoughText
 from pairint.explorers.small.words import CodeWords
 
 __all__ = [
     "AveragedRuns",
+    "BandsAndCells",
     "CodeWords",
     "DotsGame",
+    "EnoughText",
     "EstimatorSteps",
+    "FishAndGhosts",
     "FollowingCells",
+    "ForgottenRank",
     "HardPhase",
     "HiddenByAveraging",
     "MessagePassing",
+    "MovingPartner",
     "OneDiagram",
     "PolynomialOverExp",
     "Sandwich",
+    "SpectraAndSamples",
     "SplittingSpectrum",
     "Staircase",
     "ThreePrices",
@@ -38,4 +53,7 @@ __all__ = [
     "TurningHeads",
     "TwoBounds",
     "WhenToWatch",
+    "WhereAWordLooks",
+    "WorthOfSymmetry",
+    "WrongWidth",
 ]
