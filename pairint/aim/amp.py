@@ -56,6 +56,7 @@ from pairint.aim.priors import Prior, denoised, make_prior
 from pairint.aim.teacher import matrix_error
 from pairint.backend import array_namespace, to_device, to_host
 from pairint.result import Result
+from pairint.steps import steps
 from pairint.validation import check_flag, check_floats, check_integer, check_real
 
 __all__ = ["AMPResult", "Damping", "History", "amp", "warn_unfinished"]
@@ -180,7 +181,7 @@ def amp(
     score = _score(samples, state, prior.variance)
     converged, reason = False, f"not converged after {max_iter} iterations"
 
-    for _ in range(max_iter):
+    for _ in steps(range(max_iter), "iterations", most=True):
         delta = 1 / (samples.alpha * score.information) if score.information > 0 else math.inf
         if not 1e-14 < delta < 1e8:
             # Recovered to machine precision, or what cannot be.

@@ -41,6 +41,7 @@ from pairint.aim.channels import Channel, LinearChannel, SoftmaxChannel, make_ch
 from pairint.aim.indices import check_tokens
 from pairint.backend import array_namespace, is_cupy, to_device, to_host
 from pairint.result import Result
+from pairint.steps import steps
 from pairint.validation import (
     check_choice,
     check_floats,
@@ -224,7 +225,7 @@ def gradient_descent(
     errors = np.empty((max_iter, n_runs + 1))
     matrices: Any = None if truth is None else _matrices(runs.weights)
 
-    for step in range(max_iter):
+    for step in steps(range(max_iter), "steps", most=True):
         now, gradient = _loss_and_gradient(runs.weights, X, goal)
         if step:
             losses[step] = losses[step - 1]

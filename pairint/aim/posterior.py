@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from pairint.aim.channels import Channel, LinearChannel, SoftmaxChannel, make_channel
 from pairint.aim.indices import check_tokens
 from pairint.result import Result
+from pairint.steps import steps as counted
 from pairint.validation import check_floats, check_integer, check_real, check_rng, check_size
 
 __all__ = [
@@ -211,7 +212,7 @@ def conditioned_weights(
         raise ValueError(_DEPENDENT) from None
     weights = np.empty((n_draws, *W.shape))
     accepted, worst = 0, 0.0
-    for draw in range(n_draws):
+    for draw in counted(range(n_draws), "draws"):
         for _ in range(thin):
             momentum = manifold.tangent(here, rng.standard_normal(W.shape))
             energy = here.potential + 0.5 * float((momentum**2).sum())
@@ -288,7 +289,7 @@ def hardmax_weights(
     if not labelled(W, np.arange(k)).all():
         raise ValueError("start must hold weights that have the labels y")
     draws = np.empty((n_draws, *W.shape))
-    for draw in range(n_draws):
+    for draw in counted(range(n_draws), "draws"):
         for _ in range(thin):
             other = rng.standard_normal(W.shape)
             angle = rng.uniform(0, 2 * np.pi, k)

@@ -29,6 +29,7 @@ from pairint.aim.indices import adjoint, check_tokens, indices
 from pairint.aim.priors import denoised
 from pairint.aim.spectral import SpectralPrior
 from pairint.backend import array_namespace, to_device, to_host
+from pairint.steps import steps
 from pairint.validation import (
     check_choice,
     check_floats,
@@ -256,7 +257,7 @@ def untied_amp(
     S, error, echo = xp.zeros((d, d), dtype=X.dtype), prior.variance, 0.0
     omega = indices(X, S)
     converged, reason = False, f"not converged after {max_iter} iterations"
-    for _ in range(max_iter):
+    for _ in steps(range(max_iter), "iterations", most=True):
         residual = channel.g_out(observed, omega, 1.0)  # g is this over V, and V is its mean square
         measured = float((residual**2).sum()) / (n * expected)
         delta = measured * d**2 / (n * expected)

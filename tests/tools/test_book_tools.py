@@ -248,7 +248,7 @@ def test_reference_page_has_every_public_name_once():
         *("model", "estimation", "theory", "aim", "experiments", "explorers", "explorers.small"),
         *("engine", "kernels", "pretrained", "estimation.channels"),
     )
-    assert set(listed) == {f"pairint.{name}" for name in (*packages, "backend")}
+    assert set(listed) == {f"pairint.{name}" for name in (*packages, "backend", "steps")}
 
 
 def test_reference_page_lists_the_names():
