@@ -7,6 +7,7 @@ JOBS   ?= 2
 LIVE   ?=
 HASHED ?=
 SITE   ?=
+PLAN   ?=
 PYTEST_ARGS ?=
 
 PY      := $(VENV)/bin/python
@@ -24,7 +25,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help book lite pdf offline versions test test-fast test-nightly browser-test live live-test notebooks notebooks-check assignments \
+.PHONY: help book lite pdf slides offline versions test test-fast test-nightly browser-test live live-test notebooks notebooks-check assignments \
         constraints mutants mutation-score engine-load reproduce audit archives lint format environment clean distclean
 
 # A stamp says which extras are installed, for which Python: $(call with,book classroom).
@@ -74,6 +75,9 @@ lite: $(call with,book classroom lite) ## put JupyterLab in the browser beside t
 
 pdf: $(call with,book classroom paper) ## print the book that `make book` has built to one PDF, offered on its pages (needs Chromium)
 	@$(PY) tools/paper.py
+
+slides: $(call with,book classroom paper) ## print the figures of a plan for instructors as slides (PLAN="One week"; needs Chromium)
+	@$(PY) tools/slides.py $(if $(PLAN),--plan "$(PLAN)")
 
 offline: $(BOOK) ## pack the book that `make book` has built into one archive to read without a network, offered on its pages
 	@$(PY) tools/offline.py

@@ -1,7 +1,8 @@
 """Parallel efficiency of the engine: the time one core needs, over the time of the workers together.
 
     python benchmarks/sweep_efficiency.py [--cells 16] [--seconds 1.0] [--jobs 2] [--repeat 3]
-                                          [--output benchmarks/results/sweep_efficiency.json] [--check]
+                                          [--output pairint/experiments/measured/sweep_efficiency.json]
+                                          [--check]
 
 The same cells run in this process (the peer), on worker processes and on a local Dask cluster, each
 stored on the disk as in any run, ``--repeat`` times in turn; the median efficiency counts. Targets: 0.85 on
@@ -31,7 +32,7 @@ from pairint.engine.cells import grid
 from pairint.engine.experiment import Experiment
 from pairint.engine.store import write_atomic
 
-RESULTS = Path(__file__).resolve().parent / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "pairint" / "experiments" / "measured"
 #: Smallest efficiency, by kind of workers.
 TARGETS = {"processes": 0.85, "Dask workers": 0.80}
 #: Above this, other programs slowed the peer.

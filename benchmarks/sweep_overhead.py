@@ -1,7 +1,7 @@
 """What the engine costs per cell: cells that compute nothing, against a plain loop over them.
 
     python benchmarks/sweep_overhead.py [--cells 400]
-                                        [--output benchmarks/results/sweep_overhead.json] [--check]
+                                        [--output pairint/experiments/measured/sweep_overhead.json] [--check]
 
 Target: at most 5 ms a cell, stored, in this process and on two. Cells of a tenth of a second or more are also
 flushed to the disk, which is the disk's time, not ours: ``flushed`` forces it on every cell, and the time to

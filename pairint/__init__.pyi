@@ -31,6 +31,7 @@ from .model import (
     query_key_matrix,
     spline_activation,
 )
+from .steps import progress
 from .theory import Setting, coercivity_constant, lower_bound, oracle_upper_bound, upper_bound
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "load_results",
     "lower_bound",
     "oracle_upper_bound",
+    "progress",
     "query_key_matrix",
     "run",
     "spline_activation",

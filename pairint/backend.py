@@ -145,9 +145,16 @@ _blas_holders = 0
 _blas_first: Any = None
 
 
+#: Width of matrices from which products are worth several threads: those of narrower ones are so short that
+#: threads wait for each other longer than they compute, above all on cores that others hold.
+WIDE = 1024
+
+
 @contextmanager
-def one_blas_thread() -> Iterator[None]:
+def one_blas_thread(width: int = 0) -> Iterator[None]:
     """Keep the linear algebra of NumPy and SciPy to one thread, for many products of small matrices.
+
+    Those of width ``WIDE`` and more are left their threads.
 
     Threads that wait for each other after every small product cost more than they compute, many times more
     where other work holds some of the cores. Most libraries know one limit for the process, so that of
@@ -155,6 +162,9 @@ def one_blas_thread() -> Iterator[None]:
     there is nothing to limit (WebAssembly), nothing happens.
     """
     global _blas_holders, _blas_first
+    if width >= WIDE:
+        yield
+        return
     import scipy.linalg  # noqa: F401  SciPy brings its own BLAS: load it before the limit is set
     from threadpoolctl import threadpool_limits
 

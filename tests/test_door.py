@@ -12,7 +12,17 @@ import pytest
 import pairint
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("model", "estimation", "theory", "aim", "experiments", "explorers", "explorers.small", "kernels")
+PACKAGES = (
+    "model",
+    "estimation",
+    "theory",
+    "aim",
+    "experiments",
+    "explorers",
+    "explorers.small",
+    "kernels",
+    "steps",
+)
 PUBLIC = sorted(
     (package, name) for package in PACKAGES for name in importlib.import_module(f"pairint.{package}").__all__
 )

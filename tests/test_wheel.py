@@ -1,4 +1,7 @@
-"""The source archive, and the wheel made from it alone: whatever needs no repository runs without one."""
+"""The source archive, and the wheel made from it alone: whatever needs no repository runs without one.
+
+``make test`` takes a few notebooks, ``make test-nightly`` all of them.
+"""
 
 import os
 import re
@@ -8,10 +11,19 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import nbclient
+import nbformat
 import pytest
 from packaging.metadata import Metadata
 
 ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = {
+    path.relative_to(ROOT / "book").with_suffix("").as_posix(): path
+    for path in sorted((ROOT / "book").rglob("*.ipynb"))
+    if not {"student", ".ipynb_checkpoints"} & set(path.parts)  # a student's stops at what is to be answered
+}
+#: They read stored tables, records of benchmarks, a trained encoder's matrices; and draw interactive figures.
+USUAL = ("explorers", "intro", "performance", "whole_layer")
 
 pytestmark = pytest.mark.slow
 
@@ -72,17 +84,24 @@ def wheel(archive, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def installed(wheel, tmp_path_factory):
-    """Return how to run Python where the wheel is installed, far from the repository."""
-    site, home = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("home")
+def alone(wheel, tmp_path_factory):
+    """Return the environment of a process for which the wheel is installed, and no repository is near."""
+    site = tmp_path_factory.mktemp("site")
     call(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", site, wheel)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PAIRINT")}
-    environment |= {"PYTHONPATH": str(site), "MPLBACKEND": "agg"}
+    return environment | {"PYTHONPATH": str(site)}
+
+
+@pytest.fixture(scope="module")
+def installed(alone, tmp_path_factory):
+    """Return how to run Python where the wheel is installed, far from the repository."""
+    home, environment = tmp_path_factory.mktemp("home"), alone | {"MPLBACKEND": "agg"}
 
     def run(*arguments):
         return call(sys.executable, *arguments, cwd=home, env=environment)
 
-    assert Path(run("-c", "import pairint; print(pairint.__file__)").strip()).is_relative_to(site)
+    found = run("-c", "import pairint; print(pairint.__file__)").strip()
+    assert Path(found).is_relative_to(environment["PYTHONPATH"])
     return run, home
 
 
@@ -156,3 +175,20 @@ def test_its_tables_stay_as_they_are(installed):
     command = "['run', 'rough', '--preset', 'full', '--store']"
     run("-c", f"from pairint.cli import main; raise SystemExit(main({command}) != 3)")
     assert not list(home.glob("results"))
+
+
+@pytest.mark.timeout(1800)  # seconds; the longest takes four minutes where nothing else runs
+@pytest.mark.parametrize("name", NOTEBOOKS if os.environ.get("PAIRINT_TEST_SEED") == "random" else USUAL)
+def test_a_notebook_needs_itself_and_the_wheel(alone, tmp_path, name):
+    """It runs to its end in a folder that holds nothing else, and leaves nothing there."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "notebook.ipynb").write_bytes(NOTEBOOKS[name].read_bytes())
+    notebook = nbformat.read(home / "notebook.ipynb", as_version=4)
+    where = nbformat.v4.new_code_cell("import pairint; print(pairint.__file__)")
+    notebook.cells.insert(0, where)
+    environment = alone | {"IPYTHONDIR": str(tmp_path), "MPLCONFIGDIR": str(tmp_path)}
+    client = nbclient.NotebookClient(notebook, timeout=1500, resources={"metadata": {"path": str(home)}})
+    client.execute(env=environment)
+    assert Path(where.outputs[0].text.strip()).is_relative_to(alone["PYTHONPATH"])
+    assert [path.name for path in home.iterdir()] == ["notebook.ipynb"]

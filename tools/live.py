@@ -46,7 +46,6 @@ NAMES = {
 #: Pages with code that do not run in a browser, and why not: a sentence for the reader.
 CANNOT: dict[str, str] = {
     "book/experiments": "its cells compute experiments, for minutes on several processor cores.",
-    "book/how_results": "it shows measurements that the repository holds, and not the package.",
 }
 
 #: What a newer Matplotlib imports and the one of the browser does not, before it writes a PDF.

@@ -87,7 +87,7 @@ article.bd-article h1, article.bd-article section > h1 { display: block !importa
 
 ABSENT = (
     "A PDF needs Chromium (Debian, Ubuntu: apt install chromium; or name one in PAIRINT_CHROMIUM), "
-    "Playwright and pypdf: `make pdf` installs the latter two."
+    "Playwright and pypdf: `make pdf` and `make slides` install the latter two."
 )
 
 

@@ -19,7 +19,13 @@ import sys
 
 if importlib.util.find_spec("pairint") is None:
     package = "pairint[widgets] @ git+{url}@{release}"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", package]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(
+            "pairint could not be fetched from {url}: check the network and the address, then run this "
+            "cell again. pip says:\\n" + done.stderr
+        )
     importlib.invalidate_caches()"""
 
 

@@ -54,8 +54,9 @@ from pairint.aim.channels import Channel, information_at, make_channel
 from pairint.aim.indices import IndexCovariance, adjoint, check_tokens, indices
 from pairint.aim.priors import Prior, denoised, make_prior
 from pairint.aim.teacher import matrix_error
-from pairint.backend import array_namespace, to_device, to_host
+from pairint.backend import array_namespace, one_blas_thread, to_device, to_host
 from pairint.result import Result
+from pairint.steps import steps
 from pairint.validation import check_flag, check_floats, check_integer, check_real
 
 __all__ = ["AMPResult", "Damping", "History", "amp", "warn_unfinished"]
@@ -180,26 +181,27 @@ def amp(
     score = _score(samples, state, prior.variance)
     converged, reason = False, f"not converged after {max_iter} iterations"
 
-    for _ in range(max_iter):
-        delta = 1 / (samples.alpha * score.information) if score.information > 0 else math.inf
-        if not 1e-14 < delta < 1e8:
-            # Recovered to machine precision, or what cannot be.
-            converged = delta <= 1e-14 and samples.channel.recovers_exactly
-            reason = "the iteration diverged"
-            break
-        moved = _move(samples, state, score, delta)
-        estimate, response = _denoise(samples, prior, moved, delta)
-        change = weight.record(estimate - state.S)
-        gamma = weight.value
-        state = _predict(samples, state, score, estimate, response, gamma, onsager)
-        score = _score(samples, state, prior.variance)
-        believed = score.error == state.error
-        state = replace(state, error=score.error)
-        history.note(state.S, state.error, delta, gamma**2 * change)
-        if believed and change < tol * max(state.error, 1e-3):  # below 1e-3, zero error is close enough
-            converged = True
-            break
-        weight.adapt()
+    with one_blas_thread(samples.d):
+        for _ in steps(range(max_iter), "iterations", most=True):
+            delta = 1 / (samples.alpha * score.information) if score.information > 0 else math.inf
+            if not 1e-14 < delta < 1e8:
+                # Recovered to machine precision, or what cannot be.
+                converged = delta <= 1e-14 and samples.channel.recovers_exactly
+                reason = "the iteration diverged"
+                break
+            moved = _move(samples, state, score, delta)
+            estimate, response = _denoise(samples, prior, moved, delta)
+            change = weight.record(estimate - state.S)
+            gamma = weight.value
+            state = _predict(samples, state, score, estimate, response, gamma, onsager)
+            score = _score(samples, state, prior.variance)
+            believed = score.error == state.error
+            state = replace(state, error=score.error)
+            history.note(state.S, state.error, delta, gamma**2 * change)
+            if believed and change < tol * max(state.error, 1e-3):  # below 1e-3, zero error is close enough
+                converged = True
+                break
+            weight.adapt()
 
     if not converged:
         warn_unfinished("AMP", reason, samples.alpha, samples.d, state.error)

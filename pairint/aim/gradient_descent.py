@@ -39,8 +39,9 @@ import numpy as np
 
 from pairint.aim.channels import Channel, LinearChannel, SoftmaxChannel, make_channel
 from pairint.aim.indices import check_tokens
-from pairint.backend import array_namespace, is_cupy, to_device, to_host
+from pairint.backend import array_namespace, is_cupy, one_blas_thread, to_device, to_host
 from pairint.result import Result
+from pairint.steps import steps
 from pairint.validation import (
     check_choice,
     check_floats,
@@ -224,26 +225,27 @@ def gradient_descent(
     errors = np.empty((max_iter, n_runs + 1))
     matrices: Any = None if truth is None else _matrices(runs.weights)
 
-    for step in range(max_iter):
-        now, gradient = _loss_and_gradient(runs.weights, X, goal)
-        if step:
-            losses[step] = losses[step - 1]
-        losses[step, runs.active] = to_host(now) / baseline
-        if not np.isfinite(losses[step]).all():
-            message = f"gradient descent diverged after {step} steps; learning_rate is {learning_rate}"
-            raise FloatingPointError(message)
-        if truth is not None:
-            matrices[to_device(runs.active, X)] = _matrices(runs.weights)
-            off = xp.concatenate([matrices, matrices.mean(axis=0)[None]]) - truth
-            errors[step] = to_host((off**2).sum(axis=(1, 2))) / d
-        gradient = runs.retire(losses[step, runs.active] <= tol, gradient)
-        if not len(runs.active) or step + 1 == max_iter:
-            break  # the last loss is that of the weights returned
-        rate = learning_rate * (final / learning_rate) ** (step / max(max_iter - 2, 1))
-        if plain:
-            runs.descend(gradient, rate * d)
-        else:
-            runs.move(gradient, step, rate)
+    with one_blas_thread(d):
+        for step in steps(range(max_iter), "steps", most=True):
+            now, gradient = _loss_and_gradient(runs.weights, X, goal)
+            if step:
+                losses[step] = losses[step - 1]
+            losses[step, runs.active] = to_host(now) / baseline
+            if not np.isfinite(losses[step]).all():
+                message = f"gradient descent diverged after {step} steps; learning_rate is {learning_rate}"
+                raise FloatingPointError(message)
+            if truth is not None:
+                matrices[to_device(runs.active, X)] = _matrices(runs.weights)
+                off = xp.concatenate([matrices, matrices.mean(axis=0)[None]]) - truth
+                errors[step] = to_host((off**2).sum(axis=(1, 2))) / d
+            gradient = runs.retire(losses[step, runs.active] <= tol, gradient)
+            if not len(runs.active) or step + 1 == max_iter:
+                break  # the last loss is that of the weights returned
+            rate = learning_rate * (final / learning_rate) ** (step / max(max_iter - 2, 1))
+            if plain:
+                runs.descend(gradient, rate * d)
+            else:
+                runs.move(gradient, step, rate)
 
     n_iter = step + 1
     history = {"loss": losses[:n_iter].copy()}

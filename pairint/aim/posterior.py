@@ -29,7 +29,9 @@ from numpy.typing import NDArray
 
 from pairint.aim.channels import Channel, LinearChannel, SoftmaxChannel, make_channel
 from pairint.aim.indices import check_tokens
+from pairint.backend import one_blas_thread
 from pairint.result import Result
+from pairint.steps import steps as counted
 from pairint.validation import check_floats, check_integer, check_real, check_rng, check_size
 
 __all__ = [
@@ -212,24 +214,25 @@ def conditioned_weights(
         raise ValueError(_DEPENDENT) from None
     weights = np.empty((n_draws, *W.shape))
     accepted, worst = 0, 0.0
-    for draw in range(n_draws):
-        for _ in range(thin):
-            momentum = manifold.tangent(here, rng.standard_normal(W.shape))
-            energy = here.potential + 0.5 * float((momentum**2).sum())
-            there, steps = here, 0
-            for _ in range(n_steps):
-                next_point, momentum = _rattle(manifold, there, momentum, step)
-                if next_point is None:
-                    break
-                there, steps = next_point, steps + 1
-            threshold = math.log(rng.uniform())
-            if steps < n_steps:
-                continue
-            if threshold < energy - there.potential - 0.5 * float((momentum**2).sum()):
-                here = there
-                accepted += 1
-        weights[draw] = here.W
-        worst = max(worst, float(np.abs(manifold.residual(here.W)).max()))
+    with one_blas_thread(len(b)):
+        for draw in counted(range(n_draws), "draws"):
+            for _ in range(thin):
+                momentum = manifold.tangent(here, rng.standard_normal(W.shape))
+                energy = here.potential + 0.5 * float((momentum**2).sum())
+                there, steps = here, 0
+                for _ in range(n_steps):
+                    next_point, momentum = _rattle(manifold, there, momentum, step)
+                    if next_point is None:
+                        break
+                    there, steps = next_point, steps + 1
+                threshold = math.log(rng.uniform())
+                if steps < n_steps:
+                    continue
+                if threshold < energy - there.potential - 0.5 * float((momentum**2).sum()):
+                    here = there
+                    accepted += 1
+            weights[draw] = here.W
+            worst = max(worst, float(np.abs(manifold.residual(here.W)).max()))
     return ConditionedWeights(weights, accepted / (n_draws * thin), worst)
 
 
@@ -289,23 +292,24 @@ def hardmax_weights(
     if not labelled(W, np.arange(k)).all():
         raise ValueError("start must hold weights that have the labels y")
     draws = np.empty((n_draws, *W.shape))
-    for draw in range(n_draws):
-        for _ in range(thin):
-            other = rng.standard_normal(W.shape)
-            angle = rng.uniform(0, 2 * np.pi, k)
-            low, high = angle - 2 * np.pi, angle.copy()
-            moved, pending = W.copy(), np.arange(k)
-            while len(pending):
-                turn = angle[pending, None, None]
-                tried = W[pending] * np.cos(turn) + other[pending] * np.sin(turn)
-                good = labelled(tried, pending)
-                moved[pending[good]] = tried[good]
-                pending = pending[~good]
-                low[pending] = np.where(angle[pending] < 0, angle[pending], low[pending])
-                high[pending] = np.where(angle[pending] < 0, high[pending], angle[pending])
-                angle[pending] = rng.uniform(low[pending], high[pending])
-            W = moved
-        draws[draw] = W
+    with one_blas_thread(d):
+        for draw in counted(range(n_draws), "draws"):
+            for _ in range(thin):
+                other = rng.standard_normal(W.shape)
+                angle = rng.uniform(0, 2 * np.pi, k)
+                low, high = angle - 2 * np.pi, angle.copy()
+                moved, pending = W.copy(), np.arange(k)
+                while len(pending):
+                    turn = angle[pending, None, None]
+                    tried = W[pending] * np.cos(turn) + other[pending] * np.sin(turn)
+                    good = labelled(tried, pending)
+                    moved[pending[good]] = tried[good]
+                    pending = pending[~good]
+                    low[pending] = np.where(angle[pending] < 0, angle[pending], low[pending])
+                    high[pending] = np.where(angle[pending] < 0, high[pending], angle[pending])
+                    angle[pending] = rng.uniform(low[pending], high[pending])
+                W = moved
+            draws[draw] = W
     return draws
 
 

@@ -28,7 +28,8 @@ from pairint.aim.channels import Channel, SoftmaxChannel, check_tau, information
 from pairint.aim.indices import adjoint, check_tokens, indices
 from pairint.aim.priors import denoised
 from pairint.aim.spectral import SpectralPrior
-from pairint.backend import array_namespace, to_device, to_host
+from pairint.backend import array_namespace, one_blas_thread, to_device, to_host
+from pairint.steps import steps
 from pairint.validation import (
     check_choice,
     check_floats,
@@ -268,31 +269,32 @@ def untied_amp(
     S, error, echo = xp.zeros((d, d), dtype=X.dtype), prior.variance, 0.0
     omega = indices(X, S)
     converged, reason = False, f"not converged after {max_iter} iterations"
-    for _ in range(max_iter):
-        residual = channel.g_out(observed, omega, 1.0)  # g is this over V, and V is its mean square
-        measured = float((residual**2).sum()) / (n * expected)
-        delta = measured * d**2 / (n * expected)
-        if not 1e-14 < delta < 1e8:
-            converged = delta <= 1e-14
-            reason = "the iteration diverged"
-            break
-        g = residual / measured
-        left, values, right = xp.linalg.svd(S + delta / d * adjoint(X, g, symmetric=False))
-        values, right = values[::-1], right[::-1]  # in increasing order
-        best = denoised(prior, to_host(values).astype(np.float64), delta)
-        response = delta * _divergence(to_host(values), best)
-        estimate = (left[:, ::-1] * to_device(best, X).astype(X.dtype)) @ right
-        change = weight.record(estimate - S)
-        gamma = weight.value
-        S = S + gamma * (estimate - S)
-        error = gamma * response + (1 - gamma) * error
-        echo = gamma * response * g + (1 - gamma) * echo
-        omega = indices(X, S) - echo
-        history.note(S, error, delta, gamma**2 * change)
-        if change < tol * max(error, 1e-3):
-            converged = True
-            break
-        weight.adapt()
+    with one_blas_thread(d):
+        for _ in steps(range(max_iter), "iterations", most=True):
+            residual = channel.g_out(observed, omega, 1.0)  # g is this over V, and V is its mean square
+            measured = float((residual**2).sum()) / (n * expected)
+            delta = measured * d**2 / (n * expected)
+            if not 1e-14 < delta < 1e8:
+                converged = delta <= 1e-14
+                reason = "the iteration diverged"
+                break
+            g = residual / measured
+            left, values, right = xp.linalg.svd(S + delta / d * adjoint(X, g, symmetric=False))
+            values, right = values[::-1], right[::-1]  # in increasing order
+            best = denoised(prior, to_host(values).astype(np.float64), delta)
+            response = delta * _divergence(to_host(values), best)
+            estimate = (left[:, ::-1] * to_device(best, X).astype(X.dtype)) @ right
+            change = weight.record(estimate - S)
+            gamma = weight.value
+            S = S + gamma * (estimate - S)
+            error = gamma * response + (1 - gamma) * error
+            echo = gamma * response * g + (1 - gamma) * echo
+            omega = indices(X, S) - echo
+            history.note(S, error, delta, gamma**2 * change)
+            if change < tol * max(error, 1e-3):
+                converged = True
+                break
+            weight.adapt()
     if not converged:
         warn_unfinished("AMP, untied", reason, n / d**2, d, error)
     return history.result(S, error, converged, weight)

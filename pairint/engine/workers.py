@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from pairint._version import __version__
 from pairint.engine.cells import plain
 from pairint.engine.provenance import environment
+from pairint.steps import progress
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -107,7 +108,8 @@ def _compute_cell(index: int, compute: Callable, cell: dict[str, Any], parent: i
     _one_thread()
     start = time.perf_counter()
     try:
-        rows = _checked_rows(compute(dict(cell)), cell)
+        with progress(False):  # the run has its own
+            rows = _checked_rows(compute(dict(cell)), cell)
     except (Exception, SystemExit):
         return index, {"error": traceback.format_exc()}
     seconds = time.perf_counter() - start

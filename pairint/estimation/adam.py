@@ -22,6 +22,7 @@ from pairint.estimation.mlp import NetworkActivation
 from pairint.kernels.bspline import bspline_pieces, local_coordinates, local_powers
 from pairint.model.attention import check_tokens, pair_average
 from pairint.model.splines import Spline, SplineSpace
+from pairint.steps import steps
 from pairint.validation import check_floats, check_integer, check_real, check_rng, check_size, shortened
 
 __all__ = ["AdamFit", "adam_fit", "adam_search", "risk_and_gradient"]
@@ -136,7 +137,7 @@ def adam_fit(
     squares = [np.zeros_like(p) for p in parameters]
     targets = (Y - mean) / spread
     order, place = rng.permutation(n_samples), 0
-    for step in range(n_steps):
+    for step in steps(range(n_steps), "steps"):
         if place + batch > n_samples:
             order, place = rng.permutation(n_samples), 0
         index = order[place : place + batch]

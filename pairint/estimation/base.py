@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import r2_score
 
-from pairint.backend import array_namespace, one_blas_thread, to_device, to_host
+from pairint.backend import WIDE, array_namespace, one_blas_thread, to_device, to_host
 from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem, OuterState, check_weight
 from pairint.estimation.selection import IntervalChoice, RankChoice
 from pairint.model.attention import check_tokens, pair_average, pair_interaction, pair_scores, sample_chunks
@@ -37,10 +37,6 @@ __all__ = [
     "whiten",
     "whitening",
 ]
-
-#: Width of the outer system from which its products are worth several threads: those of narrower ones are
-#: so short that threads wait for each other longer than they compute, above all on cores that others hold.
-WIDE = 1024
 
 #: An activation that knows ``scaled`` and ``mirrored``: a spline or a network.
 _Scalable = TypeVar("_Scalable", bound=Any)

@@ -21,6 +21,7 @@ from pairint.backend import is_cupy
 from pairint.estimation.base import second_moment
 from pairint.estimation.problem import LARGEST_NUMBER
 from pairint.model.attention import check_tokens
+from pairint.steps import steps
 from pairint.validation import check_floats, check_integer, shortened
 
 __all__ = [
@@ -316,7 +317,7 @@ class Readings(BlockSource):
         self._shape = (0, 0)
         self._n_read: int | None = None
         found = PairwiseSum()
-        for block in self._blocks(None):
+        for block in steps(self._blocks(None), "blocks of data"):
             found.push(survey_of(*block))
         survey: Survey | None = found.total
         if not self._n_read:
@@ -392,7 +393,7 @@ class Readings(BlockSource):
         add: Callable[[Any, Any], Any] = added,
     ) -> Any:
         result = PairwiseSum(add)
-        for block in self._blocks(n_samples):
+        for block in steps(self._blocks(n_samples), "blocks of data"):
             result.push(task(*block))
         return result.total
 

@@ -21,6 +21,7 @@ from pairint.estimation.inner import aggregated_design, design_width, factor_sco
 from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.model.attention import sample_chunks
 from pairint.model.splines import Spline, SplineSpace
+from pairint.steps import steps
 
 __all__ = ["balanced_factors", "grown_factors", "levenberg_marquardt", "on_sphere", "projected_system"]
 
@@ -75,7 +76,7 @@ def levenberg_marquardt(
     total = problem.total_square
     damping, converged = _FIRST_DAMPING, False
     history: list[dict[str, float]] = []
-    for iteration in range(max_iter):
+    for iteration in steps(range(max_iter), "steps", most=True):
         noise = state.inner.objective / problem.n_rows
         smallest = max(tol * noise, 1e-14 * total)
         trial, predicted, damping = _damped_step(problem, state, damping, smallest)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pairint.backend import array_namespace
 from pairint.estimation.gauss_newton import balanced_factors
 from pairint.model.splines import Spline, SplineSpace
+from pairint.steps import steps
 
 __all__ = ["FIRST_RATE", "WARM_RATE", "NetworkActivation", "Perceptron", "import_torch", "one_thread"]
 
@@ -185,7 +186,7 @@ class Perceptron:
 def _minimise(torch: Any, parameters: list[Any], loss: Callable[[], Any], n_steps: int, rate: float) -> None:
     """Take Adam steps; the learning rate falls to zero by a half cosine."""
     optimiser = torch.optim.Adam(parameters, lr=rate)
-    for step in range(n_steps):
+    for step in steps(range(n_steps), "steps"):
         for group in optimiser.param_groups:
             group["lr"] = rate * (1.0 + math.cos(math.pi * step / n_steps)) / 2.0
         optimiser.zero_grad()

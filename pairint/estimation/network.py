@@ -40,6 +40,7 @@ from pairint.estimation.mlp import WARM_RATE, NetworkActivation, Perceptron, imp
 from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.estimation.selection import IntervalChoice, choose_intervals, coarse_intervals, nearly_equal
 from pairint.model.attention import pair_average
+from pairint.steps import steps
 from pairint.validation import check_choice, check_integer, check_real, check_rng
 
 __all__ = ["NetworkRegressor"]
@@ -218,7 +219,8 @@ class NetworkRegressor(PairwiseRegressor):
             rounds = _first_round(problem, rank, self.start, cells, n_intervals is None, rng)
             network = Perceptron(torch, rounds.state.space, Y, hidden, self.dtype, rng)
             network.fit(rounds.state.spline, _points(problem, rounds.state), _FIRST_FACTOR * network_steps)
-            while not rounds.exhausted and len(rounds.history) < max_rounds:
+            unfinished = iter(lambda: not rounds.exhausted and len(rounds.history) < max_rounds, False)
+            for _ in steps(unfinished, "rounds", max_rounds, most=True):
                 self._round(problem, network, rounds, n_intervals is None, rng)
                 network.fit(rounds.state.spline, _points(problem, rounds.state), network_steps, WARM_RATE)
             network.fit(rounds.state.spline, _points(problem, rounds.state), _LAST_FACTOR * network_steps)

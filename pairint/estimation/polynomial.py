@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairint.backend import array_namespace, to_host
+from pairint.steps import steps
 from pairint.validation import check_flag, check_floats, check_integer, shortened
 
 __all__ = ["PolynomialFit", "RowSums", "fit_polynomial", "score_truncation"]
@@ -331,7 +332,7 @@ def _descend(
 ) -> tuple[NDArray[np.float64], int, bool]:
     """Minimise the error by Levenberg-Marquardt steps: the point, their number, whether at rest."""
     damping, value = 1e-3, sums.error(coefficients(c)[0])
-    for step in range(_STEPS):
+    for step in steps(range(_STEPS), "steps", most=True):
         a, slope = coefficients(c)
         total = sums.totals @ a
         Ga = np.einsum("nij,j->ni", sums.squares, a)

@@ -27,6 +27,7 @@ from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.kernels import factor_pulls, piecewise_coefficients, system_products
 from pairint.model.attention import sample_chunks
 from pairint.model.splines import SplineSpace
+from pairint.steps import steps
 
 __all__ = ["Metric", "lbfgs", "projected_gradient"]
 
@@ -164,7 +165,7 @@ def lbfgs(
     history: list[dict[str, float]] = []
     pairs: list[tuple[_Vector, _Vector]] = []
     damping, age, calm, converged = _DAMPING, 0, 0, False
-    while len(history) < max_iter:
+    for _ in steps(iter(lambda: len(history) < max_iter, False), "steps"):
         if metric is None:
             metric = _metric(problem, state, damping) if narrow else Metric(None)
             age, pairs = 0, []

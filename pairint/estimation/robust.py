@@ -25,6 +25,7 @@ from pairint.backend import array_namespace
 from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.estimation.selection import IntervalChoice, choose_intervals, nearly_equal
 from pairint.model.attention import pair_average
+from pairint.steps import steps
 
 __all__ = ["LOSSES", "RobustFit", "huber_fit", "pulled_in", "residual_scale"]
 
@@ -114,7 +115,7 @@ def huber_fit(
     scale, selection, held = 0.0, None, False
     stages: list[OuterState] = []
     loss, converged = np.inf, False
-    for round_ in range(_MOST_ROUNDS + 1):
+    for round_ in steps(range(_MOST_ROUNDS + 1), "rounds", most=True):
         average = pair_average(state.spline, problem.X, state.left @ state.right.T)
         residual = root * (problem.Y - average)
         if not held:

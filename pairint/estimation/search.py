@@ -27,6 +27,7 @@ from pairint.estimation.selection import (
 )
 from pairint.model.attention import pair_average
 from pairint.model.splines import SplineSpace
+from pairint.steps import steps
 
 __all__ = ["SOLVERS", "Found", "Search", "Valley", "choose_rank"]
 
@@ -187,7 +188,7 @@ class Search:
         best = self._follow(problem, trials[0], self.max_iter)
         risks, lowest = [best.inner.residual], 0
         reached, needed = 1, self._times_to_reach(problem, best)
-        for number in range(1, len(starts) + n_restarts):
+        for number in steps(range(1, len(starts) + n_restarts), "starts", most=True):
             if reached >= needed:
                 break
             if number < len(trials):

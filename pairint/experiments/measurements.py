@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 __all__ = ["measurement"]
 
 _FOLDER = files("pairint.experiments") / "measured"
+
+
+def records(begin: str, folder: Path | str | None = None) -> list[dict[str, Any]]:
+    """Return the records whose names begin so, in the order of their names; the package's by default."""
+    place = _FOLDER if folder is None else Path(folder)
+    found = {path.name: path for path in place.iterdir() if path.name.endswith(".json")}
+    names = sorted(name for name in found if name.startswith(begin))
+    return [json.loads(found[name].read_text(encoding="utf-8")) for name in names]
 
 
 def measurement(name: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from pairint.engine.claims import Claim
 from pairint.engine.experiment import Experiment
 from pairint.engine.progress import duration
 from pairint.engine.store import ResultsError
+from pairint.experiments.measurements import records
 from pairint.experiments.tables import expected_seconds, load_provenance, load_results, stored_names
 
 if TYPE_CHECKING:
@@ -294,19 +295,18 @@ def runs_markdown(folder: Path | str | None = None) -> str:
     return "\n".join(rows)
 
 
-def benchmarks_markdown(folder: Path | str) -> str:
+def benchmarks_markdown(folder: Path | str | None = None) -> str:
     """Return a Markdown table of the recorded measurements of the engine.
 
     Parameters
     ----------
-    folder : path
-        Where ``benchmarks/sweep_efficiency.py`` and ``benchmarks/sweep_overhead.py`` write:
-        ``benchmarks/results`` of the repository.
+    folder : path, optional
+        Where ``benchmarks/sweep_efficiency.py`` and ``benchmarks/sweep_overhead.py`` wrote: by default the
+        records that are part of the package.
     """
     rows = ["| Measured | Value | Target | | Date | Load before |", "|---|---|---|---|---|---|"]
     places = []
-    for path in sorted(Path(folder).glob("sweep_*.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
+    for record in records("sweep_", folder):
         place = record["environment"]
         m = place["machine"]
         places.append(f"{m['cpu']}, {m['cores']} cores, {m['system']}, Python {place['python']}")

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf
 
+from pairint.steps import steps
 from pairint.validation import check_floats, check_integer, check_rng, shortened
 
 __all__ = ["Encoder", "Head", "random_encoder"]
@@ -188,7 +189,7 @@ class Encoder:
         if numbers.shape[1] > self.max_tokens:
             raise ValueError(f"windows must have at most {self.max_tokens} tokens, got {numbers.shape[1]}")
         states: list[list[Any]] = [[] for _ in range(n_layers + 1)]
-        for chunk in self._chunks(numbers):
+        for chunk in steps(self._chunks(numbers), "chunks of windows"):
             X = self._embedded(chunk)
             states[0].append(X)
             for layer in range(n_layers):

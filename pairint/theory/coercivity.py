@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from pairint.model import SplineSpace, TokenLaw, pair_scores
+from pairint.steps import steps
 from pairint.validation import check_floats, check_instance, check_integer, check_real, check_rng
 
 __all__ = [
@@ -208,7 +209,7 @@ def sampled_gram(
     rng = check_rng(rng)
     off_diagonal = ~np.eye(n_tokens, dtype=bool)
     pair, aggregated = [], []
-    for _ in range(n_batches):
+    for _ in steps(range(n_batches), "batches"):
         scores = pair_scores(tokens.sample(n_samples // n_batches, n_tokens, rng), matrix)
         basis = space.design(scores[:, off_diagonal].ravel())
         average = basis.reshape(-1, n_tokens - 1, space.dimension).mean(axis=1)

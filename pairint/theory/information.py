@@ -23,6 +23,7 @@ from scipy import linalg
 from pairint.model import SplineSpace, TokenLaw
 from pairint.model.attention import sample_chunks
 from pairint.model.tangent import Information, TangentBasis, measured_information, tangent_basis
+from pairint.steps import steps
 from pairint.validation import (
     check_choice,
     check_floats,
@@ -420,7 +421,7 @@ def sampled_prices(
         measured_information(
             tokens.sample(n_samples // n_batches, n_tokens, rng), matrix, activation, space=space
         )
-        for _ in range(n_batches)
+        for _ in steps(range(n_batches), "batches")
     ]
     first = batches[0]
     stacked = {name: np.array([getattr(b, name) for b in batches]) for name in ("aggregated", "pair")}
@@ -489,7 +490,7 @@ def channel_prices(
     rng = check_rng(rng)
     check_size("n_samples and n_tokens", n_samples // n_batches, n_tokens, n_tokens)
     batches = []
-    for _ in range(n_batches):
+    for _ in steps(range(n_batches), "batches"):
         X = tokens.sample(n_samples // n_batches, n_tokens, rng)
         batches.append(_channel_information(channel, X, matrix, activation, basis, direction))
     stacked = np.array(batches)

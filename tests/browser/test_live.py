@@ -272,6 +272,38 @@ def test_what_a_changed_cell_needs_is_fetched_then(live):
     assert not any(url.endswith(f"/{NEVER}.zip") for url in seen.received)
 
 
+#: The errors of the fits drawn so far by the figure that a cell has shown.
+DRAWN = """() => {
+    const figure = document.querySelector(".live-output .pairint-explorer");
+    return figure?.pairintSeries?.["error.simulated"]?.y ?? [];
+}"""
+
+
+def test_a_figure_draws_fresh_data_where_it_is_read(live):
+    """Fits come one by one; they can be stopped, and end with the Python that draws."""
+    seen = live("book/particles")
+    page = seen.page
+    press(page, "Run this page")
+    press(page, "Cancel")
+    editor = page.get_by_label("Code of cell 1", exact=True)
+    editor.fill("import pairint as pi\npi.FitExplorer(samples=10000)")
+    press(page, "Run cell 1")
+    figure = page.locator(".live-output .pairint-explorer")
+    figure.wait_for()
+    wait_for(page, "idle")
+    figure.get_by_role("button", name="Simulate").click()
+    page.wait_for_function(f"({DRAWN})().length >= 1")
+    figure.get_by_role("button", name="Cancel").click()  # two fits are left: it is heard after the next
+    figure.get_by_text("Cancelled.").wait_for()
+    errors = page.evaluate(DRAWN)
+    assert 1 <= len(errors) <= 3 and all(y > 0 for y in errors)
+    press(page, "Restart")
+    figure.get_by_role("button", name="Simulate").click()
+    figure.get_by_text("run the cell again").wait_for()
+    assert page.evaluate(DRAWN) == errors  # nothing was drawn, and nothing lost
+    seen.assert_quiet()
+
+
 def test_two_pages_at_once_one_closed_while_it_runs(live):
     first = live("book/particles")
     first.page.context.set_default_timeout(15 * MINUTES)

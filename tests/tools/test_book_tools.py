@@ -20,6 +20,7 @@ import twins
 from docutils import nodes
 from jupyter_cache import get_cache
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 USED = ("pairint/model/tokens.py", "pairint/experiments/stored/one/table.csv", "constraints.txt")
@@ -131,11 +132,16 @@ def test_twin_of_a_published_book_fetches_the_package_first(page, published):
     assert [cell.source for cell in others] == [cell.source for cell in twins.read(page).cells]
 
 
-def run_setup(present: bool, root: Path, monkeypatch) -> list[list[str]]:
+def run_setup(present: bool, root: Path, monkeypatch, status: int = 0) -> list[list[str]]:
     """Run the first cell where the package is, or is not, importable; return the commands that it ran."""
     commands = []
+
+    def run(command, **options):
+        commands.append(command)
+        return SimpleNamespace(returncode=status, stderr="no route to that host")
+
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if present else None)
-    monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
+    monkeypatch.setattr(subprocess, "run", run)
     exec(twins.read(root / "page.md", root).cells[0].source, {})
     return commands
 
@@ -150,6 +156,12 @@ def test_setup_cell_fetches_the_package_where_it_is_not(page, published, monkeyp
     assert [python, *pip] == [sys.executable, "-m", "pip", "install", "--quiet"]
     wanted = Requirement(package)
     assert (wanted.name, wanted.extras, wanted.url) == ("pairint", {"widgets"}, f"git+{ADDRESS}@v0.1.0")
+
+
+def test_setup_cell_says_what_to_do_when_the_package_cannot_be_had(page, published, monkeypatch):
+    words = f"could not be fetched from {ADDRESS}: check the network .* pip says:\nno route to that host"
+    with pytest.raises(RuntimeError, match=words):
+        run_setup(False, published, monkeypatch, status=1)
 
 
 def test_a_version_in_development_has_no_tag(tmp_path):
@@ -248,7 +260,7 @@ def test_reference_page_has_every_public_name_once():
         *("model", "estimation", "theory", "aim", "experiments", "explorers", "explorers.small"),
         *("engine", "kernels", "pretrained", "estimation.channels"),
     )
-    assert set(listed) == {f"pairint.{name}" for name in (*packages, "backend")}
+    assert set(listed) == {f"pairint.{name}" for name in (*packages, "backend", "steps")}
 
 
 def test_reference_page_lists_the_names():
@@ -352,6 +364,14 @@ def test_oldest_versions_are_the_bounds():
     assert set(oldest) == set(bounds())
     for name, bound in bounds().items():
         assert f"{oldest[name]}.".startswith(f"{bound}."), f"{name}: run `make constraints`"
+
+
+def test_versions_of_colab_are_allowed_and_whole():
+    """Colab's ipywidgets, and a pin for all that the package needs, none below its bound."""
+    shipped = pins("constraints-colab.txt")
+    assert shipped["ipywidgets"] == "7.7.1" and set(bounds()) | {"anywidget", "ipykernel"} <= set(shipped)
+    for name, bound in bounds().items():
+        assert Version(shipped[name]) >= Version(bound), name
 
 
 def test_every_tool_is_pinned():

@@ -4,10 +4,12 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import build_book
 import live
@@ -241,6 +243,36 @@ def kernel():
     exec(compile(source.read_text(encoding="utf-8"), str(source), "exec"), names)
     told = []
     return names["Kernel"](lambda kind, content: told.append((kind, content))), told
+
+
+def test_a_figure_has_a_name_of_its_own_and_draws_what_the_package_draws():
+    """With the generator's seed given, the points are those of the figure itself."""
+    import numpy as np
+
+    import pairint as pi
+
+    runner, told = kernel()
+    figure = pi.FitExplorer(samples=100)
+    for _ in range(2):
+        runner.show(figure)
+    assert [re.search(r'class="pairint-explorer" id="([^"]+)"', html)[1] for _, html in told] == [
+        "live-1",
+        "live-2",
+    ]
+    values = figure.values
+    seen = []
+    chosen = SimpleNamespace(to_py=lambda: values)
+    with pytest.MonkeyPatch.context() as patch:
+        seeded = np.random.default_rng
+        patch.setattr(np.random, "default_rng", lambda seed=None: seeded(3 if seed is None else seed))
+        further = runner.simulate("live-2", chosen, seen.append)
+        points = []
+        while (found := further()) is not None:
+            points.append(json.loads(found))
+    expected = list(figure.simulate(values, seeded(3), lambda fraction: None))
+    assert len(points) == len(expected) == len(seen) > 1
+    for here, there in zip(points, expected, strict=True):
+        assert here == {key: {c: list(map(float, v)) for c, v in each.items()} for key, each in there.items()}
 
 
 class Host:

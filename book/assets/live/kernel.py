@@ -213,6 +213,7 @@ class Kernel:
         self.emit = emit
         self.names = {"__name__": "__main__", "__builtins__": __builtins__, "display": self.display}
         self.drawn = []  # figures that this cell has shown already
+        self.figures = {}  # those that move, by the names of their elements
         sys.stdout, sys.stderr = Stream(emit, "stdout"), Stream(emit, "stderr")
 
     def display(self, *values):
@@ -232,6 +233,11 @@ class Kernel:
             if pyplot is not None:
                 pyplot.close(value)
             return
+        if callable(getattr(value, "to_html", None)) and callable(getattr(value, "simulate", None)):
+            name = f"live-{len(self.figures) + 1}"  # the page as built has names of its own
+            self.figures[name] = value
+            self.emit("html", value.to_html(name))
+            return
         bundle = getattr(value, "_repr_mimebundle_", None)
         if callable(bundle) and not isinstance(value, type):
             found = bundle()  # interactive figures have their HTML here
@@ -247,6 +253,26 @@ class Kernel:
                     self.emit(kind, content)
                     return
         self.emit("text", repr(value))
+
+    def simulate(self, name, values, report):
+        """Return what draws fresh data for a figure, call by call: points as JSON, nothing at the end."""
+        import json
+
+        import numpy as np
+
+        drawing = self.figures[name].simulate(values.to_py(), np.random.default_rng(), report)
+
+        def further():
+            added = next(drawing, None)
+            if added is None:
+                return None
+            lists = {
+                key: {column: np.asarray(v, dtype=float).tolist() for column, v in points.items()}
+                for key, points in added.items()
+            }
+            return json.dumps(lists)
+
+        return further
 
     def flush(self):
         """Show the figures that pyplot holds open, as a notebook does at the end of a cell."""

@@ -191,8 +191,72 @@
     }
   }
 
+  // What an interactive figure that a cell has shown knows of Python: the model of a widget, and its button that
+  // draws fresh data.
+  class Drawn {
+    constructor(state, ask) {
+      this.state = { ...state, draws: true, simulated: {}, simulated_at: {}, simulation: {} };
+      this.ask = ask;
+      this.listeners = {};
+    }
+
+    get(key) {
+      return this.state[key];
+    }
+
+    set(key, value) {
+      this.state[key] = value;
+      if (key.startsWith("simulat")) for (const listener of this.listeners[`change:${key}`] ?? []) listener();
+    }
+
+    save_changes() {}
+
+    on(event, listener) {
+      (this.listeners[event] ??= new Set()).add(listener);
+    }
+
+    off(event, listener) {
+      this.listeners[event]?.delete(listener);
+    }
+
+    send({ type, values }) {
+      if (type === "simulate") {
+        const { free } = this.state.spec.simulation;
+        const same = ([key, value]) => free.includes(key) || values[key] === value;
+        if (!Object.entries(this.state.simulated_at).every(same)) this.set("simulated", {});
+        this.state.simulated_at = { ...values };
+        const asked = this.ask({ do: "simulate", values: { ...values } });
+        this.tell(asked ? 0 : null, asked ? "Simulating…" : "Python does not run any more: run the cell again.");
+      } else if (type === "cancel") {
+        this.ask({ do: "cancel" });
+      } else {
+        this.set("simulated", {});
+        this.tell(null, "");
+      }
+    }
+
+    tell(fraction, message) {
+      this.set("simulation", { running: fraction !== null, done: fraction ?? 0, total: 1, message });
+    }
+
+    hear({ fraction, points, end }) {
+      if (fraction !== undefined) this.tell(fraction, `Simulating… ${(100 * fraction).toFixed(0)} %`);
+      if (points) {
+        const joined = { ...this.state.simulated };
+        for (const [key, columns] of Object.entries(points)) {
+          const old = joined[key] ?? {};
+          joined[key] = Object.fromEntries(Object.entries(columns).map(([name, v]) => [name, [...(old[name] ?? []), ...v]]));
+        }
+        this.set("simulated", joined);
+      }
+      if (end) this.tell(null, end);
+    }
+  }
+
   class Page {
     constructor() {
+      this.figures = new Map();
+      globalThis.pairintLive = { model: (name, state) => this.model(name, state) };
       this.cells = null;
       this.worker = null;
       this.ready = null; // a promise, while Python lives or starts
@@ -295,6 +359,19 @@
       return this.ready;
     }
 
+    // A figure of the page as built has no Python, nor has one whose Python has ended.
+    model(name, state) {
+      if (!name.startsWith("live-") || !state.spec.simulation) return null;
+      const worker = this.worker;
+      const ask = (message) => {
+        if (!worker || worker !== this.worker) return false;
+        worker.postMessage({ ...message, figure: name });
+        return true;
+      };
+      this.figures.set(name, new Drawn(state, ask));
+      return this.figures.get(name);
+    }
+
     hear(data, before) {
       if (data.is === "progress") {
         const mb = (bytes) => (bytes / 1e6).toFixed(0);
@@ -316,6 +393,8 @@
         this.settle(true);
       } else if (data.is === "output") {
         this.cells[data.id].show(data.kind, data.content);
+      } else if (data.is === "drawn") {
+        this.figures.get(data.figure)?.hear(data);
       } else if (data.is === "done") {
         this.finished?.(data.good);
       } else if (data.is === "failed") {
@@ -382,6 +461,8 @@
       this.worker?.terminate();
       this.worker = this.ready = null;
       this.queue = [];
+      for (const figure of this.figures.values()) if (figure.state.simulation.running) figure.tell(null, "Stopped.");
+      this.figures.clear();
       for (const cell of this.cells ?? []) cell.ran = false;
       this.current?.end("Stopped");
       this.dress("dead");

@@ -2,8 +2,10 @@
 //
 // In:  {do: "start", static, needs}     the address of the book's _static folder; the parts of packages to fetch ahead
 //      {do: "run", id, source, name}    {do: "rest"}: nothing will be asked for a while
+//      {do: "simulate", figure, values}   {do: "cancel", figure}
 // Out: {is: "progress", step, loaded, total}   {is: "ready"}   {is: "failed", reason, file}
 //      {is: "output", id, kind, content}       {is: "done", id, good}   {is: "fetching", part, bytes}
+//      {is: "drawn", figure, fraction}   {is: "drawn", figure, points}   {is: "drawn", figure, end}
 
 const CACHE = "pairint-live";
 const CORE = ["pyodide.asm.wasm", "python_stdlib.zip", "pyodide.asm.js", "pyodide.mjs"];
@@ -11,6 +13,7 @@ const LANES = 6; // downloads at a time: what a browser allows one host
 let kernel = null;
 let running = null;
 let saveCompiled = () => {};
+const drawing = new Set(); // figures for which data are drawn
 
 class Refused extends Error {
   constructor(reason, file, detail) {
@@ -279,6 +282,29 @@ function waitFor(url, file) {
   return request.response;
 }
 
+// Between two points other messages are heard: a cell, or the wish to stop.
+async function simulate(figure, values) {
+  drawing.add(figure);
+  let end = "Done.";
+  let further = null;
+  try {
+    further = kernel.simulate(figure, values, (fraction) => postMessage({ is: "drawn", figure, fraction }));
+    for (let points; (points = further()) !== undefined; ) {
+      postMessage({ is: "drawn", figure, points: JSON.parse(points) });
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      if (!drawing.has(figure)) {
+        end = "Cancelled.";
+        break;
+      }
+    }
+  } catch (error) {
+    end = String(error.message ?? error).trim().split("\n").pop();
+  }
+  further?.destroy();
+  drawing.delete(figure);
+  postMessage({ is: "drawn", figure, end });
+}
+
 addEventListener("message", async ({ data }) => {
   if (data.do === "start") {
     try {
@@ -303,6 +329,10 @@ addEventListener("message", async ({ data }) => {
       return;
     }
     postMessage({ is: "done", id: data.id, good });
+  } else if (data.do === "simulate") {
+    await simulate(data.figure, data.values);
+  } else if (data.do === "cancel") {
+    drawing.delete(data.figure);
   } else if (data.do === "rest") {
     if (canHash) saveCompiled();
   }

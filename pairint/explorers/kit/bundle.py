@@ -108,7 +108,9 @@ def page_fragment(module: str, spec: dict[str, Any], element_id: str, picture: s
     text = text.replace("</", "<\\/")  # the text of a script element ends at the first "</script"
     tail = (
         f"const el = document.getElementById({json.dumps(element_id)});\n"
-        f'mount({{ model: staticModel(JSON.parse(el.querySelector("script").textContent)), el, compute }});'
+        'const state = JSON.parse(el.querySelector("script").textContent);\n'
+        # Where cells run in the page, Python may draw for this figure.
+        "mount({ model: globalThis.pairintLive?.model(el.id, state) ?? staticModel(state), el, compute });"
     )
     return (
         f'<div class="pairint-explorer" id="{element_id}" data-picture>'

@@ -24,6 +24,7 @@ let mounted = 0;
 export function mount({ model, el, compute }) {
   const spec = model.get("spec");
   const live = Boolean(model.get("live"));
+  const draws = live || Boolean(model.get("draws")); // there is a Python, but it does not follow the values
   mounted += 1;
   const prefix = `pairint-${spec.name}-${mounted}`;
   const handle = { values: {}, series: {}, facts: {}, summary: "", timings: [], live, scheme: currentScheme() };
@@ -38,7 +39,7 @@ export function mount({ model, el, compute }) {
   const played = spec.parameters.find((p) => p.key === spec.play);
   const play = played ? makePlay(played, () => values.shown()[played.key], change) : null;
   const extra = compute.extra?.({ spec, handle, change, redraw: updates.schedule });
-  const simulation = live && spec.simulation ? makeSimulation(model, spec, () => handle.values) : null;
+  const simulation = draws && spec.simulation ? makeSimulation(model, spec, () => handle.values) : null;
   const app = assemble(spec, prefix, { controls, play, extra, charts, listing, words, buttons, simulation });
   show(el, spec, app);
 
@@ -62,7 +63,7 @@ export function mount({ model, el, compute }) {
   function update() {
     const shown = values.shown();
     spec.parameters.forEach((p, i) => controls[i].show(shown[p.key]));
-    describe(handle, spec, shown, compute(shown, spec.data), live ? simulatedAt(model, spec, shown) : {});
+    describe(handle, spec, shown, compute(shown, spec.data), draws ? simulatedAt(model, spec, shown) : {});
     if (extra) {
       Object.assign(handle.series, extra.series());
       extra.show();
