@@ -16,13 +16,13 @@ derivatives with respect to the coefficients of the spline and to the entries of
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, sparse, special
+from scipy import linalg, special
 
 from pairint.backend import array_namespace, to_device, to_host
 from pairint.estimation.base import (
@@ -33,8 +33,9 @@ from pairint.estimation.base import (
     whiten,
 )
 from pairint.estimation.initial import moments_left
-from pairint.estimation.inner import aggregated_design, factor_scores
+from pairint.estimation.inner import factor_scores
 from pairint.estimation.problem import LeastSquaresProblem
+from pairint.estimation.rivals import tangent_rows
 from pairint.model.attention import check_tokens, sample_chunks
 from pairint.model.splines import Spline, SplineSpace
 from pairint.validation import shortened
@@ -415,32 +416,6 @@ def _factors(matrix: Any, rank: int | None, X: Any) -> tuple[Any, Any]:
     return to_device(left[:, :rank] * root, X), to_device(right[:rank].T * root, X)
 
 
-def _tangent_rows(
-    problem: LeastSquaresProblem, left: Any, right: Any, activation: Spline
-) -> Iterator[tuple[slice, Any]]:
-    """Yield, chunk by chunk, the derivatives of the outputs: coefficients, then left and right factors.
-
-    The rows carry the roots of the weights.
-    """
-    xp = array_namespace(problem.X)
-    n_samples, n_tokens, d = problem.X.shape
-    for chunk in sample_chunks(n_samples, n_tokens * (2 * _width(problem, left, activation) + 4 * n_tokens)):
-        X = problem.X[chunk]
-        scores = factor_scores(X, left, right)
-        design = aggregated_design(scores, activation.space)
-        rows = xp.asarray(design.toarray() if sparse.issparse(design) else design)
-        if problem.n_matrix:
-            pulled = activation.partner_moments(scores, X).reshape(-1, d)
-            tokens = X.reshape(-1, d)
-            count = tokens.shape[0]
-            by_left = (tokens[:, :, None] * (pulled @ right)[:, None, :]).reshape(count, -1)
-            by_right = (pulled[:, :, None] * (tokens @ left)[:, None, :]).reshape(count, -1)
-            rows = xp.concatenate([rows, by_left, by_right], axis=1)
-        if problem.weight is not None:
-            rows = rows * xp.sqrt(problem.weight[chunk].reshape(-1, 1))
-        yield chunk, rows
-
-
 def _width(problem: LeastSquaresProblem, left: Any, activation: Spline) -> int:
     """Return the number of coefficients and of entries of the factors, if these were fitted."""
     return activation.space.dimension + (2 * int(left.size) if problem.n_matrix else 0)
@@ -454,7 +429,7 @@ def _leverage(
     if (width := _width(problem, left, activation)) > MOST_COLUMNS:
         return leverage, math.nan
     information: Any = 0.0
-    for _, rows in _tangent_rows(problem, left, right, activation):
+    for _, rows in tangent_rows(problem, left, right, activation):
         information = information + to_host(rows.T @ rows)
     n_spline = activation.space.dimension
     information[:n_spline, :n_spline] += problem.penalty * activation.space.difference_penalty()
@@ -464,7 +439,7 @@ def _leverage(
         square = _matrix_norm(inverse_root[n_spline:], to_host(left), to_host(right))
         error = noise_std * math.sqrt(square) / float(np.linalg.norm(to_host(left) @ to_host(right).T))
     transform = to_device(inverse_root, problem.X)
-    for chunk, rows in _tangent_rows(problem, left, right, activation):
+    for chunk, rows in tangent_rows(problem, left, right, activation):
         leverage[chunk] = to_host(((rows @ transform) ** 2).sum(axis=1)).reshape(leverage[chunk].shape)
     return leverage, error
 

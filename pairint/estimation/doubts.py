@@ -23,11 +23,14 @@ from pairint.estimation.diagnosis import (
 )
 from pairint.estimation.inner import factor_scores
 from pairint.estimation.problem import TAIL, LeastSquaresProblem, OuterState
+from pairint.estimation.rivals import predicted_share
 
-__all__ = ["FitWarning", "cheap_doubts"]
+__all__ = ["FitWarning", "cheap_doubts", "search_doubts"]
 
 #: Pairs whose scores are looked at, and the fewest samples that say something of the sums over partners.
 _PAIRS, _FEWEST_SAMPLES = 60_000, 20
+#: A function that is off by more than half of its deviation is not known.
+LARGEST_SHARE = 0.25
 
 
 class FitWarning(UserWarning):
@@ -61,6 +64,7 @@ def cheap_doubts(
     found.append(_beyond(scores, state))
     found.append(_weak(problem, state, scores, noise_std))
     found.append(_hidden(few, state))
+    found.append(_vague(problem, state, noise_std))
     excess = excess_of_second(start_risks, n_parameters, problem.n_rows)
     if excess is not None:
         found.append(
@@ -68,6 +72,53 @@ def cheap_doubts(
             "n_starts, or compare with another start"
         )
     return [doubt for doubt in found if doubt]
+
+
+def search_doubts(explained: tuple[float, float], rival: float | None, poor: bool) -> list[str]:
+    """Return what the search leaves open, each with what helps.
+
+    Parameters
+    ----------
+    explained : (float, float)
+        Share of the variance that the coarse fit explains, and the least that noise does not; nan, if it was
+        not asked.
+    rival : float, optional
+        Distance of another fit that noise may have put behind this one.
+    poor : bool
+        Whether one rank more explains what noise does not.
+    """
+    found = []
+    share, least = explained
+    if share < least:
+        found.append(
+            f"it explains no more than noise: {share:.0%} of the variance on few cells, where up to "
+            f"{least:.0%} is explained of outputs in random order: give more samples, lower the rank, or "
+            "raise n_starts"
+        )
+    if rival is not None:
+        found.append(
+            f"another fit explains the outputs as well, and its function differs by {rival:.0%} of the "
+            "variance: give more samples, lower the rank, or raise n_starts"
+        )
+    if poor:
+        found.append(
+            "one rank more explains what noise does not, so the rank is too low, or the fit lies in a poor "
+            "valley: raise rank, or n_starts"
+        )
+    return found
+
+
+def _vague(problem: LeastSquaresProblem, state: OuterState, noise_std: float) -> str | None:
+    """A function that the data leave open."""
+    if not noise_std > 0.0:
+        return None
+    share = predicted_share(problem, state, noise_std)
+    if not share > LARGEST_SHARE:
+        return None
+    return (
+        f"the function is known to {share:.0%} of its variance only: give more samples, lower the rank, or "
+        "n_intervals"
+    )
 
 
 def _data(problem: LeastSquaresProblem, n_parameters: float) -> str | None:

@@ -31,7 +31,7 @@ from pairint.estimation.channels.fit import FittedHead, channel_outputs, check_p
 from pairint.estimation.channels.rank import fit_channel_of_unknown_rank, largest_channel_rank
 from pairint.estimation.channels.system import ChannelProblem
 from pairint.estimation.diagnosis import Diagnosable
-from pairint.estimation.doubts import FitWarning, cheap_doubts
+from pairint.estimation.doubts import FitWarning, cheap_doubts, search_doubts
 from pairint.estimation.information import fitted_information
 from pairint.estimation.initial import STARTS, starting_factors
 from pairint.estimation.intervals import RegressorWithBands
@@ -368,12 +368,17 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         robust = None
         if self.loss == "huber":
             found, rank_selection = find(replace(problem, Y=pulled_in(Y, weight)))
+            if rank is not None:
+                found = found.contended()
             robust = found.reweighted(Y)
             if rank is None:  # outliers hide what a further rank is good for
                 found, rank_selection = find(replace(problem, Y=robust.outputs))
+                found = found.contended()
                 robust = found.reweighted(Y)
         else:
             found, rank_selection = find(problem)
+            with fit_threads(2 * d * found.rank):
+                found = found.contended()
         valley = found.valley
         final = self._store(found, robust, back)
         self._keep(*((X, Y, weight) if source is None else (None,) * 3))
@@ -393,6 +398,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         risks = self.start_risks_ if valley.settled else ()
         with fit_threads(2 * d * self.rank_):
             doubts += cheap_doubts(found.search.problem, final, self.noise_std_, risks)
+        doubts += search_doubts(found.valley.explained, found.rival, found.poor)
         if doubts:
             more = ". fit.diagnose(X, Y) says more"
             warnings.warn(". And ".join(doubts) + more, category, stacklevel=2)
