@@ -35,13 +35,14 @@ from pairint.estimation.base import (
 from pairint.estimation.initial import moments_left
 from pairint.estimation.inner import factor_scores
 from pairint.estimation.problem import LeastSquaresProblem
-from pairint.estimation.rivals import tangent_rows
+from pairint.estimation.rivals import predicted_share, tangent_rows
 from pairint.model.attention import check_tokens, sample_chunks
 from pairint.model.splines import Spline, SplineSpace
 from pairint.validation import shortened
 
 __all__ = [
     "FEWEST_OUTPUTS",
+    "LARGEST_SHARE",
     "LEAST_COERCIVITY",
     "MOST_OUTSIDE",
     "Diagnosable",
@@ -61,6 +62,8 @@ LARGEST_LEVERAGE, MOST_DECIDED = 0.5, 0.2
 LEAST_COERCIVITY = 0.1
 #: A matrix known to less than this share of its norm is not known.
 LARGEST_MATRIX_ERROR = 0.5
+#: A function that is off by more than half of its deviation is not known.
+LARGEST_SHARE = 0.25
 #: Means over tenths, in standard errors: of Gaussian noise all ten are below in 999 of 1000 cases.
 LARGEST_MEAN = 3.9
 #: Residuals in units of their scale: of Gaussian noise one in 10**15 is beyond.
@@ -89,8 +92,8 @@ class Finding:
     Attributes
     ----------
     name : str
-        "data", "leverage", "coercivity", "matrix", "rank", "structure", "outliers", "starts",
-        "extrapolation" or "limit".
+        "data", "leverage", "coercivity", "matrix", "function", "rank", "structure", "outliers", "starts",
+        "search", "extrapolation" or "limit".
     text : str
         What was found, and what helps.
     """
@@ -125,6 +128,9 @@ class Diagnosis:
     matrix_error : float
         Predicted root mean squared error of the matrix in Frobenius norm, as a share of its norm; nan if
         the matrix was given.
+    function_error : float
+        Mean squared error of ``g`` that noise makes, predicted at pairs of these tokens, as a share of its
+        variance; nan for more than 1500 parameters.
     weakest : float
         Smallest singular value of the matrix over what noise alone makes of it, about; nan if the matrix
         was given.
@@ -148,6 +154,7 @@ class Diagnosis:
     leverage: NDArray[np.float64]
     coercivity: float
     matrix_error: float
+    function_error: float
     weakest: float
     scores: NDArray[np.float64]
     mean_residuals: NDArray[np.float64]
@@ -165,6 +172,8 @@ class Diagnosis:
         ]
         if not math.isnan(self.matrix_error):
             rows.append(f"predicted error of the matrix {self.matrix_error:.1%} of its norm")
+        if not math.isnan(self.function_error):
+            rows.append(f"predicted error of the function {self.function_error:.2g} of its variance")
         if self.scores.size:
             largest = np.abs(self.mean_residuals / self.standard_errors).max()
             rows.append(f"mean residual by score at most {largest:.1f} standard errors")
@@ -245,6 +254,7 @@ def _diagnose(fit: Any, X: Any, Y: Any, weight: Any, kept: NDArray[np.bool_]) ->
         leverage,
         sampled_coercivity(problem.X, left, right, activation.space),
         matrix_error,
+        predicted_share(problem, left, right, activation, float(fit.noise_std_)),
         weakest_direction(fit.matrix_, left.shape[1], matrix_error),
         *_means(residual[positive], score[positive]),
         _moments(problem.X, to_device(residual, problem.X)),
@@ -295,6 +305,20 @@ def _vague(found: Diagnosis, _: Any) -> str | None:
         f"the matrix is uncertain by {found.matrix_error:.0%} of its norm: lower the rank (rank='auto'), or "
         "give more samples"
     )
+
+
+def _unknown(found: Diagnosis, _: Any) -> str | None:
+    if not found.function_error > LARGEST_SHARE:
+        return None
+    return (
+        f"the function is known to {found.function_error:.0%} of its variance only: give more samples, lower "
+        "the rank, or n_intervals"
+    )
+
+
+def _search(_: Diagnosis, fit: Any) -> str | None:
+    left_open = getattr(fit, "_left_open", ())
+    return ". And ".join(left_open) or None
 
 
 def _superfluous(found: Diagnosis, fit: Any) -> str | None:
@@ -374,10 +398,12 @@ RULES: dict[str, Callable[[Diagnosis, Any], str | None]] = {
     "leverage": _decided,
     "coercivity": _hidden,
     "matrix": _vague,
+    "function": _unknown,
     "rank": _superfluous,
     "structure": _structure,
     "outliers": _outliers,
     "starts": _starts,
+    "search": _search,
     "extrapolation": _extrapolation,
     "limit": _limit,
 }

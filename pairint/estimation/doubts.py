@@ -15,6 +15,7 @@ from pairint.backend import array_namespace, to_host
 from pairint.estimation.base import matrix_parameters
 from pairint.estimation.diagnosis import (
     FEWEST_OUTPUTS,
+    LARGEST_SHARE,
     LEAST_COERCIVITY,
     MOST_OUTSIDE,
     excess_of_second,
@@ -29,8 +30,6 @@ __all__ = ["FitWarning", "cheap_doubts", "search_doubts"]
 
 #: Pairs whose scores are looked at, and the fewest samples that say something of the sums over partners.
 _PAIRS, _FEWEST_SAMPLES = 60_000, 20
-#: A function that is off by more than half of its deviation is not known.
-LARGEST_SHARE = 0.25
 
 
 class FitWarning(UserWarning):
@@ -112,7 +111,7 @@ def _vague(problem: LeastSquaresProblem, state: OuterState, noise_std: float) ->
     """A function that the data leave open."""
     if not noise_std > 0.0:
         return None
-    share = predicted_share(problem, state, noise_std)
+    share = predicted_share(problem, state.left, state.right, state.spline, noise_std)
     if not share > LARGEST_SHARE:
         return None
     return (

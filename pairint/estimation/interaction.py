@@ -92,8 +92,9 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
     start : {"auto", "linear", "quadratic", "random"}, or (U, V)
         Starting matrix, or the factors, of shape ``(d, r)`` each, of one, see
         :mod:`pairint.estimation.initial`; ``"auto"`` tries all, the most promising
-        first, until two of them end at the same lowest risk of a coarse fit (four, if its residuals look like
-        signal). If they do not, it restarts up to ``5 n_starts`` times.
+        first, until two of them end at the same lowest risk of a coarse fit (with L-BFGS: at the same
+        function), more of them if its residuals look like signal. If they do not, it restarts up to
+        ``5 n_starts`` times, with L-BFGS twice as often.
     n_starts : int
         Number of random starts tried besides the others (``"auto"``) or in all (``"random"``). With 0 there
         is no restart either, and no warning if the starts disagree.
@@ -292,9 +293,10 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
             reached the lowest risk.
         FitWarning
             If the fit has doubts that can be seen without another step: few outputs a parameter, few tokens
-            that decide, scores beyond the cells, a rank too large, sums that hide functions of the score,
-            starts that end apart. The message says what helps; :meth:`diagnose` examines them all. Beside the
-            reasons for a ConvergenceWarning they are part of its message.
+            that decide, scores beyond the cells, a rank too large or too low, sums that hide functions of the
+            score, starts that end apart, another function that fits as well, a function that is hardly known,
+            an explanation that noise would give too. The message says what helps; :meth:`diagnose` examines
+            them all. Beside the reasons for a ConvergenceWarning they are part of its message.
         UserWarning
             If ``n_intervals="auto"`` or ``rank="auto"`` chose the largest number that it may try.
 
@@ -398,7 +400,8 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         risks = self.start_risks_ if valley.settled else ()
         with fit_threads(2 * d * self.rank_):
             doubts += cheap_doubts(found.search.problem, final, self.noise_std_, risks)
-        doubts += search_doubts(found.valley.explained, found.rival, found.poor)
+        self._left_open = search_doubts(found.valley.explained, found.rival, found.poor)
+        doubts += self._left_open
         if doubts:
             more = ". fit.diagnose(X, Y) says more"
             warnings.warn(". And ".join(doubts) + more, category, stacklevel=2)
@@ -466,7 +469,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
                     problem, family, rank, n_intervals, n_heads, start, n_starts, max_iter, tol, rng
                 )
         first = found.heads[0]
-        for name in ("_data", "_bands"):  # of an earlier fit
+        for name in ("_data", "_bands", "_left_open"):  # of an earlier fit
             self.__dict__.pop(name, None)
         self.n_features_in_ = d
         self.channel_, self.heads_ = channel, found.heads

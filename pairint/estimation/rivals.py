@@ -67,7 +67,9 @@ def function_distance(problem: LeastSquaresProblem, first: OuterState, second: O
     return square / max(variance, _CONSTANT * size) if size > 0.0 else 0.0
 
 
-def predicted_share(problem: LeastSquaresProblem, state: OuterState, noise_std: float) -> float:
+def predicted_share(
+    problem: LeastSquaresProblem, left: Any, right: Any, spline: Spline, noise_std: float
+) -> float:
     """Return the mean squared error of g that noise makes, predicted by the fit, over the variance of g.
 
     Without what the cells cannot follow, and as if this were the right valley. nan for very many parameters.
@@ -75,26 +77,27 @@ def predicted_share(problem: LeastSquaresProblem, state: OuterState, noise_std: 
     Parameters
     ----------
     problem : LeastSquaresProblem
-        Whitened data.
-    state : OuterState
-        The fit.
+        The data.
+    left, right : array, shape (d, r)
+        Factors of the fitted matrix, in the coordinates of these data.
+    spline : Spline
+        The fitted activation.
     noise_std : float
         Of an output of weight one.
     """
-    spline = state.spline
-    n_spline = state.space.dimension
-    n_parameters = n_spline + (2 * int(state.left.size) if problem.n_matrix else 0)
+    n_spline = spline.space.dimension
+    n_parameters = n_spline + (2 * int(left.size) if problem.n_matrix else 0)
     if n_parameters > MOST_PARAMETERS:
         return math.nan
     outputs = max(_OUTPUTS * n_parameters, _LEAST_OUTPUTS)
     part = problem.sample(max(1, math.ceil(outputs * problem.n_samples / problem.n_rows)))
     information: Any = 0.0
-    for _, rows in tangent_rows(part, state.left, state.right, spline):
+    for _, rows in tangent_rows(part, left, right, spline):
         information = information + to_host(rows.T @ rows)
     # The inverse of a matrix of few random rows is too large on average, by this factor for Gaussian ones.
     fewer = 1.0 if part.n_rows >= problem.n_rows else 1.0 - n_parameters / part.n_rows
     information *= problem.n_rows / part.n_rows / max(fewer, 0.5)
-    information[:n_spline, :n_spline] += problem.penalty * state.space.difference_penalty()
+    information[:n_spline, :n_spline] += problem.penalty * spline.space.difference_penalty()
     scale = np.sqrt(np.where(np.diag(information) > 0.0, np.diag(information), 1.0))
     system = information / np.outer(scale, scale)
     system[np.diag_indices_from(system)] += _RIDGE * n_parameters
@@ -102,7 +105,7 @@ def predicted_share(problem: LeastSquaresProblem, state: OuterState, noise_std: 
         factor = linalg.cholesky(system, lower=True, check_finite=False)
     except linalg.LinAlgError:
         return math.inf
-    values, derivatives = _pairs(problem, state)
+    values, derivatives = _pairs(problem, left, right, spline)
     spread = linalg.solve_triangular(factor, derivatives.T / scale[:, None], lower=True, check_finite=False)
     error = noise_std**2 * float((spread**2).sum()) / max(1, len(values))
     variance = float(values.var()) if len(values) else 0.0
@@ -110,13 +113,13 @@ def predicted_share(problem: LeastSquaresProblem, state: OuterState, noise_std: 
     return error / max(variance, _CONSTANT * size) if size > 0.0 else math.inf
 
 
-def _pairs(problem: LeastSquaresProblem, state: OuterState) -> tuple[Any, Any]:
+def _pairs(problem: LeastSquaresProblem, left: Any, right: Any, spline: Spline) -> tuple[Any, Any]:
     """Return g at pairs of tokens within the cells, and its derivatives, a row each."""
     n_tokens = problem.n_tokens
     few = problem.sample(max(2, math.ceil(2 * _FEW_PAIRS / n_tokens**2)))
     xp = array_namespace(few.X)
-    scores = factor_scores(few.X, state.left, state.right)
-    space = state.space
+    scores = factor_scores(few.X, left, right)
+    space = spline.space
     within = to_host((scores >= space.lower) & (scores <= space.upper)) & ~np.eye(n_tokens, dtype=bool)
     chosen = np.argwhere(within)
     chosen = chosen[:: max(1, len(chosen) // _FEW_PAIRS)]
@@ -124,12 +127,12 @@ def _pairs(problem: LeastSquaresProblem, state: OuterState) -> tuple[Any, Any]:
     u = scores[sample, first, second]
     rows = [to_host(space.design(u))]
     if problem.n_matrix:
-        slope = state.spline.derivative(u)[:, None, None]
+        slope = spline.derivative(u)[:, None, None]
         x, y = few.X[sample, first], few.X[sample, second]
-        by_left = slope * x[:, :, None] * (y @ state.right)[:, None, :]
-        by_right = slope * y[:, :, None] * (x @ state.left)[:, None, :]
+        by_left = slope * x[:, :, None] * (y @ right)[:, None, :]
+        by_right = slope * y[:, :, None] * (x @ left)[:, None, :]
         rows += [to_host(xp.reshape(part, (len(chosen), -1))) for part in (by_left, by_right)]
-    return to_host(state.spline(u)), np.concatenate(rows, axis=1)
+    return to_host(spline(u)), np.concatenate(rows, axis=1)
 
 
 def tangent_rows(problem: LeastSquaresProblem, left: Any, right: Any, activation: Spline) -> Any:
