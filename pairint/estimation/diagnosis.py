@@ -42,14 +42,18 @@ from pairint.validation import shortened
 
 __all__ = [
     "FEWEST_OUTPUTS",
+    "LARGEST_MEAN",
     "LARGEST_SHARE",
     "LEAST_COERCIVITY",
     "MOST_OUTSIDE",
     "Diagnosable",
     "Diagnosis",
     "Finding",
+    "excess_moments",
     "excess_of_second",
+    "fit_residuals",
     "sampled_coercivity",
+    "tenth_means",
     "weakest_direction",
 ]
 
@@ -238,7 +242,7 @@ def _diagnose(fit: Any, X: Any, Y: Any, weight: Any, kept: NDArray[np.bool_]) ->
     # Samples of weight zero have leverage zero, and keep their places.
     leverage, of_kept = np.zeros((len(kept), Y.shape[1])), leverage
     leverage[kept] = of_kept
-    residual, score, outside = _residuals(problem, left, right, activation)
+    residual, score, outside = fit_residuals(problem, left, right, activation)
     if float(np.abs(residual).max()) <= ROUNDING * float(np.abs(to_host(Y)).max()):
         residual = np.zeros_like(residual)  # what rounding leaves has no meaning
     positive = np.ones(residual.shape, bool) if weight is None else to_host(weight) > 0
@@ -256,8 +260,8 @@ def _diagnose(fit: Any, X: Any, Y: Any, weight: Any, kept: NDArray[np.bool_]) ->
         matrix_error,
         predicted_share(problem, left, right, activation, float(fit.noise_std_)),
         weakest_direction(fit.matrix_, left.shape[1], matrix_error),
-        *_means(residual[positive], score[positive]),
-        _moments(problem.X, to_device(residual, problem.X)),
+        *tenth_means(residual[positive], score[positive]),
+        excess_moments(whiten(problem.X)[0], to_device(residual, problem.X)),
         far,
         outside,
         np.asarray(getattr(fit, "start_risks_", np.empty(0)), dtype=np.float64),
@@ -425,13 +429,13 @@ def weakest_direction(matrix: Any, rank: int, matrix_error: float) -> float:
     return float(singular[rank - 1] / np.linalg.norm(singular)) / noise if noise > 0.0 else math.inf
 
 
-def _moments(X: Any, residual: Any) -> float:
+def excess_moments(whitened: Any, residual: Any) -> float:
     """Return moments of the residuals against the tokens, over what one in ten thousand noises exceeds."""
     if not bool((residual != 0.0).any()):
         return 0.0
-    n_squares = X.shape[2] * (X.shape[2] + 1) / 2
+    n_squares = whitened.shape[2] * (whitened.shape[2] + 1) / 2
     bound = float(special.chdtri(n_squares, 1e-4)) / n_squares
-    return moments_left(whiten(X)[0], residual) * (1.0 + 2.5 * math.sqrt(2.0 / n_squares)) / bound
+    return moments_left(whitened, residual) * (1.0 + 2.5 * math.sqrt(2.0 / n_squares)) / bound
 
 
 def _factors(matrix: Any, rank: int | None, X: Any) -> tuple[Any, Any]:
@@ -499,7 +503,7 @@ def _matrix_norm(root: NDArray[np.float64], left: NDArray[np.float64], right: ND
     return total
 
 
-def _residuals(
+def fit_residuals(
     problem: LeastSquaresProblem, left: Any, right: Any, activation: Spline
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Return weighted residuals and mean scores of the outputs, and the share of scores beyond the cells."""
@@ -526,7 +530,7 @@ def _scale(residual: NDArray[np.float64]) -> float:
     return float(np.median(np.abs(residual))) / 0.6744897501960817
 
 
-def _means(
+def tenth_means(
     residual: NDArray[np.float64], score: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return mean scores, mean residuals and their standard errors over tenths of the outputs."""

@@ -11,15 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from pairint.backend import array_namespace, to_host
+from pairint.backend import array_namespace, to_device, to_host
 from pairint.estimation.base import matrix_parameters
 from pairint.estimation.diagnosis import (
     FEWEST_OUTPUTS,
+    LARGEST_MEAN,
     LARGEST_SHARE,
     LEAST_COERCIVITY,
     MOST_OUTSIDE,
+    excess_moments,
     excess_of_second,
+    fit_residuals,
     sampled_coercivity,
+    tenth_means,
     weakest_direction,
 )
 from pairint.estimation.inner import factor_scores
@@ -30,6 +34,10 @@ __all__ = ["FitWarning", "cheap_doubts", "search_doubts"]
 
 #: Pairs whose scores are looked at, and the fewest samples that say something of the sums over partners.
 _PAIRS, _FEWEST_SAMPLES = 60_000, 20
+#: Outputs whose residuals are looked at.
+_OUTPUTS = 6000
+#: A fit that leaves less than this share of the variance may leave what it likes.
+LEAST_LEFT = 1e-3
 
 
 class FitWarning(UserWarning):
@@ -64,6 +72,7 @@ def cheap_doubts(
     found.append(_weak(problem, state, scores, noise_std))
     found.append(_hidden(few, state))
     found.append(_vague(problem, state, noise_std))
+    found.append(_structured(problem, state, noise_std))
     excess = excess_of_second(start_risks, n_parameters, problem.n_rows)
     if excess is not None:
         found.append(
@@ -117,6 +126,24 @@ def _vague(problem: LeastSquaresProblem, state: OuterState, noise_std: float) ->
     return (
         f"the function is known to {share:.0%} of its variance only: give more samples, lower the rank, or "
         "n_intervals"
+    )
+
+
+def _structured(problem: LeastSquaresProblem, state: OuterState, noise_std: float) -> str | None:
+    """Residuals that are not noise, of a fit that leaves more than next to nothing."""
+    part = problem.sample(max(1, math.ceil(_OUTPUTS * problem.n_samples / problem.n_rows)))
+    spread = float(part.weighted((part.Y - part.mean_output) ** 2).sum()) / part.n_rows
+    if part.n_rows < 10 * _FEWEST_SAMPLES or not noise_std**2 > LEAST_LEFT * spread:
+        return None
+    residual, score, _ = fit_residuals(part, state.left, state.right, state.spline)
+    positive = np.ones(residual.shape, bool) if part.weight is None else to_host(part.weight) > 0
+    _, means, errors = tenth_means(residual[positive], score[positive])
+    even = bool((np.abs(means) <= LARGEST_MEAN * errors).all())
+    if even and excess_moments(part.X, to_device(residual, part.X)) <= 1.0:
+        return None
+    return (
+        "what is left is not noise: raise n_intervals, rank or n_starts; if nothing helps, the outputs are "
+        "no mean of a function of one score"
     )
 
 

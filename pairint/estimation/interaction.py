@@ -371,16 +371,16 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         if self.loss == "huber":
             found, rank_selection = find(replace(problem, Y=pulled_in(Y, weight)))
             if rank is not None:
-                found = found.contended()
+                found = found.contended(n_restarts, rng)
             robust = found.reweighted(Y)
             if rank is None:  # outliers hide what a further rank is good for
                 found, rank_selection = find(replace(problem, Y=robust.outputs))
-                found = found.contended()
+                found = found.contended(n_restarts, rng)
                 robust = found.reweighted(Y)
         else:
             found, rank_selection = find(problem)
             with fit_threads(2 * d * found.rank):
-                found = found.contended()
+                found = found.contended(n_restarts, rng)
         valley = found.valley
         final = self._store(found, robust, back)
         self._keep(*((X, Y, weight) if source is None else (None,) * 3))

@@ -48,6 +48,10 @@ _SAME_VALLEY = 0.02
 #: From how many starts the lowest valley must be reached: normally, and if its residuals look like signal;
 #: with L-BFGS, whose starts are cheap, if they do or hardly anything is explained.
 _REACHED, _REACHED_SUSPECT, _REACHED_BY_LBFGS = 2, 4, 6
+#: From how many starts, at least, if a fit that is finished gives reason for doubt.
+_REACHED_AGAIN = 10
+#: Fewer samples than this, however long, hold few averages over partners.
+_FEW_SAMPLES = 20
 #: Hardly anything is explained: a share of the variance that is less than so many times what noise explains.
 _HARDLY = 4.0
 #: A restart through higher rank: norm of the random push (the matrix has norm one), added rank, steps.
@@ -235,16 +239,18 @@ class Search:
         starts: list[tuple[Any, Any]],
         n_restarts: int,
         rng: np.random.Generator,
+        least: int = 0,
     ) -> Valley:
         """Do so where ways are short: two of them meet if they end at one function, not at one risk.
 
         Averages over many partners are explained for the most part by what one token tells: there fits of
-        nearly one risk are often fits of different functions, and agree in nothing that matters.
+        nearly one risk are often fits of different functions, and agree in nothing that matters. The lowest
+        must be reached from at least so many starts.
         """
         trials = [self._descent(problem, *start, _TRIAL_STEPS) for start in starts[:_ORDERED]]
         trials.sort(key=lambda trial: trial.inner.residual)
         best = self._follow(problem, trials[0], self.max_iter)
-        needed = self._times_to_reach(problem, best)
+        needed = max(least, self._times_to_reach(problem, best))
         if needed > _REACHED:
             best = self._careful(problem, best, self.tol)
         risks = [best.inner.residual]
@@ -275,7 +281,7 @@ class Search:
             found.sort(key=lambda entry: entry[0].inner.residual)
             if found[0][0] is not best:
                 if self._lower(problem, found[0][0], best):
-                    needed = self._times_to_reach(problem, found[0][0])
+                    needed = max(least, self._times_to_reach(problem, found[0][0]))
                 best = found[0][0]
         risks[int(np.argmin(risks))] = best.inner.residual
         rivals = [way for way, _ in found[1:] if not self._lower(problem, best, way)]
@@ -409,6 +415,8 @@ class Search:
         if not self.quasi_newton:
             return _REACHED_SUSPECT if suspect else _REACHED
         # Most of the many valleys explain next to nothing, and the moments of what is left may show nothing.
+        # And of few samples functions of one token explain nearly all, whatever that of two is.
+        suspect = suspect or (problem.n_samples < _FEW_SAMPLES and problem.n_tokens > 2)
         suspect = suspect or state.inner.residual > (1.0 - self._hardly(problem)) * self._spread(problem)
         return _REACHED_BY_LBFGS if suspect else _REACHED
 
@@ -566,15 +574,30 @@ class Found:
             problem = replace(search.problem, Y=Y)
             return huber_fit(problem, self.state, step, search.n_intervals, search.tol)
 
-    def contended(self) -> Found:
+    def contended(self, n_restarts: int, rng: np.random.Generator) -> Found:
+        """Look again where the finished fit gives reason for doubt, and take the better by its criterion."""
+        if not self.search.quasi_newton or not self.valley.doubted:
+            return self
+        found = self._contended()
+        share, least = self.valley.explained
+        if n_restarts == 0 or not (found.poor or found.rival is not None or share < least):
+            return found
+        search = self.search
+        sample = search.subsample(_N_COARSE, _N_COARSE_OUTPUTS)
+        here = [(found.state.left, found.state.right)]
+        valley = search._coarse_by_function(sample, here, n_restarts, rng, _REACHED_AGAIN)
+        again = Found(search, valley, *search.refine(valley.state))._contended()
+        better = again if again.criterion < found.criterion else found
+        risks = self.valley.risks + valley.risks
+        return replace(better, valley=replace(better.valley, risks=risks, settled=valley.settled))
+
+    def _contended(self) -> Found:
         """Follow the rivals to their ends too, take the best by its criterion, and note what remains open.
 
         A rival remains if it is another function, and its criterion higher by no more than what fits of
         noise differ by: two noise variances for each parameter. And if there was doubt, the fit is tried
         against one of a rank more, from which it may also come down deeper.
         """
-        if not self.search.quasi_newton or not self.valley.doubted:
-            return self
         ends = [self, *(self._through(rival) for rival in self.valley.rivals)]
         poor = False
         for _ in range(_MOST_LIFTS):
