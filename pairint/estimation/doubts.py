@@ -36,8 +36,8 @@ __all__ = ["FitWarning", "cheap_doubts", "search_doubts"]
 _PAIRS, _FEWEST_SAMPLES = 60_000, 20
 #: Outputs whose residuals are looked at.
 _OUTPUTS = 6000
-#: A fit that leaves less than this share of the variance may leave what it likes.
-LEAST_LEFT = 1e-3
+#: What a fit leaves may be of any form if it cannot be more than this share of the variance of g.
+LEAST_LEFT = 0.1
 
 
 class FitWarning(UserWarning):
@@ -130,10 +130,13 @@ def _vague(problem: LeastSquaresProblem, state: OuterState, noise_std: float) ->
 
 
 def _structured(problem: LeastSquaresProblem, state: OuterState, noise_std: float) -> str | None:
-    """Residuals that are not noise, of a fit that leaves more than next to nothing."""
+    """Residuals that are not noise, of a fit that leaves more than next to nothing.
+
+    Independent partners average g, so that what is left of the outputs can be ``N - 1`` times as much of it.
+    """
     part = problem.sample(max(1, math.ceil(_OUTPUTS * problem.n_samples / problem.n_rows)))
     spread = float(part.weighted((part.Y - part.mean_output) ** 2).sum()) / part.n_rows
-    if part.n_rows < 10 * _FEWEST_SAMPLES or not noise_std**2 > LEAST_LEFT * spread:
+    if part.n_rows < 10 * _FEWEST_SAMPLES or not (part.n_tokens - 1) * noise_std**2 > LEAST_LEFT * spread:
         return None
     residual, score, _ = fit_residuals(part, state.left, state.right, state.spline)
     positive = np.ones(residual.shape, bool) if part.weight is None else to_host(part.weight) > 0

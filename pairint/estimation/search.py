@@ -78,6 +78,8 @@ _MORE_RESTARTS = 2
 _CAREFUL, _DEEPER = 0.1, 2.0
 #: Fits of other functions that noise may have put behind the best: so many are followed to their end.
 _MOST_RIVALS = 2
+#: Outputs that vary by a smaller share of their squares are constant, to rounding.
+_ROUNDING = 1e-14
 #: Times that a fit in doubt is tried against one of a rank more.
 _MOST_LIFTS = 3
 #: Starts from which outputs in random order are fitted.
@@ -348,9 +350,9 @@ class Search:
         are fitted, the nonlinear search included; three of its standard deviations are added.
         """
         spread = self._spread(problem)
-        if not self.quasi_newton or not spread > 0.0:
+        if not self.quasi_newton or not spread > _ROUNDING * problem.total_square:
             return math.nan, math.nan
-        share = 1.0 - best.inner.residual / spread
+        share = max(1.0 - best.inner.residual / spread, 0.0)
         if share > self._hardly(problem):
             return math.nan, math.nan
         order = rng.permutation(problem.Y.size)
