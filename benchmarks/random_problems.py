@@ -21,6 +21,8 @@ scores left out: there nobody has data, and of two lines drawn on into the void 
 - *far*: an error of more than three times that of the known matrix plus sigma^2 p (N - 1) / (M N).
 - *silent*: above, or far where the fit from the truth is not, and no warning.
 - *only the cells*: silent but for the note that the number of cells is the largest that was tried.
+- *wrong and undoubted*: an error of more than half the variance, whatever the fit from the truth does, and
+  no doubt of its own. Not of a constant activation.
 - *good*: not above, and an error of less than `GOOD` of the variance of g; of these, those that warn of a
   doubt of their own (not only of cells) are false alarms.
 - *trapped*: residuals above those of the fit from the truth by more noise variances than there are
@@ -329,6 +331,10 @@ def _doubted(row: dict[str, Any]) -> bool:
     return bool({"FitWarning", "ConvergenceWarning"} & set(row["warned"]))
 
 
+def _any_matrix(row: dict[str, Any]) -> bool:
+    return bool(row["activation"] == "constant")
+
+
 def _good(row: dict[str, Any]) -> bool:
     return not row["above"] and row["error"] < GOOD
 
@@ -345,6 +351,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "trapped": lambda row: row["trapped"],
         "silent": _silent,
         "only_the_cells": lambda row: row["above"] and bool(row["warned"]) and not _doubted(row),
+        "wrong_and_undoubted": lambda row: row["error"] > 0.5 and not _any_matrix(row) and not _doubted(row),
         "good": _good,
         "good_doubted": lambda row: _good(row) and _doubted(row),
         "warned": lambda row: bool(row["warned"]),

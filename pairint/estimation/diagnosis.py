@@ -66,8 +66,8 @@ LARGEST_LEVERAGE, MOST_DECIDED = 0.5, 0.2
 LEAST_COERCIVITY = 0.1
 #: A matrix known to less than this share of its norm is not known.
 LARGEST_MATRIX_ERROR = 0.5
-#: A function that is off by more than half of its deviation is not known.
-LARGEST_SHARE = 0.25
+#: A function that is off by more than a third of its deviation is hardly known.
+LARGEST_SHARE = 0.1
 #: Means over tenths, in standard errors: of Gaussian noise all ten are below in 999 of 1000 cases.
 LARGEST_MEAN = 3.9
 #: Residuals in units of their scale: of Gaussian noise one in 10**15 is beyond.

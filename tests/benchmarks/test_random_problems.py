@@ -63,7 +63,7 @@ def test_a_fit_that_is_caught_is_counted_and_a_silent_one_named(script):
         "warned": [],
         "converged": True,
     }
-    good |= {"outputs_per_parameter": 20.0, "seconds": 1.0, "truth": 0.1, "error": 0.01}
+    good |= {"outputs_per_parameter": 20.0, "seconds": 1.0, "truth": 0.1, "error": 0.01, "activation": "cos"}
     rows = [good, good | {"above": True}, good | {"far": True, "truth_far": True}]
     rows += [
         good | {"far": True, "warned": ["FitWarning"]},
@@ -78,6 +78,10 @@ def test_a_fit_that_is_caught_is_counted_and_a_silent_one_named(script):
     assert (found["good"], found["good_doubted"], found["only_the_cells"]) == (3, 1, 0)
     cells = script.summary([rows[1] | {"number": 1, "warned": ["UserWarning"]}])
     assert (cells["only_the_cells"], cells["silent"], cells["good_doubted"]) == (1, 0, 0)
+    wrong = [good | {"error": 0.6}, good | {"error": 0.6, "activation": "constant"}]
+    wrong.append(good | {"error": 0.6, "warned": ["ConvergenceWarning"]})
+    numbered = [row | {"number": k} for k, row in enumerate(wrong)]
+    assert script.summary(numbered)["wrong_and_undoubted"] == 1
     assert found["above_where_truth_knows"] == 1
     assert script.summary([rows[1] | {"number": 1, "truth": 7.0}])["above_where_truth_knows"] == 0
 
