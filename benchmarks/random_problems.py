@@ -23,8 +23,8 @@ scores left out: there nobody has data, and of two lines drawn on into the void 
 - *only the cells*: silent but for the note that the number of cells is the largest that was tried.
 - *wrong and undoubted*: an error of more than half the variance, whatever the fit from the truth does, and
   no doubt of its own. Not of a constant activation.
-- *good*: not above, and an error of less than `GOOD` of the variance of g; of these, those that warn of a
-  doubt of their own (not only of cells) are false alarms.
+- *good*: not above, and an error of less than `GOOD` of the variance of g, which is not constant; of these,
+  those with a doubt of their own (not only of cells) are false alarms.
 - *trapped*: residuals above those of the fit from the truth by more noise variances than there are
   parameters: another valley, whatever it does to the error.
 
@@ -336,7 +336,7 @@ def _any_matrix(row: dict[str, Any]) -> bool:
 
 
 def _good(row: dict[str, Any]) -> bool:
-    return not row["above"] and row["error"] < GOOD
+    return not row["above"] and row["error"] < GOOD and not _any_matrix(row)
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
