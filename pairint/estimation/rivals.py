@@ -131,7 +131,7 @@ def _pairs(problem: LeastSquaresProblem, left: Any, right: Any, spline: Spline) 
         x, y = few.X[sample, first], few.X[sample, second]
         by_left = slope * x[:, :, None] * (y @ right)[:, None, :]
         by_right = slope * y[:, :, None] * (x @ left)[:, None, :]
-        rows += [to_host(xp.reshape(part, (len(chosen), -1))) for part in (by_left, by_right)]
+        rows += [to_host(part.reshape(len(chosen), -1)) for part in (by_left, by_right)]
     return to_host(spline(u)), np.concatenate(rows, axis=1)
 
 

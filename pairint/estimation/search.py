@@ -276,6 +276,8 @@ class Search:
                 found.append((end, 1))
             else:
                 known, times = found[place]
+                if self._higher(problem, end, known):
+                    end = self._onto(problem, end, known.space)
                 deeper = end.inner.residual < known.inner.residual - self._step_down(problem, known)
                 lowest = min(known, end, key=lambda way: way.inner.residual)
                 # Who ends deeper has not come to where the others are, but shown that they had not arrived.
@@ -310,11 +312,14 @@ class Search:
             higher = place is not None and self._higher(problem, found[place][0], end)
             if followed or not near or (place is not None and not higher):
                 return end, place
-            # On the cells of the best: on others the same matrix has another risk.
-            args = problem, end.left, end.right, found[0][0].space, self.max_iter, self.loose, end.metric
-            more = self.minimise(*args)
-            end = replace(more, history=end.history + more.history)
+            end = self._onto(problem, end, found[0][0].space)
             followed = True
+
+    def _onto(self, problem: LeastSquaresProblem, end: OuterState, space: SplineSpace) -> OuterState:
+        """Go on, on the cells of another way: on its own the same matrix has another risk."""
+        args = problem, end.left, end.right, space, self.max_iter, self.loose, end.metric
+        more = self.minimise(*args)
+        return replace(more, history=end.history + more.history)
 
     def _same(self, problem: LeastSquaresProblem, way: OuterState, end: OuterState) -> bool:
         """Say whether two ways ended in one valley: near to one risk, and at one function."""
