@@ -117,7 +117,6 @@ def _pairs(problem: LeastSquaresProblem, left: Any, right: Any, spline: Spline) 
     """Return g at pairs of tokens within the cells, and its derivatives, a row each."""
     n_tokens = problem.n_tokens
     few = problem.sample(max(2, math.ceil(2 * _FEW_PAIRS / n_tokens**2)))
-    xp = array_namespace(few.X)
     scores = factor_scores(few.X, left, right)
     space = spline.space
     within = to_host((scores >= space.lower) & (scores <= space.upper)) & ~np.eye(n_tokens, dtype=bool)

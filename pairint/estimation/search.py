@@ -276,8 +276,6 @@ class Search:
                 found.append((end, 1))
             else:
                 known, times = found[place]
-                if self._higher(problem, end, known):
-                    end = self._onto(problem, end, known.space)
                 deeper = end.inner.residual < known.inner.residual - self._step_down(problem, known)
                 lowest = min(known, end, key=lambda way: way.inner.residual)
                 # Who ends deeper has not come to where the others are, but shown that they had not arrived.

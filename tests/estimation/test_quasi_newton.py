@@ -165,8 +165,8 @@ def test_many_cells():
     X, Y = model_of(3, 1, Cosine(8.0)).sample(3000, 3, np.random.default_rng(5))
     dense, ours = both(X, Y, 1, 3, 150)
     assert ours.converged_ and ours.n_intervals_ == 150
-    # Cells that begin elsewhere: with P, Q the projections on both spaces of splines, noise moves the fits apart by
-    # |Pe - Qe|^2 = 2 (dof - tr PQ) sigma^2 on average, the whole of 2 dof sigma^2 if nothing is shared; half is.
+    # Cells that begin elsewhere: with P, Q the projections on both spaces of splines, noise moves the fits
+    # apart by |Pe - Qe|^2 = 2 (dof - tr PQ) sigma^2 on average: all of it, if nothing is shared; half is.
     assert np.mean((ours.predict(X) - dense.predict(X)) ** 2) < dense.dof_ * dense.risk_ / Y.size
 
 
