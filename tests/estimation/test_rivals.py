@@ -14,6 +14,7 @@ from pairint.estimation.base import matrix_parameters
 from pairint.estimation.doubts import search_doubts
 from pairint.estimation.quasi_newton import lbfgs
 from pairint.estimation.rivals import SAME_FUNCTION, function_distance, predicted_share
+from pairint.estimation.search import Search
 from pairint.model import AttentionModel, Tanh, UniformCube, interaction_matrix
 from pairint.model.splines import SplineSpace
 
@@ -56,17 +57,27 @@ def test_functions_that_averages_hardly_tell_apart_are_told_apart():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((20, 200, 2))
     left, right = np.array([[1.0], [0.0]]), np.array([[0.0], [1.0]])
-    problem = LeastSquaresProblem(X, np.zeros((20, 200)), 1, 0.1)
+    problem = LeastSquaresProblem(X, 10.0 * rng.standard_normal((20, 200)), 1, 0.1)
     # The score x_1 y_2 itself, and its negative: the averages over many y_2 are near zero.
     state = problem.solve(left, right, SplineSpace(-20.0, 20.0, 2, 1))
-    state = replace(state, inner=replace(state.inner, coefficients=np.array([-20.0, 0.0, 20.0])))
-    other = replace(state, right=-right)
+    inner = replace(state.inner, coefficients=np.array([-20.0, 0.0, 20.0]))
+    ways = []
+    for sign in (1.0, -1.0):
+        outputs = X[:, :, 0] * (X[:, :, 1].sum(axis=1, keepdims=True) - X[:, :, 1]) / 199
+        residual = float(((problem.Y - sign * outputs) ** 2).sum())
+        ways.append(replace(state, right=sign * right, inner=replace(inner, residual=residual)))
+    state, other = ways
     scores = X[:, :, :1] * np.swapaxes(X[:, :, 1:], 1, 2)
     outputs = state.spline.partner_mean(scores) - other.spline.partner_mean(-scores)
     distinct = scores[:, ~np.eye(200, dtype=bool)]
     # Four times the square of a mean over 199, over the variance of one; 20 samples know it so well.
     assert np.mean(outputs**2) / distinct.var() < 4 / 199 * (1 + 4.5 * math.sqrt(2 / 20))
     assert function_distance(problem, state, other) > 3.9 > SAME_FUNCTION
+    # The search does not take them for one, though their risks agree to far less than what noise explains.
+    search = Search(replace(problem, n_matrix=matrix_parameters(2, 1)), 2, 50, 1e-2)
+    assert search._same(problem, state, state)
+    assert not search._lower(problem, state, other) and not search._lower(problem, other, state)
+    assert not search._same(problem, state, other)
 
 
 def test_the_predicted_error_is_that_of_many_fits_when_the_matrix_is_given():
