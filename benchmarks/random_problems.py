@@ -20,6 +20,11 @@ scores left out: there nobody has data, and of two lines drawn on into the void 
   Counted beside it: those where the fit from the truth is better than a constant.
 - *far*: an error of more than three times that of the known matrix plus sigma^2 p (N - 1) / (M N).
 - *silent*: above, or far where the fit from the truth is not, and no warning.
+- *only the cells*: silent but for the note that the number of cells is the largest that was tried.
+- *wrong and undoubted*: an error of more than half the variance, whatever the fit from the truth does, and
+  no doubt of its own. Not of a constant activation.
+- *good*: not above, and an error of less than `GOOD` of the variance of g, which is not constant; of these,
+  those with a doubt of their own (not only of cells) are false alarms.
 - *trapped*: residuals above those of the fit from the truth by more noise variances than there are
   parameters: another valley, whatever it does to the error.
 
@@ -70,6 +75,8 @@ ROOT = 20_261_130
 MOST_OUTPUTS, MOST_PAIRS, FEW = 4_000, 120_000, 5.0
 #: Errors below this share of the variance of g count as this.
 NOTHING = 1e-6
+#: Errors below this share are those of a good fit.
+GOOD = 0.1
 CHANGES = ("shift", "scale", "linear", "collinear", "single")
 ACTIVATIONS = ("spline", "rough", "relu", "tanh", "exp", "cos", "constant")
 LAWS = ("cube", "sphere", "gaussian", "equicorrelated", "nearly the same", "permuted", "heavy")
@@ -320,6 +327,18 @@ def _silent(row: dict[str, Any]) -> bool:
     return not row["warned"] and (row["above"] or (row["far"] and not row["truth_far"]))
 
 
+def _doubted(row: dict[str, Any]) -> bool:
+    return bool({"FitWarning", "ConvergenceWarning"} & set(row["warned"]))
+
+
+def _any_matrix(row: dict[str, Any]) -> bool:
+    return bool(row["activation"] == "constant")
+
+
+def _good(row: dict[str, Any]) -> bool:
+    return not row["above"] and row["error"] < GOOD and not _any_matrix(row)
+
+
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Count what went wrong, among problems with data enough and among all."""
     enough = [row for row in rows if row["outputs_per_parameter"] >= FEW]
@@ -331,6 +350,10 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "far_where_truth_is_not": lambda row: row["far"] and not row["truth_far"],
         "trapped": lambda row: row["trapped"],
         "silent": _silent,
+        "only_the_cells": lambda row: row["above"] and bool(row["warned"]) and not _doubted(row),
+        "wrong_and_undoubted": lambda row: row["error"] > 0.5 and not _any_matrix(row) and not _doubted(row),
+        "good": _good,
+        "good_doubted": lambda row: _good(row) and _doubted(row),
         "warned": lambda row: bool(row["warned"]),
         "not_converged": lambda row: not row["converged"],
     }.items():

@@ -61,6 +61,20 @@ MUTANTS = (
         "tests/estimation/test_regressor.py -k cells_are_doubled",
     ),
     Mutant(
+        "search: fits of one risk are one fit",
+        "pairint/estimation/search.py",
+        "return function_distance(problem, way, end) < SAME_FUNCTION",
+        "return True",
+        "tests/estimation/test_rivals.py -k told_apart",
+    ),
+    Mutant(
+        "search: what noise explains is not asked",
+        "pairint/estimation/search.py",
+        "if share > self._hardly(problem):",
+        "if share >= 0.0:",
+        "tests/estimation/test_rivals.py -k said_to_be_noise",
+    ),
+    Mutant(
         "sweep: short cells first",
         "pairint/engine/sweep.py",
         "key=lambda index: -costs[index]",

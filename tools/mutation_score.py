@@ -37,7 +37,7 @@ GOAL = 0.95
 CORE = (
     *(f"engine/{name}" for name in ("cells", "claims", "seeds", "statistics", "store", "sweep", "tables")),
     *(f"estimation/{name}" for name in ("base", "doubts", "error", "gauss_newton", "initial", "inner")),
-    *(f"estimation/{name}" for name in ("oracle", "problem", "robust", "search", "selection")),
+    *(f"estimation/{name}" for name in ("oracle", "problem", "rivals", "robust", "search", "selection")),
     *(f"aim/{name}" for name in ("amp", "channels", "spectrum", "state_evolution")),
     *(f"model/{name}" for name in ("activations", "attention", "splines", "tokens")),
     *(f"kernels/{name}" for name in ("bspline", "moments", "pair_sum", "projected", "system")),

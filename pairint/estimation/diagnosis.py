@@ -16,13 +16,13 @@ derivatives with respect to the coefficients of the spline and to the entries of
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, sparse, special
+from scipy import linalg, special
 
 from pairint.backend import array_namespace, to_device, to_host
 from pairint.estimation.base import (
@@ -33,21 +33,27 @@ from pairint.estimation.base import (
     whiten,
 )
 from pairint.estimation.initial import moments_left
-from pairint.estimation.inner import aggregated_design, factor_scores
+from pairint.estimation.inner import factor_scores
 from pairint.estimation.problem import LeastSquaresProblem
+from pairint.estimation.rivals import predicted_share, tangent_rows
 from pairint.model.attention import check_tokens, sample_chunks
 from pairint.model.splines import Spline, SplineSpace
 from pairint.validation import shortened
 
 __all__ = [
     "FEWEST_OUTPUTS",
+    "LARGEST_MEAN",
+    "LARGEST_SHARE",
     "LEAST_COERCIVITY",
     "MOST_OUTSIDE",
     "Diagnosable",
     "Diagnosis",
     "Finding",
+    "excess_moments",
     "excess_of_second",
+    "fit_residuals",
     "sampled_coercivity",
+    "tenth_means",
     "weakest_direction",
 ]
 
@@ -60,6 +66,8 @@ LARGEST_LEVERAGE, MOST_DECIDED = 0.5, 0.2
 LEAST_COERCIVITY = 0.1
 #: A matrix known to less than this share of its norm is not known.
 LARGEST_MATRIX_ERROR = 0.5
+#: A function that is off by more than a third of its deviation is hardly known.
+LARGEST_SHARE = 0.1
 #: Means over tenths, in standard errors: of Gaussian noise all ten are below in 999 of 1000 cases.
 LARGEST_MEAN = 3.9
 #: Residuals in units of their scale: of Gaussian noise one in 10**15 is beyond.
@@ -88,8 +96,8 @@ class Finding:
     Attributes
     ----------
     name : str
-        "data", "leverage", "coercivity", "matrix", "rank", "structure", "outliers", "starts",
-        "extrapolation" or "limit".
+        "data", "leverage", "coercivity", "matrix", "function", "rank", "structure", "outliers", "starts",
+        "search", "extrapolation" or "limit".
     text : str
         What was found, and what helps.
     """
@@ -124,6 +132,9 @@ class Diagnosis:
     matrix_error : float
         Predicted root mean squared error of the matrix in Frobenius norm, as a share of its norm; nan if
         the matrix was given.
+    function_error : float
+        Mean squared error of ``g`` that noise makes, predicted at pairs of these tokens, as a share of its
+        variance; nan for more than 1500 parameters.
     weakest : float
         Smallest singular value of the matrix over what noise alone makes of it, about; nan if the matrix
         was given.
@@ -147,6 +158,7 @@ class Diagnosis:
     leverage: NDArray[np.float64]
     coercivity: float
     matrix_error: float
+    function_error: float
     weakest: float
     scores: NDArray[np.float64]
     mean_residuals: NDArray[np.float64]
@@ -164,6 +176,8 @@ class Diagnosis:
         ]
         if not math.isnan(self.matrix_error):
             rows.append(f"predicted error of the matrix {self.matrix_error:.1%} of its norm")
+        if not math.isnan(self.function_error):
+            rows.append(f"predicted error of the function {self.function_error:.2g} of its variance")
         if self.scores.size:
             largest = np.abs(self.mean_residuals / self.standard_errors).max()
             rows.append(f"mean residual by score at most {largest:.1f} standard errors")
@@ -228,7 +242,7 @@ def _diagnose(fit: Any, X: Any, Y: Any, weight: Any, kept: NDArray[np.bool_]) ->
     # Samples of weight zero have leverage zero, and keep their places.
     leverage, of_kept = np.zeros((len(kept), Y.shape[1])), leverage
     leverage[kept] = of_kept
-    residual, score, outside = _residuals(problem, left, right, activation)
+    residual, score, outside = fit_residuals(problem, left, right, activation)
     if float(np.abs(residual).max()) <= ROUNDING * float(np.abs(to_host(Y)).max()):
         residual = np.zeros_like(residual)  # what rounding leaves has no meaning
     positive = np.ones(residual.shape, bool) if weight is None else to_host(weight) > 0
@@ -244,9 +258,10 @@ def _diagnose(fit: Any, X: Any, Y: Any, weight: Any, kept: NDArray[np.bool_]) ->
         leverage,
         sampled_coercivity(problem.X, left, right, activation.space),
         matrix_error,
+        predicted_share(problem, left, right, activation, float(fit.noise_std_)),
         weakest_direction(fit.matrix_, left.shape[1], matrix_error),
-        *_means(residual[positive], score[positive]),
-        _moments(problem.X, to_device(residual, problem.X)),
+        *tenth_means(residual[positive], score[positive]),
+        excess_moments(whiten(problem.X)[0], to_device(residual, problem.X)),
         far,
         outside,
         np.asarray(getattr(fit, "start_risks_", np.empty(0)), dtype=np.float64),
@@ -294,6 +309,20 @@ def _vague(found: Diagnosis, _: Any) -> str | None:
         f"the matrix is uncertain by {found.matrix_error:.0%} of its norm: lower the rank (rank='auto'), or "
         "give more samples"
     )
+
+
+def _unknown(found: Diagnosis, _: Any) -> str | None:
+    if not found.function_error > LARGEST_SHARE:
+        return None
+    return (
+        f"the function is known to {found.function_error:.0%} of its variance only: give more samples, lower "
+        "the rank, or n_intervals"
+    )
+
+
+def _search(_: Diagnosis, fit: Any) -> str | None:
+    left_open = getattr(fit, "_left_open", ())
+    return ". And ".join(left_open) or None
 
 
 def _superfluous(found: Diagnosis, fit: Any) -> str | None:
@@ -373,10 +402,12 @@ RULES: dict[str, Callable[[Diagnosis, Any], str | None]] = {
     "leverage": _decided,
     "coercivity": _hidden,
     "matrix": _vague,
+    "function": _unknown,
     "rank": _superfluous,
     "structure": _structure,
     "outliers": _outliers,
     "starts": _starts,
+    "search": _search,
     "extrapolation": _extrapolation,
     "limit": _limit,
 }
@@ -398,13 +429,13 @@ def weakest_direction(matrix: Any, rank: int, matrix_error: float) -> float:
     return float(singular[rank - 1] / np.linalg.norm(singular)) / noise if noise > 0.0 else math.inf
 
 
-def _moments(X: Any, residual: Any) -> float:
+def excess_moments(whitened: Any, residual: Any) -> float:
     """Return moments of the residuals against the tokens, over what one in ten thousand noises exceeds."""
     if not bool((residual != 0.0).any()):
         return 0.0
-    n_squares = X.shape[2] * (X.shape[2] + 1) / 2
+    n_squares = whitened.shape[2] * (whitened.shape[2] + 1) / 2
     bound = float(special.chdtri(n_squares, 1e-4)) / n_squares
-    return moments_left(whiten(X)[0], residual) * (1.0 + 2.5 * math.sqrt(2.0 / n_squares)) / bound
+    return moments_left(whitened, residual) * (1.0 + 2.5 * math.sqrt(2.0 / n_squares)) / bound
 
 
 def _factors(matrix: Any, rank: int | None, X: Any) -> tuple[Any, Any]:
@@ -413,32 +444,6 @@ def _factors(matrix: Any, rank: int | None, X: Any) -> tuple[Any, Any]:
     rank = len(singular) if rank is None else rank
     root = np.sqrt(singular[:rank])
     return to_device(left[:, :rank] * root, X), to_device(right[:rank].T * root, X)
-
-
-def _tangent_rows(
-    problem: LeastSquaresProblem, left: Any, right: Any, activation: Spline
-) -> Iterator[tuple[slice, Any]]:
-    """Yield, chunk by chunk, the derivatives of the outputs: coefficients, then left and right factors.
-
-    The rows carry the roots of the weights.
-    """
-    xp = array_namespace(problem.X)
-    n_samples, n_tokens, d = problem.X.shape
-    for chunk in sample_chunks(n_samples, n_tokens * (2 * _width(problem, left, activation) + 4 * n_tokens)):
-        X = problem.X[chunk]
-        scores = factor_scores(X, left, right)
-        design = aggregated_design(scores, activation.space)
-        rows = xp.asarray(design.toarray() if sparse.issparse(design) else design)
-        if problem.n_matrix:
-            pulled = activation.partner_moments(scores, X).reshape(-1, d)
-            tokens = X.reshape(-1, d)
-            count = tokens.shape[0]
-            by_left = (tokens[:, :, None] * (pulled @ right)[:, None, :]).reshape(count, -1)
-            by_right = (pulled[:, :, None] * (tokens @ left)[:, None, :]).reshape(count, -1)
-            rows = xp.concatenate([rows, by_left, by_right], axis=1)
-        if problem.weight is not None:
-            rows = rows * xp.sqrt(problem.weight[chunk].reshape(-1, 1))
-        yield chunk, rows
 
 
 def _width(problem: LeastSquaresProblem, left: Any, activation: Spline) -> int:
@@ -454,7 +459,7 @@ def _leverage(
     if (width := _width(problem, left, activation)) > MOST_COLUMNS:
         return leverage, math.nan
     information: Any = 0.0
-    for _, rows in _tangent_rows(problem, left, right, activation):
+    for _, rows in tangent_rows(problem, left, right, activation):
         information = information + to_host(rows.T @ rows)
     n_spline = activation.space.dimension
     information[:n_spline, :n_spline] += problem.penalty * activation.space.difference_penalty()
@@ -464,7 +469,7 @@ def _leverage(
         square = _matrix_norm(inverse_root[n_spline:], to_host(left), to_host(right))
         error = noise_std * math.sqrt(square) / float(np.linalg.norm(to_host(left) @ to_host(right).T))
     transform = to_device(inverse_root, problem.X)
-    for chunk, rows in _tangent_rows(problem, left, right, activation):
+    for chunk, rows in tangent_rows(problem, left, right, activation):
         leverage[chunk] = to_host(((rows @ transform) ** 2).sum(axis=1)).reshape(leverage[chunk].shape)
     return leverage, error
 
@@ -498,7 +503,7 @@ def _matrix_norm(root: NDArray[np.float64], left: NDArray[np.float64], right: ND
     return total
 
 
-def _residuals(
+def fit_residuals(
     problem: LeastSquaresProblem, left: Any, right: Any, activation: Spline
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Return weighted residuals and mean scores of the outputs, and the share of scores beyond the cells."""
@@ -525,7 +530,7 @@ def _scale(residual: NDArray[np.float64]) -> float:
     return float(np.median(np.abs(residual))) / 0.6744897501960817
 
 
-def _means(
+def tenth_means(
     residual: NDArray[np.float64], score: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return mean scores, mean residuals and their standard errors over tenths of the outputs."""

@@ -11,23 +11,33 @@ from typing import Any
 
 import numpy as np
 
-from pairint.backend import array_namespace, to_host
+from pairint.backend import array_namespace, to_device, to_host
 from pairint.estimation.base import matrix_parameters
 from pairint.estimation.diagnosis import (
     FEWEST_OUTPUTS,
+    LARGEST_MEAN,
+    LARGEST_SHARE,
     LEAST_COERCIVITY,
     MOST_OUTSIDE,
+    excess_moments,
     excess_of_second,
+    fit_residuals,
     sampled_coercivity,
+    tenth_means,
     weakest_direction,
 )
 from pairint.estimation.inner import factor_scores
 from pairint.estimation.problem import TAIL, LeastSquaresProblem, OuterState
+from pairint.estimation.rivals import predicted_share
 
-__all__ = ["FitWarning", "cheap_doubts"]
+__all__ = ["FitWarning", "cheap_doubts", "search_doubts"]
 
 #: Pairs whose scores are looked at, and the fewest samples that say something of the sums over partners.
 _PAIRS, _FEWEST_SAMPLES = 60_000, 20
+#: Outputs whose residuals are looked at.
+_OUTPUTS = 6000
+#: What a fit leaves may be of any form if it cannot be more than this share of the variance of g.
+LEAST_LEFT = 0.1
 
 
 class FitWarning(UserWarning):
@@ -61,6 +71,8 @@ def cheap_doubts(
     found.append(_beyond(scores, state))
     found.append(_weak(problem, state, scores, noise_std))
     found.append(_hidden(few, state))
+    found.append(_vague(problem, state, noise_std))
+    found.append(_structured(problem, state, noise_std))
     excess = excess_of_second(start_risks, n_parameters, problem.n_rows)
     if excess is not None:
         found.append(
@@ -68,6 +80,74 @@ def cheap_doubts(
             "n_starts, or compare with another start"
         )
     return [doubt for doubt in found if doubt]
+
+
+def search_doubts(explained: tuple[float, float], rival: float | None, poor: bool) -> list[str]:
+    """Return what the search leaves open, each with what helps.
+
+    Parameters
+    ----------
+    explained : (float, float)
+        Share of the variance that the coarse fit explains, and the least that noise does not; nan, if it was
+        not asked.
+    rival : float, optional
+        Distance of another fit that noise may have put behind this one.
+    poor : bool
+        Whether one rank more explains what noise does not.
+    """
+    found = []
+    share, least = explained
+    if share < least:
+        found.append(
+            f"it explains no more than noise: {share:.0%} of the variance on few cells, where up to "
+            f"{least:.0%} is explained of outputs in random order: give more samples, lower the rank, or "
+            "raise n_starts"
+        )
+    if rival is not None:
+        found.append(
+            f"another fit explains the outputs as well, and its function differs by {rival:.0%} of the "
+            "variance: give more samples, lower the rank, or raise n_starts"
+        )
+    if poor:
+        found.append(
+            "one rank more explains what noise does not, so the rank is too low, or the fit lies in a poor "
+            "valley: raise rank, or n_starts"
+        )
+    return found
+
+
+def _vague(problem: LeastSquaresProblem, state: OuterState, noise_std: float) -> str | None:
+    """A function that the data leave open."""
+    if not noise_std > 0.0:
+        return None
+    share = predicted_share(problem, state.left, state.right, state.spline, noise_std)
+    if not share > LARGEST_SHARE:
+        return None
+    return (
+        f"the function is known to {share:.0%} of its variance only: give more samples, lower the rank, or "
+        "n_intervals"
+    )
+
+
+def _structured(problem: LeastSquaresProblem, state: OuterState, noise_std: float) -> str | None:
+    """Residuals that are not noise, of a fit that leaves more than next to nothing.
+
+    Independent partners average g, so that what is left of the outputs can be ``N - 1`` times as much of it.
+    """
+    part = problem.sample(max(1, math.ceil(_OUTPUTS * problem.n_samples / problem.n_rows)))
+    spread = float(part.weighted((part.Y - part.mean_output) ** 2).sum()) / part.n_rows
+    if part.n_rows < 10 * _FEWEST_SAMPLES or not (part.n_tokens - 1) * noise_std**2 > LEAST_LEFT * spread:
+        return None
+    residual, score, _ = fit_residuals(part, state.left, state.right, state.spline)
+    positive = np.ones(residual.shape, bool) if part.weight is None else to_host(part.weight) > 0
+    _, means, errors = tenth_means(residual[positive], score[positive])
+    even = bool((np.abs(means) <= LARGEST_MEAN * errors).all())
+    if even and excess_moments(part.X, to_device(residual, part.X)) <= 1.0:
+        return None
+    return (
+        "what is left is not noise: raise n_intervals, rank or n_starts; if nothing helps, the outputs are "
+        "no mean of a function of one score"
+    )
 
 
 def _data(problem: LeastSquaresProblem, n_parameters: float) -> str | None:

@@ -31,7 +31,7 @@ from pairint.estimation.channels.fit import FittedHead, channel_outputs, check_p
 from pairint.estimation.channels.rank import fit_channel_of_unknown_rank, largest_channel_rank
 from pairint.estimation.channels.system import ChannelProblem
 from pairint.estimation.diagnosis import Diagnosable
-from pairint.estimation.doubts import FitWarning, cheap_doubts
+from pairint.estimation.doubts import FitWarning, cheap_doubts, search_doubts
 from pairint.estimation.information import fitted_information
 from pairint.estimation.initial import STARTS, starting_factors
 from pairint.estimation.intervals import RegressorWithBands
@@ -92,8 +92,9 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
     start : {"auto", "linear", "quadratic", "random"}, or (U, V)
         Starting matrix, or the factors, of shape ``(d, r)`` each, of one, see
         :mod:`pairint.estimation.initial`; ``"auto"`` tries all, the most promising
-        first, until two of them end at the same lowest risk of a coarse fit (four, if its residuals look like
-        signal). If they do not, it restarts up to ``5 n_starts`` times.
+        first, until two of them end at the same lowest risk of a coarse fit (with L-BFGS: at the same
+        function), more of them if its residuals look like signal. If they do not, it restarts up to
+        ``5 n_starts`` times, with L-BFGS twice as often.
     n_starts : int
         Number of random starts tried besides the others (``"auto"``) or in all (``"random"``). With 0 there
         is no restart either, and no warning if the starts disagree.
@@ -292,9 +293,10 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
             reached the lowest risk.
         FitWarning
             If the fit has doubts that can be seen without another step: few outputs a parameter, few tokens
-            that decide, scores beyond the cells, a rank too large, sums that hide functions of the score,
-            starts that end apart. The message says what helps; :meth:`diagnose` examines them all. Beside the
-            reasons for a ConvergenceWarning they are part of its message.
+            that decide, scores beyond the cells, a rank too large or too low, sums that hide functions of the
+            score, starts that end apart, another function that fits as well, a function that is hardly known,
+            an explanation that noise would give too. The message says what helps; :meth:`diagnose` examines
+            them all. Beside the reasons for a ConvergenceWarning they are part of its message.
         UserWarning
             If ``n_intervals="auto"`` or ``rank="auto"`` chose the largest number that it may try.
 
@@ -368,12 +370,17 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         robust = None
         if self.loss == "huber":
             found, rank_selection = find(replace(problem, Y=pulled_in(Y, weight)))
+            if rank is not None:
+                found = found.contended(n_restarts, rng)
             robust = found.reweighted(Y)
             if rank is None:  # outliers hide what a further rank is good for
                 found, rank_selection = find(replace(problem, Y=robust.outputs))
+                found = found.contended(n_restarts, rng)
                 robust = found.reweighted(Y)
         else:
             found, rank_selection = find(problem)
+            with fit_threads(2 * d * found.rank):
+                found = found.contended(n_restarts, rng)
         valley = found.valley
         final = self._store(found, robust, back)
         self._keep(*((X, Y, weight) if source is None else (None,) * 3))
@@ -393,6 +400,8 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         risks = self.start_risks_ if valley.settled else ()
         with fit_threads(2 * d * self.rank_):
             doubts += cheap_doubts(found.search.problem, final, self.noise_std_, risks)
+        self._left_open = search_doubts(found.valley.explained, found.rival, found.poor)
+        doubts += self._left_open
         if doubts:
             more = ". fit.diagnose(X, Y) says more"
             warnings.warn(". And ".join(doubts) + more, category, stacklevel=2)
@@ -460,7 +469,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
                     problem, family, rank, n_intervals, n_heads, start, n_starts, max_iter, tol, rng
                 )
         first = found.heads[0]
-        for name in ("_data", "_bands"):  # of an earlier fit
+        for name in ("_data", "_bands", "_left_open"):  # of an earlier fit
             self.__dict__.pop(name, None)
         self.n_features_in_ = d
         self.channel_, self.heads_ = channel, found.heads

@@ -9,13 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from pairint.backend import to_device
-from pairint.estimation.base import fit_threads
+from pairint.backend import array_namespace, to_device
+from pairint.estimation.base import fit_threads, matrix_parameters
 from pairint.estimation.diagnosis import excess_of_second
 from pairint.estimation.gauss_newton import grown_factors, levenberg_marquardt
-from pairint.estimation.initial import deviating_start, moments_left, random_start, truncated_factors
+from pairint.estimation.initial import (
+    deviating_start,
+    lean_linear_start,
+    moments_left,
+    random_start,
+    truncated_factors,
+)
 from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.estimation.quasi_newton import Metric, lbfgs
+from pairint.estimation.rivals import SAME_FUNCTION, function_distance
 from pairint.estimation.robust import RobustFit, huber_fit
 from pairint.estimation.selection import (
     IntervalChoice,
@@ -42,6 +49,10 @@ _SAME_VALLEY = 0.02
 #: From how many starts the lowest valley must be reached: normally, and if its residuals look like signal;
 #: with L-BFGS, whose starts are cheap, if they do or hardly anything is explained.
 _REACHED, _REACHED_SUSPECT, _REACHED_BY_LBFGS = 2, 4, 6
+#: From how many starts, at least, if a fit that is finished gives reason for doubt.
+_REACHED_AGAIN = 10
+#: Fewer samples than this, however long, hold few averages over partners.
+_FEW_SAMPLES = 20
 #: Hardly anything is explained: a share of the variance that is less than so many times what noise explains.
 _HARDLY = 4.0
 #: A restart through higher rank: norm of the random push (the matrix has norm one), added rank, steps.
@@ -62,6 +73,18 @@ _MUCH_LARGER = 2
 _MORE_DATA = 8
 #: Samples that they are computed from otherwise.
 _N_START = 10_000
+#: Restarts of L-BFGS for one that is asked for: its ways are short, and only doubt takes them.
+_MORE_RESTARTS = 2
+#: Tolerance of a way whose end is in doubt, over that of others; an end is deeper from so many tolerances on.
+_CAREFUL, _DEEPER = 0.1, 2.0
+#: Fits of other functions that noise may have put behind the best: so many are followed to their end.
+_MOST_RIVALS = 2
+#: Outputs that vary by a smaller share of their squares are constant, to rounding.
+_ROUNDING = 1e-14
+#: Times that a fit in doubt is tried against one of a rank more.
+_MOST_LIFTS = 3
+#: Starts from which outputs in random order are fitted.
+_SHUFFLED_STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -71,6 +94,13 @@ class Valley:
     state: OuterState
     risks: list[float]
     settled: bool
+    #: Whether there was reason to look from more starts than two.
+    doubted: bool = False
+    #: Fits of other functions whose risk is hardly higher.
+    rivals: tuple[OuterState, ...] = ()
+    #: Share of the outputs' variance that is explained, and what it must be above if it is not to be noise;
+    #: nan, if there is no question.
+    explained: tuple[float, float] = (math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -180,37 +210,178 @@ class Search:
         problem = self.subsample(_N_COARSE, _N_COARSE_OUTPUTS)
         if len(starts) == 1:
             only = self._descent(problem, *starts[0], self.max_iter)
-            return Valley(only, [only.inner.residual / problem.n_rows], True)
-        waiting = starts[_ORDERED:] if self.quasi_newton else []
-        ordered = starts[: len(starts) - len(waiting)]
-        trials = [self._descent(problem, *start, _TRIAL_STEPS) for start in ordered]
+            explained = self._explained(problem, only, rng)
+            return Valley(only, [only.inner.residual / problem.n_rows], True, explained=explained)
+        if self.quasi_newton:
+            return self._coarse_by_function(problem, starts, n_restarts, rng)
+        trials = [self._descent(problem, *start, _TRIAL_STEPS) for start in starts]
         trials.sort(key=lambda trial: trial.inner.residual)
         best = self._follow(problem, trials[0], self.max_iter)
-        risks, lowest = [best.inner.residual], 0
+        risks = [best.inner.residual]
         reached, needed = 1, self._times_to_reach(problem, best)
         for number in steps(range(1, len(starts) + n_restarts), "starts", most=True):
             if reached >= needed:
                 break
             if number < len(trials):
                 trial = trials[number]
-            elif number < len(starts):
-                trial = self._descent(problem, *starts[number], _TRIAL_STEPS)
             else:
                 start = self._restart(problem, best, number % 2 == 0, rng)
                 trial = self._descent(problem, *start, _TRIAL_STEPS)
-            end = self._follow(problem, trial, _FOLLOWED_STEPS, best)
-            if self.quasi_newton and self._undecided(problem, best, end):
-                best, end = self._on_the_same_cells(problem, best, end)
-                risks[lowest] = best.inner.residual
+            end = self._follow(problem, trial, _FOLLOWED_STEPS)
             risks.append(end.inner.residual)
             margin = self._margin(problem, min(best.inner.residual, end.inner.residual))
             if end.inner.residual < best.inner.residual - margin:
-                best, lowest, reached, needed = end, number, 1, self._times_to_reach(problem, end)
+                best, reached, needed = end, 1, self._times_to_reach(problem, end)
             elif end.inner.residual <= best.inner.residual + margin:
                 reached += 1
-                if self.quasi_newton and end.inner.residual < best.inner.residual:
-                    best, lowest = end, number
         return Valley(best, [risk / problem.n_rows for risk in risks], reached >= _REACHED)
+
+    def _coarse_by_function(
+        self,
+        problem: LeastSquaresProblem,
+        starts: list[tuple[Any, Any]],
+        n_restarts: int,
+        rng: np.random.Generator,
+        least: int = 0,
+    ) -> Valley:
+        """Do so where ways are short: two of them meet if they end at one function, not at one risk.
+
+        Averages over many partners are explained for the most part by what one token tells: there fits of
+        nearly one risk are often fits of different functions, and agree in nothing that matters. The lowest
+        must be reached from at least so many starts.
+        """
+        trials = [self._descent(problem, *start, _TRIAL_STEPS) for start in starts[:_ORDERED]]
+        trials.sort(key=lambda trial: trial.inner.residual)
+        best = self._follow(problem, trials[0], self.max_iter)
+        needed = max(least, self._times_to_reach(problem, best))
+        if needed > _REACHED:
+            best = self._careful(problem, best, self.tol)
+        risks = [best.inner.residual]
+        # Functions found so far, and by how many starts: the lowest fit of each.
+        found: list[tuple[OuterState, int]] = [(best, 1)]
+        for number in range(1, len(starts) + _MORE_RESTARTS * n_restarts):
+            if found[0][1] >= needed:
+                break
+            if number < len(trials):
+                trial = trials[number]
+            else:
+                waiting = number < len(starts)
+                start = starts[number] if waiting else self._restart(problem, best, number % 2 == 0, rng)
+                trial = self._descent(problem, *start, _TRIAL_STEPS)
+            end = self._follow(problem, trial, _FOLLOWED_STEPS, best)
+            if needed > _REACHED and not self._lower(problem, best, end):
+                end = self._careful(problem, end, max(self.tol, _CAREFUL * self.loose))
+            end, place = self._place(problem, found, end)
+            risks.append(end.inner.residual)
+            if place is None:
+                found.append((end, 1))
+            else:
+                known, times = found[place]
+                deeper = end.inner.residual < known.inner.residual - self._step_down(problem, known)
+                lowest = min(known, end, key=lambda way: way.inner.residual)
+                # Who ends deeper has not come to where the others are, but shown that they had not arrived.
+                found[place] = (lowest, 1 if deeper else times + 1)
+            found.sort(key=lambda entry: entry[0].inner.residual)
+            if found[0][0] is not best:
+                if self._lower(problem, found[0][0], best):
+                    needed = max(least, self._times_to_reach(problem, found[0][0]))
+                best = found[0][0]
+        risks[int(np.argmin(risks))] = best.inner.residual
+        rivals = [way for way, _ in found[1:] if not self._lower(problem, best, way)]
+        return Valley(
+            best,
+            [risk / problem.n_rows for risk in risks],
+            found[0][1] >= _REACHED,
+            needed > _REACHED or len(risks) > _REACHED,
+            tuple(rivals[:_MOST_RIVALS]),
+            self._explained(problem, best, rng),
+        )
+
+    def _place(
+        self, problem: LeastSquaresProblem, found: list[tuple[OuterState, int]], end: OuterState
+    ) -> tuple[OuterState, int | None]:
+        """Return the end of a way, and the number of the function that it found, if that is known.
+
+        A way that stopped early, because it was as low as the best, goes on if its function is another.
+        """
+        followed = False
+        while True:
+            place = next((k for k, (way, _) in enumerate(found) if self._same(problem, way, end)), None)
+            near = not self._lower(problem, found[0][0], end)
+            higher = place is not None and self._higher(problem, found[place][0], end)
+            if followed or not near or (place is not None and not higher):
+                return end, place
+            end = self._onto(problem, end, found[0][0].space)
+            followed = True
+
+    def _onto(self, problem: LeastSquaresProblem, end: OuterState, space: SplineSpace) -> OuterState:
+        """Go on, on the cells of another way: on its own the same matrix has another risk."""
+        args = problem, end.left, end.right, space, self.max_iter, self.loose, end.metric
+        more = self.minimise(*args)
+        return replace(more, history=end.history + more.history)
+
+    def _same(self, problem: LeastSquaresProblem, way: OuterState, end: OuterState) -> bool:
+        """Say whether two ways ended in one valley: near to one risk, and at one function."""
+        if self._lower(problem, end, way) or self._lower(problem, way, end):
+            return False
+        return function_distance(problem, way, end) < SAME_FUNCTION
+
+    def _higher(self, problem: LeastSquaresProblem, way: OuterState, end: OuterState) -> bool:
+        """Say whether a way has not come as low as another, of which noise explains no such difference."""
+        residuals = way.inner.residual, end.inner.residual
+        n_parameters = self.problem.n_matrix + self.coarse_cells + problem.degree
+        return residuals[1] > residuals[0] and (
+            excess_of_second(residuals, n_parameters, problem.n_rows) is not None
+        )
+
+    def _careful(self, problem: LeastSquaresProblem, state: OuterState, tol: float) -> OuterState:
+        """Go on where a loose tolerance has stopped, perhaps on a plateau far above the bottom."""
+        args = problem, state.left, state.right, state.space, self.max_iter, tol, state.metric
+        more = self.minimise(*args)
+        return replace(more, history=state.history + more.history)
+
+    def _step_down(self, problem: LeastSquaresProblem, state: OuterState) -> float:
+        """Return by how much a way must end below another to have found what that one had not."""
+        return _DEEPER * self.loose * state.inner.residual / problem.n_rows
+
+    def _explained(
+        self, problem: LeastSquaresProblem, best: OuterState, rng: np.random.Generator
+    ) -> tuple[float, float]:
+        """Return the explained share of the variance, and the least that noise does not explain.
+
+        Where little is explained the same search fits the same outputs in random order, which tokens explain
+        by chance only. What it explains so is like a share of a sum of squares of so many normal numbers as
+        are fitted, the nonlinear search included; three of its standard deviations are added.
+        """
+        spread = self._spread(problem)
+        if not self.quasi_newton or not spread > _ROUNDING * problem.total_square:
+            return math.nan, math.nan
+        share = max(1.0 - best.inner.residual / spread, 0.0)
+        if share > self._hardly(problem):
+            return math.nan, math.nan
+        order = rng.permutation(problem.Y.size)
+        xp = array_namespace(problem.Y)
+
+        def mixed(values: Any) -> Any:
+            return None if values is None else values.reshape(-1)[xp.asarray(order)].reshape(values.shape)
+
+        noise = replace(problem, Y=mixed(problem.Y), weight=mixed(problem.weight))
+        rank = best.left.shape[1]
+        starts = [lean_linear_start(noise.X, noise.weighted_outputs(), rank)]
+        while len(starts) < (_SHUFFLED_STARTS if problem.d > 1 else 1):
+            starts.append(deviating_start(noise.X, rank, rng))
+        lowest = min(self._descent(noise, *start, _FOLLOWED_STEPS).inner.residual for start in starts)
+        by_noise = max(1.0 - lowest / spread, 0.0)
+        return share, by_noise + 3.0 * math.sqrt(2.0 * by_noise / problem.n_rows)
+
+    def _spread(self, problem: LeastSquaresProblem) -> float:
+        """Return the weighted sum of the squared deviations of the outputs from their mean."""
+        return float(problem.weighted((problem.Y - problem.mean_output) ** 2).sum())
+
+    def _hardly(self, problem: LeastSquaresProblem) -> float:
+        """Return the share of the variance up to which noise may explain it."""
+        n_parameters = self.problem.n_matrix + self.coarse_cells + problem.degree
+        return min(0.5, _HARDLY * n_parameters / problem.n_rows)
 
     def _descent(
         self,
@@ -249,35 +420,11 @@ class Search:
         suspect = moments_left(problem.X, residual) >= 1.0
         if not self.quasi_newton:
             return _REACHED_SUSPECT if suspect else _REACHED
-        spread = float(problem.weighted((problem.Y - problem.mean_output) ** 2).sum())
-        n_parameters = self.problem.n_matrix + self.coarse_cells + problem.degree
-        hardly = min(0.5, _HARDLY * n_parameters / problem.n_rows)
         # Most of the many valleys explain next to nothing, and the moments of what is left may show nothing.
-        suspect = suspect or state.inner.residual > (1.0 - hardly) * spread
+        # And of few samples functions of one token explain nearly all, whatever that of two is.
+        suspect = suspect or (problem.n_samples < _FEW_SAMPLES and problem.n_tokens > 2)
+        suspect = suspect or state.inner.residual > (1.0 - self._hardly(problem)) * self._spread(problem)
         return _REACHED_BY_LBFGS if suspect else _REACHED
-
-    def _undecided(self, problem: LeastSquaresProblem, best: OuterState, end: OuterState) -> bool:
-        """Say whether a way ended so near to the best that it was not followed to its end, but not as low."""
-        residuals = best.inner.residual, end.inner.residual
-        if residuals[1] > residuals[0] + self._margin(problem, min(residuals)):
-            return False
-        n_parameters = self.problem.n_matrix + self.coarse_cells + problem.degree
-        return excess_of_second(residuals, n_parameters, problem.n_rows) is not None
-
-    def _on_the_same_cells(
-        self, problem: LeastSquaresProblem, best: OuterState, end: OuterState
-    ) -> tuple[OuterState, OuterState]:
-        """Follow the higher of two ways to its end, on the cells of the lower.
-
-        It may not have been followed as far as that, and on other cells the same matrix has another risk.
-        """
-        ways = [best, end]
-        higher = int(end.inner.residual > best.inner.residual)
-        way, cells = ways[higher], ways[1 - higher].space
-        args = problem, way.left, way.right, cells, _FOLLOWED_STEPS, self.loose, way.metric
-        found = self.minimise(*args)
-        ways[higher] = replace(found, history=way.history + found.history)
-        return ways[0], ways[1]
 
     def _restart(
         self, problem: LeastSquaresProblem, best: OuterState, lifted: bool, rng: np.random.Generator
@@ -300,8 +447,7 @@ class Search:
     def _margin(self, problem: LeastSquaresProblem, lowest: float) -> float:
         """Return by how much the residual sums of squares of fits in one valley may differ."""
         n_parameters = self.problem.n_matrix + self.coarse_cells + problem.degree
-        spread = float(problem.weighted((problem.Y - problem.mean_output) ** 2).sum())
-        return max(2.0 * n_parameters / problem.n_rows * lowest, _SAME_VALLEY * spread)
+        return max(2.0 * n_parameters / problem.n_rows * lowest, _SAME_VALLEY * self._spread(problem))
 
     def refine(self, state: OuterState) -> tuple[list[OuterState], IntervalChoice | None]:
         """Go on with all the data and the final number of cells; return the stages and the choice.
@@ -397,6 +543,10 @@ class Found:
     valley: Valley
     stages: list[OuterState]
     selection: IntervalChoice | None
+    #: Of another fit that noise may have put behind this one: its function's distance, over the variance.
+    rival: float | None = None
+    #: Whether one rank more explains what noise does not.
+    poor: bool = False
 
     @property
     def state(self) -> OuterState:
@@ -429,6 +579,67 @@ class Found:
         with fit_threads(self.state.left.size * 2):
             problem = replace(search.problem, Y=Y)
             return huber_fit(problem, self.state, step, search.n_intervals, search.tol)
+
+    def contended(self, n_restarts: int, rng: np.random.Generator) -> Found:
+        """Look again where the finished fit gives reason for doubt, and take the better by its criterion."""
+        if not self.search.quasi_newton or not self.valley.doubted:
+            return self
+        found = self._contended()
+        share, least = self.valley.explained
+        if n_restarts == 0 or not (found.poor or found.rival is not None or share < least):
+            return found
+        search = self.search
+        sample = search.subsample(_N_COARSE, _N_COARSE_OUTPUTS)
+        here = [(found.state.left, found.state.right)]
+        valley = search._coarse_by_function(sample, here, n_restarts, rng, _REACHED_AGAIN)
+        again = Found(search, valley, *search.refine(valley.state))._contended()
+        better = again if again.criterion < found.criterion else found
+        risks = self.valley.risks + valley.risks
+        return replace(better, valley=replace(better.valley, risks=risks, settled=valley.settled))
+
+    def _contended(self) -> Found:
+        """Follow the rivals to their ends too, take the best by its criterion, and note what remains open.
+
+        A rival remains if it is another function, and its criterion higher by no more than what fits of
+        noise differ by: two noise variances for each parameter. And if there was doubt, the fit is tried
+        against one of a rank more, from which it may also come down deeper.
+        """
+        ends = [self, *(self._through(rival) for rival in self.valley.rivals)]
+        poor = False
+        for _ in range(_MOST_LIFTS):
+            ends.sort(key=lambda end: end.criterion)
+            lifted = ends[0]._lifted()
+            poor = lifted is not None and lifted.criterion < ends[0].criterion
+            if lifted is None or not poor:
+                break
+            state = lifted.state
+            lower = truncated_factors(state.left @ state.right.T, self.rank)
+            ends.append(self._through(self.search._descent(self.search.problem, *lower, _FOLLOWED_STEPS)))
+            if ends[-1].criterion >= ends[0].criterion:
+                break
+        ends.sort(key=lambda end: end.criterion)
+        best = ends[0]
+        n_parameters = self.search.problem.n_matrix + best.state.inner.dof
+        limit = best.criterion * (1.0 + 2.0 * n_parameters / self.search.problem.n_rows)
+        sample = self.search.subsample(_N_COARSE, _N_COARSE_OUTPUTS)
+        distances = [
+            function_distance(sample, best.state, end.state) for end in ends[1:] if end.criterion <= limit
+        ]
+        furthest = max(distances, default=0.0)
+        return replace(best, rival=furthest if furthest >= SAME_FUNCTION else None, poor=poor)
+
+    def _through(self, state: OuterState) -> Found:
+        """Go on from another coarse fit."""
+        return Found(self.search, replace(self.valley, state=state), *self.search.refine(state))
+
+    def _lifted(self) -> Found | None:
+        """Return the fit with a rank more, on the same cells; none, if there is no room for it."""
+        problem, rank = self.search.problem, self.rank + 1
+        n_matrix = matrix_parameters(problem.d, rank)
+        if rank > problem.d or n_matrix + self.state.space.dimension >= problem.n_rows:
+            return None
+        larger = replace(self.search, problem=replace(problem, n_matrix=n_matrix))
+        return larger.grow(self)
 
     def refined(self, search: Search) -> Found:
         """Choose K again, and go on with the tolerance of the search."""

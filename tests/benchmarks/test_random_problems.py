@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def test_a_fit_that_is_caught_is_counted_and_a_silent_one_named(script):
         "warned": [],
         "converged": True,
     }
-    good |= {"outputs_per_parameter": 20.0, "seconds": 1.0, "truth": 0.1}
+    good |= {"outputs_per_parameter": 20.0, "seconds": 1.0, "truth": 0.1, "error": 0.01, "activation": "cos"}
     rows = [good, good | {"above": True}, good | {"far": True, "truth_far": True}]
     rows += [
         good | {"far": True, "warned": ["FitWarning"]},
@@ -74,8 +75,38 @@ def test_a_fit_that_is_caught_is_counted_and_a_silent_one_named(script):
     assert (found["silent"], found["silent_of_all"]) == (1, 2)
     assert (found["far"], found["far_where_truth_is_not"]) == (2, 1)
     assert found["above_share"] == 0.25
+    assert (found["good"], found["good_doubted"], found["only_the_cells"]) == (3, 1, 0)
+    cells = script.summary([rows[1] | {"number": 1, "warned": ["UserWarning"]}])
+    assert (cells["only_the_cells"], cells["silent"], cells["good_doubted"]) == (1, 0, 0)
+    wrong = [good | {"error": 0.6}, good | {"error": 0.6, "activation": "constant"}]
+    wrong.append(good | {"error": 0.6, "warned": ["ConvergenceWarning"]})
+    numbered = [row | {"number": k} for k, row in enumerate(wrong)]
+    assert script.summary(numbered)["wrong_and_undoubted"] == 1
     assert found["above_where_truth_knows"] == 1
     assert script.summary([rows[1] | {"number": 1, "truth": 7.0}])["above_where_truth_knows"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [351, 374, 394, 698])
+def test_problems_that_once_ended_in_a_wrong_valley_do_not(script, number):
+    """Few samples, or few outputs: each had an error of about the variance or more."""
+    row = script.compare(number, "lbfgs")
+    assert not row["above"] and not row["trapped"], row
+    # The control: one start alone ends far from where the fit from the truth does.
+    problem = script.Problem(number)
+    alone = problem.regressor("lbfgs").set_params(start="linear")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = alone.fit(problem.X, problem.Y)
+    error = problem.error(fit.activation_, fit.matrix_) / problem.variance
+    assert error > 3 * row["truth"], error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [40, 694, 727])
+def test_problems_that_are_not_mended_are_said(script, number):
+    row = script.compare(number, "lbfgs")
+    assert row["above"] and {"FitWarning", "ConvergenceWarning"} & set(row["warned"]), row
 
 
 @pytest.mark.slow
