@@ -288,9 +288,9 @@ GROUPS = frozenset({"media", "supports", "layer", "container"})
 def purge(text: str | Iterable[Any], words: set[str] | None, early: bool = False) -> str:
     """Return a stylesheet, or its tokens, without the rules that match nothing.
 
-    These name what is not among the words; without words all rules stay. What is needed early stands in a page,
-    before the sheet that it is taken from: it has nothing for paper, and nothing with an address, which would
-    be seen from elsewhere.
+    These name what is not among the words; without words all rules stay. What is needed early stands in a
+    page, before the sheet that it is taken from: it has nothing for paper, and nothing with an address, which
+    would be seen from elsewhere.
     """
     kept = []
     for rule in parse_rule_list(text, skip_comments=True, skip_whitespace=True):

@@ -281,7 +281,7 @@ FEW = 6  # lines that are named in a sentence
 
 
 def counted(lines: Sequence[Line]) -> tuple[str, ...]:
-    """Say in sentences what the verdicts are, and name the lines of which one is no agreement if they are few.
+    """Say in sentences what the verdicts are, and name the lines that do not agree if they are few.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from pairint.explorers.small.game import DotsGame
 from pairint.explorers.small.polynomial import PolynomialOverExp
 from pairint.explorers.small.sandwich import Sandwich
 from pairint.explorers.small.steps import EstimatorSteps
+from pairint.explorers.small.surviving import SurvivingFunction
 from pairint.explorers.small.terms import ThreeTerms
 from pairint.explorers.small.tokens import TwoBounds
 from pairint.explorers.small.turning import TurningHeads
@@ -33,6 +34,7 @@ __all__ = [
     "Sandwich",
     "SplittingSpectrum",
     "Staircase",
+    "SurvivingFunction",
     "ThreePrices",
     "ThreeTerms",
     "TurningHeads",
