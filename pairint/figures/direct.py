@@ -37,7 +37,7 @@ def _twin(axes: Axes, handle: Any) -> Line2D | None:
 def _end(axes: Axes, line: Line2D) -> tuple[float, float] | None:
     """Return the last point of a curve in its panel, in pixels."""
     box = axes.bbox
-    seen = axes.transData.transform(np.column_stack([line.get_xdata(), line.get_ydata()]).astype(float))
+    seen = axes.transData.transform(np.column_stack([line.get_xdata(orig=False), line.get_ydata(orig=False)]))
     inside = np.isfinite(seen).all(axis=1)
     inside[inside] = (np.abs(seen[inside] - [box.x0, box.y0]) <= [box.width + 1, box.height + 1]).all(axis=1)
     inside[inside] = (seen[inside] >= [box.x0 - 1, box.y0 - 1]).all(axis=1)
