@@ -60,6 +60,15 @@ def _hex(color: Any) -> str | None:
     return to_hex(color).upper()
 
 
+def _shown(handle: Any) -> str | None:
+    """Return the colour that an entry of a legend shows, of a shape without a filling that of its edge."""
+    names = ("get_color", "get_facecolor", "get_edgecolor")
+    if getattr(handle, "get_fill", None) is not None and not handle.get_fill():
+        names = ("get_edgecolor",)
+    get = next((found for name in names if (found := getattr(handle, name, None)) is not None), None)
+    return _hex(get()) if get is not None else None
+
+
 def value(label: str) -> tuple[str, float] | None:
     """Return the symbol and the value that a label gives it, as in ``$\\rho = 0.1$``, or None."""
     found = VALUE.search(label)
@@ -84,8 +93,7 @@ def families(legend: Legend) -> dict[str, str]:
     plain = {color.upper() for color in CYCLE[:-1]}
     values: dict[str, set[tuple[str, float] | None]] = {}
     for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
-        get = getattr(handle, "get_color", None) or getattr(handle, "get_facecolor", None)
-        if handle is not None and get is not None and (color := _hex(get())) in plain:
+        if (color := _shown(handle)) in plain:
             values.setdefault(str(color), set()).add(value(text.get_text()))
     found = {color: next(iter(said)) for color, said in values.items() if len(said) == 1}
     known = {color: said for color, said in found.items() if said is not None}

@@ -96,6 +96,17 @@ def test_a_panel_without_names_has_those_of_the_other():
         assert [to_hex(bar.lines[2][0].get_color()[0]) for bar in panel.containers] == ordered_colors(3)
 
 
+def test_histograms_are_ordered():
+    with figure_style():
+        figure, axes = plt.subplots()
+        for d, color in zip((1, 5, 30), CYCLE, strict=False):
+            axes.hist([1, 2, d], 5, histtype="step", color=color, label=f"$d = {d}$")
+        axes.legend()
+    plt.close(figure)
+    in_order(figure)
+    assert [to_hex(shape.get_edgecolor()) for shape in axes.patches] == ordered_colors(3)
+
+
 def test_every_picture_is_ordered():
     figure = picture(lambda: curves(["$r = 1$", "$r = 2$", "$r = 3$"])[0])()
     assert to_hex(figure.axes[0].lines[0].get_color()) == ordered_colors(3)[0]
