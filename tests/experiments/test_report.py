@@ -128,7 +128,7 @@ def test_verdicts_in_sentences():
     assert second == "width: ours 2 [1.9, 2.1]; theory 1, tolerance 0.1; differs from theory."
     assert report.counted([*LINES[:1]]) == ("One number is compared: reproduced; agrees with theory (1).",)
     many = report.counted([differs] * (report.FEW + 1))
-    assert many == ("5 numbers are compared: differs from theory (5).",)
+    assert many == ("7 numbers are compared: differs from theory (7).",)
     assert "not computed (1)" in report.counted([report.Line("demo", None, "", "why")])[0]
 
 
