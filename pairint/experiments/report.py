@@ -223,7 +223,7 @@ def to_markdown(lines: Sequence[Line], *, commands: bool = True, anchors: bool =
     anchors : bool
         Begin with a list of the tables that leads to each of them (in MyST, as a page of the book has it).
     """
-    parts = []
+    parts: list[str] = []
     grouped = _grouped(lines, lambda line: line.experiment)
     if anchors:
         parts.extend(f"- [{experiments.get(name).title}](#{_anchor(name)})" for name, _ in grouped)

@@ -62,7 +62,7 @@ def _hex(color: Any) -> str | None:
 
 def _shown(handle: Any) -> str | None:
     """Return the colour that an entry of a legend shows, of a shape without a filling that of its edge."""
-    names = ("get_color", "get_facecolor", "get_edgecolor")
+    names: tuple[str, ...] = ("get_color", "get_facecolor", "get_edgecolor")
     if getattr(handle, "get_fill", None) is not None and not handle.get_fill():
         names = ("get_edgecolor",)
     get = next((found for name in names if (found := getattr(handle, name, None)) is not None), None)
