@@ -268,6 +268,28 @@ def drop_repeated_scripts(app: Sphinx, pagename: str, templatename: str, context
     context["script_files"] = kept
 
 
+#: A formula in a line, and the signs that belong to it: no line may begin with these.
+FORMULA = re.compile(
+    r"""([(\[“]*)(<span class="math notranslate nohighlight">[^<]*</span>)([.,;:!?)\]”’]*)"""
+)
+
+
+def held(html: str) -> str:
+    """Return a page on which a full stop, a comma or a bracket stays on the line of its formula."""
+
+    def together(found: re.Match[str]) -> str:
+        before, formula, after = found.groups()
+        return f'<span class="held">{found[0]}</span>' if before or after else formula
+
+    return FORMULA.sub(together, html)
+
+
+def hold_signs(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: Any) -> None:
+    """Keep formulas and their punctuation together."""
+    if "body" in context:
+        context["body"] = held(context["body"])
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the hooks."""
     # Kernels started by the build inherit this: interactive figures then give plain HTML, not widgets.
@@ -284,6 +306,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", offer_notebook)  # before the theme's, which are at 501
     app.connect("html-page-context", copy_notebook, priority=600)  # after the theme's own
     app.connect("env-check-consistency", refuse_other_numbers)
+    app.connect("html-page-context", hold_signs)
     app.connect("html-page-context", drop_repeated_scripts, priority=900)
     app.connect("doctree-resolved", refuse_dead_widgets)
     app.connect("doctree-resolved", refuse_names_of_pictures)

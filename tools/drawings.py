@@ -24,6 +24,7 @@ SVG = "http://www.w3.org/2000/svg"
 XLINK = "{http://www.w3.org/1999/xlink}href"
 GROUND = "#121212"  # of the dark theme
 CONTRAST = 4.5  # of a colour of the dark theme with its ground: what letters need, and more than lines need
+SLOPE = 6.0  # by which a lighter colour asks for more: colours in order of lightness keep it
 COLOR = re.compile(r"#[0-9a-fA-F]{6}\b")
 NUMBER = re.compile(r"-?\d+\.\d{2,}")
 LETTER = re.compile(r"[\w-]+-[0-9a-f]+")  # the name of an outline: font, number of the letter
@@ -85,8 +86,8 @@ def darkened(color: str) -> str:
     rgb = channels(color)
     if max(rgb) - min(rgb) < 0.04:
         return mixed("#e8eaed", GROUND, luminance(rgb) ** (1 / 2.2))
-    share = 0.0
-    while contrast(mixed(color, "#ffffff", share), GROUND) < CONTRAST:
+    share, enough = 0.0, CONTRAST + SLOPE * luminance(rgb)
+    while contrast(mixed(color, "#ffffff", share), GROUND) < enough:
         share += 0.02
     return mixed(color, "#ffffff", share)
 

@@ -19,12 +19,15 @@ import functools
 import hashlib
 import html
 import io
+import itertools
 import logging
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from tinycss2 import parse_blocks_contents, parse_component_value_list, parse_rule_list, serialize
 
 FONT = Path("vendor/fontawesome/webfonts")  # in the static files of the theme
 SOLID = "fa-solid-900"
@@ -66,6 +69,10 @@ CARD = "rates.png"
 OWN = re.compile(r"book\.css|live/")  # stylesheets of this book
 ROOT_PAGE = "book/intro.html"
 FIGURE = '<script type="module">'  # of pairint/explorers/kit/bundle.py
+SOON = re.compile(
+    r'<script type="module" async>.*?</script>\n?', re.DOTALL
+)  # the same, as it stands in a light page
+WAITS = re.compile(r"[ \t]*<script defer\b[^>]*></script>\n?")
 
 
 class Unknown(ValueError):
@@ -166,7 +173,53 @@ def lighten(page: str, sheet: str, search: bool = False, about: str = "") -> str
     if "DOCUMENTATION_OPTIONS." in page:  # a page that sets an option while it is read has them by then
         page = re.sub(r'<script defer( src="[^"]*documentation_options\.js)', r"<script\1", page)
     # A figure need not wait for the scripts of the page.
-    return page.replace(FIGURE, FIGURE.replace(">", " async>"))
+    page = page.replace(FIGURE, FIGURE.replace(">", " async>"))
+    return page if search else _scripts_last(page)
+
+
+def _scripts_last(page: str) -> str:
+    """Return a page that asks for its scripts when the reader has its text: they run no earlier."""
+    head = HEAD.search(page)
+    if head is None or not (waiting := WAITS.findall(head[0])):
+        return page
+    rest = page[head.end() :]
+    first = re.search(r"[ \t]*<script defer\b(?![\s\S]*</main>)|[ \t]*</body>", rest)
+    place = first.start() if first else len(rest)
+    body = f"{rest[:place]}{''.join(each.strip() + chr(10) for each in waiting)}{rest[place:]}"
+    return page[: head.start()] + WAITS.sub("", head[0]) + body
+
+
+def first_figure(page: str) -> int:
+    """Return where the first figure of a page ends, if all headings but the title come later; else 0."""
+    found = SOON.search(page)
+    return found.end() if found and "<h2" not in page[page.find("<article") : found.start()] else 0
+
+
+def at_once(page: str, sheet: str, css: str) -> str:
+    """Return a page that shows all up to its first figure before its stylesheet has come.
+
+    The rules for that much stand in the page. The sheet is asked for after the figure: a browser shows what
+    comes before, and goes on when it is there. It holds these rules too, in its own order, so that nothing
+    else comes out in the end.
+
+    Parameters
+    ----------
+    page : str
+        HTML, light.
+    sheet : str
+        The name of the stylesheet, in the folder of static files.
+    css : str
+        What it says.
+    """
+    link = re.search(rf'<link rel="stylesheet" href="[^"]*{re.escape(sheet)}">\n', page)
+    end = first_figure(page)
+    if link is None or link.end() > end:  # none, or it stands there
+        return page
+    before, after = page[:end], page[end:]
+    # What marks the page as one with folded code, or of a theme, comes from the scripts at its beginning.
+    early = purge(css, words_of_pages([before]), early=True)
+    before = before.replace(link[0], f"<style>{early}</style>\n")
+    return before.rstrip("\n") + "\n" + link[0] + after
 
 
 def description(page: str) -> str:
@@ -200,121 +253,105 @@ def _one_sheet(head: str, sheet: str) -> str:
         return head
     folder = found[0][1].partition("_static/")[0]
     link = f'<link rel="stylesheet" href="{folder}_static/{sheet}">\n'
-    head = SHEET.sub("", head)
-    return head[: found[0].start()] + link + head[found[0].start() :]
+    # Last: a script in the page would wait for a sheet before it, and the page for the script.
+    return SHEET.sub("", head).replace("</head>", f"{link}</head>")
 
 
 # Stylesheets
 
 
-def split(text: str) -> Iterator[tuple[str, str | None]]:
-    """Yield what a stylesheet consists of: what stands before a brace, and what the braces hold.
+def required(selector: str | Sequence[Any]) -> set[str]:
+    """Return the classes and identifiers without which a selector, or its tokens, matches nothing.
 
-    A statement without braces, as ``@import``, comes with None. Comments are left out, but for licences.
+    What stands in brackets is no name, or one of several, or is not to be there.
     """
-    start = place = depth = 0
-    opened = 0
-    while place < len(text):
-        character = text[place]
-        if text.startswith("/*", place):
-            end = text.find("*/", place + 2)
-            end = len(text) if end < 0 else end + 2
-            if depth == 0:
-                text = text[:place] + text[end:]
-            else:
-                place = end
-            continue
-        if character in "\"'":
-            place = _end_of_string(text, place)
-            continue
-        if character == "\\":
-            place += 2
-            continue
-        if text.startswith("url(", place) and text[place + 4 : place + 5] not in ('"', "'"):
-            place = text.index(")", place)
-        elif character == "{":
-            if depth == 0:
-                opened = place
-            depth += 1
-        elif character == "}":
-            depth -= 1
-            if depth == 0:
-                yield text[start:opened].strip(), text[opened + 1 : place]
-                start = place + 1
-        elif character == ";" and depth == 0:
-            yield text[start:place].strip(), None
-            start = place + 1
-        place += 1
+    tokens = parse_component_value_list(selector) if isinstance(selector, str) else selector
+    found = {token.value for token in tokens if token.type == "hash"}
+    classes = (after for dot, after in itertools.pairwise(tokens) if dot == ".")
+    return found | {token.value for token in classes if token.type == "ident"}
 
 
-def _end_of_string(text: str, place: int) -> int:
-    quote = text[place]
-    place += 1
-    while place < len(text) and text[place] != quote:
-        place += 2 if text[place] == "\\" else 1
-    return place + 1
+def selectors(prelude: Iterable[Any]) -> list[list[Any]]:
+    """Return the selectors of a rule, each as its tokens: what commas outside of brackets part."""
+    parts: list[list[Any]] = [[]]
+    for token in prelude:
+        if token == ",":
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts
 
 
-NAMED = re.compile(r"[.#](-?[A-Za-z_](?:[\w-]|\\.)*)")
+GROUPS = frozenset({"media", "supports", "layer", "container"})
 
 
-def required(selector: str) -> set[str]:
-    """Return the classes and identifiers without which a selector matches nothing."""
-    plain = re.sub(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'', "", selector)
-    plain = re.sub(r"\[[^\]]*\]", "", plain)
-    # What stands in parentheses is one of several, or is not to be there.
-    while (shorter := re.sub(r"\([^()]*\)", "", plain)) != plain:
-        plain = shorter
-    return {name.replace("\\", "") for name in NAMED.findall(plain)}
+def purge(text: str | Iterable[Any], words: set[str] | None, early: bool = False) -> str:
+    """Return a stylesheet, or its tokens, without the rules that match nothing.
 
-
-def selectors(prelude: str) -> list[str]:
-    """Return the selectors of a rule: what commas outside of parentheses and brackets part."""
-    parts, depth, start, place = [], 0, 0, 0
-    while place < len(prelude):
-        character = prelude[place]
-        if character in "\"'":
-            place = _end_of_string(prelude, place)
-            continue
-        if character == "\\":
-            place += 2
-            continue
-        depth += (character in "([") - (character in ")]")
-        if character == "," and depth == 0:
-            parts.append(prelude[start:place])
-            start = place + 1
-        place += 1
-    return [part.strip() for part in (*parts, prelude[start:])]
-
-
-GROUPS = ("@media", "@supports", "@layer", "@container")
-
-
-def purge(text: str, words: set[str] | None) -> str:
-    """Return a stylesheet without the rules that match nothing: they name what is not among the words.
-
-    Without words all rules stay.
+    These name what is not among the words; without words all rules stay. What is needed early stands in a
+    page, before the sheet that it is taken from: it has nothing for paper, and nothing with an address, which
+    would be seen from elsewhere.
     """
     kept = []
-    for prelude, body in split(text):
-        if body is None:
-            if not prelude.startswith(("@charset", "@import")):
-                kept.append(f"{prelude};")
-        elif prelude.startswith(GROUPS):
-            if inside := purge(body, words):
-                kept.append(f"{prelude}{{{inside}}}")
-        elif prelude.startswith("@"):
-            if "Awesome" not in body or "900" in body:  # of the fonts of icons, the one that is used
-                kept.append(f"{prelude}{{{_tight(body)}}}")
-        elif alive := [each for each in selectors(prelude) if words is None or required(each) <= words]:
-            kept.append(f"{','.join(alive)}{{{_tight(body)}}}")
-    return "".join(kept)
+    for rule in parse_rule_list(text, skip_comments=True, skip_whitespace=True):
+        prelude = _tight(getattr(rule, "prelude", ()))
+        if rule.type == "qualified-rule":
+            if words is None:
+                kept.append(f"{prelude}{{{_declarations(rule.content, early)}}}")
+            elif alive := [each for each in selectors(rule.prelude) if required(each) <= words]:
+                kept.append(f"{','.join(map(_tight, alive))}{{{_declarations(rule.content, early)}}}")
+        elif rule.type != "at-rule":
+            continue  # no browser reads it either
+        elif rule.content is None:
+            if rule.lower_at_keyword not in ("charset", "import"):
+                kept.append(f"@{rule.at_keyword} {prelude};")
+        elif rule.lower_at_keyword in GROUPS:
+            inside = "" if early and prelude == "print" else purge(rule.content, words, early)
+            kept.append(f"@{rule.at_keyword} {prelude}{{{inside}}}" if inside else "")
+        elif rule.lower_at_keyword == "font-face":
+            body = _declarations(rule.content)
+            if not early and (
+                "Awesome" not in body or "900" in body
+            ):  # of the fonts of icons, the one that is used
+                kept.append(f"@font-face{{{body}}}")
+        else:
+            kept.append(f"@{rule.at_keyword} {prelude}{{{_tight(rule.content)}}}")
+    return "".join(each for each in kept if not each.endswith("{}"))
 
 
-def _tight(body: str) -> str:
-    """Return declarations without the space between them."""
-    body = re.sub(r"/\*.*?\*/", "", body, flags=re.DOTALL)
-    return re.sub(r";\s*$", "", re.sub(r"\s*\n\s*", "", body).strip())
+def _declarations(tokens: Iterable[Any], early: bool = False) -> str:
+    """Return the declarations of a rule, as short as they can be said."""
+    parts = parse_blocks_contents(tokens, skip_comments=True, skip_whitespace=True)
+    said = []
+    for each in parts:
+        if each.type == "declaration":
+            value = _tight(each.value) or " "  # of a variable that holds nothing
+            if not (early and "url(" in value):
+                said.append(f"{each.name}:{value}{'!important' if each.important else ''}")
+        elif each.type != "error":  # a rule in a rule
+            return _tight(tokens)
+    return ";".join(said)
+
+
+def _tight(tokens: Iterable[Any]) -> str:
+    """Return what tokens say, without remarks, and with one space where there was any."""
+
+    def squeezed(each: Any) -> Any:
+        for inside in ("content", "arguments"):
+            if isinstance(getattr(each, inside, None), list):
+                setattr(
+                    each,
+                    inside,
+                    [squeezed(token) for token in getattr(each, inside) if token.type != "comment"],
+                )
+        if each.type == "whitespace":
+            each.value = " "
+        return each
+
+    said = serialize([squeezed(each) for each in tokens if each.type != "comment"]).strip()
+    return re.sub(
+        r"[^\x00-\x7f]", lambda sign: f"\\{ord(sign[0]):x} ", said
+    )  # whatever encoding a host names
 
 
 def words_of_pages(pages: Iterable[str]) -> set[str]:
@@ -425,7 +462,7 @@ def rework(folder: Path, about: str = "") -> str:
         light = lighten(
             page, name, path == folder / "search.html", about if path == folder / ROOT_PAGE else ""
         )
-        path.write_text(light, encoding="utf-8")
+        path.write_text(at_once(light, name, css), encoding="utf-8")
     for path in (*(static / "scripts").glob("fontawesome.js*"), *(static / FONT).glob("*.ttf")):
         path.unlink()
     for path in (static / FONT).glob("*.woff2"):

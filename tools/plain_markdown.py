@@ -309,6 +309,8 @@ class Book:
             return _folded(f"Solution to {solved.text}", inside)
         elif fence.name == "dropdown":
             return _folded(title, inside)
+        elif fence.name == "margin":  # an aside: in print it stands before what it is beside
+            inside = [f"**{title}**", "", *inside] if title else inside
         elif fence.name in ADMONITIONS:
             head = title if fence.name == "admonition" else fence.name.capitalize()
             if title and fence.name != "admonition":

@@ -33,6 +33,7 @@ __all__ = [
     "build",
     "claims_of",
     "claims_table",
+    "counted",
     "experiment_table",
     "number",
     "presets_markdown",
@@ -212,7 +213,7 @@ def _cells(claim: Claim) -> tuple[str, ...]:
     return paper, theory, ours, tolerance, claim.verdict
 
 
-def to_markdown(lines: Sequence[Line], *, commands: bool = True) -> str:
+def to_markdown(lines: Sequence[Line], *, commands: bool = True, anchors: bool = False) -> str:
     """Return the report as Markdown tables, one per source and experiment.
 
     Parameters
@@ -220,10 +221,18 @@ def to_markdown(lines: Sequence[Line], *, commands: bool = True) -> str:
     lines : sequence of Line
     commands : bool
         Name, under each table, the commands that regenerate it.
+    anchors : bool
+        Begin with a list of the tables that leads to each of them (in MyST, as a page of the book has it).
     """
-    parts = []
-    for name, group in _grouped(lines, lambda line: line.experiment):
+    parts: list[str] = []
+    grouped = _grouped(lines, lambda line: line.experiment)
+    if anchors:
+        parts.extend(f"- [{experiments.get(name).title}](#{_anchor(name)})" for name, _ in grouped)
+        parts.append("")
+    for name, group in grouped:
         experiment = experiments.get(name)
+        if anchors:
+            parts.append(f"({_anchor(name)})=")
         parts.append(f"**{experiment.title}** ({experiment.source})\n")
         claims = [line.claim for line in group if line.claim is not None]
         if claims:
@@ -263,6 +272,44 @@ def summary(lines: Sequence[Line]) -> dict[str, int]:
             lines = [line for line in lines if line not in group or line.experiment == kept]
     verdicts = Counter(line.claim.verdict if line.claim else "not computed" for line in lines)
     return dict(verdicts.most_common())
+
+
+def _anchor(name: str) -> str:
+    return f"report-{name.replace('_', '-')}"
+
+
+FEW = 6  # lines that are named in a sentence
+
+
+def counted(lines: Sequence[Line]) -> tuple[str, ...]:
+    """Say in sentences what the verdicts are, and name the lines that do not agree if they are few.
+
+    Parameters
+    ----------
+    lines : sequence of Line
+
+    Returns
+    -------
+    tuple of str
+        Sentences in plain text: for :func:`pairint.figures.tables.sentences`.
+    """
+    verdicts = Counter(line.claim.verdict if line.claim else "not computed" for line in lines)
+    many = f"{len(lines)} numbers are" if len(lines) != 1 else "One number is"
+    said = [
+        f"{many} compared: {', '.join(f'{verdict} ({count})' for verdict, count in verdicts.most_common())}."
+    ]
+    doubtful = [
+        line.claim
+        for line in lines
+        if line.claim and any(word in line.claim.verdict for word in ("differs", "undecided"))
+    ]
+    if len(doubtful) <= FEW:
+        for claim in doubtful:
+            paper, theory, ours, tolerance, verdict = _cells(claim)
+            parts = {"the paper": paper, "theory": theory, "tolerance": tolerance}
+            against = ", ".join(f"{name} {value}" for name, value in parts.items() if value != "–")
+            said.append(f"{claim.name}: ours {ours}; {against}; {verdict}.")
+    return tuple(said)
 
 
 def _references(claim: Claim) -> int:

@@ -46,6 +46,7 @@ def trajectory_figure(
     for (name, errors), color, marker in zip(histories.items(), CYCLE, MARKERS, strict=False):
         axes.plot(range(1, len(errors) + 1), errors, marker, color=color, fillstyle="none", label=name)
     axes.set(title=title, xlabel="iteration", ylabel=ERROR_LABEL, yscale="log")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()
     return figure
 

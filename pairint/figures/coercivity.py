@@ -162,11 +162,16 @@ def eigenfunction_figure(n_tokens: int = 8, n_intervals: int = 12, degree: int =
     last = len(result.eigenvalues) - 1
     # The smallest eigenvalue is multiple: any basis of its space is as good as the one returned.
     for panel, indices in ((left, (0, 1, 2)), (right, (last, last - 1, last - 2))):
-        for index, color in zip(indices, CYCLE, strict=False):
-            label = f"${(n_tokens - 1) * result.eigenvalues[index]:.2f}$"
-            panel.plot(u, result.function(index)(u), color=color, label=label)
+        values = [f"{(n_tokens - 1) * result.eigenvalues[index]:.2f}" for index in indices]
+        alike = len(set(values)) == 1
+        for index, value, color in zip(indices, values, CYCLE, strict=False):
+            panel.plot(u, result.function(index)(u), color=color, label=None if alike else f"${value}$")
         panel.set_xlabel("score $u$")
-        panel.legend(title="$(N-1) \\times$ eigenvalue")
+        title = "$(N-1) \\times$ eigenvalue"
+        if alike:
+            panel.text(0.5, 0.03, f"{title}: {values[0]}, all three", transform=panel.transAxes, ha="center")
+        else:
+            panel.legend(title=title)
         panel.set_ylim(-6, 6)
     left.set(title="Hardest to see: odd functions", ylabel="eigenfunction, unit norm in $L^2(\\rho)$")
     right.set(title="Easiest to see: even functions")

@@ -97,6 +97,8 @@ def matrix_figure(fit: InteractionRegressor, model: AttentionModel) -> Figure:
 @picture
 def risk_figure(fit: InteractionRegressor, noise_std: float) -> Figure:
     """Draw the empirical risk step by step, in units of the noise variance."""
+    from matplotlib.ticker import ScalarFormatter
+
     figure, axes = subplots(1, 3.6)
     cells = dict.fromkeys(int(step["n_intervals"]) for step in fit.history_)
     colors = dict(zip(cells, CYCLE, strict=False))
@@ -118,6 +120,8 @@ def risk_figure(fit: InteractionRegressor, noise_std: float) -> Figure:
         ylabel="risk / $\\sigma^2$",
         yscale="log",
     )
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(ScalarFormatter())
     axes.legend()
     return figure
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pairint.figures.direct import label_directly
 from pairint.figures.style import figure_style
 from pairint.validation import check_integer, check_real
 
@@ -171,6 +172,8 @@ def _fit(figure: Figure) -> float:
                 _break(title, box.width, renderer)
         _break(axes.xaxis.label, box.width * 1.1, renderer)
         _break_rotated(axes.yaxis.label, box.height * 1.05, renderer)
+    for axes, legend in list(_legends(figure)):
+        label_directly(axes, legend, renderer)
     taken: dict[int, float] = {}  # by row of panels
     for axes, legend in _legends(figure):
         box = axes.get_window_extent(renderer)

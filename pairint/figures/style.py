@@ -159,8 +159,11 @@ def picture(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
     def drawn(*args: _P.args, **kwargs: _P.kwargs) -> Figure:
         import matplotlib.pyplot as plt
 
+        from pairint.figures.ordered import in_order
+
         with figure_style():
             figure = draw(*args, **kwargs)
+            in_order(figure)
         plt.close(figure)
         if os.environ.get("PAIRINT_STATIC", "") not in ("", "0"):  # the book is being built
             from pairint.figures.layout import show_as_svg

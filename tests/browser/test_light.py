@@ -15,7 +15,7 @@ import pytest
 HTML = Path(__file__).resolve().parents[2] / "_build" / "html"
 PAGES = sorted(path.relative_to(HTML).as_posix() for path in (HTML / "book").rglob("*.html"))
 PAGE_LIMIT = 600_000  # bytes on the wire: the page and all that it asks for until its formulas are set
-FIRST_LIMIT = 100_000  # bytes on the wire until the first figure can be drawn: half a second
+FIRST_LIMIT = 60_000  # bytes on the wire until the first figure can be drawn: three tenths of a second
 PACKED = {".woff", ".woff2", ".png", ".zip"}  # a server does not compress these again
 
 
@@ -44,32 +44,102 @@ def test_a_page_and_all_that_it_asks_for_is_light(site, visit, address):
 
 
 def test_little_comes_before_the_first_figure():
-    """The first page: what of it, and of what holds it up, comes before the end of its first script."""
+    """The first figure waits for nothing but what stands before the end of its script."""
     page = (HTML / "book" / "intro.html").read_text(encoding="utf-8")
     figure = re.search(r'<script type="module"[^>]*>.*?</script>', page, re.DOTALL)
     assert figure is not None and "async" in figure[0].split(">")[0]
+    before = page[: figure.end()]
+    assert re.findall(r'<link rel="stylesheet"[^>]*>|<script[^>]*\bsrc=[^>]*>', before) == []
+    assert len(gzip.compress(before.encode(), 9)) <= FIRST_LIMIT
+
+
+@pytest.mark.parametrize("address", PAGES or ["nothing-is-built.html"])
+def test_no_script_comes_before_the_text_and_none_waits_for_the_stylesheet(address):
+    page = (HTML / address).read_text(encoding="utf-8")
+    text = page[: page.index("</main>")]
+    assert re.findall(r"<script[^>]*\bsrc=[^>]*>", text) == []
+    assert page.count('rel="stylesheet"') == 1
     head = page[: page.index("</head>")]
-    sheets = re.findall(r'<link rel="stylesheet"[^>]*href="\.\./([^"?]+)', head)
-    assert len(sheets) == 1  # each further one would be a wait of its own
-    waits = re.findall(
-        r'<script(?![^>]*\b(?:defer|async|type="module")\b)[^>]*src="[^"]*"', page[: figure.end()]
+    assert "<script" not in head[head.find('rel="stylesheet"') :] or 'rel="stylesheet"' not in head
+
+
+@pytest.fixture
+def bare(browser, site):
+    """Return a function that opens a page for which neither scripts nor stylesheets ever come."""
+    contexts = []
+
+    def open_page(address, **options):
+        context = browser.new_context(viewport={"width": 390, "height": 844}, **options)
+        contexts.append(context)
+        context.set_default_timeout(120_000)
+        page = context.new_page()
+        held = []
+        page.route(re.compile(r"\.(js|css)(\?|$)"), lambda route: held.append(route))
+        page.goto(f"{site}/{address}", wait_until="commit")
+        page.wait_for_function("() => document.querySelector('.pairint-explorer')?.pairint?.updates > 0")
+        return page, held
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def test_the_first_figure_can_be_touched_though_nothing_else_comes(bare):
+    """Neither formulas nor scripts nor the stylesheet hold up a figure: here they never come."""
+    page, held = bare("book/intro.html")
+    page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length === 1")
+    assert page.evaluate("() => document.readyState") != "complete"
+    number = page.locator(".pairint-explorer").first.locator("output").first
+    before = number.inner_text()
+    slider = page.locator(".pairint-explorer").first.locator("input[type=range]").first
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        """before => document.querySelector('.pairint-explorer').shadowRoot
+            .querySelector('output').textContent !== before""",
+        arg=before,
     )
-    assert waits == []
-    size = len(gzip.compress(page[: figure.end()].encode(), 9)) + sum(sent(HTML / each) for each in sheets)
-    assert size <= FIRST_LIMIT
+    assert any(".css" in route.request.url for route in held)
 
 
-def test_the_first_figure_can_be_touched_though_all_scripts_fail_to_come(browser, site):
-    """Neither formulas nor the theme's scripts hold up a figure: here they are asked for, and never come."""
-    context = browser.new_context(viewport={"width": 390, "height": 844})
-    context.set_default_timeout(120_000)
-    page = context.new_page()
-    held = []
-    page.route(re.compile(r"\.js(\?|$)"), lambda route: held.append(route.request.url))
-    page.goto(f"{site}/book/intro.html", wait_until="commit")
-    page.wait_for_function("() => document.querySelector('.pairint-explorer')?.pairint?.updates > 0")
-    assert held and page.evaluate("() => document.readyState") != "complete"
-    context.close()
+#: Where things are that stand before the end of the first figure, and how they look.
+PLACES = """() => {
+    const figure = document.querySelector(".pairint-explorer"), found = {};
+    for (const e of document.querySelectorAll("body *")) {
+        const after = figure.compareDocumentPosition(e) & Node.DOCUMENT_POSITION_FOLLOWING;
+        if (after && !figure.contains(e)) break;
+        if (!e.getClientRects().length || !e.checkVisibility()) continue;
+        const { x, y, width, height } = e.getBoundingClientRect(), style = getComputedStyle(e);
+        if (y < innerHeight && x < innerWidth && x + width > 0 && !e.contains(figure)) {
+            const path = [];
+            for (let p = e; p !== document.body; p = p.parentElement) {
+                path.unshift([...p.parentElement.children].indexOf(p));
+            }
+            found[`${path.join(".")} ${e.tagName}.${e.className.baseVal ?? e.className}`] =
+                [x, y, width, height].map(Math.round).join()
+                + [style.color, style.backgroundColor, style.fontSize];
+        }
+    }
+    return found;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_first_screen_looks_as_it_will(bare, scheme):
+    """Nothing jumps and nothing changes its colour as the stylesheet comes."""
+    page, held = bare("book/intro.html", color_scheme=scheme)
+    page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length === 1")
+    early = page.evaluate(PLACES)
+    sheets = [route for route in held if ".css" in route.request.url]
+    assert len(early) > 20 and len(sheets) == 1
+    sheets[0].continue_()
+    page.wait_for_function("() => [...document.styleSheets].some(each => each.href)")
+    page.wait_for_selector("#three-ways-in h2")
+    late = page.evaluate(PLACES)
+    changed = {
+        name: (early[name], late[name]) for name in early.keys() & late.keys() if early[name] != late[name]
+    }
+    assert changed == {} and len(early.keys() & late.keys()) > 20
 
 
 def test_formulas_on_the_screen_are_set_first(site, visit):

@@ -38,6 +38,18 @@ CUT = """lean => {
     return found;
 }"""
 
+#: The formulas whose full stop, comma or bracket stands at the beginning of the next line.
+ORPHANS = """() => [...document.querySelectorAll(".bd-article span.math")].filter(formula => {
+    const held = formula.closest(".held");
+    const next = formula.nextSibling ?? held?.nextSibling, boxes = formula.getClientRects();
+    if (next?.nodeType !== Node.TEXT_NODE || !/^[.,;:!?)]/.test(next.data) || !boxes.length) return false;
+    const sign = document.createRange();
+    sign.setStart(next, 0);
+    sign.setEnd(next, 1);
+    const box = sign.getBoundingClientRect(), last = boxes[boxes.length - 1];
+    return box.left < last.right - 3 && box.top > last.top + 8;
+}).map(formula => formula.textContent.slice(0, 60))"""
+
 #: The smallest letter of each figure that is seen, apart from what is raised or lowered in a formula.
 LETTERS = """() => [...document.querySelectorAll(".drawing > svg")]
     .filter(svg => svg.getClientRects().length)
@@ -69,6 +81,7 @@ def test_nothing_is_cut(site, visit, address):
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         found += [f"{width}: {each}" for each in settled(page)]
+        found += [f"{width}: the sign after {each} begins a line" for each in page.evaluate(ORPHANS)]
         if width == min(WIDTHS):
             small = [(alt, size) for alt, size in page.evaluate(LETTERS) if size < LEAST]
             found += [f"{size:.1f} px: {alt}" for alt, size in small]

@@ -121,6 +121,24 @@ def test_summary(only):
     }
 
 
+def test_verdicts_in_sentences():
+    differs = report.Line("demo", Claim("width", "here", 2.0, (1.9, 2.1), None, 1.0, 0.1), "stored table")
+    first, second = report.counted([*LINES, differs])
+    assert first.startswith("4 numbers are compared: ") and "differs from theory (1)" in first
+    assert second == "width: ours 2 [1.9, 2.1]; theory 1, tolerance 0.1; differs from theory."
+    assert report.counted([*LINES[:1]]) == ("One number is compared: reproduced; agrees with theory (1).",)
+    many = report.counted([differs] * (report.FEW + 1))
+    assert many == ("7 numbers are compared: differs from theory (7).",)
+    assert "not computed (1)" in report.counted([report.Line("demo", None, "", "why")])[0]
+
+
+def test_a_list_leads_to_each_table(only):
+    only(demo())
+    text = report.to_markdown(LINES, anchors=True)
+    assert text.startswith("- [") and "](#report-demo)\n\n(report-demo)=\n**" in text
+    assert "(report-" not in report.to_markdown(LINES)
+
+
 def test_one_measurement_in_two_experiments_counts_once():
     """The same cells, the same number and interval: counted where it is compared with more."""
     alone = Claim("d = 5", "Figure (a)", -0.82, (-0.86, -0.79), expected=-0.8, tolerance=0.05)

@@ -17,6 +17,7 @@ from pairint.explorers.small import (
     OneDiagram,
     PolynomialOverExp,
     Sandwich,
+    SurvivingFunction,
     ThreePrices,
     ThreeTerms,
     TurningHeads,
@@ -29,11 +30,14 @@ from pairint.explorers.small.game import divergence, drawn, judged
 from pairint.explorers.small.polynomial import DEGREES, SPREADS, fits
 from pairint.explorers.small.sandwich import BETAS, SAMPLES, bounds
 from pairint.explorers.small.steps import STARTS, oracle_error, recorded
+from pairint.explorers.small.surviving import even_moments, tokens_drawn
 from pairint.explorers.small.turning import ANGLES, turning_prices
 from pairint.explorers.small.watching import FOCUS, TIMES, angles_at, prices
-from pairint.model import sphere_flow
+from pairint.model import UniformCube, sphere_flow
+from pairint.model.attention import pair_scores
 from pairint.theory import Setting, cosine_query_share, exponential_query_share, lower_bound
 from pairint.theory.bumps import BumpFamily
+from pairint.theory.coercivity import pair_moments
 from pairint.theory.diagram import elbow_samples
 from pairint.theory.lower import gaussian_kl, guessing_error_bound
 
@@ -301,3 +305,35 @@ def test_turning_heads_the_sum_does_not_mind_and_one_head_is_lost():
     facts = TurningHeads(angle=8).numbers().facts
     i = ANGLES.index(8)
     assert facts["times"] == pytest.approx(prices["first"][i] / prices["sum"][i])
+
+
+@pytest.mark.parametrize(("tokens", "percent"), [(2, 40), (5, 0), (17, 65), (33, 100)])
+def test_what_survives_is_what_the_lemma_says(tokens, percent):
+    """The share that the average keeps, against draws of the package's own law and moments."""
+    numbers = SurvivingFunction(tokens=tokens, percent=percent).numbers()
+    square, common = even_moments()
+    share = percent / 100
+
+    def psi(u):
+        odd, even = np.sin(math.pi / 3 * u), np.cos(math.pi / 3 * u)
+        return math.sqrt((1 - share) / (1 - square)) * odd + math.sqrt(share / square) * even
+
+    scores = pair_scores(UniformCube(1).sample(4000, tokens, 3), np.ones((1, 1)))
+    moments = pair_moments(psi(scores))
+    # Four standard errors.
+    assert moments.ratio == pytest.approx(
+        numbers.facts["kept"], abs=4 * moments.aggregated_error / moments.second
+    )
+    drawn = psi(scores[:, 0, 1])
+    assert np.mean(drawn**2) == pytest.approx(1, abs=4 * np.std(drawn**2) / math.sqrt(len(drawn)))
+    least = 1 / numbers.facts["partners"]
+    assert numbers.facts["kept"] >= least if percent else numbers.facts["kept"] == least
+    # What partners share is the mean of the outputs, given the token.
+    x, curve = (numbers.series["outputs.common"][key] for key in "xy")
+    outputs = numbers.series["outputs.outputs"]
+    rest = outputs["y"] - np.interp(outputs["x"], x, curve)
+    assert abs(rest.mean()) < 4 * rest.std() / math.sqrt(len(rest))
+    # Simpson's rule with 160 steps of an analytic function: its error is of the order 160^-4.
+    shared = integrate.simpson(np.square(curve), x=x) / (x[-1] - x[0])
+    assert shared == pytest.approx(share * common, abs=1e-7)
+    assert np.abs(tokens_drawn()).max() <= math.sqrt(3)

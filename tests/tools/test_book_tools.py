@@ -380,3 +380,11 @@ def test_every_tool_is_pinned():
     held = re.search(r"HELD +:= torch==(\S+)", (ROOT / "Makefile").read_text(encoding="utf-8"))[1]
     assert newest["torch"] == held and newest["jupyter-book"].startswith("1.")
     assert not any("+" in version for version in newest.values())
+
+
+def test_no_line_begins_with_the_full_stop_of_a_formula():
+    one = '<span class="math notranslate nohighlight">\\(a &lt; b\\)</span>'
+    assert book_extension.held(f"So {one}. Or ({one}), or {one} alone.") == (
+        f'So <span class="held">{one}.</span> Or <span class="held">({one}),</span> or {one} alone.'
+    )
+    assert book_extension.held("No formula (here).") == "No formula (here)."

@@ -1,5 +1,6 @@
 """Figures put into a page: colours that can be seen in both themes, identifiers of their own."""
 
+import itertools
 import re
 from xml.etree import ElementTree
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from pairint.figures.layout import svg_pair
+from pairint.figures.ordered import ordered_colors
 from pairint.figures.style import COLORS, INK, picture, subplots
 
 LIGHT_GREYS = ("#dddddd", "#cccccc", "#ffffff")  # grid, edges, ground: faint on purpose
@@ -87,3 +89,11 @@ def test_a_letter_of_another_shape_stays_with_its_drawing():
     assert html[0].count("#letter-Font-41") == html[1].count("#letter-Font-41") == 1
     assert 'id="d2w-Font-41"' in html[2] and '"#d2w-Font-41"' in html[2]
     assert shared.html().count('d="M 0 0"') == 1
+
+
+@pytest.mark.parametrize("count", range(2, 9))
+def test_ordered_colours_are_ordered_in_the_dark_too(count):
+    light = [drawings.luminance(drawings.channels(drawings.darkened(c))) for c in ordered_colors(count)]
+    # A colour is found in steps of a fiftieth of the way to white, and rounded to one part in 255.
+    assert all(after > before - 0.01 for before, after in itertools.pairwise(light))
+    assert light[-1] > 1.3 * light[0]

@@ -46,14 +46,67 @@ CSS = """@charset "UTF-8"; /*! a licence */ /* a remark: .kept { } */
 def test_rules_that_match_nothing_go_and_all_others_stay():
     css = light.purge(CSS, {"kept", "here", "a:b"})
     assert "blue" not in css and "@media print" not in css and "Brands" not in css
-    assert '.kept,.kept:not(.gone):hover::before{color: red; content: "}"}' in css
-    assert '#here .kept[data-a=".gone"]{margin: 0}' in css
-    assert ".a\\:b{color: green}" in css and ":is(.kept, .gone) p{color: black}" in css
-    assert "@media (min-width: 1px){.kept{color: red}}" in css
+    assert '.kept,.kept:not(.gone):hover::before{color:red;content:"}"}' in css
+    assert '#here .kept[data-a=".gone"]{margin:0}' in css
+    assert ".a\\:b{color:green}" in css and ":is(.kept, .gone) p{color:black}" in css
+    assert "@media (min-width: 1px){.kept{color:red}}" in css
     assert "url(data:image/png;base64,aa{bb})" in css and "900" in css
     assert light.licences(CSS) == ["/*! a licence */"] and "remark" not in css
     assert light.purge(css, {"kept", "here", "a:b"}) == css
-    assert ".gone{color: blue}" in light.purge(CSS, None)
+    assert ".gone{color:blue}" in light.purge(CSS, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("a { --x: ; --y:  1px /* no */  2px; }", "a{--x: ;--y:1px  2px}"),
+        (
+            "a { width: calc(1px +\n 2px) ! important; *zoom: 1; b: c }",
+            "a{width:calc(1px + 2px)!important;b:c}",
+        ),
+        ("a { color: red; &:hover { color: blue } }", "a{color: red; &:hover { color: blue }}"),
+        (
+            "@keyframes turn { from { top: 0 } to { top: 1px } }",
+            "@keyframes turn{from { top: 0 } to { top: 1px }}",
+        ),
+        ("@layer one, two; @charset 'x'; } a { } b { c: d", "@layer one, two;b{c:d}"),
+    ],
+)
+def test_what_a_rule_says_stays(given, said):
+    assert light.purge(given, None) == said
+
+
+def test_what_is_needed_early_has_no_address_and_nothing_for_paper():
+    css = light.purge(CSS, {"kept", "here"}, early=True)
+    assert "url(" not in css and "@font-face" not in css and "content:" in css
+    paper = "@media print { .kept { color: red } } @media screen { .kept { color: green } }"
+    assert light.purge(paper, {"kept"}, early=True) == "@media screen{.kept{color:green}}"
+
+
+def test_a_page_shows_its_first_figure_before_its_stylesheet():
+    page = light.lighten(HEAD.replace("<body>", '<body class="kept"><article>'), "s.css")
+    early = light.at_once(page, "s.css", light.purge(CSS, None))
+    figure = early.index("draw();")
+    assert early.count('rel="stylesheet"') == 1 and early.index('rel="stylesheet"') > figure
+    assert (
+        early.index("<style>") < early.index("</head>") < figure
+        and ".kept{" in early
+        and ".gone{" not in early
+    )
+    assert light.at_once(early, "s.css", CSS) == early and light.lighten(early, "s.css") == early
+    late = page.replace("<article>", "<article><h2>Before it</h2>")
+    assert light.at_once(late, "s.css", CSS) == late
+    bare = page.replace('<script type="module" async>draw();</script>', "")
+    assert light.at_once(bare, "s.css", CSS) == bare
+
+
+def test_scripts_are_asked_for_last_and_run_in_their_order():
+    late = '</main><script defer src="../_static/scripts/bootstrap.js"></script></body>'
+    page = light.lighten(HEAD.replace("<body>", "<body><main>").replace("</body>", late), "s.css")
+    assert "<script defer" not in page[: page.index("</main>")]
+    assert page.index("doctools.js") < page.index("bootstrap.js") < page.index("</body>")
+    # A script in the page would wait for a sheet before it.
+    assert page.rindex("toggleHintShow") < page.index('rel="stylesheet"') < page.index("</head>")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +196,7 @@ def test_a_built_book_is_reworked_once(tmp_path):
     )
     name = light.rework(tmp_path)
     css = (static / name).read_text()
-    assert css.index("color: red") < css.index("url(file.png)") < css.index("f107") and "blue" not in css
+    assert css.index("color:red") < css.index("url(file.png)") < css.index("f107") and "blue" not in css
     assert not (static / "scripts" / "fontawesome.js").exists()
     assert f'href="../_static/{name}"' in (tmp_path / "book" / "a.html").read_text()
     assert f'href="_static/{name}"' in (tmp_path / "search.html").read_text()

@@ -98,6 +98,10 @@ Show it.
 As in {prf:ref}`thm-below`.
 ```
 
+```{margin}
+Aside: {prf:ref}`thm-below`.
+```
+
 :::{note}
 A formula $x$ costs
 > nothing.
@@ -193,6 +197,8 @@ $\\square$
 As in [Theorem 2.2](deep/below.md).
 
 </details>
+
+> Aside: [Theorem 2.2](deep/below.md).
 
 > **Note**
 >

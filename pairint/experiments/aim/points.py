@@ -330,7 +330,7 @@ def bayes_claims(table: DataFrame, by: str, names: str, source: str) -> list[Cla
     """Compare AMP with the state evolution at ``alpha / (1 + 1/d)``.
 
     Where the predicted error is above 0.05: one claim for each value of ``by``, the mean ratio of all its
-    runs; and one for single points, the share of those whose whole 95 % interval lies in 1 +- 0.1, so that a
+    runs; and one for single points, the share of those whose whole 95 % interval lies in 1 ± 0.1, so that a
     wide interval does not pass. One for the smaller errors of all: the share of points whose 95 % interval
     holds the prediction.
     """
@@ -347,7 +347,7 @@ def bayes_claims(table: DataFrame, by: str, names: str, source: str) -> list[Cla
             claims.append(
                 Claim(
                     name=f"errors above {VISIBLE:g}: share of {large.sum()} points whose interval lies in "
-                    f"1 +- {EQUIVALENT:g} (farthest: {ratio[worst.name]:.3f} at rho = {worst['rho']:g}, "
+                    f"1 ± {EQUIVALENT:g} (farthest: {ratio[worst.name]:.3f} at rho = {worst['rho']:g}, "
                     f"T = {worst['n_tokens']:g}, alpha = {worst['alpha']:.3g})",
                     source=source,
                     ours=float(close.mean()),

@@ -21,6 +21,7 @@ from pairint.explorers.small.polynomial import PolynomialOverExp
 from pairint.explorers.small.real_head import WhereAWordLooks
 from pairint.explorers.small.sandwich import Sandwich
 from pairint.explorers.small.steps import EstimatorSteps
+from pairint.explorers.small.surviving import SurvivingFunction
 from pairint.explorers.small.terms import ThreeTerms
 from pairint.explorers.small.tokens import TwoBounds
 from pairint.explorers.small.turning import TurningHeads
@@ -48,6 +49,7 @@ __all__ = [
     "SpectraAndSamples",
     "SplittingSpectrum",
     "Staircase",
+    "SurvivingFunction",
     "ThreePrices",
     "ThreeTerms",
     "TurningHeads",

@@ -1,0 +1,107 @@
+"""Direct labels: what a curve is stands at its end, where there is room, and not in a legend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pairint.figures.ordered import value
+from pairint.figures.style import INK
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.legend import Legend
+    from matplotlib.lines import Line2D
+
+__all__ = ["label_directly"]
+
+CURVE = 8  # points of a line from which it is a curve with an end
+RIGHT = 0.93  # of the width of the panel: where the ends of curves are
+APART = 1.25  # letters between the names of two curves
+LONGEST = 0.24  # of the width of the panel
+
+
+def _twin(axes: Axes, handle: Any) -> Line2D | None:
+    """Return the curve that an entry of a legend stands for, if there is one only, and no marks beside it."""
+    from matplotlib.lines import Line2D
+
+    if not isinstance(handle, Line2D) or handle.get_linestyle() == "None":
+        return None
+    alike = [line for line in axes.lines if line.get_color() == handle.get_color()]
+    if len(alike) != 1 or alike[0].get_linestyle() != handle.get_linestyle():
+        return None
+    return alike[0] if np.size(alike[0].get_xdata()) >= CURVE else None
+
+
+def _end(axes: Axes, line: Line2D) -> tuple[float, float] | None:
+    """Return the last point of a curve in its panel, in pixels."""
+    box = axes.bbox
+    seen = axes.transData.transform(np.column_stack([line.get_xdata(orig=False), line.get_ydata(orig=False)]))
+    inside = np.isfinite(seen).all(axis=1)
+    inside[inside] = (np.abs(seen[inside] - [box.x0, box.y0]) <= [box.width + 1, box.height + 1]).all(axis=1)
+    inside[inside] = (seen[inside] >= [box.x0 - 1, box.y0 - 1]).all(axis=1)
+    if not inside.any():
+        return None
+    points = seen[inside]
+    return tuple(points[points[:, 0].argmax()])
+
+
+def label_directly(axes: Axes, legend: Legend, renderer: Any) -> bool:
+    """Write the names of curves at their right ends, and take them from the legend, in place.
+
+    Nothing changes unless all curves that the legend names end at the right edge, far enough from one another
+    for letters, and their names are short. Entries that are no curves stay in the legend.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        A panel whose place is known, as after drawing it.
+    legend : matplotlib.legend.Legend
+        Its legend.
+    renderer : object
+        What measures letters.
+
+    Returns
+    -------
+    bool
+        Whether the names were moved.
+    """
+    texts, handles = legend.get_texts(), list(legend.legend_handles)
+    found = [
+        (text, line) for text, handle in zip(texts, handles, strict=True) if (line := _twin(axes, handle))
+    ]
+    ends = {line: end for _, line in found if (end := _end(axes, line)) is not None}
+    box = axes.bbox
+    moved = {text for text, _ in found}
+    if any(value(text.get_text()) for text in texts if text not in moved):
+        return False  # one way for all values of a symbol
+    if len(found) < 2 or len(ends) < len(found) or legend.get_title().get_text():
+        return False
+    if any(text.get_window_extent(renderer).width > LONGEST * box.width for text, _ in found):
+        return False
+    if any(x < box.x0 + RIGHT * box.width for x, _ in ends.values()):
+        return False
+    size = legend.prop.get_size_in_points()
+    heights = sorted(y for _, y in ends.values())
+    if min(np.diff(heights)) < APART * size * axes.figure.dpi / 72:
+        return False
+    for text, line in found:
+        place = axes.transData.inverted().transform(ends[line])
+        axes.annotate(
+            text.get_text(),
+            tuple(place),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            color=INK,
+            fontsize=size,
+            annotation_clip=False,
+        )
+    rest = [
+        (handle, text.get_text()) for handle, text in zip(handles, texts, strict=True) if text not in moved
+    ]
+    legend.remove()
+    if rest:
+        axes.legend(*zip(*rest, strict=True), loc="best", prop=legend.prop)
+    return True
