@@ -31,7 +31,7 @@ import numpy as np
 from numpy.polynomial.polynomial import polyval
 from scipy.optimize import brentq, minimize_scalar
 
-from pairint.aim.channels import Channel, SoftmaxChannel, information_at, make_channel
+from pairint.aim.channels import Channel, LinearChannel, SoftmaxChannel, information_at, make_channel
 from pairint.aim.indices import adjoint, check_tokens, indices
 from pairint.aim.mismatch import first_root, named_prior
 from pairint.aim.priors import Prior, error_left
@@ -49,8 +49,10 @@ __all__ = [
 
 #: A noise this small beside the second moment is exact recovery; the logarithm of the largest one followed.
 _RECOVERED, _LOUDEST = 1e-8, 60.0
-#: Nodes on either side of a kink that are looked at.
-_AROUND = 5
+#: Nodes on either side of a kink that are looked at; halvings and doublings that are tried.
+_AROUND, _PATIENCE = 5, 100
+#: The most equations over :math:`d^2/2`: with more the noise is too small beside what is shrunk.
+_MOST_EQUATIONS = 1000.0
 
 
 # Theory --------------------------------------------------------------------------------------------
@@ -73,7 +75,8 @@ class WeightDecay(Result):
     trace : array or float
         :math:`\operatorname{Tr}\hat S/d`.
     rank : array or float
-        Share of the eigenvalues of :math:`\hat S` that are positive.
+        Share of the eigenvalues of :math:`\hat S` that are positive. Where the matrix is recovered it is
+        more than that of the truth: ever weaker decay leaves ever smaller eigenvalues.
     loss : array or float
         The sum of squares that is left, over :math:`2 d^2`; the minimum of J over d is this plus the decay
         times the trace.
@@ -151,6 +154,11 @@ def weight_decay(
     alphas, decays = check_floats("alpha", alpha), check_floats("decay", decay)
     if not alphas.size or float(alphas.min()) < 1e-6 or float(alphas.max()) > 1e6:
         raise ValueError(f"alpha must hold numbers in [1e-6, 1e6], got {alphas}")
+    if float(alphas.max()) * kappa > _MOST_EQUATIONS:
+        raise ValueError(
+            f"alpha and n_tokens must give at most {_MOST_EQUATIONS:g} equations for d^2/2 entries, got "
+            f"{float(alphas.max()) * kappa:g}"
+        )
     if not decays.size or float(decays.min()) < 0 or float(decays.max()) > 1e6:
         raise ValueError(f"decay must hold numbers in [0, 1e6], got {decays}")
     try:
@@ -182,30 +190,36 @@ def _taken(truth: Any, channel: Any, n_tokens: int) -> tuple[Prior, float]:
 def shrunk(prior: Prior, delta: float, threshold: float) -> Shrunk:
     """Integrate over what is left of the eigenvalues.
 
-    The rule of the law is a sum over equal steps of a smooth function, and knows no kink at the threshold.
+    The rules of the laws of this package are sums over equal steps of a smooth function, and know no kink at
+    the threshold.
     From the first node beyond on it is corrected by Euler and Maclaurin's formula; on the way there from the
     kink a polynomial through the nodes around is integrated.
     """
     x, best, weights = prior.quadrature(delta)
     order = np.argsort(x)
     x, best, weights = x[order], best[order], weights[order]
-    nothing = error_left(prior, delta) + float(weights @ best**2)  # the error of no estimate at all
     kept = x - threshold
-    terms = np.stack([kept * (kept - 2 * best), kept, np.ones(len(x)), kept * (x - best) / delta]) * weights
+    # What is integrated beyond the kink, and, in the last row, before it.
+    terms = (
+        np.stack([(kept - best) ** 2, kept, np.ones(len(x)), kept * (x - best) / delta, best**2]) * weights
+    )
     place = int(np.searchsorted(kept, 0.0))
-    found = terms[:, place:].sum(axis=1)
+    found = np.append(terms[:4, place:].sum(axis=1), terms[4, :place].sum())
     if _AROUND <= place <= len(x) - _AROUND:
         near = slice(place - _AROUND, place + _AROUND)
         steps = np.arange(-_AROUND, _AROUND) / _AROUND
         powers = np.vander(steps, increasing=True)
         g = np.linalg.solve(powers, terms[:, near].T)  # coefficients, a column for each integral
         where = np.linalg.solve(powers, kept[near])
-        kink = float(brentq(lambda t: polyval(t, where), steps[_AROUND - 1], 0.0, xtol=1e-14))
+        kink = float(steps[_AROUND - 1])
+        if polyval(kink, where) < 0:  # else a node lies on it, but for rounding
+            kink = 0.0 if where[0] <= 0 else float(brentq(lambda t: polyval(t, where), kink, 0.0, xtol=1e-14))
         exponent = np.arange(len(steps))[:, None]
         before = -_AROUND * (g * kink ** (exponent + 1) / (exponent + 1)).sum(axis=0)
         first, third, fifth = g[1] / _AROUND, 6 * g[3] / _AROUND**3, 120 * g[5] / _AROUND**5
-        found += before - g[0] / 2 + first / 12 - third / 720 + fifth / 30240
-    return Shrunk(nothing + float(found[0]), *found[1:].tolist())
+        missing = before - g[0] / 2 + first / 12 - third / 720 + fifth / 30240
+        found += missing * [1, 1, 1, 1, -1]
+    return Shrunk(error_left(prior, delta) + float(found[0] + found[4]), *found[1:4].tolist())
 
 
 def _semicircle_tail(t: float) -> tuple[float, float, float]:
@@ -281,6 +295,9 @@ def _solution(rate: float, prior: Prior, decay: float, noise: float) -> tuple[fl
     grows with t, from minus infinity where the noise does not stay finite.
     """
     total = prior.second_moment
+    if noise == 0 and (known := _nearly_recovered(rate, prior, decay)) is not None:
+        return known
+    floor = math.log(_RECOVERED * total if noise == 0 else noise / rate)
 
     def noise_at(t: float) -> float:
         """Return the noise that reproduces itself; zero if none is left, infinity if it grows."""
@@ -294,36 +311,23 @@ def _solution(rate: float, prior: Prior, decay: float, noise: float) -> tuple[fl
             high += 1.0
             if high > _LOUDEST:
                 return math.inf
-        found = first_root(excess, high, math.log(_RECOVERED * total))
+        found = first_root(excess, high, floor)
         return 0.0 if found is None else math.exp(found)
 
     def misfit(t: float) -> float:
         """Return how far the decay that belongs to t lies above the given one; of none, only the sign."""
         delta = noise_at(t)
         if delta in (0.0, math.inf):
-            return -decay if delta == 0.0 else -math.inf
+            return -max(decay, 1e-300) if delta == 0.0 else -math.inf
         spare = rate - shrunk(prior, delta, t * math.sqrt(delta)).response
         return t * math.sqrt(delta) * spare - decay if decay else spare
 
-    def recovered(t: float) -> tuple[float, ...]:
-        """Return what is known exactly; what is left of the zero eigenvalues is infinitely small."""
-        small = _RECOVERED * total
-        response = shrunk(prior, small, t * math.sqrt(small)).response
-        rank = shrunk(prior, small, 3 * math.sqrt(small)).rank
-        return 0.0, prior.mean, rank, 0.0, 0.0, 0.0, response
-
     def outcome(t: float) -> tuple[float, ...]:
         delta = noise_at(t)
-        if delta == 0.0:
-            return recovered(t)
-        threshold = t * math.sqrt(delta)
-        found = shrunk(prior, delta, threshold)
-        left = rate - found.response
-        loss = delta * left**2 / 2
-        return found.error, found.trace, found.rank, loss, delta, threshold, found.response
+        found = shrunk(prior, delta, t * math.sqrt(delta))
+        loss = delta * (rate - found.response) ** 2 / 2
+        return found.error, found.trace, found.rank, loss, delta, t * math.sqrt(delta), found.response
 
-    if total + noise < rate * _RECOVERED * total:  # so many labels leave nothing at once
-        return recovered(0.0)
     if rate > 0.5:  # the noise stays finite without any shrinking
         low, value = 0.0, misfit(0.0)
         if value >= 0:
@@ -331,16 +335,51 @@ def _solution(rate: float, prior: Prior, decay: float, noise: float) -> tuple[fl
     else:
         low, value = brentq(lambda t: _noise_left(t) - rate, 0.0, 2.0, xtol=1e-14), -math.inf
     high = low + 1.0
-    while misfit(high) < 0:
+    for _ in range(_PATIENCE):
+        if misfit(high) >= 0:
+            break
         high += high - low
-    while value == -math.inf:
+    for _ in range(_PATIENCE):
+        if value > -math.inf:
+            return outcome(float(brentq(misfit, low, high, xtol=1e-11)))
         middle = (low + high) / 2
         at = misfit(middle)
         if at >= 0:
             high = middle
         else:
             low, value = middle, at
-    return outcome(float(brentq(misfit, low, high, xtol=1e-13)))
+    raise ValueError(f"alpha and decay must be less extreme, got a rate of {rate:g} and a decay of {decay:g}")
+
+
+def _nearly_recovered(rate: float, prior: Prior, decay: float) -> tuple[float, ...] | None:
+    r"""Return the solution where the labels have no noise and that of the copy is nearly gone, or none.
+
+    There error over noise depends on the strength t only. It equals the rate at one t beyond the best, and
+    the decay tells the noise: :math:`\lambda = t\sqrt\Delta\,(\alpha\kappa - D)`.
+    """
+    small = _RECOVERED * prior.second_moment
+
+    def left(t: float) -> float:
+        return shrunk(prior, small, t * math.sqrt(small)).error / small - rate
+
+    best = minimize_scalar(left, bounds=(0.0, 2.0), method="bounded", options={"xatol": 1e-6})
+    if best.fun >= 0:
+        return None
+    high = 2.0
+    while left(high) < 0:  # it grows like the square
+        high *= 2
+    t = float(brentq(left, best.x, high, xtol=1e-12))
+    found = shrunk(prior, small, t * math.sqrt(small))
+    spare = rate - found.response
+    threshold = decay / spare
+    delta = (threshold / t) ** 2
+    if delta > small:
+        return None
+    part = math.sqrt(delta / small)
+    trace = prior.mean - (prior.mean - found.trace) * part
+    return (
+        found.error * part**2, trace, found.rank, delta * spare**2 / 2, delta, threshold, found.response,
+    )  # fmt: skip
 
 
 def _noise_left(t: float) -> float:
@@ -372,7 +411,7 @@ class TracePenalised(Result):
     converged : bool
         Whether the violation is below the tolerance.
     n_iter : int
-        Gradients that were computed.
+        Steps that were taken.
     """
 
     S: Any = field(repr=False)
@@ -410,7 +449,6 @@ def trace_penalised(
     decay : float
         :math:`\lambda > 0`.
     channel : {"softmax", "linear"} or Channel
-        One that ``recovers_exactly``.
     max_iter : int
     tol : float
         Bound on the ``violation``.
@@ -434,8 +472,12 @@ def trace_penalised(
     n, t, d = X.shape
     if n < 1 or d < 1:
         raise ValueError(f"X must hold at least one sample and one dimension, got shape {X.shape}")
-    _, kappa = _taken(1.0, channel, t)
     channel = make_channel(channel, t)
+    if not isinstance(channel, SoftmaxChannel | LinearChannel):
+        raise ValueError(
+            f"channel must be softmax or linear, got {channel!r}: the loss is not convex in the matrix"
+        )
+    kappa = information_at(channel, 0.0)
     if channel.n_tokens != t:
         raise ValueError(f"X has {t} tokens per sample, the channel expects {channel.n_tokens}")
     decay = check_real("decay", decay, 0, 1e6, exclusive_minimum=True)
@@ -459,14 +501,16 @@ def trace_penalised(
         values, vectors = xp.linalg.eigh(S)
         return (vectors * xp.maximum(values, 0.0)) @ vectors.T
 
-    # The largest curvature, by the power method; a step that is too long shows in the loss, and is cut.
+    # The largest curvature, by the power method, which errs downwards: hence the margin.
     probe = adjoint(X, left(xp.zeros((d, d), dtype=X.dtype), observed)) + identity
     curvature = n * kappa / d**2
-    for _ in range(20):
+    for _ in range(200):
         probe = probe / xp.linalg.norm(probe)
         image = adjoint(X, left(probe, xp.zeros_like(observed))) / -d
-        curvature, probe = float((probe * image).sum()), image
-    step = 1 / (1.05 * curvature)
+        before, curvature, probe = curvature, float((probe * image).sum()), image
+        if abs(curvature - before) < 1e-3 * curvature:
+            break
+    step = 1 / (1.1 * curvature)
 
     S = xp.zeros((d, d), dtype=X.dtype)
     ahead, momentum = S, 1.0

@@ -50,7 +50,7 @@ def test_integrals_with_a_kink(delta, threshold):
         return float(law.denoise(np.array([u]))[0])
 
     found = shrunk(prior, delta, threshold)
-    nothing = prior.error(delta) + float(weights @ best**2)
+    nothing = prior.error(delta) + float(weights @ best**2)  # of no estimate
     over = [
         lambda u: (u - threshold) * (u - threshold - 2 * f(u)),
         lambda u: u - threshold,
@@ -80,7 +80,7 @@ def test_shrinking_as_a_student():
 @pytest.mark.parametrize("truth", [0.5, PROJECTOR], ids=["Wishart", "projector"])
 @pytest.mark.parametrize(("alpha", "decay", "noise"), [(0.1, 0.1, 0.0), (0.1, 0.5, 0.3), (0.6, 0.2, 0.1)])
 def test_slope_of_the_minimum_is_the_trace(kind, truth, alpha, decay, noise):
-    """The envelope theorem: it joins all three equations, which do not know it."""
+    """The envelope theorem ties loss, trace, error and response together, which do not know of it."""
     h = 1e-3 * decay
     ends = [weight_decay(alpha, truth, decay + step, kind, noise=noise) for step in (-h, h)]
     low, high = (float(end.loss + end.decay * end.trace) for end in ends)
@@ -123,10 +123,56 @@ def test_threshold(rho):
     assert weight_decay_threshold(rho) == pytest.approx(1.5 * threshold)  # softmax: 4 for 6
     # The minimum over strengths of what is left at small noise, by quadrature.
     strengths = np.linspace(0, 2 * math.sqrt(1 - rho), 200)
-    left = [shrunk(WishartPrior(rho), 1e-6, t * 1e-3).error / 1e-6 for t in strengths]
-    # To the order of the root of the noise; and the grid.
-    assert min(left) == pytest.approx(6 * threshold, abs=5e-3)
-    assert left[-1] > min(left) + 1e-3
+    left = np.array([shrunk(WishartPrior(rho), 1e-6, t * 1e-3).error / 1e-6 for t in strengths])
+    # Below the limit by the order of the root of the noise; above by what the grid misses, with M'' <= 4.
+    assert 6 * threshold - 4e-3 < left.min() <= 6 * threshold + 4 * (strengths[1] / 2) ** 2 / 2
+    assert left[-1] > left.min() + 1e-3
+
+
+@pytest.mark.parametrize("rho", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("law", ["Wishart", "projector", "three atoms"])
+def test_what_is_left_is_at_most_the_limit(law, rho):
+    """Error over noise is at most M(t), for any law of this rank and any noise; M by quadrature here."""
+    prior = {
+        "Wishart": WishartPrior(rho),
+        "projector": AtomicPrior([0.0, 1.0], [1 - rho, rho]),
+        "three atoms": AtomicPrior([0.0, 0.2, 3.0], [1 - rho, rho / 2, rho / 2]),
+    }[law]
+    p = 1 - rho
+    for t in (0.3, 1.0, 1.7):
+        outside = 0.0
+        if t < 2 * math.sqrt(p):
+            outside = quad(
+                lambda y, t=t: (y - t) ** 2 * math.sqrt(4 * p - y * y) / (2 * math.pi), t, 2 * math.sqrt(p)
+            )[0]
+        limit = 2 * rho - rho**2 + rho * t * t + outside
+        found = [
+            shrunk(prior, delta, t * math.sqrt(delta)).error / delta for delta in np.geomspace(1e-5, 1e2, 8)
+        ]
+        assert max(found) < limit + 1e-9
+        assert found[0] > limit - 0.1  # and near it where the noise is weak
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-6, 0.3])
+@pytest.mark.parametrize("truth", [0.5, 1.0, SemicirclePrior()], ids=repr)
+def test_solutions_solve_the_equations(truth, noise):
+    for alpha in (0.05, 0.5, 2.0, 100.0):
+        for decay in (1e-3, 1.0, 1e3):
+            found = weight_decay(alpha, truth, decay, "linear", noise=noise)
+            spare = 6 * alpha - found.response
+            assert found.threshold * spare == pytest.approx(decay, rel=1e-6)
+            assert found.delta * 6 * alpha == pytest.approx(found.error + noise, rel=1e-6)
+
+
+def test_nearly_recovered():
+    """The error falls like the square of the decay, and the rank is not that of the truth."""
+    first, second = weight_decay(0.2, 0.5, [1e-4, 2e-4], "linear").error
+    assert second / first == pytest.approx(4, rel=1e-2)  # up to the order of the decay
+    limit = weight_decay(0.2, 0.5, 0.0, "linear")
+    assert limit.error == 0 and 0.5 < limit.rank < 0.6
+    assert weight_decay(0.2, 0.5, 1e-4, "linear").rank == pytest.approx(float(limit.rank), abs=1e-3)
+    # A truth with negative eigenvalues is never recovered: half of it is lost.
+    assert weight_decay(100.0, SemicirclePrior(), 0.0, "linear").error == pytest.approx(0.5, rel=1e-2)
 
 
 def test_thresholds_of_wide_and_narrow_layers():
@@ -188,7 +234,7 @@ class TestTheMinimiser:
             W = trained.x.reshape(d, width)
             assert np.linalg.norm(W @ W.T / math.sqrt(width * d) - found.S) < 1e-2 * np.linalg.norm(found.S)
 
-    def test_a_layer_that_is_too_narrow_may_be_caught(self, problem):
+    def test_a_narrow_layer_cannot_hold_it(self, problem):
         kind, X, y, found = problem
         d = X.shape[2]
 
@@ -210,34 +256,36 @@ class TestTheMinimiser:
             residual = residual - residual.mean(axis=(1, 2), keepdims=True)
         edge = float(np.linalg.eigvalsh(adjoint(X, residual))[-1]) / d
         assert not trace_penalised(X, y, 1.001 * edge, kind).S.any()
-        assert np.linalg.matrix_rank(trace_penalised(X, y, 0.99 * edge, kind).S, tol=1e-6) == 1
+        assert np.linalg.matrix_rank(trace_penalised(X, y, 0.99 * edge, kind).S, tol=1e-6) >= 1
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "alpha"), [("linear", 0.1), ("softmax", 0.15)])
-def test_minimisers_against_the_theory(kind, alpha):
+@pytest.mark.parametrize(
+    ("kind", "alpha", "decay", "noise"),
+    [("linear", 0.1, 0.1, 0.0), ("softmax", 0.15, 0.1, 0.0), ("linear", 0.1, 0.4, 0.3)],
+)
+def test_minimisers_against_the_theory(kind, alpha, decay, noise):
     """Two sizes, carried on to infinite d: what is left of order 1/d cancels."""
-    theory = weight_decay(alpha, PROJECTOR, 0.1, kind)
+    theory = weight_decay(alpha, PROJECTOR, decay, kind, noise=noise)
     means, errors = [], []
     for d, count in ((20, 40), (40, 16)):
         ratios = []
         for seed in range(count):
+            rng = np.random.default_rng([4, seed])
             teacher = AIMTeacher(d, PROJECTOR, channel=kind, rng=np.random.default_rng([3, seed]))
-            X, y = teacher.sample(round(alpha * (1 + 1 / d) * d * d), rng=np.random.default_rng([4, seed]))
-            found = trace_penalised(X, y, 0.1, kind, tol=1e-3)
-            ratios.append(
-                [
-                    teacher.error(found.S) / float(theory.error),
-                    found.loss / float(theory.loss),
-                    np.trace(found.S) / d / float(theory.trace),
-                ]
-            )
+            X, y = teacher.sample(round(alpha * (1 + 1 / d) * d * d), rng)
+            if noise:  # symmetric, of variance one and twice that on the diagonal
+                error = rng.standard_normal(y.shape)
+                y = y + math.sqrt(noise / 2) * (error + error.swapaxes(1, 2))
+            found = trace_penalised(X, y, decay, kind, tol=1e-3)
+            measured = teacher.error(found.S), found.loss, np.trace(found.S) / d
+            ratios.append(np.divide(measured, [theory.error, theory.loss, theory.trace]))
         means.append(np.mean(ratios, axis=0))
         errors.append(np.std(ratios, axis=0, ddof=1) / math.sqrt(count))
     carried = 2 * means[1] - means[0]
     allowed = 4 * np.sqrt(4 * errors[1] ** 2 + errors[0] ** 2)
     assert (np.abs(carried - 1) < allowed).all(), (carried, allowed)
-    assert (allowed < [0.2, 0.15, 0.1]).all()  # the test is sharp
+    assert (allowed < 0.25).all()  # the test is sharp
 
 
 def test_loss_of_the_minimiser():
@@ -259,6 +307,8 @@ class TestMistakes:
             weight_decay(0.1, 0.5, -0.1)
         with pytest.raises(ValueError, match="alpha and decay must have shapes that broadcast"):
             weight_decay([0.1, 0.2], 0.5, [0.1, 0.2, 0.3])
+        with pytest.raises(ValueError, match="alpha and n_tokens must give at most 1000 equations"):
+            weight_decay(1e3, 0.5, 0.1)
         with pytest.raises(ValueError, match="truth must be a symmetric layer"):
             weight_decay(0.1, UntiedPrior(0.5), 0.1)
         with pytest.raises(ValueError, match="truth must be"):
@@ -269,6 +319,10 @@ class TestMistakes:
     def test_data(self):
         teacher = AIMTeacher(6, 0.5, rng=0)
         X, y = teacher.sample(5, 1)
+        with pytest.raises(ValueError, match="channel must be softmax or linear"):
+            trace_penalised(X, y, 0.1, "hardmax")
+        with pytest.raises(ValueError, match="X has 2 tokens per sample, the channel expects 3"):
+            trace_penalised(X, y, 0.1, make_channel("softmax", 3))
         with pytest.raises(ValueError, match="y has 4 samples, X has 5"):
             trace_penalised(X, y[:4], 0.1)
         with pytest.raises(ValueError, match="decay must be > 0"):
