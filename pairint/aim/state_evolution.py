@@ -220,8 +220,8 @@ def _curve(prior: Prior, channel: Channel) -> Curve:
         q, less, more = curve.falls
         name = "kappa" if type(channel).information is Channel.information else "information"
         raise ValueError(
-            f"{type(channel).__name__}.{name} must give an information K = kappa/V that does not fall as more "
-            f"is known, as that of every label; got K = {less:.4g} at q = {q:.4g} after {more:.4g}"
+            f"{type(channel).__name__}.{name} must give an information K = kappa/V that does not fall as "
+            f"more is known, as that of every label; got K = {less:.4g} at q = {q:.4g} after {more:.4g}"
         )
     return curve
 
