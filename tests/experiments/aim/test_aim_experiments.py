@@ -23,8 +23,8 @@ from pairint.experiments.aim import (
     tokens as aim_tokens,
 )
 
-#: Those with cells of their own kind have tests of their own, in ``test_descent.py``.
-OTHERS = {"aim_descent", "aim_posterior"}
+#: Those with cells of their own kind have tests of their own.
+OTHERS = {"aim_descent", "aim_every_alpha", "aim_posterior"}
 NAMES = [name for name in experiments.names() if name.startswith("aim_") and name not in OTHERS]
 CELL = {
     "channel": "softmax", "n_tokens": 2, "rho": 0.5, "alpha": 0.1, "d": 24, "method": "amp", "replicate": 0,
