@@ -229,7 +229,7 @@ EXPERIMENT = Experiment(
     compute=compute,
     plot=plot,
     claims=claims,
-    expected_seconds={"quick": 15.0, "full": 240.0},
+    expected_seconds={"quick": 15.0, "full": 500.0},
     data_keys=_DATA_KEYS,
     cost=cost,
 )
