@@ -19,7 +19,8 @@ import safeguards
 from loaded_assignments import NAMES, answered, cells, load
 from nbgrader.api import Gradebook
 
-pytestmark = pytest.mark.slow
+#: Eight notebooks of an assignment are graded one after another, and one of them never ends of itself.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 PAGE = (assignments.FOLDER.parent / "instructors.md").read_text(encoding="utf-8")
 ALL = os.environ.get("PAIRINT_TEST_SEED") == "random"
 
