@@ -171,7 +171,7 @@ def tail_figure(
     figure, axes = subplots(1, 3.8)
     scores = np.asarray(model.scores(X))
     off_diagonal = scores[:, ~np.eye(scores.shape[1], dtype=bool)].ravel()
-    u = np.linspace(off_diagonal.min(), off_diagonal.max(), 900)
+    u = np.linspace(off_diagonal.min(), off_diagonal.max(), 600)
     axes.plot(u, model.activation(u), color=INK, linewidth=3.5, alpha=0.35, label="truth")
     for penalty, color in zip(penalties, CYCLE, strict=False):
         fit = OracleRegressor(model.matrix, 3, n_intervals, penalty=penalty).fit(X, Y)
