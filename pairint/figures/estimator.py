@@ -176,7 +176,8 @@ def tail_figure(
     for penalty, color in zip(penalties, CYCLE, strict=False):
         fit = OracleRegressor(model.matrix, 3, n_intervals, penalty=penalty).fit(X, Y)
         axes.plot(u, fit.activation_(u), color=color, label=f"$\\lambda = {penalty:g}$")
-    axes.plot(off_diagonal, np.full(off_diagonal.size, -2.4), "|", color=INK, alpha=0.3, markersize=6)
+    shown = np.unique(np.round(off_diagonal / 0.02)) * 0.02  # finer than a pixel would be weight only
+    axes.plot(shown, np.full(shown.size, -2.4), "|", color=INK, alpha=0.4, markersize=6)
     axes.set(title="Nearly empty cells", xlabel="score $u$", ylabel="$\\varphi(u)$", ylim=(-2.6, 2.6))
     axes.legend()
     return figure
