@@ -171,12 +171,13 @@ def tail_figure(
     figure, axes = subplots(1, 3.8)
     scores = np.asarray(model.scores(X))
     off_diagonal = scores[:, ~np.eye(scores.shape[1], dtype=bool)].ravel()
-    u = np.linspace(off_diagonal.min(), off_diagonal.max(), 900)
+    u = np.linspace(off_diagonal.min(), off_diagonal.max(), 600)
     axes.plot(u, model.activation(u), color=INK, linewidth=3.5, alpha=0.35, label="truth")
     for penalty, color in zip(penalties, CYCLE, strict=False):
         fit = OracleRegressor(model.matrix, 3, n_intervals, penalty=penalty).fit(X, Y)
         axes.plot(u, fit.activation_(u), color=color, label=f"$\\lambda = {penalty:g}$")
-    axes.plot(off_diagonal, np.full(off_diagonal.size, -2.4), "|", color=INK, alpha=0.3, markersize=6)
+    shown = np.unique(np.round(off_diagonal / 0.02)) * 0.02  # finer than a pixel would be weight only
+    axes.plot(shown, np.full(shown.size, -2.4), "|", color=INK, alpha=0.4, markersize=6)
     axes.set(title="Nearly empty cells", xlabel="score $u$", ylabel="$\\varphi(u)$", ylim=(-2.6, 2.6))
     axes.legend()
     return figure
