@@ -227,8 +227,9 @@ def test_only_small_sums_come_to_the_host(cupy):
         fake_cupy.transfers.clear()
         InteractionRegressor(2, n_intervals=4, random_state=0).fit(cupy.asarray(X), cupy.asarray(Y))
         largest.append(max(fake_cupy.transfers))
-    columns = 2 * X.shape[2] * 2 + (4 + 3) + 1  # of [J F y], whose Gram matrix comes in one piece
-    assert largest[0] == largest[1] <= columns**2 < X[:100].size
+    # Of [J F y], whose Gram matrix comes in one piece; where there is doubt one rank more is tried.
+    columns = 2 * X.shape[2] * (2 + 1) + (4 + 3) + 1
+    assert max(largest) <= columns**2 < X[:100].size
 
 
 @needs_compiler

@@ -135,10 +135,10 @@ def blocks():
 
 
 FITS = {
-    "data in memory": lambda: pi.InteractionRegressor().fit(X, Y),
-    "data in blocks": lambda: pi.InteractionRegressor().fit(blocks),
-    "systems": lambda: pi.InteractionRegressor(solver="gauss-newton").fit(X, Y),
-    "robust": lambda: pi.InteractionRegressor(loss="huber").fit(X, Y),
+    "data in memory": lambda: pi.InteractionRegressor(random_state=0).fit(X, Y),
+    "data in blocks": lambda: pi.InteractionRegressor(random_state=0).fit(blocks),
+    "systems": lambda: pi.InteractionRegressor(solver="gauss-newton", random_state=0).fit(X, Y),
+    "robust": lambda: pi.InteractionRegressor(loss="huber", random_state=0).fit(X, Y),
 }
 #: What may last longer than two seconds on data that somebody may have, beside fits and runs of experiments.
 LONG = {

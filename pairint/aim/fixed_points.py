@@ -101,14 +101,17 @@ class Curve:
                 continue
             # K, with alpha = dimension / (K error) and dimension = error / delta.
             information = math.exp(-needed - value)
-            if information < _FALL * most and self._falls is None:
+            if information < _FALL * most:  # a wrong class, or one that is not accurate this far out
                 self._falls = second_moment - left, information, most
+                break
             most = max(most, information)
             if math.isfinite(needed):  # labels may teach nothing to those who know nothing
                 x.append(value)
                 error.append(left)
                 log_alpha.append(needed)
         self._x, self._error, self._log_alpha = np.array(x), np.array(error), np.array(log_alpha)
+        #: What is known at its end.
+        self.most_learned = second_moment - error[-1] if error else 0.0
         # K dq.
         rate, q = np.exp(-self._log_alpha - self._x), second_moment - self._error
         self._learned = _integral(rate, q) / 4
@@ -117,6 +120,8 @@ class Curve:
     @property
     def falls(self) -> tuple[float, float, float] | None:
         r"""The first q at which K falls by more than any sampling error: q, K(q), and the largest K before.
+
+        The curve ends there.
 
         :math:`K = 4\Psi'` of a function that is convex: :math:`\Psi'' = \frac12\mathbb E\sum_y P\,
         \lVert\nabla^2\log P\rVert^2`, with the weights of the indices in the norm, for the probability of a

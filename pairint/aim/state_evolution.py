@@ -215,15 +215,18 @@ def state_evolution(
 
 
 def _curve(prior: Prior, channel: Channel) -> Curve:
-    curve = Curve(lambda delta: _log_alpha(prior, channel, delta), prior.variance, prior.second_moment)
-    if curve.falls is not None:
+    return Curve(lambda delta: _log_alpha(prior, channel, delta), prior.variance, prior.second_moment)
+
+
+def _check_rise(curve: Curve, channel: Channel, learned: float) -> None:
+    """Refuse an information that falls before so much has been learned; beyond it does not count."""
+    if curve.falls is not None and learned >= curve.most_learned:
         q, less, more = curve.falls
         name = "kappa" if type(channel).information is Channel.information else "information"
         raise ValueError(
             f"{type(channel).__name__}.{name} must give an information K = kappa/V that does not fall as "
             f"more is known, as that of every label; got K = {less:.4g} at q = {q:.4g} after {more:.4g}"
         )
-    return curve
 
 
 def _noises(alphas: np.ndarray, priors: list[Prior], channel: Channel) -> tuple[list[float], list[float]]:
@@ -235,13 +238,19 @@ def _noises(alphas: np.ndarray, priors: list[Prior], channel: Channel) -> tuple[
             _first_information(prior, channel)
             if id(prior) not in curves:
                 curves[id(prior)] = _curve(prior, channel)
-            if curves[id(prior)].turns_back:
-                stable = [point for point in curves[id(prior)].fixed_points(alpha) if point.stable]
+            curve = curves[id(prior)]
+            if curve.turns_back:
+                stable = [point for point in curve.fixed_points(alpha) if point.stable]
                 if stable:
                     best.append(min(stable, key=lambda point: point.potential).delta)
                     reached.append(stable[0].delta)
                     continue
-        best.append(_solve_noise(alpha, prior, channel))
+            noise = _solve_noise(alpha, prior, channel)
+            left = error_left(prior, noise) if noise > 0 else 0.0
+            _check_rise(curve, channel, prior.second_moment - left)
+            best.append(noise)
+        else:
+            best.append(_solve_noise(alpha, prior, channel))
         reached.append(best[-1])
     return best, reached
 
@@ -275,7 +284,13 @@ def fixed_points(
     prior = _check_prior(rho, channel)
     _first_information(prior, channel)
     curve = _curve(prior, channel)
-    return [point for value in alphas.tolist() for point in curve.fixed_points(value)]
+    found = []
+    for value in alphas.tolist():
+        points = curve.fixed_points(value)
+        if not any(point.stable for point in points):
+            _check_rise(curve, channel, prior.second_moment)
+        found += points
+    return found
 
 
 def _channel_error(prior: Prior, channel: Channel, delta: float, mmse: float) -> float:

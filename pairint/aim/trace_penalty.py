@@ -137,7 +137,8 @@ def weight_decay(
     n_tokens : int
         Ignored if ``channel`` is a Channel.
     noise : float
-        Variance :math:`s^2 \ge 0` of the error of an index, in units of :math:`\sigma_{ab}^2`.
+        Variance :math:`s^2` of the error of an index, in units of :math:`\sigma_{ab}^2`: zero, or at least
+        1e-9.
 
     Returns
     -------
@@ -151,6 +152,8 @@ def weight_decay(
     """
     prior, kappa = _taken(truth, channel, n_tokens)
     noise = check_real("noise", noise, 0, 1e9)
+    if 0 < noise < 1e-9:
+        raise ValueError(f"noise must be 0 or at least 1e-9, got {noise:g}")
     alphas, decays = check_floats("alpha", alpha), check_floats("decay", decay)
     if not alphas.size or float(alphas.min()) < 1e-6 or float(alphas.max()) > 1e6:
         raise ValueError(f"alpha must hold numbers in [1e-6, 1e6], got {alphas}")

@@ -13,9 +13,10 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from pairint.backend import array_namespace, to_device, to_host
+from pairint.backend import array_namespace, to_host
 from pairint.estimation.inner import aggregated_design, factor_scores
 from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.model.attention import sample_chunks
@@ -57,13 +58,10 @@ def function_distance(problem: LeastSquaresProblem, first: OuterState, second: O
         within = within & (of_state >= state.space.lower) & (of_state <= state.space.upper)
     if not bool(within.any()):
         return math.inf
-    values = [
-        to_host(state.spline(of_state[within]))
-        for state, of_state in zip((first, second), scores, strict=True)
-    ]
-    square = float(np.mean((values[0] - values[1]) ** 2))
-    variance = min(float(value.var()) for value in values)
-    size = max(float(np.mean(value**2)) for value in values)
+    values = [state.spline(of_state[within]) for state, of_state in zip((first, second), scores, strict=True)]
+    square = float(((values[0] - values[1]) ** 2).mean())
+    variance = min(float(((value - value.mean()) ** 2).mean()) for value in values)
+    size = max(float((value**2).mean()) for value in values)
     return square / max(variance, _CONSTANT * size) if size > 0.0 else 0.0
 
 
@@ -105,33 +103,42 @@ def predicted_share(
         factor = linalg.cholesky(system, lower=True, check_finite=False)
     except linalg.LinAlgError:
         return math.inf
-    values, derivatives = _pairs(problem, left, right, spline)
-    spread = linalg.solve_triangular(factor, derivatives.T / scale[:, None], lower=True, check_finite=False)
-    error = noise_std**2 * float((spread**2).sum()) / max(1, len(values))
-    variance = float(values.var()) if len(values) else 0.0
-    size = float(np.mean(values**2)) if len(values) else 0.0
+    pairs = _pairs(problem, left, right, spline)
+    if pairs is None:
+        return math.inf
+    variance, size, products = pairs
+    spread = linalg.cho_solve((factor, True), products / np.outer(scale, scale), check_finite=False)
+    error = noise_std**2 * float(np.trace(spread))
     return error / max(variance, _CONSTANT * size) if size > 0.0 else math.inf
 
 
-def _pairs(problem: LeastSquaresProblem, left: Any, right: Any, spline: Spline) -> tuple[Any, Any]:
-    """Return g at pairs of tokens within the cells, and its derivatives, a row each."""
-    n_tokens = problem.n_tokens
+def _pairs(
+    problem: LeastSquaresProblem, left: Any, right: Any, spline: Spline
+) -> tuple[float, float, NDArray[np.float64]] | None:
+    """Return variance and mean square of g at pairs of tokens within the cells, and of its derivatives.
+
+    The last is the mean of the products of two of them, a matrix. None if there are no such pairs.
+    """
+    n_tokens, space = problem.n_tokens, spline.space
     few = problem.sample(max(2, math.ceil(2 * _FEW_PAIRS / n_tokens**2)))
+    xp = array_namespace(few.X)
     scores = factor_scores(few.X, left, right)
-    space = spline.space
-    within = to_host((scores >= space.lower) & (scores <= space.upper)) & ~np.eye(n_tokens, dtype=bool)
-    chosen = np.argwhere(within)
-    chosen = chosen[:: max(1, len(chosen) // _FEW_PAIRS)]
-    sample, first, second = (to_device(column, few.X) for column in chosen.T)
+    within = (scores >= space.lower) & (scores <= space.upper) & ~xp.eye(n_tokens, dtype=bool)[None]
+    places = xp.nonzero(within)
+    if not len(places[0]):
+        return None
+    sample, first, second = (place[:: max(1, len(places[0]) // _FEW_PAIRS)] for place in places)
     u = scores[sample, first, second]
-    rows = [to_host(space.design(u))]
+    rows = [space.design(u)]
     if problem.n_matrix:
         slope = spline.derivative(u)[:, None, None]
         x, y = few.X[sample, first], few.X[sample, second]
         by_left = slope * x[:, :, None] * (y @ right)[:, None, :]
         by_right = slope * y[:, :, None] * (x @ left)[:, None, :]
-        rows += [to_host(part.reshape(len(chosen), -1)) for part in (by_left, by_right)]
-    return to_host(spline(u)), np.concatenate(rows, axis=1)
+        rows += [part.reshape(len(u), -1) for part in (by_left, by_right)]
+    derivatives, values = xp.concatenate(rows, axis=1), spline(u)
+    variance, size = float(((values - values.mean()) ** 2).mean()), float((values**2).mean())
+    return variance, size, to_host(derivatives.T @ derivatives) / len(u)
 
 
 def tangent_rows(problem: LeastSquaresProblem, left: Any, right: Any, activation: Spline) -> Any:

@@ -183,11 +183,11 @@ class Search:
         sample = self.subsample(_N_COARSE, _N_COARSE_OUTPUTS)
         here = self._descent(sample, found.state.left, found.state.right, _FOLLOWED_STEPS)
         valley = self.coarse([(here.left, here.right), *starts], n_restarts, rng)
-        if self._lower(sample, valley.state, here):
+        if self.lower(sample, valley.state, here):
             return Found(self, valley, *self.refine(valley.state))
         return replace(found, valley=valley)
 
-    def _lower(self, problem: LeastSquaresProblem, state: OuterState, other: OuterState) -> bool:
+    def lower(self, problem: LeastSquaresProblem, state: OuterState, other: OuterState) -> bool:
         """Say whether a coarse fit lies in a lower valley than another."""
         lowest = min(state.inner.residual, other.inner.residual)
         return state.inner.residual < other.inner.residual - self._margin(problem, lowest)
@@ -269,7 +269,7 @@ class Search:
                 start = starts[number] if waiting else self._restart(problem, best, number % 2 == 0, rng)
                 trial = self._descent(problem, *start, _TRIAL_STEPS)
             end = self._follow(problem, trial, _FOLLOWED_STEPS, best)
-            if needed > _REACHED and not self._lower(problem, best, end):
+            if needed > _REACHED and not self.lower(problem, best, end):
                 end = self._careful(problem, end, max(self.tol, _CAREFUL * self.loose))
             end, place = self._place(problem, found, end)
             risks.append(end.inner.residual)
@@ -283,11 +283,11 @@ class Search:
                 found[place] = (lowest, 1 if deeper else times + 1)
             found.sort(key=lambda entry: entry[0].inner.residual)
             if found[0][0] is not best:
-                if self._lower(problem, found[0][0], best):
+                if self.lower(problem, found[0][0], best):
                     needed = max(least, self._times_to_reach(problem, found[0][0]))
                 best = found[0][0]
         risks[int(np.argmin(risks))] = best.inner.residual
-        rivals = [way for way, _ in found[1:] if not self._lower(problem, best, way)]
+        rivals = [way for way, _ in found[1:] if not self.lower(problem, best, way)]
         return Valley(
             best,
             [risk / problem.n_rows for risk in risks],
@@ -306,8 +306,8 @@ class Search:
         """
         followed = False
         while True:
-            place = next((k for k, (way, _) in enumerate(found) if self._same(problem, way, end)), None)
-            near = not self._lower(problem, found[0][0], end)
+            place = next((k for k, (way, _) in enumerate(found) if self.same(problem, way, end)), None)
+            near = not self.lower(problem, found[0][0], end)
             higher = place is not None and self._higher(problem, found[place][0], end)
             if followed or not near or (place is not None and not higher):
                 return end, place
@@ -320,9 +320,9 @@ class Search:
         more = self.minimise(*args)
         return replace(more, history=end.history + more.history)
 
-    def _same(self, problem: LeastSquaresProblem, way: OuterState, end: OuterState) -> bool:
+    def same(self, problem: LeastSquaresProblem, way: OuterState, end: OuterState) -> bool:
         """Say whether two ways ended in one valley: near to one risk, and at one function."""
-        if self._lower(problem, end, way) or self._lower(problem, way, end):
+        if self.lower(problem, end, way) or self.lower(problem, way, end):
             return False
         return function_distance(problem, way, end) < SAME_FUNCTION
 

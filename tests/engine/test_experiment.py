@@ -158,9 +158,10 @@ def test_a_grid_too_large_to_be_meant_is_refused_before_it_fills_the_memory():
             with pytest.raises(ValueError, match="replicates must be"):
                 experiments.get(name).cells(settings | {"shapes": shapes})
         else:  # each line of the plan has its own
-            lines = [line | {"replicates": 10**14} for line in settings["plan"]]
+            (plan,) = {"plan", "series"} & set(settings)
+            lines = [line | {"replicates": 10**14} for line in settings[plan]]
             with pytest.raises(ValueError, match="replicates must be"):
-                experiments.get(name).cells(settings | {"plan": lines})
+                experiments.get(name).cells(settings | {plan: lines})
 
 
 class TestExperiment:

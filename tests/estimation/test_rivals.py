@@ -75,9 +75,9 @@ def test_functions_that_averages_hardly_tell_apart_are_told_apart():
     assert function_distance(problem, state, other) > 3.9 > SAME_FUNCTION
     # The search does not take them for one, though their risks agree to far less than what noise explains.
     search = Search(replace(problem, n_matrix=matrix_parameters(2, 1)), 2, 50, 1e-2)
-    assert search._same(problem, state, state)
-    assert not search._lower(problem, state, other) and not search._lower(problem, other, state)
-    assert not search._same(problem, state, other)
+    assert search.same(problem, state, state)
+    assert not search.lower(problem, state, other) and not search.lower(problem, other, state)
+    assert not search.same(problem, state, other)
 
 
 def test_the_predicted_error_is_that_of_many_fits_when_the_matrix_is_given():

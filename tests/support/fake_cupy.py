@@ -218,7 +218,7 @@ def _module() -> ModuleType:
     for name in (
         "abs", "all", "any", "arcsin", "argmax", "argmin", "argsort", "ascontiguousarray", "average",
         "broadcast_arrays", "clip", "concatenate", "cos", "cumsum", "einsum", "exp", "floor", "isfinite",
-        "log", "matmul", "max",
+        "log", "matmul", "max", "nonzero",
         "maximum", "mean", "min", "minimum", "multiply", "ones_like", "partition", "sign", "sin", "sort",
         "sqrt", "stack", "sum", "swapaxes", "tanh", "trace", "transpose", "where", "zeros_like",
     ):  # fmt: skip

@@ -52,7 +52,7 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
             alpha=list(line["alphas"]),
             d=check_integer("d", line["d"], 4, 2000),
             method=line["method"],
-            replicate=range(check_integer("replicates", line["replicates"], 1)),
+            replicate=range(check_integer("replicates", line["replicates"], 1, 10_000)),
             **runs,
         )
     return result
