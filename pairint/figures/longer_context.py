@@ -91,7 +91,7 @@ def constant_figure(constants: DataFrame) -> Figure:
 @picture
 def share_figure(scales: Sequence[float] = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.2, 3.0, 4.5)) -> Figure:
     """Draw what one token knows: of queries against the size of the scores, and of functions of a basis."""
-    figure, (left, right) = subplots(2, 3.6)
+    figure, (left, right) = subplots(2, 3.4)
     lines: list[tuple[str, Any]] = [
         ("cos(su)", Cosine),
         ("exp(su)", Exponential),

@@ -135,7 +135,7 @@ def test_a_page_opened_from_a_file_is_readable_and_moves(visit):
     seen = visit((HTML / "book" / f"{page}.html").as_uri())
     seen.page.wait_for_function("document.querySelector('.pairint-explorer')?.pairint?.updates > 0")
     assert not [error for error in seen.errors if "Content Security Policy" in error]
-    assert seen.page.locator("mjx-container").count() > 0
+    seen.page.locator("mjx-container").first.wait_for(state="attached")
 
 
 # Links.
