@@ -91,7 +91,7 @@ def constant_figure(constants: DataFrame) -> Figure:
 @picture
 def share_figure(scales: Sequence[float] = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.2, 3.0, 4.5)) -> Figure:
     """Draw what one token knows: of queries against the size of the scores, and of functions of a basis."""
-    figure, (left, right) = subplots(2, 3.4)
+    figure, (left, right) = subplots(2, 3.6)
     lines: list[tuple[str, Any]] = [
         ("cos(su)", Cosine),
         ("exp(su)", Exponential),
@@ -103,7 +103,7 @@ def share_figure(scales: Sequence[float] = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 
         values = [query_share(make(s)) for s in kept]
         left.plot(kept, values, color=CYCLE[i], marker=MARKERS[i], ms=4, label=label)
     left.set(title="Queries", xscale="log", xlabel="$s$", ylabel="share $\\kappa$ that one token knows")
-    left.legend(fontsize="small")
+    left.legend()
     for i, cells in enumerate((8, 32)):
         known = function_shares(SplineSpace(-4.0, 4.0, cells, 3))
         right.plot(
@@ -122,7 +122,7 @@ def share_figure(scales: Sequence[float] = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 
         xlabel="direction, the best known first",
         ylabel="share $\\kappa$",
     )
-    right.legend(fontsize="small")
+    right.legend()
     return figure
 
 
