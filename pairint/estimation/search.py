@@ -255,7 +255,7 @@ class Search:
         best = self._follow(problem, trials[0], self.max_iter)
         needed = max(least, self._times_to_reach(problem, best))
         if needed > _REACHED:
-            best = self._careful(problem, best, self.tol)
+            best = self._further(problem, best, best.space, self.tol)
         risks = [best.inner.residual]
         # Functions found so far, and by how many starts: the lowest fit of each.
         found: list[tuple[OuterState, int]] = [(best, 1)]
@@ -270,7 +270,7 @@ class Search:
                 trial = self._descent(problem, *start, _TRIAL_STEPS)
             end = self._follow(problem, trial, _FOLLOWED_STEPS, best)
             if needed > _REACHED and not self.lower(problem, best, end):
-                end = self._careful(problem, end, max(self.tol, _CAREFUL * self.loose))
+                end = self._further(problem, end, end.space, max(self.tol, _CAREFUL * self.loose))
             end, place = self._place(problem, found, end)
             risks.append(end.inner.residual)
             if place is None:
@@ -311,14 +311,8 @@ class Search:
             higher = place is not None and self._higher(problem, found[place][0], end)
             if followed or not near or (place is not None and not higher):
                 return end, place
-            end = self._onto(problem, end, found[0][0].space)
+            end = self._further(problem, end, found[0][0].space, self.loose)
             followed = True
-
-    def _onto(self, problem: LeastSquaresProblem, end: OuterState, space: SplineSpace) -> OuterState:
-        """Go on, on the cells of another way: on its own the same matrix has another risk."""
-        args = problem, end.left, end.right, space, self.max_iter, self.loose, end.metric
-        more = self.minimise(*args)
-        return replace(more, history=end.history + more.history)
 
     def same(self, problem: LeastSquaresProblem, way: OuterState, end: OuterState) -> bool:
         """Say whether two ways ended in one valley: near to one risk, and at one function."""
@@ -334,9 +328,14 @@ class Search:
             excess_of_second(residuals, n_parameters, problem.n_rows) is not None
         )
 
-    def _careful(self, problem: LeastSquaresProblem, state: OuterState, tol: float) -> OuterState:
-        """Go on where a loose tolerance has stopped, perhaps on a plateau far above the bottom."""
-        args = problem, state.left, state.right, state.space, self.max_iter, tol, state.metric
+    def _further(
+        self, problem: LeastSquaresProblem, state: OuterState, space: SplineSpace, tol: float
+    ) -> OuterState:
+        """Go on: where a loose tolerance has stopped, perhaps on a plateau; or on the cells of another way.
+
+        On its own cells the same matrix has another risk.
+        """
+        args = problem, state.left, state.right, space, self.max_iter, tol, state.metric
         more = self.minimise(*args)
         return replace(more, history=state.history + more.history)
 

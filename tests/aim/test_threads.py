@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info, threadpool_limits
+from threads import blas_threads
 
 import pairint as pi
 from pairint import aim, backend
@@ -28,20 +28,6 @@ CALLS = {
     "untied": lambda: untied(3),
     "posterior": lambda: posterior.posterior_weights(X[:5], y[:5], TEACHER.W, n_draws=2, rng=2),
 }
-
-
-def blas_threads():
-    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
-
-
-@pytest.fixture
-def allowed():
-    """Two threads for every BLAS, as on a machine with two cores and no limit in the environment."""
-    with threadpool_limits(2, user_api="blas"):
-        counts = blas_threads()
-        if set(counts) != {2}:
-            pytest.skip(f"the linear algebra here takes no limit: threads {counts}")
-        yield counts
 
 
 @pytest.mark.slow

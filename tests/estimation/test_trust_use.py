@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info, threadpool_limits
+from threads import blas_threads
 
 from pairint.backend import one_blas_thread
 from pairint.estimation import (
@@ -125,20 +125,6 @@ def oracle():
 
 
 # ------------------------------------------------------------------------------------------- threads
-
-
-def blas_threads():
-    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
-
-
-@pytest.fixture
-def allowed():
-    """Two threads for every BLAS, as on a machine with two cores and no limit in the environment."""
-    with threadpool_limits(2, user_api="blas"):
-        counts = blas_threads()
-        if set(counts) != {2}:
-            pytest.skip(f"the linear algebra here takes no limit: threads {counts}")
-        yield counts
 
 
 @pytest.mark.slow
