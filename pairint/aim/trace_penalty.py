@@ -225,14 +225,15 @@ def shrunk(prior: Prior, delta: float, threshold: float) -> Shrunk:
     return Shrunk(error_left(prior, delta) + float(found[0] + found[4]), *found[1:4].tolist())
 
 
-def _semicircle_tail(t: float) -> tuple[float, float, float]:
-    r"""Return :math:`\int_t^2 x^k` of the semicircle of variance one, for k = 0, 1, 2 and t in [-2, 2]."""
+def _noise_left(t: float) -> float:
+    r"""Return error over noise where there is nothing but noise: :math:`\int_t^2 (x-t)^2` of the semicircle."""
+    if t >= 2:
+        return 0.0
     angle = math.acos(t / 2)
-    return (
-        (angle - math.sin(2 * angle) / 2) / math.pi,
-        4 * math.sin(angle) ** 3 / (3 * math.pi),
-        (angle - math.sin(4 * angle) / 4) / math.pi,
-    )
+    mass = (angle - math.sin(2 * angle) / 2) / math.pi
+    mean = 4 * math.sin(angle) ** 3 / (3 * math.pi)
+    square = (angle - math.sin(4 * angle) / 4) / math.pi
+    return square - 2 * t * mean + t * t * mass
 
 
 def _left(t: float, rho: float) -> float:
@@ -240,12 +241,7 @@ def _left(t: float, rho: float) -> float:
     if rho >= 1:
         return 1 + t * t
     p = 1 - rho
-    t_inside = t / math.sqrt(p)
-    outside = 0.0
-    if t_inside < 2:
-        mass, mean, square = _semicircle_tail(t_inside)
-        outside = p * p * (square - 2 * t_inside * mean + t_inside**2 * mass)
-    return 2 * rho - rho * rho + rho * t * t + outside
+    return 2 * rho - rho * rho + rho * t * t + p * p * _noise_left(t / math.sqrt(p))
 
 
 def _best_strength(rho: float) -> float:
@@ -271,7 +267,7 @@ def weight_decay_threshold(rho: float, channel: str | Channel = "softmax", n_tok
     .. math::
 
        \frac1\kappa \min_t \Big[2\rho - \rho^2 + \rho t^2
-           + \int_t^{2\sqrt p} (y - t)^2\,\frac{\sqrt{4p - y^2}}{2\pi}\,\mathrm dy\Big] .
+           + \int_t^{2\sqrt p} (u - t)^2\,\frac{\sqrt{4p - u^2}}{2\pi}\,\mathrm du\Big] .
 
     Parameters
     ----------
@@ -385,12 +381,6 @@ def _nearly_recovered(rate: float, prior: Prior, decay: float) -> tuple[float, .
     )  # fmt: skip
 
 
-def _noise_left(t: float) -> float:
-    """Return error over noise of the shrinking where there is nothing but noise."""
-    mass, mean, square = _semicircle_tail(t)
-    return square - 2 * t * mean + t * t * mass
-
-
 # The minimiser -------------------------------------------------------------------------------------
 
 
@@ -410,7 +400,7 @@ class TracePenalised(Result):
         The minimum of J over d.
     violation : float
         How far the conditions of a minimum are violated, relative to the decay: a matrix is the minimiser if
-        the gradient of J has no negative eigenvalue, and none that is not zero where S has one.
+        the gradient of J has no negative eigenvalue, and its product with the matrix vanishes.
     converged : bool
         Whether the violation is below the tolerance.
     n_iter : int
