@@ -226,7 +226,7 @@ def shrunk(prior: Prior, delta: float, threshold: float) -> Shrunk:
 
 
 def _noise_left(t: float) -> float:
-    r"""Return error over noise where there is nothing but noise: :math:`\int_t^2 (x-t)^2` of the semicircle."""
+    r"""Return error over noise where all is noise: :math:`\int_t^2 (x-t)^2` of the semicircle."""
     if t >= 2:
         return 0.0
     angle = math.acos(t / 2)
