@@ -1,10 +1,10 @@
 """Time to error at the reference fit: the package against good-faith peers, in one run, as ratios.
 
-    python benchmarks/peers.py [--seeds 5] [--adam 0] [--output FILE]
+    python benchmarks/peers.py [--seeds 5] [--adam 0] [--points 30:10000 5:10000 ...] [--output FILE]
 
-Reference point: d = 30, rank 2, N = 3, noise 0.1, spline truths of degree 3, M = 10,000 samples. Peers
-are given what the package has to find, K = 15 cells, and they need not know when to stop. They fit the same
-splines and factors:
+Rank 2, N = 3, noise 0.1, spline truths of degree 3. Points are d:M; the first is the reference point, d = 30
+and M = 10,000 samples unless others are asked for. Peers are given what the package has to find, 15 cells,
+and they need not know when to stop. They fit the same splines and factors:
 
 - SciPy's L-BFGS-B in factors and spline at once, or in the factors with the spline projected out, in
   NumPy, from a start of their own (eight conjugate gradients on all the data) or from the package's (four
@@ -37,7 +37,7 @@ from threadpoolctl import threadpool_limits
 
 from pairint.engine import provenance
 from pairint.engine.seeds import generator_for
-from pairint.estimation import InteractionRegressor, LeastSquaresProblem
+from pairint.estimation import FitWarning, InteractionRegressor, LeastSquaresProblem
 from pairint.estimation.initial import lean_linear_start
 from pairint.estimation.problem import score_range
 from pairint.estimation.quasi_newton import projected_gradient, solved
@@ -45,7 +45,9 @@ from pairint.experiments.minimax.curves import DATA_KEYS, truth_model
 from pairint.model import AttentionModel, SplineSpace
 from pairint.model.attention import pair_interaction
 
-D, RANK, N_TOKENS, NOISE, DEGREE, CELLS, M = 30, 2, 3, 0.1, 3, 15, 10_000
+RANK, N_TOKENS, NOISE, DEGREE, CELLS = 2, 3, 0.1, 3, 15
+#: Dimension and samples: the reference point, and others around it.
+POINTS = ["30:10000", "5:10000", "128:10000", "5:100000", "30:100000", "128:100000"]
 OUTPUT = Path(__file__).parents[1] / "pairint" / "experiments" / "measured" / "peers.json"
 #: Ordered pairs of three tokens.
 FIRST, SECOND = np.nonzero(~np.eye(N_TOKENS, dtype=bool))
@@ -82,7 +84,7 @@ def start_of(X: Array, Y: Array, whole: bool) -> tuple[Array, Array, SplineSpace
     That of a regression of outputs on x (x) y by eight conjugate gradients on all the data, or the package's:
     four of them, on a third.
     """
-    part = M if whole else M // N_TOKENS
+    part = len(X) if whole else len(X) // N_TOKENS
     left, right = lean_linear_start(X[:part], Y[:part], RANK, 8 if whole else 4)
     return left, right, SplineSpace(*score_range(X[:part], left, right), CELLS, DEGREE)
 
@@ -103,6 +105,7 @@ def cubic(u: Array, space: SplineSpace) -> tuple[Any, Array, Array]:
 def scipy_peer(X: Array, Y: Array, track: Track, projected: bool, whole: bool = False) -> None:
     """Minimise the mean square with SciPy, in NumPy: 60 lines that anybody would write."""
     left, right, space = start_of(X, Y, whole)
+    M, _, D = X.shape
     rows, size, n = X.reshape(-1, D), D * RANK, CELLS + DEGREE
     row_of = (np.arange(M)[:, None] * N_TOKENS + FIRST).ravel()
     second = np.diff(np.eye(n), n=2, axis=0)
@@ -170,6 +173,7 @@ def compiled_peer(X: Array, Y: Array, track: Track) -> None:
     """Minimise the projected risk with SciPy and the package's own sums."""
     left, right, space = start_of(X, Y, False)
     problem = LeastSquaresProblem(X, Y, DEGREE, 0.1)
+    D = X.shape[2]
     size = D * RANK
     latest: dict[str, Any] = {}
 
@@ -229,7 +233,7 @@ def torch_peer(X: Array, Y: Array, track: Track, dtype: str) -> None:
             + c[cell + 3] * t2
         ) / 2
         values = values + slopes * beyond
-        loss = ((values.reshape(M, N_TOKENS, N_TOKENS - 1).mean(dim=2) - outputs) ** 2).mean()
+        loss = ((values.reshape(len(X), N_TOKENS, N_TOKENS - 1).mean(dim=2) - outputs) ** 2).mean()
         loss = loss + 0.1 * (torch.diff(c, n=2) ** 2).sum() / outputs.numel()
         loss.backward()
         return loss
@@ -280,44 +284,37 @@ def methods(adam: float) -> dict[str, Callable[[Array, Array, Track], None]]:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--adam", type=float, default=0.0, help="seconds of training; 0: not run")
-    parser.add_argument("--output", type=Path, default=OUTPUT)
-    options = parser.parse_args()
-    load = provenance.load()
-    names = methods(options.adam)
+def compare(d: int, n_samples: int, seeds: int, adam: float) -> dict[str, Any]:
+    """Run all methods at a point, and return and print the table."""
+    names = methods(adam)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     final: dict[str, list[float]] = {name: [] for name in names}
     whole: dict[str, list[float]] = {name: [] for name in names}
     targets = []
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        for seed in range(-1, options.seeds):  # the first one warms up
-            cell = {"truth": "spline", "smoothness": DEGREE, "d": D, "rank": RANK, "n_tokens": N_TOKENS}
-            cell |= {"noise_std": NOISE, "n_samples": M, "replicate": max(seed, 0)}
-            model = truth_model(cell)
-            X, Y = model.sample(M, N_TOKENS, generator_for(cell, DATA_KEYS))
-            tracks = {}
-            for name, method in names.items():
-                if seed < 0 and "Adam" in name:
-                    continue
-                tracks[name] = Track(model)
-                method(X, Y, tracks[name])
-            if seed < 0:
+    for seed in range(-1, seeds):  # the first one warms up
+        cell = {"truth": "spline", "smoothness": DEGREE, "d": d, "rank": RANK, "n_tokens": N_TOKENS}
+        cell |= {"noise_std": NOISE, "n_samples": n_samples, "replicate": max(seed, 0)}
+        model = truth_model(cell)
+        X, Y = model.sample(n_samples, N_TOKENS, generator_for(cell, DATA_KEYS))
+        if seed < 0:
+            X, Y = X[:2000], Y[:2000]
+        tracks = {}
+        for name, method in names.items():
+            if seed < 0 and "Adam" in name:
                 continue
-            lowest = {name: min(error for _, error in track.points) for name, track in tracks.items()}
-            targets.append(1.1 * min(lowest.values()))
-            for name, track in tracks.items():
-                seconds[name].append(track.seconds_to(targets[-1]))
-                final[name].append(lowest[name])
-                whole[name].append(track.points[-1][0])
+            tracks[name] = Track(model)
+            method(X, Y, tracks[name])
+        if seed < 0:
+            continue
+        lowest = {name: min(error for _, error in track.points) for name, track in tracks.items()}
+        targets.append(1.1 * min(lowest.values()))
+        for name, track in tracks.items():
+            seconds[name].append(track.seconds_to(targets[-1]))
+            final[name].append(lowest[name])
+            whole[name].append(track.points[-1][0])
     peers = [name for name in names if name.startswith(("SciPy", "PyTorch"))]
     best = min(float(np.median(seconds[name])) for name in peers)
-    print(f"d = {D}, rank {RANK}, N = {N_TOKENS}, M = {M}, noise {NOISE}; {options.seeds} seeds; medians")
+    print(f"\nd = {d}, rank {RANK}, N = {N_TOKENS}, M = {n_samples}, noise {NOISE}; {seeds} seeds; medians")
     print(f"target: 1.1 times the lowest error of all methods, median {np.median(targets):.3g}\n")
     print(f"{'':<28}{'CPU s':>9}{'best peer / it':>16}{'reached':>9}{'whole s':>9}{'lowest error':>14}")
     table = {}
@@ -325,7 +322,7 @@ def main() -> None:
         middle = float(np.median(seconds[name]))
         reached = sum(math.isfinite(value) for value in seconds[name])
         error = float(np.median(final[name]))
-        ratio = best / middle if math.isfinite(middle) else None
+        ratio = best / middle if math.isfinite(middle) and math.isfinite(best) else None
         table[name] = {
             "seconds": round(middle, 4) if math.isfinite(middle) else None,
             "best_peer_over_it": ratio and round(ratio, 3),
@@ -335,14 +332,41 @@ def main() -> None:
             "each": [round(value, 4) if math.isfinite(value) else None for value in seconds[name]],
         }
         shown = f"{ratio:.2f}" if ratio else "-"
-        print(f"{name:<28}{middle:>9.3f}{shown:>16}{reached:>9}{np.median(whole[name]):>9.3f}{error:>14.3g}")
+        print(
+            f"{name:<28}{middle:>9.3f}{shown:>16}{reached:>9}{np.median(whole[name]):>9.3f}{error:>14.3g}",
+            flush=True,
+        )
+    return {
+        "point": {
+            "d": d, "rank": RANK, "n_tokens": N_TOKENS, "n_samples": n_samples, "noise_std": NOISE, "K": CELLS
+        },
+        "targets": [float(f"{value:.4g}") for value in targets],
+        "table": table,
+    }  # fmt: skip
+
+
+def point(text: str) -> tuple[int, int]:
+    """Read a dimension and a number of samples."""
+    d, _, n_samples = text.partition(":")
+    return int(d), int(n_samples)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--adam", type=float, default=0.0, help="seconds of training; 0: not run")
+    parser.add_argument("--points", nargs="+", type=point, default=[point(each) for each in POINTS])
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    options = parser.parse_args()
+    load = provenance.load()
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", FitWarning)
+        first, *others = (compare(d, m, options.seeds, options.adam) for d, m in options.points)
     content = provenance.measurement(
-        "peers",
-        load,
-        options={"seeds": options.seeds, "adam": options.adam},
-        point={"d": D, "rank": RANK, "n_tokens": N_TOKENS, "n_samples": M, "noise_std": NOISE, "K": CELLS},
-        targets=[float(f"{value:.4g}") for value in targets],
-        table=table,
+        "peers", load, options={"seeds": options.seeds, "adam": options.adam}, **first, others=others
     )
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -34,11 +34,26 @@ def test_a_record_says_when_and_where_it_was_made(name):
     assert record["load_at_start"] >= 0
 
 
-def test_the_peers_are_measured_on_one_point_in_one_run():
-    table = measurement("peers")["table"]
-    seeds = measurement("peers")["options"]["seeds"]
-    assert {"lbfgs, cold", "gauss-newton, cold", "SciPy, projected, own start"} <= set(table)
-    assert all(len(row["each"]) == seeds and row["reached"] <= seeds for row in table.values())
+def test_the_peers_are_measured_with_the_package_in_one_run():
+    record = measurement("peers")
+    seeds = record["options"]["seeds"]
+    points = set()
+    for run in (record, *record["others"]):
+        assert {"lbfgs, cold", "gauss-newton, cold", "SciPy, projected, own start"} <= set(run["table"])
+        for row in run["table"].values():
+            assert len(row["each"]) == seeds and row["reached"] == sum(each is not None for each in row["each"])
+        points.add((run["point"]["d"], run["point"]["n_samples"]))
+    assert points >= {(d, m) for d in (5, 30, 128) for m in (10_000, 100_000)}
+
+
+def test_large_fits_end_where_a_fit_from_the_truth_ends():
+    """What the page shows: a million samples, many tokens at equal data, and the size of a head."""
+    rows = measurement("large")["rows"]
+    assert set(rows) == {"million", "N = 3", "N = 64", "N = 256", "head"}
+    outputs = [rows[name]["point"]["M"] * rows[name]["point"]["N"] for name in ("N = 3", "N = 64", "N = 256")]
+    assert max(outputs) - min(outputs) < 256
+    for name, row in rows.items():
+        assert row["error"] < 1.1 * row["floor"], name
 
 
 def test_every_random_problem_that_went_wrong_is_in_the_record():
