@@ -30,8 +30,10 @@ from pairint.model.splines import SplineSpace
 from pairint.validation import check_flag, check_floats, check_instance, check_real
 
 __all__ = [
+    "SELECTION_WEIGHT",
     "IntervalChoice",
     "RankChoice",
+    "check_selection_weight",
     "choose_intervals",
     "coarse_intervals",
     "generalised_cross_validation",
@@ -56,6 +58,10 @@ _EARLY_SHARE = 1.0 / 3.0
 _SAME_CHOICE = math.log(1.35)
 #: What a parameter of the matrix counts for in the choice of the rank, see :func:`rank_criterion`.
 _MATRIX_WEIGHT = 4.0 / 3.0
+
+
+#: What a coefficient counts for in the choice of the number of cells, unless something else is asked for.
+SELECTION_WEIGHT = 1.4
 
 
 @dataclass(frozen=True)
@@ -147,13 +153,18 @@ def nearly_equal(n_intervals: int, other: int) -> bool:
     return abs(math.log(n_intervals / other)) < _SAME_CHOICE
 
 
+def check_selection_weight(value: Any) -> float:
+    """Return the checked weight of a coefficient in the choice of the number of cells."""
+    return check_real("selection_weight", value, 1.0, 3.0)
+
+
 def choose_intervals(
     problem: LeastSquaresProblem,
     left: Any,
     right: Any,
     interval: tuple[float, float] | None = None,
     *,
-    weight: float = 1.0,
+    weight: float = SELECTION_WEIGHT,
     early: bool = False,
 ) -> IntervalChoice:
     """Choose ``K`` for the matrix ``left right'`` by generalised cross-validation.
