@@ -180,10 +180,10 @@ def choose_intervals(
     interval : (float, float), optional
         Ends of the splines' interval, the first below the second; by default what the scores fill.
     weight : float
-        What a coefficient counts for in the criterion, from 1 to 3. One is cross-validation, and the default.
-        1.4 chooses fewer cells and errs less often by a large factor where few coefficients suffice; on rough
-        truths it costs some percent (Kim and Gu, "Smoothing spline Gaussian regression: more scalable
-        computation via efficient approximation", 2004). Book: :doc:`/book/bands`.
+        What a coefficient counts for in the criterion, from 1 to 3. One is cross-validation. The default is
+        1.4: it takes fewer cells, and far too many less often; where many cells are needed it costs about one percent
+        in the mean (Kim and Gu, "Smoothing spline Gaussian regression: more scalable computation via
+        efficient approximation", 2004). Book: :doc:`/book/bands`.
     early : bool
         Stop early: begin with a grid of 60 cells, and refine it only while the best ``K`` is more than a
         third of it. Fewer numbers are tried, and the cost is that of the grid that is needed.

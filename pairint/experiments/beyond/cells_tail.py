@@ -194,8 +194,8 @@ def weight_table(table: DataFrame) -> DataFrame:
 def price_of_weight(weight: float, beta: float) -> float:
     r"""Return what a weight costs where squared bias is a multiple of ``K ** (-2 beta)``, many cells needed.
 
-    The best ``K`` for ``a K**(-2 beta) + w b K`` is that for ``w = 1`` times :math:`w^{-1/(2\beta+1)}`; of the
-    least error :math:`1/(2\beta+1)` is bias and the rest variance.
+    The best ``K`` for ``a K**(-2 beta) + w b K`` is that for ``w = 1`` times :math:`w^{-1/(2\beta+1)}`;
+    of the least error :math:`1/(2\beta+1)` is bias and the rest variance.
     """
     check_real("weight", weight, 1.0)
     check_real("beta", beta, 0.0, exclusive_minimum=True)
