@@ -39,7 +39,7 @@ CELLS = {
             "noise_std": 0.3,
             "n_samples": 500,
             "weights": [1.0, 2.0],
-            "learned": True,
+            "learned": [1.0, 2.0],
             "replicate": 0,
         },
         2 + 19 + 2,
@@ -71,6 +71,7 @@ def test_a_cell_is_a_function_of_its_data(name):
         ("effective_activation", {"laws": ["square"]}, "laws must be"),
         ("effective_activation", {"share": 0.0}, "share must be > 0"),
         ("cells_tail", {"betas": [9.0]}, "betas must be"),
+        ("cells_tail", {"learned": [0.5]}, "learned must be >= 1"),
         ("cells_tail", {"replicates": 0}, "replicates must be >= 1"),
     ],
 )
