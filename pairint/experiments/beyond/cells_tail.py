@@ -48,8 +48,8 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
     for value in settings["learned"]:
         check_real("learned", value, 1.0, 3.0)
     check_integer("replicates", settings["replicates"], 1)
-    return [
-        {**cell, "weights": list(settings["weights"]), "learned": list(settings["learned"])}
+    known = [
+        {**cell, "weights": list(settings["weights"])}
         for cell in grid(
             beta=settings["betas"],
             d=5,
@@ -59,13 +59,19 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
             replicate=range(settings["replicates"]),
         )
     ]
+    learned = [
+        {**cell, "weights": list(settings["learned"]), "learned": True}
+        for cell in known
+        if settings["learned"]
+    ]
+    return known + learned
 
 
 def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the error at the chosen K for each weight, and at each fixed K.
 
     ``choice`` is the weight, or 0 for a fixed K; ``hindsight`` the smallest error of a fixed K on these data.
-    ``matrix`` says whether it is known or learned; if it is, there is neither a fixed K nor a hindsight.
+    Where the matrix is learned there is neither a fixed K nor a hindsight.
     """
     from scipy import sparse
 
@@ -90,6 +96,18 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     pairs = model.tokens.sample(_N_PAIRS, 2, generator_for(cell, _DATA_KEYS, "pairs"))
     x, y = pairs[:, 0], pairs[:, 1]
     truth = model.interaction(x, y)
+    if cell.get("learned", False):
+        rows = []
+        for weight in cell["weights"]:
+            fit = InteractionRegressor(
+                selection_weight=weight, random_state=generator_for(cell, _DATA_KEYS, "starts")
+            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a fit with doubts counts as any other
+                fit.fit(X, Y)
+            wrong = float(np.mean((fit.interaction(x, y) - truth) ** 2))
+            rows.append({"choice": weight, "n_intervals": fit.n_intervals_, "error": wrong})
+        return rows
     scores = np.einsum("ni,ij,nj->n", x, matrix, y)
     problem = LeastSquaresProblem(X, Y, _DEGREE, _PENALTY)
     interval = score_range(X, matrix, np.eye(d))
@@ -111,17 +129,13 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     hindsight = min(min(fixed.values()), *(error(size) for size in chosen.values()))
     rows = [{"choice": w, "n_intervals": size, "error": error(size)} for w, size in chosen.items()]
     rows += [{"choice": 0.0, "n_intervals": size, "error": value} for size, value in fixed.items()]
-    rows = [row | {"matrix": "known", "hindsight": hindsight} for row in rows]
-    for weight in cell["learned"]:
-        fit = InteractionRegressor(
-            selection_weight=weight, random_state=generator_for(cell, _DATA_KEYS, "starts")
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a fit with doubts counts as any other
-            fit.fit(X, Y)
-        wrong = float(np.mean((fit.interaction(x, y) - truth) ** 2))
-        rows.append({"choice": weight, "n_intervals": fit.n_intervals_, "error": wrong, "matrix": "learned"})
-    return rows
+    return [row | {"hindsight": hindsight} for row in rows]
+
+
+def _parts(table: DataFrame) -> tuple[DataFrame, DataFrame]:
+    """Return the rows of the known matrix, and those of a learned one."""
+    learned = table["learned"].notna() if "learned" in table else table["choice"] < 0
+    return table[~learned], table[learned]
 
 
 def tail_table(table: DataFrame) -> DataFrame:
@@ -133,7 +147,7 @@ def tail_table(table: DataFrame) -> DataFrame:
     import pandas as pd
 
     rows = []
-    table = table[table["matrix"] == "known"]
+    table, _ = _parts(table)
     for (beta, n_samples), part in table.groupby(["beta", "n_samples"]):
         fixed = part[part["choice"] == 0].groupby("n_intervals")["error"].mean().min()
         for weight, group in part[part["choice"] > 0].groupby("choice"):
@@ -163,7 +177,7 @@ def weight_table(table: DataFrame) -> DataFrame:
     import pandas as pd
 
     rows = []
-    part = table[table["matrix"] == "learned"]
+    _, part = _parts(table)
     for (beta, n_samples), group in part.groupby(["beta", "n_samples"]):
         errors = group.pivot_table(index="replicate", columns="choice", values="error")
         plain = errors[1.0]
@@ -204,7 +218,7 @@ def plot(table: DataFrame) -> Figure:
     """Draw the share of data sets on which the error over the best in hindsight exceeds a number."""
     from pairint.figures.style import picture
 
-    return picture(_draw)(table)
+    return picture(_draw)(_parts(table)[0])
 
 
 def _draw(table: DataFrame) -> Figure:
@@ -212,7 +226,7 @@ def _draw(table: DataFrame) -> Figure:
 
     betas = sorted(table["beta"].unique())
     figure, axes = subplots(len(betas), 3.6)
-    least = table[(table["n_samples"] == table["n_samples"].min()) & (table["matrix"] == "known")]
+    least = table[table["n_samples"] == table["n_samples"].min()]
     for axis, beta in zip(np.atleast_1d(axes), betas, strict=True):
         part = least[(least["beta"] == beta) & (least["choice"] > 0)]
         for i, (weight, group) in enumerate(part.groupby("choice")):
@@ -261,7 +275,7 @@ EXPERIMENT = Experiment(
     name="cells_tail",
     title="The number of cells from cross-validation against the best one, and a weight that makes it safer",
     source="our own experiment",
-    version=2,
+    version=1,
     presets={
         "quick": {
             "betas": [3.0],

@@ -101,9 +101,9 @@ def all_found(fitted: Any, matrices: NDArray[np.float64]) -> bool:
 def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """Fit; return the squared error of g, what information predicts for it, and whether all heads were found.
 
-    ``risk_ratio`` is the mean squared residual over the variance of the noise. ``predicted`` is rough, from the
-    first thousand samples. A cell with ``information`` fits nothing: it has ``predicted`` from so many other
-    samples, and ``predicted_error``, its Monte Carlo standard error (jackknife).
+    ``risk_ratio`` is the mean squared residual over the variance of the noise. ``predicted`` is rough: from
+    the first thousand samples. A cell with ``information`` fits nothing: it has ``predicted`` from so many
+    other samples, and ``predicted_error``, its Monte Carlo standard error (jackknife).
     """
     from pairint.estimation import InteractionRegressor
     from pairint.estimation.channels import channel_information

@@ -1,6 +1,7 @@
 """What a cell of the experiments on bands, plans, cells and small ranks computes, and what they refuse."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from experiment_checks import is_drawn_and_judged, refuses
 
@@ -39,10 +40,9 @@ CELLS = {
             "noise_std": 0.3,
             "n_samples": 500,
             "weights": [1.0, 2.0],
-            "learned": [1.0, 2.0],
             "replicate": 0,
         },
-        2 + 19 + 2,
+        2 + 19,
     ),
 }
 
@@ -98,8 +98,24 @@ def test_a_weight_makes_the_tail_thinner():
 def test_a_larger_weight_never_chooses_more_cells():
     """The criterion with a larger charge: K is monotone in the weight (an exchange argument)."""
     rows = cells_tail.compute(CELLS["cells_tail"][1] | {"weights": [1.0, 1.4, 2.0, 3.0]})
-    chosen = [row["n_intervals"] for row in rows if row["choice"] > 0 and row["matrix"] == "known"]
+    chosen = [row["n_intervals"] for row in rows if row["choice"] > 0]
     assert chosen == sorted(chosen, reverse=True)
+
+
+def test_a_learned_matrix_has_the_same_data():
+    """A row each weight, and the cells that the weight asks for; the data are those of the known matrix."""
+    cell = CELLS["cells_tail"][1] | {"learned": True}
+    rows = cells_tail.compute(cell)
+    assert [row["choice"] for row in rows] == cell["weights"] and set(rows[0]) == {
+        "choice", "n_intervals", "error",
+    }  # fmt: skip
+    assert rows[1]["n_intervals"] <= rows[0]["n_intervals"]
+    table = pd.DataFrame([{**cell, **row, "replicate": k} for k in range(2) for row in rows])
+    table = table.assign(error=table["error"] * np.where(table["choice"] > 1, 2.0, 1.0))
+    lines = cells_tail.weight_table(table).set_index("weight")
+    assert lines.loc[1.0, "mean"] == 1 and lines.loc[1.0, "better"] == 0
+    ratio = 2 * rows[1]["error"] / rows[0]["error"]
+    assert lines.loc[2.0, "mean"] == pytest.approx(ratio) and lines.loc[2.0, "worse"] == float(ratio > 1.1)
 
 
 @pytest.mark.parametrize("beta", [0.5, 1.0, 2.0, 4.0])
