@@ -61,7 +61,7 @@ def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
     ]
     learned = [
         {**cell, "weights": list(settings["learned"]), "learned": True}
-        for cell in known
+        for cell in sorted(known, key=lambda cell: int(cell["replicate"]))
         if settings["learned"]
     ]
     return known + learned

@@ -256,7 +256,6 @@ def _draw(table: DataFrame) -> Figure:
             ls="none",
             label=f"{n_heads} heads",
         )
-        # The median: where the samples of the information leave a cell empty, it is far too large.
         theory = part["predicted"].groupby(part["n_samples"]).median()
         axes[0].plot(theory.index, theory, color=color, label=f"{n_heads} heads, from information")
     axes[0].set(
