@@ -79,6 +79,8 @@ class IntervalChoice:
     #: Whether the choice is the largest of several candidates although the search was extended as far as it
     #: may be: the best ``K`` may be larger.
     at_limit: bool = False
+    #: The candidate that plain cross-validation takes, in which a coefficient counts for one.
+    plain: int | None = None
 
 
 @dataclass(frozen=True)
@@ -219,20 +221,21 @@ def choose_intervals(
     most = max(largest, problem.n_rows / _EXTENDED_OUTPUTS)
     deserved = _first_grid(problem, largest)
     grid = _GRIDS[-1] if early else deserved
-    found: dict[int, float] = {}
+    found: dict[int, tuple[float, float]] = {}
     while True:
         fine = SplineSpace(lower, upper, grid, problem.degree)
         equations = problem.equations(left, right, fine, in_cache=early)
         found |= _criteria(problem, equations, fine, largest, found, weight)
         candidates = sorted(found)
-        criterion = [found[k] for k in candidates]
+        criterion, plain = zip(*(found[k] for k in candidates), strict=True)
         best = candidates[int(np.argmin(criterion))]
         if best > _EARLY_SHARE * grid and 2 * grid <= deserved:
             grid *= 2
             continue
         at_limit = len(candidates) > 1 and best == candidates[-1]
         if not at_limit or 2 * best + problem.degree > most or 2 * grid > _LARGEST_GRID:
-            return IntervalChoice(best, np.array(candidates, np.intp), np.array(criterion), at_limit)
+            by_one = candidates[int(np.argmin(plain))]
+            return IntervalChoice(best, np.array(candidates, np.intp), np.array(criterion), at_limit, by_one)
         largest = max(largest, 2 * best + problem.degree)
         grid *= 2
 
@@ -254,8 +257,11 @@ def _criteria(
     largest: float,
     known: Container[int],
     weight: float,
-) -> dict[int, float]:
-    """Return the criterion of each ``K`` that divides the grid, is not known yet and has few enough cells."""
+) -> dict[int, tuple[float, float]]:
+    """Return the criterion of each ``K`` that divides the grid, is not known yet and has few enough cells.
+
+    And that of plain cross-validation.
+    """
     criteria = {}
     grid, n_rows = fine.n_intervals, problem.n_rows
     for n_intervals in (k for k in range(1, grid + 1) if grid % k == 0 and k not in known):
@@ -263,6 +269,9 @@ def _criteria(
             break
         space, embedding = fine.coarsen(grid // n_intervals)
         solution = solve_inner(equations.restricted(sparse.csr_matrix(embedding)), space, problem.penalty)
-        dof = weight * solution.dof + problem.n_matrix
-        criteria[n_intervals] = generalised_cross_validation(solution.residual, dof, n_rows)
+        weighted, plain = (
+            generalised_cross_validation(solution.residual, w * solution.dof + problem.n_matrix, n_rows)
+            for w in (weight, 1.0)
+        )
+        criteria[n_intervals] = weighted, plain
     return criteria
