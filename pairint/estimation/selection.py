@@ -183,7 +183,7 @@ def choose_intervals(
         Ends of the splines' interval, the first below the second; by default what the scores fill.
     weight : float
         What a coefficient counts for in the criterion, from 1 to 3. One is cross-validation. The default is
-        1.4: it takes fewer cells, and far too many less often; where many cells are needed it costs about one
+        1.4: it takes fewer cells, and far too many less often; where many cells are needed it costs a few
         percent in the mean (Kim and Gu, "Smoothing spline Gaussian regression: more scalable computation via
         efficient approximation", 2004). Book: :doc:`/book/bands`.
     early : bool

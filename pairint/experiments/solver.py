@@ -6,7 +6,7 @@ make the tables anew would take about three hours and change no claim.
 
 A coefficient counted for one in the choice of the number of cells: plain cross-validation. It now counts for
 more (:data:`pairint.estimation.selection.SELECTION_WEIGHT`), which makes bad choices rarer and costs, where
-many cells are needed, about one percent in the mean.
+many cells are needed, a few percent in the mean.
 """
 
 from __future__ import annotations
