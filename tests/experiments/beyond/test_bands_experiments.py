@@ -133,6 +133,6 @@ def test_the_price_of_a_weight_is_that_of_the_best_number_of_cells(beta):
 def test_a_broken_table_is_seen():
     table = experiment_table(cells_tail.EXPERIMENT)[0]
     worse = table.assign(error=np.where(table["choice"] == 1.4, 9 * table["error"], table["error"]))
-    assert get("cells_tail").claims(worse)[0].theory_verdict == "differs"
+    assert {claim.theory_verdict for claim in get("cells_tail").claims(worse)} == {"differs"}
     quick = sweep.run(coverage.EXPERIMENT, "quick", overrides={"replicates": 2, "n_samples": [300]})
     assert set(quick["refinement"]) == {1, 2, 3}
