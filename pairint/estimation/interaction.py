@@ -39,7 +39,7 @@ from pairint.estimation.out_of_core import block_problem
 from pairint.estimation.problem import LARGEST_NUMBER, LeastSquaresProblem, OuterState
 from pairint.estimation.robust import LOSSES, RobustFit, pulled_in
 from pairint.estimation.search import SOLVERS, Found, Search, choose_rank
-from pairint.estimation.selection import RankChoice
+from pairint.estimation.selection import SELECTION_WEIGHT, RankChoice, check_selection_weight
 from pairint.model.attention import check_tokens
 from pairint.model.tangent import Information
 from pairint.validation import check_choice, check_floats, check_integer, check_real, check_rng, shortened
@@ -103,6 +103,10 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
     tol : float
         A stage stops when the next step is predicted to lower the residual sum of squares by less
         than ``tol`` noise variances; fitting pure noise lowers it by one for each parameter.
+    selection_weight : float
+        What a coefficient counts for in the choice of ``K``, from 1 to 3. One is cross-validation; more takes
+        fewer cells, and far too many less often, see
+        :func:`~pairint.estimation.choose_intervals`.
     loss : {"squared_error", "huber"}
         ``"huber"`` counts residuals beyond 1.345 of their scale with their size, not with its square, see
         :mod:`pairint.estimation.robust`: for outputs of which some are wrong.
@@ -214,6 +218,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         n_starts: int = _N_RANDOM,
         max_iter: int = 50,
         tol: float = 1e-2,
+        selection_weight: float = SELECTION_WEIGHT,
         loss: str = "squared_error",
         solver: str = SOLVERS[0],
         channel: str | ScoreChannel = "mean",
@@ -230,6 +235,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         self.n_starts = n_starts
         self.max_iter = max_iter
         self.tol = tol
+        self.selection_weight = selection_weight
         self.loss = loss
         self.solver = solver
         self.channel = channel
@@ -335,6 +341,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         n_starts = check_integer("n_starts", self.n_starts, 0, MOST_STARTS)
         max_iter = check_integer("max_iter", self.max_iter, 1)
         tol = check_real("tol", self.tol, 0.0, exclusive_minimum=True)
+        weighting = check_selection_weight(self.selection_weight)
         rng = check_rng(self.random_state, "random_state")
         n_rows = n_samples * n_tokens if weight is None else int((weight > 0).sum())
         n_rows = n_rows if source is None else source.survey.n_rows
@@ -359,7 +366,9 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         def find(problem: LeastSquaresProblem) -> tuple[Found, RankChoice | None]:
             def search_of(rank: int) -> Search:
                 n_matrix = matrix_parameters(d, rank)
-                return Search(replace(problem, n_matrix=n_matrix), n_intervals, max_iter, tol, solver)
+                return Search(
+                    replace(problem, n_matrix=n_matrix), n_intervals, max_iter, tol, solver, weighting
+                )
 
             if rank is None:
                 return choose_rank(search_of, starts_of, d, largest_rank, n_restarts, rng)
@@ -444,6 +453,7 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
         n_starts = check_integer("n_starts", self.n_starts, 0, MOST_STARTS)
         max_iter = check_integer("max_iter", self.max_iter, 1)
         tol = check_real("tol", self.tol, 0.0, exclusive_minimum=True)
+        weighting = check_selection_weight(self.selection_weight)
         rng = check_rng(self.random_state, "random_state")
         family, _ = as_family(self.activation, channel.positive, degree)
         learn = isinstance(values, str)
@@ -461,12 +471,22 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
                 n_values = Y.shape[2] if learn else 0
                 largest_rank = largest_channel_rank(problem.n_rows, d, largest_rank, n_values)
                 found, rank_selection = fit_channel_of_unknown_rank(
-                    problem, family, largest_rank, n_intervals, start, n_starts, max_iter, tol, rng
+                    problem, family, largest_rank, n_intervals, weighting, start, n_starts, max_iter, tol, rng
                 )
             else:
                 rank_selection = None
                 found = fit_channel(
-                    problem, family, rank, n_intervals, n_heads, start, n_starts, max_iter, tol, rng
+                    problem,
+                    family,
+                    rank,
+                    n_intervals,
+                    weighting,
+                    n_heads,
+                    start,
+                    n_starts,
+                    max_iter,
+                    tol,
+                    rng,
                 )
         first = found.heads[0]
         for name in ("_data", "_bands", "_left_open"):  # of an earlier fit

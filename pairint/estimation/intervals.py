@@ -281,7 +281,8 @@ def interaction_bands(
     weight : array_like, shape (M, N), optional
         Weights of the outputs of mean one where they are not zero.
     refinement : int
-        From 1 to 16: times as many cells as the fit has. 1 does not undersmooth.
+        From 1 to 16: times as many cells as the fit has, or would have by plain cross-validation (if it chose
+        them with a ``selection_weight`` above one). 1 does not undersmooth.
     matrix_known : bool
         Leave out what the matrix adds to the uncertainty.
 
@@ -304,7 +305,11 @@ def interaction_bands(
     problem = LeastSquaresProblem(X, Y, old.degree, penalty, weight=weight)
     check_tokens(problem.X, fit.n_features_in_)
     _check_same_data(fit, problem)
-    space = SplineSpace(old.lower, old.upper, refinement * old.n_intervals, old.degree)
+    cells = old.n_intervals
+    if fit.selection_ is not None and fit.selection_.plain is not None:
+        # A weight above one is for the error; for an interval the bias that it leaves is too large.
+        cells = max(cells, round(cells * fit.selection_.plain / fit.selection_.n_intervals))
+    space = SplineSpace(old.lower, old.upper, refinement * cells, old.degree)
     rank = int(fit.rank_)
     n_matrix = 0 if matrix_known else rank * (2 * problem.d - rank) - 1
     size = space.dimension + n_matrix

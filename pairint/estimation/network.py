@@ -38,7 +38,14 @@ from pairint.estimation.initial import STARTS, starting_factors
 from pairint.estimation.inner import factor_scores
 from pairint.estimation.mlp import WARM_RATE, NetworkActivation, Perceptron, import_torch, one_thread
 from pairint.estimation.problem import LeastSquaresProblem, OuterState
-from pairint.estimation.selection import IntervalChoice, choose_intervals, coarse_intervals, nearly_equal
+from pairint.estimation.selection import (
+    SELECTION_WEIGHT,
+    IntervalChoice,
+    check_selection_weight,
+    choose_intervals,
+    coarse_intervals,
+    nearly_equal,
+)
 from pairint.model.attention import pair_average
 from pairint.steps import steps
 from pairint.validation import check_choice, check_integer, check_real, check_rng
@@ -67,7 +74,7 @@ class NetworkRegressor(PairwiseRegressor):
 
     Parameters
     ----------
-    rank, degree, n_intervals, penalty
+    rank, degree, n_intervals, penalty, selection_weight
         As in :class:`~pairint.estimation.InteractionRegressor`. ``n_intervals="auto"`` begins with 8 cells
         and chooses by generalised cross-validation whenever the learning rate is lowered.
     hidden : sequence of int
@@ -143,6 +150,7 @@ class NetworkRegressor(PairwiseRegressor):
         tol: float = 1.0,
         final: str = "spline",
         dtype: str = "float32",
+        selection_weight: float = SELECTION_WEIGHT,
         random_state: Any = None,
     ) -> None:
         self.rank = rank
@@ -159,6 +167,7 @@ class NetworkRegressor(PairwiseRegressor):
         self.tol = tol
         self.final = final
         self.dtype = dtype
+        self.selection_weight = selection_weight
         self.random_state = random_state
 
     def fit(self, X: Any, Y: Any) -> Self:
@@ -206,6 +215,7 @@ class NetworkRegressor(PairwiseRegressor):
         check_real("tol", self.tol, 0.0)
         check_choice("final", self.final, ("spline", "network"))
         check_choice("dtype", self.dtype, ("float32", "float64"))
+        weight = check_selection_weight(self.selection_weight)
         rng = check_rng(self.random_state, "random_state")
         n_matrix = matrix_parameters(d, rank)
         check_enough_data(Y.size, n_matrix + (n_intervals or 1) + degree, Y.shape[0])
@@ -216,7 +226,7 @@ class NetworkRegressor(PairwiseRegressor):
             problem = LeastSquaresProblem(whitened, Y, degree, penalty, n_matrix)
             # The cells before any choice; in one dimension there is no matrix to wait for.
             cells = n_intervals or coarse_intervals(problem.n_rows, degree)
-            rounds = _first_round(problem, rank, self.start, cells, n_intervals is None, rng)
+            rounds = _first_round(problem, rank, self.start, cells, n_intervals is None, rng, weight)
             network = Perceptron(torch, rounds.state.space, Y, hidden, self.dtype, rng)
             network.fit(rounds.state.spline, _points(problem, rounds.state), _FIRST_FACTOR * network_steps)
             unfinished = iter(lambda: not rounds.exhausted and len(rounds.history) < max_rounds, False)
@@ -297,6 +307,8 @@ class _Rounds:
     """Where the rounds stand."""
 
     state: OuterState
+    #: What a coefficient counts for in the choice of the number of cells.
+    weight: float
     selection: IntervalChoice | None = None
     #: Index of the learning rate.
     level: int = 0
@@ -312,14 +324,20 @@ class _Rounds:
         left, right, cells = self.state.left, self.state.right, self.state.space.n_intervals
         if choose:
             first = self.selection is None
-            self.selection = choose_intervals(problem, left, right)
+            self.selection = choose_intervals(problem, left, right, weight=self.weight)
             if first or not nearly_equal(self.selection.n_intervals, cells):
                 cells = self.selection.n_intervals
         self.state = problem.solve(left, right, problem.space(left, right, cells))
 
 
 def _first_round(
-    problem: LeastSquaresProblem, rank: int, start: str, cells: int, choose: bool, rng: np.random.Generator
+    problem: LeastSquaresProblem,
+    rank: int,
+    start: str,
+    cells: int,
+    choose: bool,
+    rng: np.random.Generator,
+    weight: float,
 ) -> _Rounds:
     """Take the best start; in one dimension there is no matrix to train, and the cells are chosen at once."""
     starts = [
@@ -328,8 +346,8 @@ def _first_round(
     states = [problem.solve(*factors, problem.space(*factors, cells)) for factors in starts]
     best = min(states, key=lambda state: state.inner.residual)
     if problem.d > 1:
-        return _Rounds(best)
-    rounds = _Rounds(best, level=len(_LEVELS))
+        return _Rounds(best, weight)
+    rounds = _Rounds(best, weight, level=len(_LEVELS))
     if choose:
         rounds.lay_cells(problem, choose)
     return rounds

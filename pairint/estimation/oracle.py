@@ -18,7 +18,7 @@ from pairint.estimation.base import (
 from pairint.estimation.diagnosis import Diagnosable
 from pairint.estimation.problem import LeastSquaresProblem, OuterState, score_range
 from pairint.estimation.robust import LOSSES, huber_fit, pulled_in
-from pairint.estimation.selection import choose_intervals
+from pairint.estimation.selection import SELECTION_WEIGHT, check_selection_weight, choose_intervals
 from pairint.model.splines import SplineSpace
 from pairint.validation import check_choice, check_floats, check_real
 
@@ -34,7 +34,7 @@ class OracleRegressor(Diagnosable):
     ----------
     matrix : array_like, shape (d, d)
         The true interaction matrix.
-    degree, n_intervals, penalty, tol, loss
+    degree, n_intervals, penalty, tol, loss, selection_weight
         As in :class:`~pairint.estimation.InteractionRegressor`; ``degree >= 0``, and ``tol`` serves
         ``loss="huber"`` only.
 
@@ -53,6 +53,7 @@ class OracleRegressor(Diagnosable):
         penalty: float = 0.1,
         tol: float = 1e-2,
         loss: str = "squared_error",
+        selection_weight: float = SELECTION_WEIGHT,
     ) -> None:
         self.matrix = matrix
         self.degree = degree
@@ -60,6 +61,7 @@ class OracleRegressor(Diagnosable):
         self.penalty = penalty
         self.tol = tol
         self.loss = loss
+        self.selection_weight = selection_weight
 
     def fit(self, X: Any, Y: Any, sample_weight: Any = None) -> Self:
         """Fit the activation to tokens ``X (M, N, d)`` and outputs ``Y (M, N)``, with weights of these.
@@ -83,6 +85,7 @@ class OracleRegressor(Diagnosable):
         degree, n_intervals, penalty = check_spline_parameters(self.degree, self.n_intervals, self.penalty)
         tol = check_real("tol", self.tol, 0.0, exclusive_minimum=True)
         check_choice("loss", self.loss, LOSSES)
+        selection_weight = check_selection_weight(self.selection_weight)
         problem = LeastSquaresProblem(X, Y, degree, penalty, weight=weight)
         check_enough_data(problem.n_rows, (n_intervals or 1) + degree, Y.shape[0])
         left, right = to_device(matrix, X), array_namespace(X).eye(d)
@@ -97,11 +100,11 @@ class OracleRegressor(Diagnosable):
 
             cells = n_intervals
             if cells is None:
-                selection = choose_intervals(view, left, right, (lower, upper))
+                selection = choose_intervals(view, left, right, (lower, upper), weight=selection_weight)
                 cells = selection.n_intervals
             state = solve(view, None, cells)
             if self.loss == "huber":
-                robust = huber_fit(problem, state, solve, n_intervals, tol)
+                robust = huber_fit(problem, state, solve, n_intervals, tol, selection_weight)
                 state, selection = robust.state, robust.selection or selection
                 residual, scale, outliers = robust.loss, robust.scale, robust.outliers
                 converged = robust.converged

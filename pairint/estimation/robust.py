@@ -87,6 +87,7 @@ def huber_fit(
     step: Callable[[LeastSquaresProblem, OuterState, int], OuterState],
     n_intervals: int | None,
     tol: float,
+    weight: float,
 ) -> RobustFit:
     """Lower Huber's loss from a fit on.
 
@@ -102,6 +103,8 @@ def huber_fit(
         Number of cells; ``None`` to choose.
     tol : float
         Stop when a round lowers the sum of the losses by less than ``tol`` squared scales.
+    weight : float
+        What a coefficient counts for in that choice.
 
     Notes
     -----
@@ -134,7 +137,7 @@ def huber_fit(
             break
         cells = n_intervals or state.space.n_intervals
         if n_intervals is None and round_ < _N_CHOICES:
-            selection = choose_intervals(replace(problem, Y=view), state.left, state.right)
+            selection = choose_intervals(replace(problem, Y=view), state.left, state.right, weight=weight)
             if not (stages and nearly_equal(selection.n_intervals, cells)):
                 cells = selection.n_intervals
         if cells != state.space.n_intervals:

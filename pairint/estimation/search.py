@@ -25,6 +25,7 @@ from pairint.estimation.quasi_newton import Metric, lbfgs
 from pairint.estimation.rivals import SAME_FUNCTION, function_distance
 from pairint.estimation.robust import RobustFit, huber_fit
 from pairint.estimation.selection import (
+    SELECTION_WEIGHT,
     IntervalChoice,
     RankChoice,
     choose_intervals,
@@ -114,6 +115,8 @@ class Search:
     tol: float
     #: One of :data:`SOLVERS`.
     solver: str = SOLVERS[0]
+    #: What a coefficient counts for in the choice of the number of cells.
+    weight: float = SELECTION_WEIGHT
 
     @property
     def quasi_newton(self) -> bool:
@@ -460,7 +463,7 @@ class Search:
         for _ in range(_N_CHOICES):
             lower, upper = self.problem.interval(state.left, state.right)
             if self.n_intervals is None:
-                selection = choose_intervals(self.problem, state.left, state.right, (lower, upper))
+                selection = self._choice(state, (lower, upper))
                 target = selection.n_intervals
             else:
                 target = self.n_intervals
@@ -471,6 +474,14 @@ class Search:
             if self.problem.d == 1 or self.n_intervals is not None:
                 break
         return stages, selection
+
+    def _choice(
+        self, state: OuterState, interval: tuple[float, float], *, early: bool = False
+    ) -> IntervalChoice:
+        """Choose the number of cells for the matrix of a fit."""
+        return choose_intervals(
+            self.problem, state.left, state.right, interval, weight=self.weight, early=early
+        )
 
     def _refine_once(self, state: OuterState) -> tuple[list[OuterState], IntervalChoice | None]:
         """Choose K where all the data have settled the matrix, and again only if it is much larger."""
@@ -484,7 +495,7 @@ class Search:
             state = stages[-1]
         for _ in range(_N_CHOICES):
             interval = self.problem.interval(state.left, state.right)
-            selection = choose_intervals(self.problem, state.left, state.right, interval, early=True)
+            selection = self._choice(state, interval, early=True)
             target, before = selection.n_intervals, state.space.n_intervals
             space = SplineSpace(*interval, target, self.problem.degree)
             args = self.problem, state.left, state.right, space, self.max_iter, self.tol, state.metric
@@ -577,7 +588,7 @@ class Found:
 
         with fit_threads(self.state.left.size * 2):
             problem = replace(search.problem, Y=Y)
-            return huber_fit(problem, self.state, step, search.n_intervals, search.tol)
+            return huber_fit(problem, self.state, step, search.n_intervals, search.tol, search.weight)
 
     def contended(self, n_restarts: int, rng: np.random.Generator) -> Found:
         """Look again where the finished fit gives reason for doubt, and take the better by its criterion."""

@@ -30,8 +30,10 @@ from pairint.model.splines import SplineSpace
 from pairint.validation import check_flag, check_floats, check_instance, check_real
 
 __all__ = [
+    "SELECTION_WEIGHT",
     "IntervalChoice",
     "RankChoice",
+    "check_selection_weight",
     "choose_intervals",
     "coarse_intervals",
     "generalised_cross_validation",
@@ -58,6 +60,10 @@ _SAME_CHOICE = math.log(1.35)
 _MATRIX_WEIGHT = 4.0 / 3.0
 
 
+#: What a coefficient counts for in the choice of the number of cells, unless something else is asked for.
+SELECTION_WEIGHT = 1.4
+
+
 @dataclass(frozen=True)
 class IntervalChoice:
     """Outcome of the search over ``K``.
@@ -73,6 +79,8 @@ class IntervalChoice:
     #: Whether the choice is the largest of several candidates although the search was extended as far as it
     #: may be: the best ``K`` may be larger.
     at_limit: bool = False
+    #: The candidate that plain cross-validation takes, in which a coefficient counts for one.
+    plain: int | None = None
 
 
 @dataclass(frozen=True)
@@ -147,13 +155,18 @@ def nearly_equal(n_intervals: int, other: int) -> bool:
     return abs(math.log(n_intervals / other)) < _SAME_CHOICE
 
 
+def check_selection_weight(value: Any) -> float:
+    """Return the checked weight of a coefficient in the choice of the number of cells."""
+    return check_real("selection_weight", value, 1.0, 3.0)
+
+
 def choose_intervals(
     problem: LeastSquaresProblem,
     left: Any,
     right: Any,
     interval: tuple[float, float] | None = None,
     *,
-    weight: float = 1.0,
+    weight: float = SELECTION_WEIGHT,
     early: bool = False,
 ) -> IntervalChoice:
     """Choose ``K`` for the matrix ``left right'`` by generalised cross-validation.
@@ -169,10 +182,10 @@ def choose_intervals(
     interval : (float, float), optional
         Ends of the splines' interval, the first below the second; by default what the scores fill.
     weight : float
-        What a coefficient counts for in the criterion, from 1 to 3. One is cross-validation, and the default.
-        1.4 chooses fewer cells and errs less often by a large factor where few coefficients suffice; on rough
-        truths it costs some percent (Kim and Gu, "Smoothing spline Gaussian regression: more scalable
-        computation via efficient approximation", 2004). Book: :doc:`/book/bands`.
+        What a coefficient counts for in the criterion, from 1 to 3. One is cross-validation. The default is
+        1.4: it takes fewer cells, and far too many less often; where many cells are needed it costs a few
+        percent in the mean (Kim and Gu, "Smoothing spline Gaussian regression: more scalable computation via
+        efficient approximation", 2004). Book: :doc:`/book/bands`.
     early : bool
         Stop early: begin with a grid of 60 cells, and refine it only while the best ``K`` is more than a
         third of it. Fewer numbers are tried, and the cost is that of the grid that is needed.
@@ -208,20 +221,21 @@ def choose_intervals(
     most = max(largest, problem.n_rows / _EXTENDED_OUTPUTS)
     deserved = _first_grid(problem, largest)
     grid = _GRIDS[-1] if early else deserved
-    found: dict[int, float] = {}
+    found: dict[int, tuple[float, float]] = {}
     while True:
         fine = SplineSpace(lower, upper, grid, problem.degree)
         equations = problem.equations(left, right, fine, in_cache=early)
         found |= _criteria(problem, equations, fine, largest, found, weight)
         candidates = sorted(found)
-        criterion = [found[k] for k in candidates]
+        criterion, plain = zip(*(found[k] for k in candidates), strict=True)
         best = candidates[int(np.argmin(criterion))]
         if best > _EARLY_SHARE * grid and 2 * grid <= deserved:
             grid *= 2
             continue
         at_limit = len(candidates) > 1 and best == candidates[-1]
         if not at_limit or 2 * best + problem.degree > most or 2 * grid > _LARGEST_GRID:
-            return IntervalChoice(best, np.array(candidates, np.intp), np.array(criterion), at_limit)
+            by_one = candidates[int(np.argmin(plain))]
+            return IntervalChoice(best, np.array(candidates, np.intp), np.array(criterion), at_limit, by_one)
         largest = max(largest, 2 * best + problem.degree)
         grid *= 2
 
@@ -243,8 +257,11 @@ def _criteria(
     largest: float,
     known: Container[int],
     weight: float,
-) -> dict[int, float]:
-    """Return the criterion of each ``K`` that divides the grid, is not known yet and has few enough cells."""
+) -> dict[int, tuple[float, float]]:
+    """Return the criterion of each ``K`` that divides the grid, is not known yet and has few enough cells.
+
+    And that of plain cross-validation.
+    """
     criteria = {}
     grid, n_rows = fine.n_intervals, problem.n_rows
     for n_intervals in (k for k in range(1, grid + 1) if grid % k == 0 and k not in known):
@@ -252,6 +269,9 @@ def _criteria(
             break
         space, embedding = fine.coarsen(grid // n_intervals)
         solution = solve_inner(equations.restricted(sparse.csr_matrix(embedding)), space, problem.penalty)
-        dof = weight * solution.dof + problem.n_matrix
-        criteria[n_intervals] = generalised_cross_validation(solution.residual, dof, n_rows)
+        weighted, plain = (
+            generalised_cross_validation(solution.residual, w * solution.dof + problem.n_matrix, n_rows)
+            for w in (weight, 1.0)
+        )
+        criteria[n_intervals] = weighted, plain
     return criteria

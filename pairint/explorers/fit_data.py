@@ -57,8 +57,8 @@ AXES: dict[str, tuple[float, ...]] = {
 }
 CELLS = (3, 6, 12, 24, 48)
 DEGREE = 3
-#: What the stored fits were made with; the regressor's default is another now.
-SOLVER = "gauss-newton"
+#: What the stored fits were made with; the regressor's defaults are others now.
+SOLVER, WEIGHT = "gauss-newton", 1.0
 _N_TOKENS = 2
 _SHOWN = 60  # samples whose outputs are drawn
 _FILE = Path(__file__).with_name("fit_data.json")
@@ -155,7 +155,9 @@ def fit_matrix(X: Any, Y: Any, model: AttentionModel, random_state: Any) -> tupl
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # with few samples a fit may stop early: that is what is shown
-        auto = InteractionRegressor(1, DEGREE, solver=SOLVER, random_state=random_state).fit(X, Y)
+        auto = InteractionRegressor(
+            1, DEGREE, selection_weight=WEIGHT, solver=SOLVER, random_state=random_state
+        ).fit(X, Y)
     return auto.matrix_ * np.sign(np.sum(auto.matrix_ * model.matrix)), auto.n_intervals_
 
 

@@ -343,7 +343,7 @@ def test_clone_and_parameters():
     parameters = {
         "rank": 2, "degree": 4, "n_intervals": 7, "penalty": 0.5, "start": "linear", "n_starts": 1,
         "max_iter": 9, "tol": 0.1, "random_state": 3, "max_rank": 3, "loss": "huber",
-        "channel": "sum", "activation": "exp", "n_heads": 2, "solver": "lbfgs",
+        "channel": "sum", "activation": "exp", "n_heads": 2, "solver": "lbfgs", "selection_weight": 1.2,
     }  # fmt: skip
     estimator = InteractionRegressor(**parameters)
     assert estimator.get_params() == parameters

@@ -32,21 +32,22 @@ def draw(activation, n_samples, noise=0.1, n_tokens=3):
     return model, *model.sample(n_samples, n_tokens, 1)
 
 
-def choose(X, Y, matrix, degree=3, penalty=0.1, n_other=0):
+def choose(X, Y, matrix, degree=3, penalty=0.1, n_other=0, **options):
     problem = LeastSquaresProblem(X, Y, degree, penalty, n_other)
-    return choose_intervals(problem, matrix, np.eye(1), (-2.9, 2.9))
+    return choose_intervals(problem, matrix, np.eye(1), (-2.9, 2.9), **options)
 
 
+@pytest.mark.parametrize("weight", [1.0, 1.4, 2.5])
 @pytest.mark.parametrize("degree", [0, 1, 3])
-def test_criterion_is_that_of_direct_fits(degree):
+def test_criterion_is_that_of_direct_fits(degree, weight):
     """The fine Gram matrix, refined down, gives what a fit on each K would."""
     model, X, Y = draw(spline_activation(3, 0), 300)
-    choice = choose(X, Y, model.matrix, degree, 0.1, 2)
+    choice = choose(X, Y, model.matrix, degree, 0.1, 2, weight=weight)
     assert len(choice.candidates) >= 6 and choice.candidates[0] == 1
     for n_intervals, criterion in zip(choice.candidates, choice.criterion, strict=True):
         space = SplineSpace(-2.9, 2.9, int(n_intervals), degree)
         solution = solve_inner(normal_equations(X, Y, model.matrix, np.eye(1), space), space, 0.1)
-        direct = generalised_cross_validation(solution.residual, solution.dof + 2, Y.size)
+        direct = generalised_cross_validation(solution.residual, weight * solution.dof + 2, Y.size)
         assert criterion == pytest.approx(direct, rel=1e-7)
     assert choice.n_intervals == choice.candidates[np.argmin(choice.criterion)]
 

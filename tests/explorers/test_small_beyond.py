@@ -16,6 +16,7 @@ from pairint.explorers.small import (
     ForgottenRank,
     MovingPartner,
     SpectraAndSamples,
+    TrainedOrMinimised,
     WhereAWordLooks,
     WorthOfSymmetry,
     WrongWidth,
@@ -27,6 +28,7 @@ from pairint.explorers.small.channels import CHANNELS
 from pairint.explorers.small.effective import RANK, left_out
 from pairint.explorers.small.fish import DISTANCES, FILMS
 from pairint.explorers.small.real_head import TOKENS, WORDS, weights
+from pairint.explorers.small.trained import BUDGETS, MODELS
 from pairint.model import RoughActivation, SplineSpace
 
 
@@ -318,3 +320,26 @@ def test_tied_and_untied_curves_are_those_of_state_evolution(name):
         alpha = series["x"][k]
         layer = (0.3, "softmax", 3) if name == "tied" else (UntiedPrior(0.3), untied_channel("softmax", 3))
         assert series["y"][k] == pytest.approx(float(state_evolution(alpha, *layer).mmse), rel=1e-3)
+
+
+@pytest.mark.parametrize("steps", BUDGETS)
+@pytest.mark.parametrize("model", MODELS)
+def test_trainings_are_those_of_the_table(model, steps):
+    """Counted again from the bare table: errors over the minimiser's, and how many strayed."""
+    table = load_results("adam")
+    own = table[(table["units"] == MODELS[model]) & table["estimator"].isin(["adam", "erm"])]
+    near = strayed = 0
+    for _, cell in own.groupby("cell"):
+        least = cell.loc[cell["estimator"] == "erm", "error"].item()
+        run = cell[(cell["estimator"] == "adam") & (cell["budget"] == steps)]
+        near += int((run["error"] <= 1.1 * least).sum())
+        strayed += int((run["risk"] > 1.2 * 0.1**2).sum())
+    numbers = TrainedOrMinimised(model=model, steps=steps).numbers()
+    assert (numbers.facts["near"], numbers.facts["strayed"]) == (near, strayed)
+    runs = own[(own["estimator"] == "adam") & (own["budget"] == steps)]
+    shown = np.sort(numbers.series["errors.runs"]["y"])
+    np.testing.assert_allclose(shown, np.sort(runs["error"]), rtol=5e-4)  # four digits
+    places = np.array(numbers.series["errors.runs"]["x"])
+    sizes = np.sort(runs["n_samples"])
+    assert (np.abs(np.log(np.sort(places) / sizes)) <= np.log(1.36)).all()  # side by side, and apart
+    assert sum(len(numbers.series[f"time.{key}"]["x"]) for key in ("few", "some", "most")) == len(runs)

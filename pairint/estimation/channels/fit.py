@@ -221,6 +221,8 @@ class _Plan:
     family: Family
     rank: int
     n_intervals: int | None
+    #: What a coefficient counts for in the choice of the number of cells.
+    weight: float
     n_heads: int
     start: Any
     n_starts: int
@@ -234,6 +236,7 @@ def fit_channel(
     family: Family,
     rank: int,
     n_intervals: int | None,
+    weight: float,
     n_heads: int,
     start: Any,
     n_starts: int,
@@ -252,6 +255,8 @@ def fit_channel(
     rank, n_heads : int
     n_intervals : int, optional
         Number of cells, or by generalised cross-validation.
+    weight : float
+        What a coefficient counts for in it.
     start : str, or (U, V)
         See :func:`~pairint.estimation.channels.start.channel_starts`; or factors.
     n_starts, max_iter : int
@@ -267,7 +272,7 @@ def fit_channel(
         start = tuple(xp.asarray(forth @ to_device(f, back), dtype=dtype) for f in start)
         if family.size and not bool((start[0] @ start[1].T != 0.0).any()):
             raise ValueError("start must be factors of a matrix that is not zero on the tokens")
-    plan = _Plan(family, rank, n_intervals, n_heads, start, n_starts, max_iter, tol, rng)
+    plan = _Plan(family, rank, n_intervals, weight, n_heads, start, n_starts, max_iter, tol, rng)
     n_other = n_heads * (matrix_parameters(d, rank) + (0 if family.size else 1))
     if problem.learn_values:
         n_other += n_heads * d * problem.Y.shape[2]
@@ -378,7 +383,7 @@ def _refined(
         return state
 
     def criterion(state: ChannelState) -> float:
-        dof = n_other + sum(head.family.size for head in state.heads)
+        dof = n_other + plan.weight * sum(head.family.size for head in state.heads)
         return generalised_cross_validation(state.residual, dof, problem.n_rows)
 
     if plan.n_intervals is not None:

@@ -59,6 +59,7 @@ def fit_channel_of_unknown_rank(
     family: Family,
     largest: int,
     n_intervals: int | None,
+    weight: float,
     start: str,
     n_starts: int,
     max_iter: int,
@@ -76,7 +77,7 @@ def fit_channel_of_unknown_rank(
 
     Parameters
     ----------
-    problem, family, n_intervals, start, n_starts, max_iter, tol, rng
+    problem, family, n_intervals, weight, start, n_starts, max_iter, tol, rng
         As of :func:`~pairint.estimation.channels.fit.fit_channel`, for one head; ``start`` is a name.
     largest : int
         Largest rank that may be tried.
@@ -102,7 +103,7 @@ def fit_channel_of_unknown_rank(
     def judge(rank: int, begin: Any) -> None:
         loose = max(tol, _LOOSE * matrix_parameters(d, rank))
         fits[rank] = fit_channel(
-            fitted, family, rank, n_intervals, 1, begin, n_starts, min(max_iter, _STEPS), loose, rng
+            fitted, family, rank, n_intervals, weight, 1, begin, n_starts, min(max_iter, _STEPS), loose, rng
         )
         errors[rank] = _errors(judges, fits[rank])
 
@@ -136,6 +137,7 @@ def fit_channel_of_unknown_rank(
         family,
         chosen,
         n_intervals,
+        weight,
         1,
         _truncated(fits[chosen], chosen),
         n_starts,

@@ -106,14 +106,16 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """
     from pairint.estimation import InteractionRegressor
     from pairint.estimation.intervals import interaction_bands
-    from pairint.experiments.solver import STORED_SOLVER
+    from pairint.experiments.solver import STORED_SOLVER, STORED_WEIGHT
 
     model, rank, n_tokens = _truth(cell)
     X, Y = model.sample(cell["n_samples"], n_tokens, generator_for(cell, _DATA_KEYS))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what does not converge is counted
         starts = generator_for(cell, _DATA_KEYS, "starts")
-        fit = InteractionRegressor(rank, _DEGREE, solver=STORED_SOLVER, random_state=starts)
+        fit = InteractionRegressor(
+            rank, _DEGREE, selection_weight=STORED_WEIGHT, solver=STORED_SOLVER, random_state=starts
+        )
         fit.fit(X, Y)
     rng = generator_for(cell, _DATA_KEYS, "pairs")
     pairs = model.tokens.sample(_N_PAIRS, 2, rng)

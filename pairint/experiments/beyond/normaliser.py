@@ -162,6 +162,8 @@ def _wide(table: DataFrame, n_tokens: int, column: str) -> DataFrame:
 def factors(table: DataFrame) -> DataFrame:
     """Return the factors for each N and M: geometric means with 95 % intervals, and the prediction.
 
+    ``information error`` is the Monte Carlo standard error of ``from information``, from its spread over the
+    data sets, each with tokens of its own.
     ``against`` is the channel in the denominator of the ratio of squared errors.
     """
     import pandas as pd
@@ -176,6 +178,7 @@ def factors(table: DataFrame) -> DataFrame:
                 ratio = (errors["unknown"] / errors[against]).loc[n_samples]
                 theory = (predicted["unknown"] / predicted[against]).loc[n_samples]
                 mean, low, high = geometric_mean_interval(ratio.to_numpy())
+                level = float(np.exp(np.log(theory).mean()))
                 rows.append(
                     {
                         "n_tokens": n_tokens,
@@ -184,7 +187,8 @@ def factors(table: DataFrame) -> DataFrame:
                         "factor": mean,
                         "low": low,
                         "high": high,
-                        "from information": float(np.exp(np.log(theory).mean())),
+                        "from information": level,
+                        "information error": level * float(np.log(theory).sem()),
                     }
                 )
     return pd.DataFrame(rows)

@@ -97,7 +97,7 @@ def planned(cell: dict[str, Any]) -> tuple[AttentionModel, Plan]:
 def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """Fit at a part of the planned samples; return the squared error over the target."""
     from pairint.estimation import InteractionRegressor, interaction_error
-    from pairint.experiments.solver import STORED_SOLVER
+    from pairint.experiments.solver import STORED_SOLVER, STORED_WEIGHT
 
     model, what = planned(cell)
     rank, n_tokens = CASES[cell["case"]][2:4]
@@ -109,6 +109,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
             rank,
             _DEGREE,
             "auto" if what.approximation_error else what.n_intervals,
+            selection_weight=STORED_WEIGHT,
             solver=STORED_SOLVER,
             random_state=generator_for(cell, _DATA_KEYS, "starts"),
         ).fit(X, Y)

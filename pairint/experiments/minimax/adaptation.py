@@ -100,7 +100,7 @@ class _Yardstick:
 def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """Fit all estimators of :data:`LABELS` to the data of a cell, and the oracle; one row for each."""
     from pairint.estimation import InteractionRegressor, OracleRegressor
-    from pairint.experiments.solver import STORED_SOLVER
+    from pairint.experiments.solver import STORED_SOLVER, STORED_WEIGHT
 
     model = _truth(cell)
     X, Y = model.sample(cell["n_samples"], cell["n_tokens"], generator_for(cell, _DATA_KEYS))
@@ -114,7 +114,13 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what does not converge is counted
             estimator = InteractionRegressor(
-                rank, _DEGREE, n_intervals, solver=STORED_SOLVER, random_state=rng, **options
+                rank,
+                _DEGREE,
+                n_intervals,
+                selection_weight=STORED_WEIGHT,
+                solver=STORED_SOLVER,
+                random_state=rng,
+                **options,
             )
             estimator.fit(X, Y)
         return estimator, time.perf_counter() - began

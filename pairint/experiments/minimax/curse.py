@@ -132,7 +132,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """Fit the methods of :data:`LABELS` to the data of a cell; one row for each."""
     from pairint.estimation import InteractionRegressor
     from pairint.experiments.minimax.blind import KernelRidge, Neighbours
-    from pairint.experiments.solver import STORED_SOLVER
+    from pairint.experiments.solver import STORED_SOLVER, STORED_WEIGHT
 
     model = truth_model(cell)
     X, Y = model.sample(cell["n_samples"], _N_TOKENS, generator_for(cell, DATA_KEYS))
@@ -176,6 +176,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
             _DEGREE,
             n_starts=_STARTS if cell["d"] <= _MOST_STARTED else 0,
             tol=_TOLERANCE,
+            selection_weight=STORED_WEIGHT,
             solver=STORED_SOLVER,
             random_state=generator_for(cell, DATA_KEYS, "starts"),
         )

@@ -118,7 +118,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     with the cell's ``beta`` and ``constant``).
     """
     from pairint.estimation import InteractionRegressor, OracleRegressor, interaction_error
-    from pairint.experiments.solver import STORED_SOLVER
+    from pairint.experiments.solver import STORED_SOLVER, STORED_WEIGHT
 
     model = truth_model(cell)
     X, Y = model.sample(cell["n_samples"], cell["n_tokens"], generator_for(cell, DATA_KEYS))
@@ -126,11 +126,18 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     if cell["selection"] == "rule":
         n_intervals = rule_intervals(cell["n_samples"], cell["beta"], cell["constant"])
     degree = cell["degree"]
-    estimators: dict[str, Any] = {"oracle": OracleRegressor(model.matrix, degree, n_intervals)}
+    estimators: dict[str, Any] = {
+        "oracle": OracleRegressor(model.matrix, degree, n_intervals, selection_weight=STORED_WEIGHT)
+    }
     if model.d > 1:  # in one dimension there is no matrix to learn, and the two coincide
         starts = generator_for(cell, DATA_KEYS, "starts")
         estimators["fit"] = InteractionRegressor(
-            cell["rank"], degree, n_intervals, solver=STORED_SOLVER, random_state=starts
+            cell["rank"],
+            degree,
+            n_intervals,
+            selection_weight=STORED_WEIGHT,
+            solver=STORED_SOLVER,
+            random_state=starts,
         )
     rows = []
     for name, estimator in estimators.items():

@@ -49,6 +49,7 @@ _SETTINGS: dict[str, Any] = {
 def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
     """Fit the oracle, the estimator and the network pipeline to the data of a cell."""
     from pairint.estimation import NetworkRegressor, interaction_error
+    from pairint.experiments.solver import STORED_WEIGHT
     from pairint.model import AttentionModel
 
     rows = curves.compute(cell)
@@ -59,6 +60,7 @@ def compute(cell: dict[str, Any]) -> list[dict[str, Any]]:
         cell["rank"],
         cell["degree"],
         rows[0]["n_intervals"] if cell["selection"] == "rule" else "auto",
+        selection_weight=STORED_WEIGHT,
         dtype="float64",  # so that other machines get the same digits, but for the last few
         random_state=generator_for(cell, curves.DATA_KEYS, "network"),
     )

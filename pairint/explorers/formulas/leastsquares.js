@@ -182,7 +182,10 @@ export function solveSpline(data, factors, space) {
   return { factors, space, scores, ...solveInner(equations) };
 }
 
-// The number of cells by generalised cross-validation, n RSS / (n - dof)^2.
+// The number of cells by generalised cross-validation, n RSS / (n - dof)^2, in which a coefficient counts for
+// more than one, as it does in pairint.estimation.selection.
+const WEIGHT = 1.4;
+
 export function chooseCells(data, factors, candidates) {
   const scores = scoresOf(data, factors);
   const [lower, upper] = scoreRange(scores, data.tokens);
@@ -192,7 +195,7 @@ export function chooseCells(data, factors, candidates) {
     if (2 * (cells + DEGREE) > rows) break;
     const equations = normalEquations(data, scores, { lower, upper, cells });
     const inner = solveInner(equations);
-    const criterion = (rows * inner.residual) / (rows - effectiveNumber(equations, inner)) ** 2;
+    const criterion = (rows * inner.residual) / (rows - WEIGHT * effectiveNumber(equations, inner)) ** 2;
     if (criterion < least) [best, least] = [cells, criterion];
   }
   return { lower, upper, cells: best };

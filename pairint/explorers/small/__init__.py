@@ -24,6 +24,7 @@ from pairint.explorers.small.steps import EstimatorSteps
 from pairint.explorers.small.surviving import SurvivingFunction
 from pairint.explorers.small.terms import ThreeTerms
 from pairint.explorers.small.tokens import TwoBounds
+from pairint.explorers.small.trained import TrainedOrMinimised
 from pairint.explorers.small.turning import TurningHeads
 from pairint.explorers.small.watching import WhenToWatch
 from pairint.explorers.small.whole_layer import EnoughText
@@ -52,6 +53,7 @@ __all__ = [
     "SurvivingFunction",
     "ThreePrices",
     "ThreeTerms",
+    "TrainedOrMinimised",
     "TurningHeads",
     "TwoBounds",
     "WhenToWatch",
