@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+from pairint.figures.style import CYCLE, MARKERS, MUTED, picture, subplots
 from pairint.figures.upper_bound import SETTING
 from pairint.theory.adaptation import adaptive_upper_bound, penalty
 from pairint.theory.approximation import spline_degree, spline_error
@@ -82,7 +82,7 @@ def penalty_figure(n_samples: int = 10**7, setting: Setting = SETTING) -> Figure
         support_ratio=float(setting.require_matrix("the penalty")[0]),
     )
     price = np.array([scale * penalty(n_intervals=int(k), degree=1, rank=1, odd=True, **told) for k in cells])
-    left.loglog(cells, price, color=INK, ls=":", label="penalty (known)")
+    left.loglog(cells, price, color=MUTED, ls=":", label="penalty (known)")
     for beta, color in zip((0.5, 2.0), CYCLE, strict=False):
         given: dict[str, Any] = dict(
             beta=beta, holder_constant=setting.holder_constant, score_bound=setting.score_bound

@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex, to_rgb
 from pairint.figures.direct import label_directly
 from pairint.figures.layout import arrange
 from pairint.figures.ordered import families, in_order, ordered_colors, value
-from pairint.figures.style import COLORS, CYCLE, figure_style, picture
+from pairint.figures.style import CYCLE, figure_style, picture
 
 
 def lightness(color):
@@ -51,7 +51,7 @@ def test_lightness_grows():
     for count in range(1, 9):
         steps = np.diff([lightness(color) for color in ordered_colors(count)])
         assert (steps > 0).all()
-        assert lightness(ordered_colors(count)[-1]) <= lightness(COLORS["orange"])  # seen on white
+        assert lightness(ordered_colors(count)[-1]) <= lightness(CYCLE[1])  # seen on white
 
 
 def test_values_are_ordered_whatever_the_order_of_the_legend():
