@@ -60,7 +60,7 @@ def diagram_figure(points: DataFrame, settings: Sequence[Setting]) -> Figure:
         axis.plot(
             numbers,
             np.where(samples * setting.n_tokens < high, samples * setting.n_tokens, np.nan),
-            color=INK,
+            color=MUTED,
             lw=1.2,
             ls=("--", "-.", (0, (6, 1, 1, 1, 1, 1)))[i % 3],
             label=label,
