@@ -390,7 +390,13 @@ export function mount({ model, el }) {
       if (open) svg += `<path class="stem ${given[k] < 0 ? "take" : "give"}" d="M${x} ${round(f.y(given[k]))}V${line}"/>`;
     });
     const { "curve.guess": drawn, "curve.fit": fitted, "curve.truth": truth } = handle.series;
-    if (!drawn && handle.phase === "ask") svg += `<text class="invite" x="${round((f.left + f.right) / 2)}" y="${round(f.y(facts.average > 0 ? -0.7 : 0.7))}">${escapeText(words.invite)}</text>`;
+    if (!drawn && handle.phase === "ask") {
+      // Between what stands there: the average with its number, and the partners' numbers, one over the other where scores meet.
+      const taken = [[line - 20, line + 20], [f.bottom - 24 - 12 * Math.max(...rows), f.bottom]];
+      const heights = (facts.average > 0 ? [-0.7, -0.4, -0.1, 0.2, 1.3] : [0.7, 1.2, 0.4, 0.1, -0.2]).map((v) => round(f.y(v)));
+      const y = heights.find((at) => taken.every(([top, bottom]) => at + 5 < top || at - 15 > bottom)) ?? heights[0];
+      svg += `<text class="invite" x="${round((f.left + f.right) / 2)}" y="${y}">${escapeText(words.invite)}</text>`;
+    }
     if (open) svg += `<path class="truth" pathLength="1" d="${curve(truth)}"/>`;
     if (drawn) svg += `<path class="guess" d="${curve(drawn)}"/>`;
     if (fitted) svg += `<path class="fit" d="${curve(fitted)}"/>`;
