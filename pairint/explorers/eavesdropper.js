@@ -391,11 +391,13 @@ export function mount({ model, el }) {
     });
     const { "curve.guess": drawn, "curve.fit": fitted, "curve.truth": truth } = handle.series;
     if (!drawn && handle.phase === "ask") {
-      // Between what stands there: the average with its number, and the partners' numbers, one over the other where scores meet.
-      const taken = [[line - 20, line + 20], [f.bottom - 24 - 12 * Math.max(...rows), f.bottom]];
-      const heights = (facts.average > 0 ? [-0.7, -0.4, -0.1, 0.2, 1.3] : [0.7, 1.2, 0.4, 0.1, -0.2]).map((v) => round(f.y(v)));
-      const y = heights.find((at) => taken.every(([top, bottom]) => at + 5 < top || at - 15 > bottom)) ?? heights[0];
-      svg += `<text class="invite" x="${round((f.left + f.right) / 2)}" y="${y}">${escapeText(words.invite)}</text>`;
+      // As near to a good place as what stands there allows: the average with its number, the numbers of partners about the middle.
+      const [middle, wish] = [round((f.left + f.right) / 2), facts.average > 0 ? -0.7 : 0.7];
+      const near = rows.filter((_, k) => Math.abs(f.x(inside(scores[k])) - middle) < 85);
+      const taken = [[line - 20, line + 20], [f.bottom - 24 - 12 * Math.max(-1, ...near), f.bottom]];
+      const heights = Array.from({ length: 33 }, (_, k) => 1.6 - 0.1 * k).sort((v, w) => Math.abs(v - wish) - Math.abs(w - wish));
+      const y = round(f.y(heights.find((v) => taken.every(([top, bottom]) => f.y(v) + 5 < top || f.y(v) - 15 > bottom)) ?? wish));
+      svg += `<text class="invite" x="${middle}" y="${y}">${escapeText(words.invite)}</text>`;
     }
     if (open) svg += `<path class="truth" pathLength="1" d="${curve(truth)}"/>`;
     if (drawn) svg += `<path class="guess" d="${curve(drawn)}"/>`;

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from pairint.figures.roles import colors_of
 from pairint.figures.style import CYCLE, MARKERS, MUTED, picture, subplots
 from pairint.figures.upper_bound import SETTING
 from pairint.theory.adaptation import adaptive_upper_bound, penalty
@@ -49,7 +50,9 @@ def splitting_figure(powers: tuple[int, ...] = (4, 6, 8, 10, 12)) -> Figure:
 
     rate = minimax_exponent(SETTING.beta)
     for axis, density in ((left, cube_scores), (right, uniform_scores)):
-        for (name, kind), color, marker in zip(kinds(density).items(), CYCLE, MARKERS, strict=False):
+        for (name, kind), color, marker in zip(
+            kinds(density).items(), colors_of(kinds(density)), MARKERS, strict=False
+        ):
             bounds = [kind(10**p) for p in powers]
             values = np.array([bound.value for bound in bounds])
             if axis is right:

@@ -193,7 +193,9 @@ def captioned(
     ]
     rows = [tuple(row) for row in zip(*labels, *values, strict=True)]
     names = [str(level.name) for level in named] + [_heading(frame.columns.names, c) for c in frame.columns]
-    return Table(_pretty(caption), tuple(map(_pretty, names)), tuple(_once(rows, len(named))), len(named), folded)
+    return Table(
+        _pretty(caption), tuple(map(_pretty, names)), tuple(_once(rows, len(named))), len(named), folded
+    )
 
 
 def _framed(rows: Sequence[Mapping[str, Any]]) -> DataFrame:
