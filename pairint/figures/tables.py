@@ -155,8 +155,8 @@ def captioned(
         digits. Without one a column has the decimals that its values need, at most four, or three significant
         digits where those do not show them.
     folded : bool
-        Whether a page shows the caption only, and the table where a reader opens it: for numbers that a figure
-        or a sentence beside it says already. Paper shows all.
+        Whether a page shows the caption only, and the table where a reader opens it: for numbers that a
+        figure or a sentence beside it says already. Paper shows all.
 
     Returns
     -------

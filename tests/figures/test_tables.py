@@ -107,5 +107,6 @@ def test_a_folded_table_shows_its_caption_first():
     table = captioned([{"a": 1, "b": 2}], "Is it < 2?", folded=True)
     text = table._repr_html_()
     assert text.startswith('<details class="folded-table">\n<summary>Is it &lt; 2?</summary>')
-    assert '<table class="dataframe captioned" aria-label="Is it &lt; 2?">' in text and text.count("<caption>") == 0
+    assert '<table class="dataframe captioned" aria-label="Is it &lt; 2?">' in text
+    assert "<caption>" not in text  # said once
     assert str(table) == str(captioned([{"a": 1, "b": 2}], "Is it < 2?"))
