@@ -122,7 +122,9 @@ def descent_figure(
     bayes = state_evolution(alphas, rho, channel, n_tokens).mmse
     axes.plot(alphas, bayes, color=BOUND, label="Bayes-optimal: mean of all posterior samples")
     axes.plot(alphas, 2 * bayes, color=BOUND, linestyle=":", label="twice that: one posterior sample")
-    for (name, triples), color, marker in zip(measured.items(), CYCLE, MARKERS, strict=False):
+    for (name, triples), color, marker in zip(
+        measured.items(), (CYCLE[0], FIT, *CYCLE[1:]), MARKERS, strict=False
+    ):
         alpha, mean, error = np.array(triples).T
         axes.errorbar(
             alpha,

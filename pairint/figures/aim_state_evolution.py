@@ -105,7 +105,7 @@ def error_figure(
     if dots:
         axes.plot([], [], "o", color=MUTED, fillstyle="none", label="dots: AMP, one run each")
     if slopes:
-        axes.plot([], [], color=MUTED, linestyle=":", label="limit of many samples")
+        axes.plot([], [], color=MUTED, linestyle=":", label="dotted: limit of many samples")
     axes.set(title=f"Bayes-optimal error, {channel}, $T = 2$", xlabel=ALPHA_LABEL, ylabel=ERROR_LABEL)
     if logarithmic:
         axes.set(xscale="log", yscale="log")
