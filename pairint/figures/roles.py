@@ -25,7 +25,7 @@ WORDS = (
     ("truth", re.compile(r"(the )?(truth|hidden function|planted)\b")),
     (
         "fit",
-        re.compile(r"(measured: )?((the|our|direct) )*(fit|estimator|minimiser|matrix learned)\b"),
+        re.compile(r"(measured: )?((the|our|direct) )*(fit|estimator|minimiser|matrix learned)\b(?!')"),
     ),
     ("fit", re.compile(r"(the )?(amp|message passing)\b(?!.*(posterior|without))")),
     ("matrix", re.compile(r"(the )?(matrix|matrices)(:|$)")),
