@@ -56,7 +56,7 @@ def attention_figure(model: AttentionModel, X: Any, receiver: int = 0) -> Figure
             zorder=1,
         )
     left.scatter(*points[others].T, color=MUTED, s=40, zorder=2)
-    left.scatter(*points[receiver], color=CYCLE[2], edgecolor=INK, s=140, zorder=3)
+    left.scatter(*points[receiver], color=CYCLE[4], edgecolor=INK, s=140, zorder=3)
     for number, (x, y) in enumerate(points, 1):
         left.annotate(str(number), (x, y), textcoords="offset points", xytext=(7, 5))
     left.set(
@@ -81,7 +81,7 @@ def attention_figure(model: AttentionModel, X: Any, receiver: int = 0) -> Figure
     colors = np.where(own > 0, CYCLE[0], CYCLE[1])
     right.scatter(scores[receiver, others], own, c=colors, zorder=3, label="its partners")
     mean = own.sum() / (X.shape[1] - 1)
-    right.axhline(mean, color=CYCLE[2], linestyle="--", label="their average: the output")
+    right.axhline(mean, color=CYCLE[4], linestyle="--", label="their average: the output")
     right.set(title="What it receives", xlabel="score $u$", ylabel="$\\varphi(u)$")
     right.legend(loc="best", fontsize="small")
     return figure

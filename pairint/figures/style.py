@@ -81,9 +81,9 @@ ROLES: dict[str, str] = {
 CYCLE: tuple[str, ...] = (
     "#332288",  # indigo
     "#E69F00",  # orange
-    "#882255",  # wine
     "#8A9A3B",  # olive
     "#6B3E12",  # brown
+    "#882255",  # wine
     "#9B4DCA",  # violet
     "#7F8C99",  # slate
 )

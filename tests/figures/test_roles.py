@@ -127,6 +127,20 @@ def test_the_first_page_has_the_colours_of_the_book():
             assert re.findall(rf"--{variable}: (#\w{{6}})", sheet)[at].upper() == palette[role].upper()
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_still_and_moving_figures_have_the_same_colours(scheme, monkeypatch):
+    monkeypatch.syspath_prepend(PACKAGE.parent / "tools")
+    from drawings import darkened
+
+    script = (PACKAGE / "explorers" / "kit" / "palette.js").read_text(encoding="utf-8")
+    block = re.search(rf"^  {scheme}: {{(.*?)}}", script, re.MULTILINE | re.DOTALL)[1]
+    palette = dict(re.findall(r'(\w+): "(#\w{6})"', block))
+    wanted = {name: color for name, color in COLORS.items() if name not in ("truth", "ink", "muted")}
+    if scheme == "dark":  # an orange that is dark enough for lines on white need not be so dark there
+        wanted = {name: darkened(color) for name, color in (wanted | {"second": CYCLE[1]}).items()}
+    assert {name: palette[name].upper() for name in wanted} == {n: c.upper() for n, c in wanted.items()}
+
+
 def test_colours_that_mean_nothing_are_no_roles():
     """As far apart as the colours of one figure have to be (`test_style`)."""
     for first, second in itertools.product(CYCLE, ROLES.values()):

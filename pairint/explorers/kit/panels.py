@@ -55,7 +55,7 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DASHES = {"solid": "-", "dash": (0, (5, 3)), "dot": (0, (1.2, 2.2)), "dashdot": (0, (5, 2, 1.2, 2))}
 _SYMBOLS = {"circle": "o", "square": "s", "diamond": "D", "triangle": "^", "cross": "x", "tick": 2}
 #: What a mark may say by its colour: a role of the whole book; or nothing beyond the figure, as ``"first"``.
-COLORS = dict(ROLES) | dict(zip(("first", "second", "third", "fourth"), CYCLE, strict=False))
+COLORS = dict(ROLES) | {"first": CYCLE[0], "second": CYCLE[1], "third": CYCLE[4], "fourth": CYCLE[2]}
 #: The orange of the cycle has too little contrast on white for a line; so have data, but for their rim.
 COLORS |= {"ink": INK, "muted": "#57606a", "second": "#B37600"}
 RIM = "#2B83B8"
