@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from pairint.figures.style import BOUND, CYCLE, MARKERS, MUTED, ORACLE, picture, subplots
+from pairint.figures.style import BOUND, CYCLE, FIT, MARKERS, MUTED, ORACLE, picture, subplots
 from pairint.model import AttentionModel, GaussianNoise, Tanh, UniformCube, interaction_matrix
 from pairint.theory.coercivity import product_density, product_moments
 from pairint.theory.lower import lower_bound
@@ -134,7 +134,7 @@ def bounds_figure(
             [row["n_samples"] for row in mine],
             [row["error"] for row in mine],
             _range(mine),
-            color=CYCLE[2],
+            color=ORACLE if name == "matrix known" else FIT,
             marker=marker,
             ls="none",
             label=f"measured: {name}",
@@ -173,7 +173,7 @@ def gap_figure(setting: Setting = SETTING, *, largest: float = 1e12) -> Figure:
     known = [oracle_upper_bound(int(m), setting, density=_density, odd=True).value for m in samples]
     learned = [upper_bound(int(m), setting, odd=True).value for m in samples]
     for values, name, color, marker in (
-        (learned, "matrix learned", BOUND, MARKERS[0]),
+        (learned, "matrix learned", FIT, MARKERS[0]),
         (known, "matrix known", ORACLE, MARKERS[1]),
     ):
         axis.loglog(samples, np.array(values) / lower, color=color, marker=marker, label=name)
@@ -219,23 +219,23 @@ def tokens_figure(
     common: dict[str, Any] = dict(interval=(0.0, 3.0), density=_density)
     curves = {
         "upper bound through coercivity": (
-            CYCLE[1],
+            BOUND,
             "--",
             [upper_bound(n_samples, s, coercivity=1 / (s.n_tokens - 1)).value for s in settings],
         ),
         "upper bound, matrix learned, odd": (
-            CYCLE[1],
+            BOUND,
             "-",
             [upper_bound(n_samples, s, odd=True).value for s in settings],
         ),
         "lower bound, symmetric tokens": (
-            CYCLE[0],
-            "-",
+            BOUND,
+            "-.",
             [lower_bound(n_samples, s, symmetric=True, **common).value for s in settings],
         ),
         "lower bound, Jensen": (
-            CYCLE[0],
-            "--",
+            BOUND,
+            ":",
             [lower_bound(n_samples, s, **common).value for s in settings],
         ),
     }
@@ -247,7 +247,7 @@ def tokens_figure(
             [row["n_tokens"] for row in mine],
             [row["error"] for row in mine],
             _range(mine),
-            color=CYCLE[2],
+            color=ORACLE if name == "matrix known" else FIT,
             marker=marker,
             lw=1,
             label=f"measured: {name}",
