@@ -33,9 +33,13 @@ function cueAll() {
   for (const box of document.querySelectorAll(SCROLLERS)) cue(box);
 }
 
-// Paper does not scroll: formulas and tables become smaller there.
+// Paper does not scroll: formulas and tables become smaller there. Nor does it unfold: tables stand open.
 const PAPER = 620; // CSS pixels of a column on A4
 function shrink() {
+  for (const box of document.querySelectorAll("details.folded-table:not([open])")) {
+    box.open = true;
+    box.dataset.paper = "opened";
+  }
   for (const box of document.querySelectorAll(SCROLLERS)) {
     if (box.matches("pre, .drawing") || box.scrollWidth === 0) continue;
     const share = Math.min(PAPER, box.clientWidth || PAPER) / box.scrollWidth;
@@ -45,6 +49,10 @@ function shrink() {
 
 function regrow() {
   for (const box of document.querySelectorAll(SCROLLERS)) box.style.zoom = "";
+  for (const box of document.querySelectorAll("details[data-paper]")) {
+    box.open = false;
+    delete box.dataset.paper;
+  }
 }
 
 function watchWidths() {

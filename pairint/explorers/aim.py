@@ -90,11 +90,11 @@ class AIMExplorer(Explorer):
             Axis("samples α = n/d²", "log", _ALPHAS),
             Axis("‖S − Ŝ‖² / d", range=(-0.04, 1.24)),  # zero can be seen
             (
-                line("curve", "state evolution, ρ = {rho}", "blue", width=2.8),
-                rule("exact", "exact recovery, α = {exact}", "x", "green", "dash", 1.8),
+                line("curve", "state evolution, ρ = {rho}", "bound", width=2.8),
+                rule("exact", "exact recovery, α = {exact}", "x", "first", "dash", 1.8),
                 rule("weak", "seen at all, in the limit ρ → 0", "x", "muted", "dot", 1.8),
-                points("here", "α = {alpha}: error {mmse}", "vermillion", "circle", 5.5),
-                points("simulated", f"AMP, d = {_D}", "purple", "diamond", 4.5),
+                points("here", "α = {alpha}: error {mmse}", "ink", "circle", 5.5),
+                points("simulated", f"AMP, d = {_D}", "fit", "diamond", 4.5),
             ),
             height=300,
             grow=1.3,
@@ -105,8 +105,8 @@ class AIMExplorer(Explorer):
             Axis("eigenvalue"),
             Axis("density", zero=True),
             (
-                area("noisy", "noisy copy, Δ = {noise}", "sky", 0.45),
-                line("clean", "the matrix itself (without its zeros)", "ink", "dash", 1.8),
+                area("noisy", "noisy copy, Δ = {noise}", "data", 0.45),
+                line("clean", "the matrix itself (without its zeros)", "truth", "dash", 1.8),
             ),
             height=300,
         ),
@@ -117,8 +117,8 @@ class AIMExplorer(Explorer):
             Axis("denoised eigenvalue"),
             (
                 line("identity", "no change", "muted", "dash", 1.4),
-                line("first", "denoiser", "vermillion", width=2.8),
-                line("second", "denoiser, second bulk", "purple", "dashdot", 2.8),
+                line("first", "denoiser", "bound", width=2.8),
+                line("second", "denoiser, second bulk", "first", "dashdot", 2.8),
             ),
             height=220,
         ),

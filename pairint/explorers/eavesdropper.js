@@ -390,7 +390,15 @@ export function mount({ model, el }) {
       if (open) svg += `<path class="stem ${given[k] < 0 ? "take" : "give"}" d="M${x} ${round(f.y(given[k]))}V${line}"/>`;
     });
     const { "curve.guess": drawn, "curve.fit": fitted, "curve.truth": truth } = handle.series;
-    if (!drawn && handle.phase === "ask") svg += `<text class="invite" x="${round((f.left + f.right) / 2)}" y="${round(f.y(facts.average > 0 ? -0.7 : 0.7))}">${escapeText(words.invite)}</text>`;
+    if (!drawn && handle.phase === "ask") {
+      // As near to a good place as what stands there allows: the average with its number, the numbers of partners about the middle.
+      const [middle, wish] = [round((f.left + f.right) / 2), facts.average > 0 ? -0.7 : 0.7];
+      const near = rows.filter((_, k) => Math.abs(f.x(inside(scores[k])) - middle) < 85);
+      const taken = [[line - 20, line + 20], [f.bottom - 24 - 12 * Math.max(-1, ...near), f.bottom]];
+      const heights = Array.from({ length: 33 }, (_, k) => 1.6 - 0.1 * k).sort((v, w) => Math.abs(v - wish) - Math.abs(w - wish));
+      const y = round(f.y(heights.find((v) => taken.every(([top, bottom]) => f.y(v) + 5 < top || f.y(v) - 15 > bottom)) ?? wish));
+      svg += `<text class="invite" x="${middle}" y="${y}">${escapeText(words.invite)}</text>`;
+    }
     if (open) svg += `<path class="truth" pathLength="1" d="${curve(truth)}"/>`;
     if (drawn) svg += `<path class="guess" d="${curve(drawn)}"/>`;
     if (fitted) svg += `<path class="fit" d="${curve(fitted)}"/>`;

@@ -190,7 +190,7 @@ class Eavesdropper(Explorer):
             Axis("second coordinate", range=(-1.9, 1.9)),
             (
                 line("lines", "", "muted", width=1.4),
-                points("partners", "five partners", "blue", "circle", 5.0),
+                points("partners", "five partners", "data", "circle", 5.0),
                 points("listener", "the listener", "ink", "square", 6.0),
             ),
         ),
@@ -200,10 +200,10 @@ class Eavesdropper(Explorer):
             Axis("score of the pair", range=(-_BOUND, _BOUND)),
             Axis("φ", range=(-_HEIGHT, _HEIGHT)),
             (
-                line("guess", "your guess", "blue", width=3.2),
-                line("fit", "the fit, from averages alone", "vermillion", width=2.8),
-                line("truth", "the hidden function", "ink", width=1.6),
-                points("given", "what the five give", "green", "circle", 4.0),
+                line("guess", "your guess", "third", width=3.2),
+                line("fit", "the fit, from averages alone", "fit", width=2.8),
+                line("truth", "the hidden function", "truth", width=1.6),
+                points("given", "what the five give", "first", "circle", 4.0),
                 rule("average", "their average, all that is heard", "y", "ink", "dash"),
             ),
         ),

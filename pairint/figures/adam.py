@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+from pairint.figures.roles import colors_of
+from pairint.figures.style import CYCLE, FIT, MARKERS, MUTED, picture, subplots
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -23,13 +24,14 @@ def adam_figure(errors: DataFrame, *, exponent: float) -> Figure:
     """
     figure, axis = subplots(1, 5.2)
     names = list(dict.fromkeys(errors["line"]))
+    colors = colors_of(names)
     for i, name in enumerate(names):
         part = errors[errors["line"] == name]
         shift = 1.09 ** (i - (len(names) - 1) / 2)
         axis.plot(
             part["n_samples"] * shift,
             part["error"],
-            color=CYCLE[i],
+            color=colors[i],
             marker=MARKERS[i],
             ms=3.5,
             mfc="white",
@@ -40,7 +42,7 @@ def adam_figure(errors: DataFrame, *, exponent: float) -> Figure:
         axis.plot(
             middle.index * shift,
             middle,
-            color=CYCLE[i],
+            color=colors[i],
             marker=MARKERS[i],
             ms=6,
             ls=("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))[i % 6],
@@ -49,7 +51,7 @@ def adam_figure(errors: DataFrame, *, exponent: float) -> Figure:
     first = errors[errors["line"] == names[0]].groupby("n_samples")["error"].median()
     x = first.index.to_numpy(dtype=float)
     guide = 0.35 * first.iloc[0] * (x / x[0]) ** -exponent
-    axis.plot(x, guide, color=INK, lw=0.9, ls=":", label=f"slope $-{exponent:.2f}$, the rate")
+    axis.plot(x, guide, color=MUTED, lw=0.9, ls=":", label=f"slope $-{exponent:.2f}$, the rate")
     axis.set(
         title="Trained, and minimised",
         xscale="log",
@@ -77,15 +79,15 @@ def time_figure(trained: DataFrame) -> Figure:
             axis.plot(
                 part["times"],
                 part["ratio"],
-                color=CYCLE[(i + 1) % len(CYCLE)],
+                color=CYCLE[i],
                 marker=MARKERS[(i + 1) % len(MARKERS)],
                 ms=4,
                 alpha=0.7,
                 ls="none",
                 label=name,
             )
-        axis.plot(1, 1, color=CYCLE[0], marker=MARKERS[0], ms=8, ls="none", label="the minimiser")
-        axis.axhline(1, color=INK, lw=0.8, ls=":")
+        axis.plot(1, 1, color=FIT, marker=MARKERS[0], ms=8, ls="none", label="the minimiser")
+        axis.axhline(1, color=MUTED, lw=0.8, ls=":")
         axis.set(
             title=f"$M = {size:,}$",
             xscale="log",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.figures.style import COLORS, CYCLE, INK, MARKERS, picture, subplots
+from pairint.figures.roles import colors_of
+from pairint.figures.style import CYCLE, DATA, MARKERS, MUTED, TRUTH, picture, subplots
 from pairint.theory.rates import minimax_exponent
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def price_figure(prices: DataFrame, slopes: DataFrame, labels: Mapping[str, str]
     figure, (left, right) = subplots(2, 4.4)
     for axes, table, column in ((left, prices, "ratio"), (right, slopes, "slope")):
         names = [name for name in labels if (table["estimator"] == name).any()]
-        for index, name in enumerate(labels):
+        for index, (name, color) in enumerate(zip(labels, colors_of(labels.values()), strict=True)):
             if name not in names:
                 continue
             line = table[table["estimator"] == name].sort_values("beta")
@@ -44,18 +45,18 @@ def price_figure(prices: DataFrame, slopes: DataFrame, labels: Mapping[str, str]
                 line["beta"] + shift,
                 line[column],
                 yerr=[line[column] - line["low"], line["high"] - line[column]],
-                color=CYCLE[index % len(CYCLE)],
+                color=color,
                 marker=MARKERS[index % len(MARKERS)],
                 linestyle="-" if column == "ratio" else "",
                 capsize=2,
                 label=labels[name],
             )
         axes.set_xlabel(r"smoothness $\beta$")
-    left.axhline(1.0, color=INK, linewidth=0.8, linestyle=":")
+    left.axhline(1.0, color=MUTED, linewidth=0.8, linestyle=":")
     left.set(title="The price of not knowing", ylabel="error over the error of who knows")
     beta = np.linspace(slopes["beta"].min(), slopes["beta"].max(), 200)
     theory = [-minimax_exponent(value) for value in beta]
-    right.plot(beta, theory, color=INK, linestyle=":", label=r"$-2\beta/(2\beta+1)$")
+    right.plot(beta, theory, color=MUTED, linestyle=":", label=r"$-2\beta/(2\beta+1)$")
     right.set(title="The slopes", ylabel=r"slope of $\log$ error against $\log M$")
     left.legend(fontsize="small")
     right.legend(fontsize="small")
@@ -77,12 +78,12 @@ def rank_gain_figure(n_draws: int = 4000, seed: int = 0) -> Figure:
     gains = [noise_gains(int(size), n_draws, rng) for size in sizes]
     charges = {"charge of GCV": 2.0 * (2 * sizes - 1), "charge with weight 4/3": 8.0 / 3.0 * (2 * sizes - 1)}
     low, middle, high = np.quantile(gains, (0.05, 0.5, 0.95), axis=1)
-    left.fill_between(sizes, low, high, color=COLORS["blue"], alpha=0.25, label="gain of noise, 90 %")
-    left.plot(sizes, middle, color=COLORS["blue"], marker="o", label="its median")
-    for (label, charge), color in zip(charges.items(), ("orange", "vermillion"), strict=True):
-        left.plot(sizes, charge, color=COLORS[color], linestyle="--", label=label)
+    left.fill_between(sizes, low, high, color=DATA, alpha=0.4, label="gain of noise, 90 %")
+    left.plot(sizes, middle, color=TRUTH, marker="o", label="its median")
+    for (label, charge), color in zip(charges.items(), CYCLE, strict=False):
+        left.plot(sizes, charge, color=color, linestyle="--", label=label)
         over = [float((gain > value).mean()) for gain, value in zip(gains, charge, strict=True)]
-        right.plot(sizes, over, color=COLORS[color], marker="s", label=label.removeprefix("charge "))
+        right.plot(sizes, over, color=color, marker="s", label=label.removeprefix("charge "))
     left.set(title="One rank too many", xlabel="$q = d - r$", ylabel="residual gained, in noise variances")
     right.set(
         title="How often it is taken", xlabel="$q = d - r$", ylabel="share of draws", ylim=(-0.01, None)

@@ -12,7 +12,18 @@ from pairint.aim.state_evolution import (
     exact_recovery_threshold,
     state_evolution,
 )
-from pairint.figures.style import ALPHA_LABEL, COLORS, CYCLE, ERROR_LABEL, INK, MARKERS, picture, subplots
+from pairint.figures.roles import colors_of
+from pairint.figures.style import (
+    ALPHA_LABEL,
+    BOUND,
+    CYCLE,
+    ERROR_LABEL,
+    FIT,
+    MARKERS,
+    MUTED,
+    picture,
+    subplots,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,8 +53,15 @@ def trajectory_figure(
     title : str
     """
     figure, axes = subplots(1, 4.1)
-    axes.plot(range(len(predicted)), predicted, color=INK, linewidth=3.5, alpha=0.35, label="state evolution")
-    for (name, errors), color, marker in zip(histories.items(), CYCLE, MARKERS, strict=False):
+    axes.plot(
+        range(len(predicted)),
+        predicted,
+        color=BOUND,
+        linewidth=3.5,
+        alpha=0.5,
+        label="state evolution",
+    )
+    for (name, errors), color, marker in zip(histories.items(), colors_of(histories), MARKERS, strict=False):
         axes.plot(range(1, len(errors) + 1), errors, marker, color=color, fillstyle="none", label=name)
     axes.set(title=title, xlabel="iteration", ylabel=ERROR_LABEL, yscale="log")
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -69,13 +87,13 @@ def training_figure(history: Mapping[str, np.ndarray], bayes: float) -> Figure:
         (left, history["loss"], "one run"),
         (right, history["error"], "one run"),
     ):
-        panel.semilogx(steps, values[:, 0], color=COLORS["sky"], **thin, label=name)
-        panel.semilogx(steps, values[:, 1:], color=COLORS["sky"], **thin)
+        panel.semilogx(steps, values[:, 0], color=FIT, **thin, label=name)
+        panel.semilogx(steps, values[:, 1:], color=FIT, **thin)
         panel.set_xlabel("step")
     n_runs = history["loss"].shape[1]
-    right.semilogx(steps, history["average_error"], color=COLORS["blue"], label=f"mean of {n_runs} runs")
-    right.axhline(bayes, color=INK, linestyle="--", linewidth=1.2, label="Bayes-optimal")
-    right.axhline(2 * bayes, color=INK, linestyle=":", linewidth=1.2, label="twice that")
+    right.semilogx(steps, history["average_error"], color=FIT, label=f"mean of {n_runs} runs")
+    right.axhline(bayes, color=BOUND, linestyle="--", linewidth=1.2, label="Bayes-optimal")
+    right.axhline(2 * bayes, color=BOUND, linestyle=":", linewidth=1.2, label="twice that")
     left.set(title="The labels are learned ...", ylabel="loss / loss of a constant", yscale="log")
     right.set(title="... the matrix only in part", ylabel=ERROR_LABEL, ylim=(0, None))
     left.legend()
@@ -102,9 +120,11 @@ def descent_figure(
     figure, axes = subplots(1, 4.3)
     alphas = np.linspace(0.004, 1.08, 90) * exact_recovery_threshold(rho, channel, n_tokens)
     bayes = state_evolution(alphas, rho, channel, n_tokens).mmse
-    axes.plot(alphas, bayes, color=INK, label="Bayes-optimal: mean of all posterior samples")
-    axes.plot(alphas, 2 * bayes, color=INK, linestyle=":", label="twice that: one posterior sample")
-    for (name, triples), color, marker in zip(measured.items(), CYCLE, MARKERS, strict=False):
+    axes.plot(alphas, bayes, color=BOUND, label="Bayes-optimal: mean of all posterior samples")
+    axes.plot(alphas, 2 * bayes, color=BOUND, linestyle=":", label="twice that: one posterior sample")
+    for (name, triples), color, marker in zip(
+        measured.items(), (CYCLE[0], FIT, *CYCLE[1:]), MARKERS, strict=False
+    ):
         alpha, mean, error = np.array(triples).T
         axes.errorbar(
             alpha,
@@ -177,9 +197,9 @@ def hard_phase_figure(
         The Bayes-optimal error at ``alphas``.
     """
     figure, axes = subplots(1)
-    axes.plot(alphas, best, color=COLORS["blue"], linewidth=3, alpha=0.5, label="Bayes-optimal")
+    axes.plot(alphas, best, color=BOUND, linewidth=3, alpha=0.5, label="Bayes-optimal")
     for (name, (where, errors)), color, marker in zip(
-        branches.items(), (COLORS["vermillion"], INK), ("o", "x"), strict=False
+        branches.items(), (FIT, MUTED), ("o", "x"), strict=False
     ):
         axes.plot(where, errors, marker, color=color, markersize=3.5, label=name)
     axes.set(title="A hard phase", xlabel=ALPHA_LABEL, ylabel=ERROR_LABEL)
@@ -201,12 +221,12 @@ def own_figure(alphas: np.ndarray, curves: Mapping[str, np.ndarray], dots: DataF
     title : str
     """
     figure, axes = subplots(1)
-    for (name, errors), color, dash in zip(curves.items(), CYCLE, ("-", "--", ":"), strict=False):
+    for (name, errors), color, dash in zip(curves.items(), (BOUND, *CYCLE), ("-", "--", ":"), strict=False):
         seen = errors > 0
         axes.plot(alphas[seen], errors[seen], color=color, linestyle=dash, label=name)
     mean = dots["mean"]
     bars = [mean - dots["low"], dots["high"] - mean]
-    axes.errorbar(dots.index, mean, bars, fmt="o", color=COLORS["vermillion"], label="message passing")
+    axes.errorbar(dots.index, mean, bars, fmt="o", color=FIT, label="message passing")
     axes.set(title=title, xlabel=ALPHA_LABEL, ylabel=ERROR_LABEL, xscale="log", yscale="log")
     axes.legend()
     return figure

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+from pairint.figures.roles import colors_of
+from pairint.figures.style import BOUND, CYCLE, MARKERS, MUTED, picture, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,7 +45,7 @@ def decided_figure(
     rho = below["rho"].min()
     narrow = below[below["rho"] == rho]
     sizes = sorted(narrow["d"].unique())
-    left.axhspan(1 - margin, 1 + margin, color=INK, alpha=0.12, lw=0, label=f"within {margin:.0%}")
+    left.axhspan(1 - margin, 1 + margin, color=MUTED, alpha=0.12, lw=0, label=f"within {margin:.0%}")
     lines = list(dict.fromkeys(zip(narrow["method"], narrow["d"], strict=True)))
     for number, (method, d) in enumerate(sorted(lines, key=lambda line: (methods.index(line[0]), line[1]))):
         part = narrow[(narrow["method"] == method) & (narrow["d"] == d)]
@@ -57,7 +58,7 @@ def decided_figure(
             label=f"{method}, $d = {d}$",
         )  # fmt: skip
     for (name, found), marker in zip((others or {}).items(), ("x", "+"), strict=False):
-        left.plot(*np.array(found).T, marker, color=INK, ms=7, label=name)
+        left.plot(*np.array(found).T, marker, color=MUTED, ms=7, label=name)
     left.set(
         title=f"Below the threshold, $\\rho = {rho:g}$",
         xlabel=_FRACTION,
@@ -96,8 +97,9 @@ def excess_figure(excess: DataFrame) -> Figure:
         Columns ``d``, ``fraction``, ``estimator``, ``ratio``, ``low``, ``high``.
     """
     figure, axes = subplots(1, 4.2)
-    axes.axhline(1, color=INK, lw=1, ls="--", label="the posterior mean")
+    axes.axhline(1, color=BOUND, lw=1, ls="--", label="the posterior mean")
     names, sizes = list(dict.fromkeys(excess["estimator"])), sorted(excess["d"].unique())
+    colors = colors_of(names)
     lines = list(dict.fromkeys(zip(excess["estimator"], excess["d"], strict=True)))
     for number, (name, d) in enumerate(lines):
         part = excess[(excess["estimator"] == name) & (excess["d"] == d)]
@@ -105,7 +107,7 @@ def excess_figure(excess: DataFrame) -> Figure:
         axes.errorbar(
             part["fraction"] + 0.01 * (number - (len(lines) - 1) / 2), part["ratio"],
             [part["ratio"] - part["low"], part["high"] - part["ratio"]],
-            color=CYCLE[names.index(name) % len(CYCLE)], marker=MARKERS[sizes.index(d) % len(MARKERS)],
+            color=colors[names.index(name)], marker=MARKERS[sizes.index(d) % len(MARKERS)],
             ls="none", ms=5, capsize=2, label=f"{shown}, $d = {d}$",
         )  # fmt: skip
     axes.set(title="Beside the exact posterior", xlabel=_FRACTION, ylabel="error / Bayes-optimal error")

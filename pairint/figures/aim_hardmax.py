@@ -15,7 +15,17 @@ from pairint.aim.state_evolution import (
     state_evolution,
     weak_recovery_threshold,
 )
-from pairint.figures.style import ALPHA_LABEL, COLORS, CYCLE, ERROR_LABEL, INK, MARKERS, picture, subplots
+from pairint.figures.style import (
+    ALPHA_LABEL,
+    BOUND,
+    CYCLE,
+    ERROR_LABEL,
+    FIT,
+    MARKERS,
+    MUTED,
+    picture,
+    subplots,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,19 +39,19 @@ def kappa_figure() -> Figure:
     figure, axes = subplots(1, 3.9)
     tau = np.geomspace(1e-3, 1e4, 300)
     channel = make_channel("hardmax")
-    axes.loglog(tau, channel.kappa(tau), color=COLORS["blue"], label="$k(\\tau)$, hardmax")
+    axes.loglog(tau, channel.kappa(tau), color=CYCLE[0], label="$k(\\tau)$, hardmax")
     axes.axhline(
-        float(channel.kappa(0.0)), color=INK, linestyle=":", linewidth=1.2, label="$k(0)$, nothing known"
+        float(channel.kappa(0.0)), color=MUTED, linestyle=":", linewidth=1.2, label="$k(0)$, nothing known"
     )
     tail = tau[tau > 1]
     axes.loglog(
         tail,
         hardmax_tail_constant(2) / np.sqrt(tail),
-        color=COLORS["vermillion"],
+        color=CYCLE[1],
         linestyle="--",
         label="$c_\\infty \\tau^{-1/2}$, ties only",
     )
-    axes.loglog(tau, make_channel("softmax").kappa(tau), color=COLORS["green"], label="softmax")
+    axes.loglog(tau, make_channel("softmax").kappa(tau), color=CYCLE[2], label="softmax")
     axes.set(
         title="What a label tells",
         xlabel="signal to noise $\\tau = q/V$",
@@ -88,7 +98,7 @@ def hardmax_tokens_figure(
         ylabel="information $\\sqrt{1 + \\tau}\\,k(\\tau)$",
         ylim=(0, None),
     )
-    left.plot([], [], "o", color=INK, fillstyle="none", label="sampled")
+    left.plot([], [], "o", color=MUTED, fillstyle="none", label="sampled")
     right.set(title=f"Hardmax, $\\rho = {rho:g}$", xlabel=ALPHA_LABEL, ylabel=ERROR_LABEL)
     left.legend(loc="lower left", ncols=2)
     right.legend()
@@ -119,17 +129,17 @@ def discrepancy_figure(
     alphas = np.geomspace(0.03, 10, 50)
     bars = np.concatenate([np.linspace(0.02, 0.7, 50), np.linspace(0.72, 3, 30)])
     for channel, name, color, style in (
-        (ours, "derivative of $\\Phi_2$", COLORS["blue"], "-"),
-        (other, "density $\\varphi_2$", COLORS["vermillion"], "--"),
+        (ours, "derivative of $\\Phi_2$", BOUND, "-"),
+        (other, "density $\\varphi_2$", CYCLE[0], "--"),
     ):
         left.loglog(alphas, state_evolution(alphas, rho, channel).mmse, style, color=color, label=name)
         right.plot(bars, small_width_limit(bars, channel), style, color=color, label=name)
         right.axvline(weak_recovery_threshold(channel), color=color, linestyle=":", linewidth=1.2)
     if len(dots):
         size = "" if d is None else f", $d = {d}$"
-        left.plot(*np.array(dots).T, "o", color=INK, fillstyle="none", label=f"AMP{size}")
+        left.plot(*np.array(dots).T, "o", color=FIT, fillstyle="none", label=f"AMP{size}")
     if published_threshold is not None:
-        right.axvline(published_threshold, color=INK, linewidth=0.9, alpha=0.6, label="published threshold")
+        right.axvline(published_threshold, color=MUTED, linewidth=0.9, alpha=0.6, label="published threshold")
     left.set(title=f"Hardmax, $\\rho = {rho:g}$", xlabel=ALPHA_LABEL, ylabel=ERROR_LABEL)
     right.set(title="Hardmax, $\\rho \\to 0$", xlabel="samples $\\bar\\alpha = n/(dr)$", ylabel=ERROR_LABEL)
     left.legend()
@@ -149,8 +159,8 @@ def identity_figure(q: np.ndarray, curves: Mapping[str, tuple[np.ndarray, np.nda
     """
     figure, panels = subplots(len(curves), 3.8, sharey=True)
     for panel, (name, (information, slope)) in zip(np.ravel(panels), curves.items(), strict=True):
-        panel.plot(q, slope, color=INK, linewidth=4, alpha=0.3, label="$4\\,d\\Psi/dq$")
-        panel.plot(q, information, color=COLORS["blue"], label="$K(q)$")
+        panel.plot(q, slope, color=BOUND, linewidth=4, alpha=0.4, label="$4\\,d\\Psi/dq$")
+        panel.plot(q, information, color=CYCLE[0], label="$K(q)$")
         panel.set(title=name, xlabel="overlap $q$", ylabel="information")
         panel.legend()
     return figure

@@ -10,7 +10,7 @@ import numpy as np
 from pairint.aim.channels import make_channel
 from pairint.aim.indices import indices
 from pairint.aim.teacher import AIMTeacher
-from pairint.figures.style import COLORS, picture, subplots
+from pairint.figures.style import CYCLE, DATA, picture, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,8 +51,8 @@ def indices_figure(d: int = 100, rho: float = 0.5, n_samples: int = 3000, seed: 
     _, h = teacher.sample(n_samples, rng)
     x = np.linspace(-6, 6, 400)
     for values, scale, name, color in (
-        (h[:, 0, 1], 1.0, "off the diagonal, $h_{12}$", COLORS["blue"]),
-        (h[:, 0, 0], 2.0, "on the diagonal, $h_{11}$", COLORS["vermillion"]),
+        (h[:, 0, 1], 1.0, "off the diagonal, $h_{12}$", CYCLE[0]),
+        (h[:, 0, 0], 2.0, "on the diagonal, $h_{11}$", CYCLE[1]),
     ):
         left.hist(values, np.linspace(-6, 6, 49), density=True, color=color, alpha=0.35, label=name)
         variance = scale * (1 + rho)
@@ -60,7 +60,7 @@ def indices_figure(d: int = 100, rho: float = 0.5, n_samples: int = 3000, seed: 
         left.plot(x, density, color=color, label=f"Gaussian, variance {scale:g} $Q_0$")
     left.set(title=f"Indices at $d = {d}$", xlabel="index", ylabel="density")
     left.legend(fontsize=8.5)
-    right.plot(h[:, 0, 0], h[:, 0, 1], ".", color=COLORS["blue"], markersize=2, alpha=0.5, label="one sample")
+    right.plot(h[:, 0, 0], h[:, 0, 1], ".", color=DATA, markersize=2, alpha=0.7, label="one sample")
     right.set(title="Nearly uncorrelated", xlabel="$h_{11}$", ylabel="$h_{12}$")
     right.legend(loc="upper right")
     return figure

@@ -10,7 +10,7 @@ import numpy as np
 
 from pairint.aim import SpectralPrior, mismatched_state_evolution, state_evolution
 from pairint.aim.priors import Prior
-from pairint.figures.style import COLORS, CYCLE, INK, picture, subplots
+from pairint.figures.style import BOUND, CYCLE, DATA, MUTED, ORACLE, picture, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,11 +52,11 @@ def laws_figure(
             values,
             np.linspace(low, high, 45),
             density=True,
-            color=COLORS["sky"],
+            color=DATA,
             alpha=0.6,
             label=f"eigenvalues, $d = {d}$",
         )
-        panel.plot(x, density, color=COLORS["blue"], label="limit")
+        panel.plot(x, density, color=BOUND, label="limit")
         panel.set(title=f"{name}, $\\Delta = {delta:g}$", xlabel="eigenvalue of $R$")
         panel.set_ylim(0, 1.5 * float(density.max()))
         if number == 0:
@@ -108,7 +108,7 @@ def wrong_width_figure(rho: float, students: Sequence[float], alphas: np.ndarray
         axes.plot(alphas[seen], error[seen], color=color, label=f"believes $\\rho = {width:g}$")
     best = np.asarray(state_evolution(alphas, rho).mmse)
     seen = best > 0
-    axes.plot(alphas[seen], best[seen], color=INK, linewidth=2.6, alpha=0.5, label=f"knows $\\rho = {rho:g}$")
+    axes.plot(alphas[seen], best[seen], color=ORACLE, linewidth=2.6, label=f"knows $\\rho = {rho:g}$")
     axes.set(title="A wrong width", xlabel=_ALPHA, ylabel=_ERROR, ylim=(0, None))
     axes.legend(fontsize=8.5)
     return figure
@@ -125,7 +125,7 @@ def students_figure(table: DataFrame) -> Figure:
     """
     figure, axes = subplots(1)
     top = 1.1 * float(max(table["high"].max(), table["theory"].max()))
-    axes.plot([0, top], [0, top], color=INK, linestyle=":", linewidth=1.2, label="equal")
+    axes.plot([0, top], [0, top], color=MUTED, linestyle=":", linewidth=1.2, label="equal")
     for (name, rows), color in zip(table.groupby("student", sort=False), CYCLE, strict=False):
         bars = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
         axes.errorbar(rows["theory"], rows["mean"], bars, fmt="o", color=color, label=str(name))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pairint.figures.style import ALPHA_LABEL, COLORS, INK, picture, subplots
+from pairint.figures.style import ALPHA_LABEL, BOUND, CYCLE, INK, MUTED, picture, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,11 +26,11 @@ _KINDS = {
     "GD_single": "gradient descent, one run",
 }
 _LOOKS = {
-    "softmax": (COLORS["blue"], "o", "our curve"),
-    "softmax at finite d": (COLORS["blue"], "o", None),
-    "derivative": (COLORS["blue"], "o", None),
-    "density": (COLORS["vermillion"], "s", "our curve, density in the score"),
-    "published curve": (COLORS["black"], "^", "the published curve"),
+    "softmax": (BOUND, "o", "our curve"),
+    "softmax at finite d": (BOUND, "o", None),
+    "derivative": (BOUND, "o", None),
+    "density": (CYCLE[0], "s", "our curve, density in the score"),
+    "published curve": (CYCLE[1], "^", "the published curve"),
 }
 
 
@@ -51,7 +51,7 @@ def differences_figure(table: DataFrame) -> Figure:
             axes.plot(part["median"], heights, marker, color=color, markersize=5, alpha=0.85, label=label)
     axes.set_yticks(range(len(_KINDS)), list(_KINDS.values()))
     axes.invert_yaxis()
-    axes.axvline(0.05, color=INK, linestyle=":", linewidth=1)
+    axes.axvline(0.05, color=MUTED, linestyle=":", linewidth=1)
     axes.annotate(
         "five percent", (0.05, 0), xytext=(4, -2), textcoords="offset points", color=INK, fontsize="small"
     )
@@ -74,9 +74,9 @@ def points_figure(series: Iterable[Any], curves: dict[str, tuple[Any, Any]]) -> 
     """
     figure, axes = subplots(1, 4.6)
     for number, (label, (alpha, error)) in enumerate(curves.items()):
-        axes.plot(alpha, error, color=list(COLORS.values())[number], label=label)
+        axes.plot(alpha, error, color=(BOUND, *CYCLE)[number], label=label)
     for number, one in enumerate(series):
-        axes.plot(one.alpha, one.error, ".", color=INK, alpha=0.5 + 0.5 / (1 + number), label=one.file)
+        axes.plot(one.alpha, one.error, ".", color=MUTED, alpha=0.5 + 0.5 / (1 + number), label=one.file)
     axes.set(xscale="log", yscale="log", xlabel=ALPHA_LABEL, ylabel="error $\\|S - \\hat S\\|_F^2/d$")
     axes.set_title("Published points over our curves")
     axes.legend(fontsize="small")

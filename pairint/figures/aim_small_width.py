@@ -13,7 +13,7 @@ from pairint.aim.state_evolution import (
     state_evolution,
     weak_recovery_threshold,
 )
-from pairint.figures.style import COLORS, CYCLE, ERROR_LABEL, INK, picture, subplots
+from pairint.figures.style import BOUND, CYCLE, ERROR_LABEL, MUTED, picture, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,12 +26,12 @@ def small_width_figure(channel: str, rhos: Sequence[float], alpha_bars: np.ndarr
     """Draw error against samples per weight, n/(dr), for narrowing layers and in the limit."""
     figure, axes = subplots(1, 4.3)
     limit = small_width_limit(alpha_bars, channel)
-    axes.plot(alpha_bars, limit, color=INK, linewidth=2.6, label="$\\rho \\to 0$")
+    axes.plot(alpha_bars, limit, color=BOUND, linewidth=2.6, label="$\\rho \\to 0$")
     for rho, color in zip(rhos, CYCLE, strict=False):
         errors = state_evolution(alpha_bars * rho, rho, channel).mmse
         axes.plot(alpha_bars, errors, color=color, linewidth=1.4, label=f"$\\rho = {rho:g}$")
     threshold = weak_recovery_threshold(channel)
-    axes.axvline(threshold, color=INK, linestyle=":", linewidth=1.2, label="weak recovery")
+    axes.axvline(threshold, color=MUTED, linestyle=":", linewidth=1.2, label="weak recovery")
     axes.set(
         title=f"Narrow layers, {channel}, $T = 2$",
         xlabel="samples $\\bar\\alpha = n/(dr)$",
@@ -60,22 +60,20 @@ def landscape_figure(
     """
     figure, axes = subplots(1, 4.6)
     d = np.asarray(dimensions, dtype=np.float64)
-    for (name, samples), color in zip(
-        conditions.items(), (COLORS["vermillion"], COLORS["orange"]), strict=False
-    ):
+    for (name, samples), color in zip(conditions.items(), CYCLE[2:], strict=False):
         axes.loglog(d, samples, color=color, label=name)
         axes.fill_between(d, samples, 1e14, color=color, alpha=0.08)
     axes.loglog(
         d,
         exact_recovery_threshold(rho) * d * d,
-        color=COLORS["blue"],
+        color=CYCLE[0],
         linestyle="--",
         label=f"$n = \\alpha_c d^2$: wide softmax layer, $r = {rho:g}\\,d$",
     )
     axes.loglog(
         d,
         weak_recovery_threshold("softmax") * d * rank,
-        color=COLORS["green"],
+        color=CYCLE[1],
         linestyle="-.",
         label=f"$n = \\bar\\alpha_w dr$: narrow softmax layer, $r = {rank}$",
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from pairint.aim.spectrum import NoisySpectrum, wishart_density
 from pairint.aim.teacher import AIMTeacher
-from pairint.figures.style import COLORS, CYCLE, INK, picture, subplots
+from pairint.figures.style import BOUND, CYCLE, DATA, MUTED, TRUTH, picture, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,13 +61,13 @@ def spectra_figure(
             np.linalg.eigvalsh(matrix),
             bins,
             density=True,
-            color=COLORS["sky"],
+            color=DATA,
             alpha=0.6,
             label=f"eigenvalues, $d = {d}$",
         )
-        panel.plot(x, spectrum.density(x), color=COLORS["blue"], label="limit $\\mu_\\Delta$")
+        panel.plot(x, spectrum.density(x), color=BOUND, label="limit $\\mu_\\Delta$")
         clean = wishart_density(x, rho)
-        panel.plot(x, clean, color=COLORS["vermillion"], linestyle="--", linewidth=1.2, label="$S$ itself")
+        panel.plot(x, clean, color=TRUTH, linestyle="--", linewidth=1.2, label="$S$ itself")
         top = spectrum.density(x).max()
         panel.set(title=title, xlabel="eigenvalue", ylim=(0, 1.45 * top))
         if number == 0:
@@ -87,9 +87,9 @@ def denoiser_figure(rho: float = 0.5, deltas: Sequence[float] = (0.05, 0.4, 2.0)
         best = np.einsum("ik,ij,jk->k", vectors, S, vectors, optimize=True)
         spectrum = NoisySpectrum(rho, delta)
         x = np.linspace(values[0], values[-1], 500)
-        panel.plot(values, best, ".", color=COLORS["sky"], label=f"$u_i^\\top S u_i$, $d = {d}$")
-        panel.plot(x, spectrum.denoise(x), color=COLORS["blue"], label="$f(x)$")
-        panel.plot(x, x, color=INK, linestyle=":", linewidth=1.2, label="no denoising")
+        panel.plot(values, best, ".", color=DATA, label=f"$u_i^\\top S u_i$, $d = {d}$")
+        panel.plot(x, spectrum.denoise(x), color=BOUND, label="$f(x)$")
+        panel.plot(x, x, color=MUTED, linestyle=":", linewidth=1.2, label="no denoising")
         panel.set(title=f"$\\Delta = {delta:g}$", xlabel="eigenvalue $x$ of $R$")
         if number == 0:
             panel.set_ylabel("denoised value")

@@ -17,7 +17,7 @@ from pairint.aim.state_evolution import (
     state_evolution,
     state_evolution_iterates,
 )
-from pairint.figures.style import ALPHA_LABEL, CYCLE, ERROR_LABEL, INK, MARKERS, picture, subplots
+from pairint.figures.style import ALPHA_LABEL, CYCLE, ERROR_LABEL, MARKERS, MATRIX, MUTED, picture, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,7 +36,7 @@ def crossing_figure(
     axes.loglog(
         precisions,
         [NoisySpectrum(rho, 1 / q_hat).mmse for q_hat in precisions],
-        color=INK,
+        color=MATRIX,
         label="matrix: $E(1/\\hat q)$",
     )
     errors = np.geomspace(1e-2, 1, 200)
@@ -103,9 +103,9 @@ def error_figure(
         if len(measured):
             axes.plot(*measured.T, MARKERS[number % len(MARKERS)], color=color, fillstyle="none")
     if dots:
-        axes.plot([], [], "o", color=INK, fillstyle="none", label="AMP, one run each")
+        axes.plot([], [], "o", color=MUTED, fillstyle="none", label="dots: AMP, one run each")
     if slopes:
-        axes.plot([], [], color=INK, linestyle=":", label="limit of many samples")
+        axes.plot([], [], color=MUTED, linestyle=":", label="dotted: limit of many samples")
     axes.set(title=f"Bayes-optimal error, {channel}, $T = 2$", xlabel=ALPHA_LABEL, ylabel=ERROR_LABEL)
     if logarithmic:
         axes.set(xscale="log", yscale="log")

@@ -10,7 +10,7 @@ import numpy as np
 
 from pairint.aim import AIMTeacher, NoisySpectrum, trace_penalised, weight_decay, weight_decay_threshold
 from pairint.aim.spectrum import parameter_count
-from pairint.figures.style import COLORS, CYCLE, INK, picture, subplots
+from pairint.figures.style import BOUND, CYCLE, DATA, FIT, picture, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,11 +55,11 @@ def trained_spectrum_figure(
             positive,
             bins,
             weights=np.full(len(positive), 1 / (d * (bins[1] - bins[0]))),
-            color=COLORS["sky"],
+            color=DATA,
             alpha=0.6,
             label=f"eigenvalues, $d = {d}$",
         )
-        panel.plot(x - threshold, law.density(x), color=COLORS["blue"], label="limit")
+        panel.plot(x - threshold, law.density(x), color=BOUND, label="limit")
         zero, expected = 1 - len(positive) / d, 1 - float(theory.rank)
         panel.set(
             title=f"$\\lambda = {decay:g}$: {100 * zero:.0f} % are zero\n(limit {100 * expected:.0f} %)",
@@ -88,7 +88,7 @@ def decay_errors_figure(
         With the columns ``name`` (one of ``errors``), ``alpha``, ``mean``, ``low`` and ``high``.
     """
     figure, axes = subplots(1)
-    colors = dict(zip(errors, (INK, *CYCLE), strict=False))
+    colors = dict(zip(errors, (BOUND, FIT, *CYCLE), strict=False))
     for number, (name, values) in enumerate(errors.items()):
         seen = values > 0
         style = {"linewidth": 2.6, "alpha": 0.5} if number == 0 else {}
@@ -118,10 +118,17 @@ def least_trace_figure(rhos: np.ndarray) -> Figure:
     figure, axes = subplots(1)
     bayes = np.array([parameter_count(rho) for rho in rhos])
     trace = np.array([6 * weight_decay_threshold(rho, "linear") for rho in rhos])
-    axes.axhline(1.0, color=CYCLE[2], label="least squares, any symmetric matrix")
-    axes.plot(rhos, trace, color=CYCLE[0], label="least trace (weight decay)")
-    axes.plot(rhos, bayes, color=INK, linewidth=2.6, alpha=0.5, label="Bayes: parameters $2\\rho - \\rho^2$")
-    axes.fill_between(rhos, bayes, trace, color=CYCLE[0], alpha=0.12)
+    axes.axhline(1.0, color=CYCLE[0], label="least squares, any symmetric matrix")
+    axes.plot(rhos, trace, color=FIT, label="least trace (weight decay)")
+    axes.plot(
+        rhos,
+        bayes,
+        color=BOUND,
+        linewidth=2.6,
+        alpha=0.5,
+        label="Bayes: parameters $2\\rho - \\rho^2$",
+    )
+    axes.fill_between(rhos, bayes, trace, color=FIT, alpha=0.12)
     axes.set(
         title="Equations for exact recovery",
         xlabel="width ratio $\\rho = r/d$",

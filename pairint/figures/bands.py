@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pairint.estimation import InteractionRegressor
-from pairint.figures.style import CYCLE, INK, picture, subplots
+from pairint.figures.style import CYCLE, FIT, TRUTH, picture, subplots
 from pairint.model import AttentionModel, GaussianNoise, RoughActivation, UniformCube, interaction_matrix
 
 __all__ = ["example_figure"]
@@ -32,8 +32,8 @@ def example_figure(n_samples: tuple[int, ...] = (300, 3000), n_shown: int = 60, 
         low, high = InteractionRegressor(rank=1, random_state=0).fit(X, Y).interval(x, y)
         truth = model.interaction(x, y)
         held = (low <= truth) & (truth <= high)
-        axis.plot(grid, model.activation(grid), color=INK, lw=1, label="truth")
-        for part, color, label in ((held, CYCLE[0], "holds the truth"), (~held, CYCLE[1], "misses it")):
+        axis.plot(grid, model.activation(grid), color=TRUTH, lw=1, label="truth")
+        for part, color, label in ((held, FIT, "holds the truth"), (~held, CYCLE[0], "misses it")):
             if not part.any():
                 continue
             middle, half = (low + high)[part] / 2, (high - low)[part] / 2

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from pairint.figures.style import CYCLE, INK, picture, subplots
+from pairint.figures.style import CYCLE, FIT, MUTED, TRUTH, picture, subplots
 
 __all__ = ["rediscovered_figure"]
 
@@ -32,15 +32,15 @@ def rediscovered_figure(
     """
     figure, (left, right) = subplots(2, 3.6)
     u = np.linspace(*interval, 201)
-    left.plot(scale * u, scale * u, color=INK, lw=1, label="the logarithm of exp")
-    left.plot(scale * u, np.log(activation(u)), color=CYCLE[0], ls="--", label="learned")
+    left.plot(scale * u, scale * u, color=TRUTH, lw=1, label="the logarithm of exp")
+    left.plot(scale * u, np.log(activation(u)), color=FIT, ls="--", label="learned")
     left.set(title="Nobody said exp", xlabel="score $x^\\top A y$", ylabel="logarithm of the activation")
     left.legend()
     names = list(held_out)
     places = np.arange(len(names))
     # A list: two colours in a tuple are taken for a colour and its opacity by older versions.
-    right.barh(places, [held_out[name] for name in names], color=list(CYCLE[: len(names)]))
-    right.axvline(0.0, color=INK, lw=1)
+    right.barh(places, [held_out[name] for name in names], color=[FIT, *CYCLE[: len(names) - 1]])
+    right.axvline(0.0, color=MUTED, lw=1)
     right.set_yticks(places, names)
     right.invert_yaxis()
     right.set(title="On samples not seen", xlabel="$R^2$ of the outputs")

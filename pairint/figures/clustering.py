@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+from pairint.figures.style import BOUND, CYCLE, DATA, MARKERS, picture, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,10 +65,8 @@ def decay_figure(table: DataFrame, beta: float = 1.0) -> Figure:
     part = part[part["replicate"] == part["replicate"].iloc[0]]
     time = part["time"].to_numpy()
     seen = part["gap"].to_numpy() > 1e-14
-    left.semilogy(
-        time[seen], part["gap"][seen], marker="o", ms=4, color=CYCLE[0], label="largest of all samples"
-    )
-    left.semilogy(time[seen], part["gap_bound"][seen], color=INK, ls="--", label="proved bound")
+    left.semilogy(time[seen], part["gap"][seen], marker="o", ms=4, color=DATA, label="largest of all samples")
+    left.semilogy(time[seen], part["gap_bound"][seen], color=BOUND, ls="--", label="proved bound")
     left.set(title="How far tokens are apart", xlabel="time $t$", ylabel="largest $1 - X_i^\\top X_j$")
     left.legend(fontsize="small")
     n_tokens = int(part["n_tokens"].iloc[0])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+from pairint.figures.style import BOUND, CYCLE, DATA, MARKERS, MUTED, TRUTH, picture, subplots
 from pairint.model import (
     AttentionModel,
     Equicorrelated,
@@ -85,7 +85,7 @@ def exploration_figure(n_samples: int = 40_000, seed: int = 0) -> Figure:
     right.set_aspect("equal")
     right.grid(False)
     u = np.linspace(-2.99, 2.99, 400)
-    left.plot(u, product_density(u, 3.0), color=INK, ls="--", lw=1, label="cube, exact")
+    left.plot(u, product_density(u, 3.0), color=BOUND, ls="--", lw=1.4, label="cube, exact")
     left.legend(loc="upper left", fontsize=7.5)
     return figure
 
@@ -98,8 +98,8 @@ def observation_figure(n_tokens: Sequence[int] = (2, 3, 8), n_samples: int = 800
     u = np.linspace(-3, 3, 200)
     for panel, n in zip(panels, n_tokens, strict=True):
         X, Y = model.sample(n_samples, n, seed)
-        panel.scatter(model.scores(X)[:, 0, 1], Y[:, 0], s=6, alpha=0.5, color=CYCLE[0], label="outputs")
-        panel.plot(u, model.activation(u), color=CYCLE[1], label="activation")
+        panel.scatter(model.scores(X)[:, 0, 1], Y[:, 0], s=6, alpha=0.7, color=DATA, label="outputs")
+        panel.plot(u, model.activation(u), color=TRUTH, label="activation")
         panel.set(title=f"$N = {n}$", xlabel="one score $U_{12}$")
     panels[0].set_ylabel("output $Y_1$")
     panels[0].legend(loc="upper left")
@@ -142,7 +142,7 @@ def spectrum_figure(
     for n, color, marker in zip(n_tokens, CYCLE, MARKERS, strict=False):
         scaled = coercivity_constant(exact_gram(space, 3.0, n)).eigenvalues * (n - 1)
         axis.plot(np.arange(1, len(scaled) + 1), scaled, marker=marker, color=color, lw=1, label=f"$N = {n}$")
-    axis.axhline(1, color=INK, ls="--", lw=1, label="Lemma: at least 1")
+    axis.axhline(1, color=BOUND, ls="--", lw=1, label="Lemma: at least 1")
     axis.set_yscale("log")
     axis.set(
         title="How much of each direction survives",
@@ -231,7 +231,7 @@ def laws_figure(rows: Sequence[dict[str, Any]]) -> Figure:
             lw=1,
             label=name,
         )
-    axis.axhline(1, color=INK, ls="--", lw=1, label="conditionally i.i.d.: at least 1")
+    axis.axhline(1, color=BOUND, ls="--", lw=1, label="conditionally i.i.d.: at least 1")
     axis.set_xscale("log", base=2)
     axis.set(
         title="Coercivity constant of a spline space",
@@ -256,10 +256,10 @@ def invisible_figure(n_points: int = 6, seed: int = 1) -> Figure:
     points = np.random.default_rng(seed).standard_normal((n_points, 2))
     hidden = invisible_activation(points, np.eye(2))
     u = np.linspace(hidden.scores[0], hidden.scores[-1], 600)
-    right.plot(u, np.tanh(u), color=CYCLE[0], label="$\\varphi$")
-    right.plot(u, np.tanh(u) + hidden(u), color=CYCLE[1], label="$\\varphi + \\psi$: the same data")
+    right.plot(u, np.tanh(u), color=TRUTH, label="$\\varphi$")
+    right.plot(u, np.tanh(u) + hidden(u), color=CYCLE[0], label="$\\varphi + \\psi$: the same data")
     right.plot(
-        hidden.scores, np.tanh(hidden.scores), ls="none", marker=".", color=INK, label="scores that occur"
+        hidden.scores, np.tanh(hidden.scores), ls="none", marker=".", color=MUTED, label="scores that occur"
     )
     right.set(title="Two activations, one law of the data", xlabel="score $u$", ylabel="activation")
     right.legend()
@@ -274,7 +274,7 @@ def extendable_figure(n_tokens: Sequence[int] = (3, 5, 10), longest: int = 200) 
         lengths = np.unique(np.round(np.geomspace(n, longest, 60)).astype(np.int64))
         scaled = [(n - 1) * extendable_constant(n, int(m)) for m in lengths]
         axis.plot(lengths, scaled, color=color, label=f"$N = {n}$")
-    axis.axhline(1, color=INK, ls="--", lw=1, label="de Finetti: $N' = \\infty$")
+    axis.axhline(1, color=MUTED, ls="--", lw=1, label="de Finetti: $N' = \\infty$")
     axis.set_xscale("log")
     axis.set(
         title="How exchangeable is exchangeable enough?",
@@ -304,7 +304,7 @@ def correlation_figure(n_tokens: Sequence[int] = (3, 5, 10), n_samples: int = 40
             moments = pair_moments(x[:, None, :] - c * x[:, :, None])
             error = 2 * (n - 1) * moments.aggregated_error / moments.second
             axis.errorbar(c, (n - 1) * moments.ratio, error, color=color, marker=marker, ms=4)
-    axis.axhline(1, color=INK, ls="--", lw=1)
+    axis.axhline(1, color=MUTED, ls="--", lw=1)
     axis.set(
         title="Tokens that repel each other",
         xlabel="correlation $c$ between two tokens",

@@ -8,7 +8,8 @@ import numpy as np
 
 from pairint.estimation import Diagnosis
 from pairint.estimation.diagnosis import LARGEST_LEVERAGE
-from pairint.figures.style import COLORS, INK, picture, subplots
+from pairint.figures.roles import colors_of
+from pairint.figures.style import MUTED, picture, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,23 +29,25 @@ def diagnosis_figure(diagnoses: dict[str, Diagnosis]) -> Figure:
     if not diagnoses:
         raise ValueError("diagnoses must name at least one diagnosis, got an empty dictionary")
     figure, (left, right) = subplots(2, 3.6)
-    colors = [COLORS[name] for name in ("blue", "vermillion", "green", "orange")]
+    colors = colors_of(diagnoses)
     for number, (name, found) in enumerate(diagnoses.items()):
-        color = colors[number % len(colors)]
+        color = colors[number]
         # In units of the standard error all fits share one scale, and the band is the same for all.
         ratios = found.mean_residuals / found.standard_errors
         left.plot(found.scores, ratios, "o-", color=color, markersize=4, label=name)
         ordered = np.sort(found.leverage[found.leverage > 0.0])[::-1]
         right.plot(np.arange(1, ordered.size + 1), ordered, color=color, label=name)
-    left.axhspan(-2, 2, color=INK, alpha=0.1, linewidth=0, label="noise, 19 times of 20")
-    left.axhline(0, color=INK, linewidth=0.8)
+    left.axhspan(-2, 2, color=MUTED, alpha=0.1, linewidth=0, label="noise, 19 times of 20")
+    left.axhline(0, color=MUTED, linewidth=0.8)
     left.set(
         title="What the residuals still know",
         xlabel="mean score of an output",
         ylabel="mean residual / its error",
     )
     left.legend()
-    right.axhline(LARGEST_LEVERAGE, color=INK, linestyle="--", linewidth=1, label="half of the noise fitted")
+    right.axhline(
+        LARGEST_LEVERAGE, color=MUTED, linestyle="--", linewidth=1, label="half of the noise fitted"
+    )
     right.set(
         title="On which outputs the fit rests",
         xlabel="output, largest leverage first",

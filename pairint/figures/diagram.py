@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+from pairint.figures.style import BOUND, CYCLE, INK, MARKERS, MUTED, picture, subplots
 from pairint.theory.diagram import elbow_samples
 from pairint.theory.setting import Setting
 
@@ -51,16 +51,16 @@ def diagram_figure(points: DataFrame, settings: Sequence[Setting]) -> Figure:
     figure, axis = subplots(1, 8.0)
     numbers = np.geomspace(4, 9e4, 60)
     low, high = 5.0, 1e8
-    axis.fill_between(numbers, low, numbers, color=INK, alpha=0.12, lw=0)
-    axis.plot(numbers, numbers, color=INK, lw=1.6, label="theorem: below, no method recovers all")
-    axis.plot(numbers, 3 * numbers, color=INK, lw=1, ls=":", label="3 numbers seen for each (no theorem)")
+    axis.fill_between(numbers, low, numbers, color=BOUND, alpha=0.12, lw=0)
+    axis.plot(numbers, numbers, color=BOUND, lw=1.6, label="theorem: below, no method recovers all")
+    axis.plot(numbers, 3 * numbers, color=MUTED, lw=1, ls=":", label="3 numbers seen for each (no theorem)")
     for i, setting in enumerate(settings):
         samples = np.array([elbow_samples(p, setting) for p in numbers])
         label = f"matrix = function, $\\beta = {setting.beta:g}$ (power: theorem)"
         axis.plot(
             numbers,
             np.where(samples * setting.n_tokens < high, samples * setting.n_tokens, np.nan),
-            color=INK,
+            color=MUTED,
             lw=1.2,
             ls=("--", "-.", (0, (6, 1, 1, 1, 1, 1)))[i % 3],
             label=label,
@@ -85,7 +85,7 @@ def diagram_figure(points: DataFrame, settings: Sequence[Setting]) -> Figure:
             )
         label = f"measured: {_NAMES[table]}"
         signs.append(Line2D([], [], color=color, marker=MARKERS[i % len(MARKERS)], ls="none", label=label))
-    edge: dict[str, Any] = {"mfc": "#bbbbbb"} | _LOOKS["function costs more"]
+    edge: dict[str, Any] = {"mfc": MUTED} | _LOOKS["function costs more"]
     for look, label in (
         ({"color": INK, "mfc": "white"}, "open: not recovered"),
         ({"color": INK, "alpha": 0.5}, "filled: recovered"),
@@ -124,7 +124,7 @@ def recovery_figure(shares: DataFrame) -> Figure:
                 lw=1.2,
                 label=f"$d = {d}$, $r = {rank}$: {line['numbers'].iloc[0]} unknowns",
             )
-        axis.axvline(1, color=INK, lw=1, label="as many outputs as unknowns")
+        axis.axvline(1, color=MUTED, lw=1, label="as many outputs as unknowns")
         axis.set(
             title={"tanh": "With a linear part: tanh", "cosine": "Even: cosine"}.get(activation, activation),
             xscale="log",
@@ -144,7 +144,7 @@ def balance_figure(balance: DataFrame) -> Figure:
     """Draw what the matrix costs over what the function costs: measured against counted."""
     figure, axis = subplots(1, 4.4)
     reach = np.array([balance["counted"].min() / 1.5, balance["counted"].max() * 1.5])
-    axis.plot(reach, reach, color=INK, lw=1, label="heuristic: as counted, $p / (K + s)$")
+    axis.plot(reach, reach, color=MUTED, lw=1, label="heuristic: as counted, $p / (K + s)$")
     for i, (table, part) in enumerate(balance.groupby("table", sort=False)):
         axis.errorbar(
             part["counted"],
@@ -155,8 +155,8 @@ def balance_figure(balance: DataFrame) -> Figure:
             ls="none",
             label=f"measured: {_NAMES[table]}",
         )
-    axis.axhline(1, color=INK, lw=0.8, ls=":")
-    axis.axvline(1, color=INK, lw=0.8, ls=":")
+    axis.axhline(1, color=MUTED, lw=0.8, ls=":")
+    axis.axvline(1, color=MUTED, lw=0.8, ls=":")
     axis.set(
         title="Which part costs more",
         xscale="log",

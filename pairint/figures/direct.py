@@ -13,13 +13,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.legend import Legend
     from matplotlib.lines import Line2D
+    from numpy.typing import NDArray
 
-__all__ = ["label_directly"]
+__all__ = ["hides", "label_directly", "spread"]
 
 CURVE = 8  # points of a line from which it is a curve with an end
 RIGHT = 0.93  # of the width of the panel: where the ends of curves are
 APART = 1.25  # letters between the names of two curves
+SEEN = 0.4  # letters between the ends of two curves from which one sees which is which
+PUSHED = 1.0  # letters by which a name may stand beside its curve's end
 LONGEST = 0.24  # of the width of the panel
+BETWEEN = 12  # places looked at between two points of a curve
 
 
 def _twin(axes: Axes, handle: Any) -> Line2D | None:
@@ -47,11 +51,70 @@ def _end(axes: Axes, line: Line2D) -> tuple[float, float] | None:
     return tuple(points[points[:, 0].argmax()])
 
 
+def spread(heights: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
+    """Return the heights, in order, that are nearest to the given ones and a gap apart from one another.
+
+    Parameters
+    ----------
+    heights : ndarray, shape (n,)
+        In order.
+    gap : float
+        Positive.
+
+    Notes
+    -----
+    The least squares solution: less multiples of the gap, heights must not fall, which pooling of neighbours
+    that do brings about.
+    """
+    pools: list[tuple[float, int]] = []  # mean and number of those that stand gap by gap
+    for number, height in enumerate(heights):
+        mean, count = float(height) - number * gap, 1
+        while pools and pools[-1][0] > mean:
+            before, others = pools.pop()
+            mean, count = (before * others + mean * count) / (others + count), others + count
+        pools.append((mean, count))
+    return np.repeat(*map(np.array, zip(*pools, strict=True))) + gap * np.arange(len(heights))
+
+
+def hides(axes: Axes, legend: Legend, renderer: Any) -> bool:
+    """Whether a legend covers a curve or a point of its panel.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        A panel whose place is known, as after drawing it.
+    legend : matplotlib.legend.Legend
+        Its legend.
+    renderer : object
+        What measures letters.
+    """
+    from matplotlib.collections import PathCollection
+
+    box = legend.get_window_extent(renderer)
+    for line in axes.lines:
+        if line.get_transform().contains_branch_seperately(axes.transData) != (True, True):
+            continue  # a rule across the panel: a legend may stand on it
+        places = axes.transData.transform(line.get_xydata())
+        if line.get_linestyle() not in ("None", "") and len(places) > 1:
+            steps = np.linspace(0.0, 1.0, BETWEEN, endpoint=False)[:, None, None]
+            places = (places[:-1] + steps * np.diff(places, axis=0)).reshape(-1, 2)
+        if _inside(places, box):
+            return True
+    clouds = [cloud for cloud in axes.collections if isinstance(cloud, PathCollection)]
+    return any(_inside(cloud.get_offset_transform().transform(cloud.get_offsets()), box) for cloud in clouds)
+
+
+def _inside(places: Any, box: Any) -> bool:
+    x, y = np.asarray(places, dtype=float).T
+    return bool(np.any((x > box.x0) & (x < box.x1) & (y > box.y0) & (y < box.y1)))
+
+
 def label_directly(axes: Axes, legend: Legend, renderer: Any) -> bool:
     """Write the names of curves at their right ends, and take them from the legend, in place.
 
     Nothing changes unless all curves that the legend names end at the right edge, far enough from one another
-    for letters, and their names are short. Entries that are no curves stay in the legend.
+    to be told apart, and their names are short. Names of near ends move a little apart. Entries that are no
+    curves stay in the legend.
 
     Parameters
     ----------
@@ -83,15 +146,19 @@ def label_directly(axes: Axes, legend: Legend, renderer: Any) -> bool:
     if any(x < box.x0 + RIGHT * box.width for x, _ in ends.values()):
         return False
     size = legend.prop.get_size_in_points()
-    heights = sorted(y for _, y in ends.values())
-    if min(np.diff(heights)) < APART * size * axes.figure.dpi / 72:
+    letter = size * axes.figure.dpi / 72
+    order = sorted(ends, key=lambda line: ends[line][1])
+    heights = np.array([ends[line][1] for line in order])
+    pushes = spread(heights, APART * letter) - heights
+    if min(np.diff(heights)) < SEEN * letter or max(abs(pushes)) > PUSHED * letter:
         return False
+    pushed = dict(zip(order, pushes * 72 / axes.figure.dpi, strict=True))
     for text, line in found:
         place = axes.transData.inverted().transform(ends[line])
         axes.annotate(
             text.get_text(),
             tuple(place),
-            xytext=(4, 0),
+            xytext=(4, float(pushed[line])),
             textcoords="offset points",
             va="center",
             color=INK,

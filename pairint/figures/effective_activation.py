@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pairint.figures.exact_constant import plain_ticks
-from pairint.figures.style import CYCLE, picture, subplots
+from pairint.figures.style import CYCLE, TRUTH, picture, subplots
 from pairint.model import Exponential, ReLU, Tanh
 from pairint.theory.effective import effective_activation, uniform_product_law
 
@@ -27,8 +27,8 @@ def averages_figure(share: float = 0.6) -> Figure:
         ("tanh", Tanh(2.0)),
     )
     for axis, (name, phi) in zip(axes, activations, strict=True):
-        axis.plot(u, phi(u), color=CYCLE[0], label="activation")
-        axis.plot(u, effective_activation(phi, *law)(u), color=CYCLE[1], ls="--", label="averaged")
+        axis.plot(u, phi(u), color=TRUTH, label="activation")
+        axis.plot(u, effective_activation(phi, *law)(u), color=CYCLE[0], ls="--", label="averaged")
         axis.set(title=name, xlabel="score $u$", ylabel="value")
         if name == "exp":
             axis.set(yscale="log", ylabel="value (logarithmic)")

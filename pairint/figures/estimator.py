@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pairint.estimation import InteractionRegressor, IntervalChoice, OracleRegressor, interaction_error
-from pairint.figures.style import COLORS, CYCLE, INK, MARKERS, picture, subplots
+from pairint.figures.roles import colors_of
+from pairint.figures.style import CYCLE, DATA, FIT, MARKERS, MUTED, TRUTH, picture, subplots
 from pairint.model.attention import AttentionModel
 from pairint.model.splines import SplineSpace
 
@@ -33,14 +34,14 @@ def basis_figure(degree: int = 3, n_intervals: int = 6) -> Figure:
     u = np.linspace(-3, 3, 600)
     for k, column in enumerate(space.design(u).T):
         left.plot(u, column, color=CYCLE[k % len(CYCLE)])
-    left.plot(u, space.design(u).sum(axis=1), color=INK, linestyle="--", label="their sum")
+    left.plot(u, space.design(u).sum(axis=1), color=MUTED, linestyle="--", label="their sum")
     left.set(title="The basis $B_k$", xlabel="score $u$", ylabel="$B_k(u)$")
     left.legend(loc="center right")
     scores = np.array([[[0.0, -1.9, 0.2], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]])
     row = space.aggregate(scores)[0]
     indices = np.arange(space.dimension)
-    right.bar(indices, row, color=COLORS["blue"], label="row of $F$")
-    for score, color in zip((-1.9, 0.2), (COLORS["orange"], COLORS["vermillion"]), strict=True):
+    right.bar(indices, row, color=DATA, label="row of $F$")
+    for score, color in zip((-1.9, 0.2), CYCLE[:2], strict=True):
         values = space.design(np.array([score]))[0]
         right.plot(indices, values, "o", color=color, fillstyle="none", label=f"$B_k({score:g})$")
     right.set(title="One output sees two scores at once", xlabel="index $k$", ylabel="weight")
@@ -66,13 +67,13 @@ def fit_figure(
     scores = ((X[:, 0] @ model.matrix) * X[:, 1]).sum(axis=1)
     low, high = np.quantile(scores, [0.0005, 0.9995])
     u = np.linspace(low, high, 800)
-    top.plot(u, model.activation(u), color=INK, linewidth=3.5, alpha=0.35, label="truth $\\varphi^*$")
-    for (name, fit), color in zip(fits.items(), CYCLE, strict=False):
+    top.plot(u, model.activation(u), color=TRUTH, linewidth=3.5, alpha=0.35, label="truth $\\varphi^*$")
+    for (name, fit), color in zip(fits.items(), colors_of(fits), strict=True):
         sign = 1.0 if float((np.asarray(fit.matrix_) * model.matrix).sum()) >= 0 else -1.0
         top.plot(u, fit.activation_(sign * u), color=color, label=name)
     top.set(title="The activation, learned from averages", ylabel="$\\varphi(u)$")
     top.legend()
-    bottom.hist(scores, np.linspace(low, high, 100), density=True, color=COLORS["sky"])
+    bottom.hist(scores, np.linspace(low, high, 100), density=True, color=DATA)
     bottom.set(title="Where the scores fall", xlabel="score $u$", ylabel="density")
     return figure
 
@@ -113,7 +114,7 @@ def risk_figure(fit: InteractionRegressor, noise_std: float) -> Figure:
             label=f"$K = {k}$" if k not in labelled else None,
         )
         labelled.add(k)
-    axes.axhline(1.0, color=INK, linestyle="--", label="noise variance")
+    axes.axhline(1.0, color=MUTED, linestyle="--", label="noise variance")
     axes.set(
         title="Empirical risk, step by step",
         xlabel="accepted step",
@@ -133,10 +134,10 @@ def selection_figure(
     """Draw the criterion that the data give, beside the error that only the truth gives, for each K."""
     figure, (left, right) = subplots(2, 3.8)
     shown = choice.criterion < 20 * choice.criterion.min()
-    left.plot(choice.candidates[shown], choice.criterion[shown], "o-", color=COLORS["blue"])
-    left.axvline(choice.n_intervals, color=COLORS["vermillion"], linestyle="--", label="chosen $K$")
+    left.plot(choice.candidates[shown], choice.criterion[shown], "o-", color=FIT)
+    left.axvline(choice.n_intervals, color=CYCLE[0], linestyle="--", label="chosen $K$")
     if noise_std > 0:
-        left.axhline(noise_std**2, color=INK, linestyle=":", label="noise variance $\\sigma^2$")
+        left.axhline(noise_std**2, color=MUTED, linestyle=":", label="noise variance $\\sigma^2$")
     left.set(
         title="What the data say",
         xlabel="number of cells $K$",
@@ -150,8 +151,8 @@ def selection_figure(
         ).value
         for k in choice.candidates[shown]
     ]
-    right.plot(choice.candidates[shown], errors, "s-", color=COLORS["green"])
-    right.axvline(choice.n_intervals, color=COLORS["vermillion"], linestyle="--", label="chosen $K$")
+    right.plot(choice.candidates[shown], errors, "s-", color=FIT)
+    right.axvline(choice.n_intervals, color=CYCLE[0], linestyle="--", label="chosen $K$")
     right.set(
         title="What the truth would say",
         xlabel="number of cells $K$",
@@ -172,12 +173,12 @@ def tail_figure(
     scores = np.asarray(model.scores(X))
     off_diagonal = scores[:, ~np.eye(scores.shape[1], dtype=bool)].ravel()
     u = np.linspace(off_diagonal.min(), off_diagonal.max(), 600)
-    axes.plot(u, model.activation(u), color=INK, linewidth=3.5, alpha=0.35, label="truth")
+    axes.plot(u, model.activation(u), color=TRUTH, linewidth=3.5, alpha=0.35, label="truth")
     for penalty, color in zip(penalties, CYCLE, strict=False):
         fit = OracleRegressor(model.matrix, 3, n_intervals, penalty=penalty).fit(X, Y)
         axes.plot(u, fit.activation_(u), color=color, label=f"$\\lambda = {penalty:g}$")
     shown = np.unique(np.round(off_diagonal / 0.02)) * 0.02  # finer than a pixel would be weight only
-    axes.plot(shown, np.full(shown.size, -2.4), "|", color=INK, alpha=0.4, markersize=6)
+    axes.plot(shown, np.full(shown.size, -2.4), "|", color=MUTED, alpha=0.4, markersize=6)
     axes.set(title="Nearly empty cells", xlabel="score $u$", ylabel="$\\varphi(u)$", ylim=(-2.6, 2.6))
     axes.legend()
     return figure

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from pairint.figures.style import CYCLE, INK, picture, subplots
+from pairint.figures.style import BOUND, CYCLE, picture, subplots
 from pairint.theory.pinsker import odd_legendre, pinsker_filter, sobolev_bounds
 from pairint.theory.rates import parameter_price
 
@@ -38,7 +38,7 @@ def corridor_figure(
         axis.fill_between(samples, low, high, color=color, alpha=0.15, lw=0)
         axis.plot(samples, high, color=color, label=f"upper bound, $\\beta = {beta:g}$")
         axis.plot(samples, low, color=color, ls="--", label=f"lower bound, $\\beta = {beta:g}$")
-    axis.axhline(1, color=INK, lw=1, label="the exact constant")
+    axis.axhline(1, color=BOUND, lw=1, label="the exact constant")
     axis.set(
         title=f"Proved bounds over their common limit, $N = {n_tokens}$",
         xscale="log",
@@ -66,9 +66,9 @@ def least_favourable_figure(
     price = parameter_price(n_samples, n_tokens=n_tokens, noise_std=noise_std)
     best = pinsker_filter(price, beta=beta, energy=energy)
     k = np.arange(1, best.size + 1)
-    left.plot(k, best.factors, color=CYCLE[0], marker="o", ms=3, label="$c_k$, the filter")
+    left.plot(k, best.factors, color=BOUND, marker="o", ms=3, label="$c_k$, the filter")
     shares = best.variances / (best.variances + price)
-    left.plot(k, shares, color=CYCLE[1], ls=":", label="signal / (signal + noise), the same")
+    left.plot(k, shares, color=CYCLE[0], ls=":", label="signal / (signal + noise), the same")
     left.set(title="Best filter and worst truth agree", xlabel="coefficient $k$", ylabel="share kept")
     left.legend()
     rng = np.random.default_rng(seed)

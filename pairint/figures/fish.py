@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pairint.figures.style import COLORS, CYCLE, INK, MARKERS, picture, subplots
+from pairint.figures.style import CYCLE, MARKERS, MUTED, TRUTH, picture, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,8 +48,8 @@ def kernels_figure(table: DataFrame, planted: Any = None) -> Figure:
             axis.plot(line.index, line["value"], color=color, label=_FILMS.get(str(data), "film"))
             axis.fill_between(line.index, line["low"], line["high"], color=color, alpha=0.2, lw=0)
             if planted is not None and data == "simulated":
-                axis.plot(line.index, planted(term, line.index), color=color, ls=":", label="planted")
-        axis.axhline(0, color=INK, lw=0.8)
+                axis.plot(line.index, planted(term, line.index), color=TRUTH, ls=":", label="planted")
+        axis.axhline(0, color=MUTED, lw=0.8)
         axis.set_xscale("log", base=2)
         axis.set_xticks([0.5, 1, 2, 4, 8, 16], ["0.5", "1", "2", "4", "8", "16"])
         axis.set_xlabel("distance, in units of the film")
@@ -101,7 +101,7 @@ def controls_figure(table: DataFrame) -> Figure:
     part = part[part["ahead"] == table["ahead"].iloc[0]]
     names = [name for name in _CONTROLS if name in set(part["control"])]
     _bars(axis, part, "control", names)
-    axis.axhline(0, color=INK, lw=0.8)
+    axis.axhline(0, color=MUTED, lw=0.8)
     axis.set_xticks(range(len(names)), [_CONTROLS[name] for name in names])
     axis.set(title="What the kernels add", xlabel="film", ylabel="held-out $R^2$ added")
     axis.legend()
@@ -116,14 +116,14 @@ def lift_figure() -> Figure:
     figure, (left, right) = subplots(2, 3.8)
     x = np.array([-1.6, -0.7, 0.2, 1.1, 1.8])
     grid = np.linspace(-2, 2, 200)
-    left.plot(grid, grid**2, color=COLORS["blue"], label="$(x, x^2)$")
-    left.plot(x, x**2, "o", color=INK, label="tokens")
-    left.plot(x, 0 * x, "|", color=INK, ms=12, label="points on a line")
-    left.vlines(x, 0, x**2, color=INK, lw=0.6)
+    left.plot(grid, grid**2, color=CYCLE[0], label="$(x, x^2)$")
+    left.plot(x, x**2, "o", color=MUTED, label="tokens")
+    left.plot(x, 0 * x, "|", color=MUTED, ms=12, label="points on a line")
+    left.vlines(x, 0, x**2, color=MUTED, lw=0.6)
     a = x[3]
-    left.plot(grid, 2 * a * grid - a**2, color=COLORS["vermillion"], ls="--", label="tangent at one point")
+    left.plot(grid, 2 * a * grid - a**2, color=CYCLE[2], ls="--", label="tangent at one point")
     for b in x:
-        left.vlines(b, 2 * a * b - a * a, b * b, color=COLORS["orange"], lw=2)
+        left.vlines(b, 2 * a * b - a * a, b * b, color=CYCLE[1], lw=2)
     left.set(title="Distance is height above the tangent", xlabel="$x$", ylabel="$x^2$", ylim=(-5.2, 4.4))
     left.legend(fontsize="small", loc="lower right")
     rng = np.random.default_rng(0)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pairint.figures.direct import label_directly
+from pairint.figures.direct import hides, label_directly
 from pairint.figures.style import figure_style
 from pairint.validation import check_integer, check_real
 
@@ -180,7 +180,8 @@ def _fit(figure: Figure) -> float:
         for text in legend.get_texts():
             _break(text, box.width - 3.2 * legend.prop.get_size_in_points() * figure.dpi / 72, renderer)
         covers = legend.get_window_extent(renderer)
-        if covers.width > 0.62 * box.width or covers.width * covers.height > 0.2 * box.width * box.height:
+        large = covers.width > 0.62 * box.width or covers.width * covers.height > 0.2 * box.width * box.height
+        if large or hides(axes, legend, renderer):
             _lower(axes, legend, renderer)
             row = round(box.y0)
             taken[row] = max(taken.get(row, 0.0), covers.height / figure.dpi)

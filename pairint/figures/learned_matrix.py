@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+from pairint.figures.roles import colors_of
+from pairint.figures.style import CYCLE, MARKERS, MUTED, picture, subplots
 from pairint.figures.upper_bound import SETTING
 from pairint.theory.adaptation import adaptive_upper_bound, penalty
 from pairint.theory.approximation import spline_degree, spline_error
@@ -49,7 +50,9 @@ def splitting_figure(powers: tuple[int, ...] = (4, 6, 8, 10, 12)) -> Figure:
 
     rate = minimax_exponent(SETTING.beta)
     for axis, density in ((left, cube_scores), (right, uniform_scores)):
-        for (name, kind), color, marker in zip(kinds(density).items(), CYCLE, MARKERS, strict=False):
+        for (name, kind), color, marker in zip(
+            kinds(density).items(), colors_of(kinds(density)), MARKERS, strict=False
+        ):
             bounds = [kind(10**p) for p in powers]
             values = np.array([bound.value for bound in bounds])
             if axis is right:
@@ -82,7 +85,7 @@ def penalty_figure(n_samples: int = 10**7, setting: Setting = SETTING) -> Figure
         support_ratio=float(setting.require_matrix("the penalty")[0]),
     )
     price = np.array([scale * penalty(n_intervals=int(k), degree=1, rank=1, odd=True, **told) for k in cells])
-    left.loglog(cells, price, color=INK, ls=":", label="penalty (known)")
+    left.loglog(cells, price, color=MUTED, ls=":", label="penalty (known)")
     for beta, color in zip((0.5, 2.0), CYCLE, strict=False):
         given: dict[str, Any] = dict(
             beta=beta, holder_constant=setting.holder_constant, score_bound=setting.score_bound

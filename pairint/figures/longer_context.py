@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+from pairint.figures.style import BOUND, CYCLE, DATA, MARKERS, MUTED, picture, subplots
 from pairint.model import Cosine, Exponential, ReLU, SplineSpace, Tanh
 from pairint.theory.information import direction_price, function_shares, query_share
 
@@ -75,8 +75,16 @@ def constant_figure(constants: DataFrame) -> Figure:
             label=f"{activation} activation, measured",
         )
         label = f"{activation} activation, predicted"
-        axis.plot(places, part["predicted"], color=INK, marker="_x"[i], ms=10 - 4 * i, ls="none", label=label)
-    axis.axhline(1, color=INK, lw=1, ls=":")
+        axis.plot(
+            places,
+            part["predicted"],
+            color=BOUND,
+            marker="_x"[i],
+            ms=10 - 4 * i,
+            ls="none",
+            label=label,
+        )
+    axis.axhline(1, color=MUTED, lw=1, ls=":")
     axis.set(
         title="The constant in front of $rd/M$",
         xscale="log",
@@ -134,7 +142,7 @@ def rotation_figure(n_partners: int = 400, angle: float = 70.0, seed: int = 0) -
     partners = rng.standard_normal((n_partners, 2))
     turned = np.radians(angle)
     keys = {"key": np.array([1.0, 0.0]), "rotated key": np.array([np.cos(turned), np.sin(turned)])}
-    left.plot(*partners.T, ".", color=CYCLE[6], ms=2.5, alpha=0.5)
+    left.plot(*partners.T, ".", color=DATA, ms=2.5, alpha=0.5)
     for i, (label, key) in enumerate(keys.items()):
         left.plot(*(3 * np.array([0 * key, key]).T), color=CYCLE[i], ls=("-", "--")[i], lw=3, label=label)
         scores = np.sort(partners @ key)
@@ -153,8 +161,8 @@ def direction_figure(spectra: Mapping[str, Any], hidden: int, n_tokens: int) -> 
     for i, (label, prices) in enumerate(spectra.items()):
         places = np.arange(1, len(prices) + 1)
         axis.plot(places, prices, color=CYCLE[i], marker=MARKERS[i], ls=":", lw=1, label=label)
-    axis.axhline((n_tokens - 1) / n_tokens, color=INK, lw=1, ls="--", label="$(N-1)/N$")
-    axis.axvline(hidden + 0.5, color=INK, lw=1, label="rotations of the keys end here")
+    axis.axhline((n_tokens - 1) / n_tokens, color=MUTED, lw=1, ls="--", label="$(N-1)/N$")
+    axis.axvline(hidden + 0.5, color=MUTED, lw=1, label="rotations of the keys end here")
     axis.set(
         title=f"Directions of the matrix, $N = {n_tokens}$",
         xlabel="direction, the dearest first",

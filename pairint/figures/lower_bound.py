@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+from pairint.figures.style import BOUND, CYCLE, DATA, FIT, MARKERS, MUTED, TRUTH, picture, subplots
 from pairint.model import GaussianNoise, UniformCube, UniformNoise, interaction_matrix
 from pairint.theory.bumps import BumpActivation, BumpFamily
 from pairint.theory.codes import varshamov_gilbert_code
@@ -132,9 +132,9 @@ def code_figure(n_bits: int = 48, shown: int = 32) -> Figure:
     left.grid(False)
     left.set(title=f"{shown} of {code.n_words} words", xlabel="bit = bump", ylabel="word = hypothesis")
     distances = (words[:, None] != words[None]).sum(axis=2)[np.triu_indices(len(words), 1)]
-    right.hist(distances, bins=np.arange(n_bits + 2) - 0.5, color=CYCLE[0], label="pairs of words")
-    right.axvline(n_bits / 8, color=CYCLE[1], ls="--", label="needed: $K/8$")
-    right.axvline(code.minimum_distance, color=INK, label=f"smallest: {code.minimum_distance}")
+    right.hist(distances, bins=np.arange(n_bits + 2) - 0.5, color=DATA, label="pairs of words")
+    right.axvline(n_bits / 8, color=BOUND, ls="--", label="needed: $K/8$")
+    right.axvline(code.minimum_distance, color=CYCLE[0], label=f"smallest: {code.minimum_distance}")
     right.set(title="Hamming distances", xlabel="bits that differ", ylabel="number of pairs")
     right.legend()
     return figure
@@ -171,13 +171,13 @@ def guessing_figure(
     bump = _odd_bump(heights[0])
     for noise, name, color, marker in (
         (GaussianNoise(noise_std), "Gaussian", CYCLE[0], MARKERS[0]),
-        (UniformNoise(noise_std), "uniform, same variance", CYCLE[3], MARKERS[3]),
+        (UniformNoise(noise_std), "uniform, same variance", CYCLE[1], MARKERS[3]),
     ):
         game = guessing_game(bump, tokens, matrix, noise, 3, sizes, n_games, seed + 1)
         right.errorbar(
             sizes, game.error, 2 * game.standard_error, color=color, marker=marker, ls="none", label=name
         )
-    right.plot(sizes, game.bound, color=INK, lw=1, label="bound for Gaussian noise")
+    right.plot(sizes, game.bound, color=BOUND, lw=1, label="bound for Gaussian noise")
     right.set(title="Noise with edges can beat it", ylabel="frequency of wrong guesses")
     for panel in (left, right):
         panel.set_xscale("log", base=2)
@@ -200,14 +200,14 @@ def reduction_figure(n_pairs: int = 20_000, seed: int = 0) -> Figure:
         result = score_reduction(np.tanh(2 * wrong), truth, u, 200)
         totals.append(result.total)
         reduced.append(result.reduced)
-    left.scatter(u[:1500], np.tanh(2 * wrong)[:1500], s=4, color=CYCLE[5], label="$\\hat g(x, y)$")
-    left.plot(result.centres, result.mean, color=CYCLE[1], label="$\\psi(u) = E[\\hat g \\mid U = u]$")
+    left.scatter(u[:1500], np.tanh(2 * wrong)[:1500], s=4, color=DATA, label="$\\hat g(x, y)$")
+    left.plot(result.centres, result.mean, color=FIT, label="$\\psi(u) = E[\\hat g \\mid U = u]$")
     grid = np.linspace(-3, 3, 300)
-    left.plot(grid, np.tanh(2 * grid), color=INK, ls="--", label="truth $\\varphi^*(u)$")
+    left.plot(grid, np.tanh(2 * grid), color=TRUTH, ls="--", label="truth $\\varphi^*(u)$")
     left.set(title=f"Matrix turned by {angles[-1]:.1f} rad", xlabel="true score $u$", ylabel="interaction")
     left.legend(loc="upper left")
-    right.plot(angles, totals, color=CYCLE[0], marker="o", label="error of $\\hat g$")
-    right.plot(angles, reduced, color=CYCLE[1], marker="s", label="error of $\\psi(U)$")
+    right.plot(angles, totals, color=DATA, marker="o", label="error of $\\hat g$")
+    right.plot(angles, reduced, color=FIT, marker="s", label="error of $\\psi(U)$")
     right.set(
         title="Averaging given $U$ only helps", xlabel="angle (rad)", ylabel="squared error in $L^2(\\rho)$"
     )
@@ -264,7 +264,7 @@ def constants_figure(
     left.set(title="$\\beta = 2$: $|\\varphi''| \\leq 1$", xlabel="score / width", ylabel="bump")
     information = np.geomspace(0.05, 100, 200)
     curves = (
-        ("estimate by shrinking", CYCLE[5], ":", 1 / (1 + information)),
+        ("estimate by shrinking", FIT, ":", 1 / (1 + information)),
         ("signs, of the best height", CYCLE[0], "-", sign_bound(information)),
         ("van Trees", CYCLE[2], "-.", 1 / (information + np.pi**2)),
         ("a bit, present or absent", CYCLE[1], "--", guessing_error_bound(information / 2) / 2),
@@ -279,7 +279,7 @@ def constants_figure(
     )
     setting = replace(setting, score_bound=3.0)
     common: dict[str, Any] = dict(interval=(0.0, 3.0), density=_density, symmetric=True)
-    for method, color, marker in (("bayes", CYCLE[0], MARKERS[0]), ("spline", CYCLE[3], MARKERS[1])):
+    for method, color, marker in (("bayes", CYCLE[0], MARKERS[0]), ("spline", CYCLE[1], MARKERS[1])):
         gains = [
             lower_bound(m, setting, method=method, **common).value
             / lower_bound(m, setting, method="assouad", **common).value
@@ -330,7 +330,7 @@ def elbow_figure(dimensions: Sequence[int] = (3, 10, 30), setting: Setting = SET
         lower_bound(int(m), setting, interval=(0.0, 2.7), density=_density, symmetric=True).value
         for m in samples
     ]
-    axis.loglog(samples, curve, color=INK, ls="--", lw=1.2, label="the activation")
+    axis.loglog(samples, curve, color=MUTED, ls="--", lw=1.2, label="the activation")
     for d, color in zip(dimensions, CYCLE, strict=False):
         here = replace(setting, d=d, rank=1, sup_bound=1.0)
         law = UniformCube(d)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.legend import Legend
 
-__all__ = ["families", "in_order", "ordered_colors", "value"]
+__all__ = ["families", "hex_color", "in_order", "ordered_colors", "shown_color", "value"]
 
 VALUE = re.compile(r"(?:\$?(\\?[A-Za-z]+|[α-ω])\$?\s*=|\b(rank))\s*(-?\d+(?:\.\d+)?|\\infty)(?![\d.^])")
 LEAST = 3  # values: two need no order
@@ -48,7 +48,7 @@ def ordered_colors(count: int) -> list[str]:
     return [to_hex(color) for color in colormaps["viridis"](np.linspace(0.0, LIGHTEST, count))]
 
 
-def _hex(color: Any) -> str | None:
+def hex_color(color: Any) -> str | None:
     """Return a colour as ``#rrggbb``; of several, the first; of none, None."""
     from matplotlib.colors import is_color_like, to_hex
 
@@ -60,13 +60,13 @@ def _hex(color: Any) -> str | None:
     return to_hex(color).upper()
 
 
-def _shown(handle: Any) -> str | None:
+def shown_color(handle: Any) -> str | None:
     """Return the colour that an entry of a legend shows, of a shape without a filling that of its edge."""
     names: tuple[str, ...] = ("get_color", "get_facecolor", "get_edgecolor")
     if getattr(handle, "get_fill", None) is not None and not handle.get_fill():
         names = ("get_edgecolor",)
     get = next((found for name in names if (found := getattr(handle, name, None)) is not None), None)
-    return _hex(get()) if get is not None else None
+    return hex_color(get()) if get is not None else None
 
 
 def value(label: str) -> tuple[str, float] | None:
@@ -90,10 +90,10 @@ def families(legend: Legend) -> dict[str, str]:
         New colours by old ones; empty if fewer than three values of one symbol are shown, if a colour stands
         for something else too, or if a value has several colours.
     """
-    plain = {color.upper() for color in CYCLE[:-1]}
+    plain = {color.upper() for color in CYCLE}
     values: dict[str, set[tuple[str, float] | None]] = {}
     for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
-        if (color := _shown(handle)) in plain:
+        if (color := shown_color(handle)) in plain:
             values.setdefault(str(color), set()).add(value(text.get_text()))
     found = {color: next(iter(said)) for color, said in values.items() if len(said) == 1}
     known = {color: said for color, said in found.items() if said is not None}
@@ -116,17 +116,17 @@ def _recolor(artists: Iterable[Any], new: dict[str, str]) -> None:
             old = get()
             if isinstance(old, str) and old in ("none", "auto", "face"):
                 continue
-            if (color := _hex(old)) not in new:
+            if (color := hex_color(old)) not in new:
                 continue
             if isinstance(old, np.ndarray) and old.ndim == 2:
-                if len({_hex(row) for row in old}) == 1:
+                if len({hex_color(row) for row in old}) == 1:
                     put([(*to_rgba(new[str(color)])[:3], row[3]) for row in old])
             else:
                 put((*to_rgba(new[str(color)])[:3], to_rgba(old)[3]))
 
 
 def _colors(axes: Axes) -> set[str | None]:
-    return {_hex(line.get_color()) for line in axes.lines}
+    return {hex_color(line.get_color()) for line in axes.lines}
 
 
 def in_order(figure: Figure) -> Figure:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pairint.figures.style import COLORS, CYCLE, INK, picture, subplots
+from pairint.figures.style import BOUND, CYCLE, DATA, INK, MUTED, TRUTH, picture, subplots
 from pairint.model.activations import Activation
 from pairint.model.attention import AttentionModel
 from pairint.validation import check_floats, check_integer
@@ -50,13 +50,13 @@ def attention_figure(model: AttentionModel, X: Any, receiver: int = 0) -> Figure
         value = values[receiver, j]
         left.plot(
             *zip(points[receiver], points[j], strict=True),
-            color=COLORS["vermillion"] if value > 0 else COLORS["blue"],
+            color=CYCLE[0] if value > 0 else CYCLE[1],
             linewidth=0.4 + 4 * abs(value) / limit,
             alpha=0.75,
             zorder=1,
         )
-    left.scatter(*points[others].T, color=INK, s=40, zorder=2)
-    left.scatter(*points[receiver], color=COLORS["orange"], edgecolor=INK, s=140, zorder=3)
+    left.scatter(*points[others].T, color=MUTED, s=40, zorder=2)
+    left.scatter(*points[receiver], color=CYCLE[4], edgecolor=INK, s=140, zorder=3)
     for number, (x, y) in enumerate(points, 1):
         left.annotate(str(number), (x, y), textcoords="offset points", xytext=(7, 5))
     left.set(
@@ -76,12 +76,12 @@ def attention_figure(model: AttentionModel, X: Any, receiver: int = 0) -> Figure
     middle.set(title="Scores $X_i^\\top A X_j$", xlabel="sender $j$", ylabel="receiver $i$")
     figure.colorbar(image, ax=middle, shrink=0.8)
     u = np.linspace(-largest, largest, 400)
-    right.plot(u, model.activation(u), color=INK, label="activation $\\varphi$")
+    right.plot(u, model.activation(u), color=TRUTH, label="activation $\\varphi$")
     own = values[receiver, others]
-    colors = np.where(own > 0, COLORS["vermillion"], COLORS["blue"])
+    colors = np.where(own > 0, CYCLE[0], CYCLE[1])
     right.scatter(scores[receiver, others], own, c=colors, zorder=3, label="its partners")
     mean = own.sum() / (X.shape[1] - 1)
-    right.axhline(mean, color=COLORS["orange"], linestyle="--", label="their average: the output")
+    right.axhline(mean, color=CYCLE[4], linestyle="--", label="their average: the output")
     right.set(title="What it receives", xlabel="score $u$", ylabel="$\\varphi(u)$")
     right.legend(loc="best", fontsize="small")
     return figure
@@ -104,11 +104,11 @@ def softmax_figure(scores: Sequence[float] = tuple(np.linspace(-3, 3, 200))) -> 
         weight = n * np.exp(draws[:, 0]) / np.exp(draws).sum(axis=1)
         order = np.argsort(draws[:, 0])[::40]
         right.plot(draws[order, 0], weight[order], ".", color=color, markersize=4, label=f"$N = {n}$")
-    left.axvline(math.exp(0.5), color=INK, linestyle="--", label="limit $e^{1/2}$")
+    left.axvline(math.exp(0.5), color=BOUND, linestyle="--", label="limit $e^{1/2}$")
     left.set(title="The normaliser settles", xlabel="$N^{-1}\\sum_j e^{u_j}$", ylabel="density")
     left.legend()
     u = np.asarray(scores, dtype=float)
-    right.plot(u, np.exp(u - 0.5), color=INK, linestyle="--", label="$e^{u - 1/2}$")
+    right.plot(u, np.exp(u - 0.5), color=BOUND, linestyle="--", label="$e^{u - 1/2}$")
     right.set(
         title="so the weight is a function of the score",
         xlabel="score $u$",
@@ -149,8 +149,8 @@ def forward_figure(activation: Activation, n_tokens: Sequence[int] = (2, 4, 16),
     for panel, n in zip(panels, n_tokens, strict=True):
         model = AttentionModel(activation, interaction_matrix(2, 1, 1, kind="coordinate"), UniformCube(2))
         X, Y = model.sample(500, n, seed)
-        panel.plot(np.asarray(model.scores(X))[:, 0, 1], Y[:, 0], ".", color=COLORS["blue"], markersize=3)
-        panel.plot(u, activation(u), color=COLORS["vermillion"])
+        panel.plot(np.asarray(model.scores(X))[:, 0, 1], Y[:, 0], ".", color=DATA, markersize=3)
+        panel.plot(u, activation(u), color=TRUTH)
         panel.set(title=f"$N = {n}$", xlabel="one of the scores", xlim=(-3, 3))
     panels[0].set_ylabel("output (dots), $\\varphi$ (line)")
     return figure

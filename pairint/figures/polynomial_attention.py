@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+from pairint.figures.style import CYCLE, FIT, MARKERS, MUTED, TRUTH, picture, subplots
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -64,7 +64,7 @@ def frontier_figure(table: DataFrame) -> Figure:
         )  # fmt: skip
     random = means[means["method"] == "random"].sort_values("features")
     if len(random):
-        left.plot(random["features"], random["lost"], color=INK, ls=":", marker="x", label=NAMES["random"])
+        left.plot(random["features"], random["lost"], color=MUTED, ls=":", marker="x", label=NAMES["random"])
     full = means["rank"] == means.loc[means["method"] == "taylor", "rank"].max()
     for number, method in enumerate(("taylor", "shared", "fitted", "positive")):
         line = means[full & (means["method"] == method)].sort_values("degree")
@@ -72,14 +72,14 @@ def frontier_figure(table: DataFrame) -> Figure:
             right.plot(
                 line["degree"],
                 line["lost"],
-                color={"taylor": CYCLE[4], "shared": CYCLE[5], "fitted": INK, "positive": INK}[method],
+                color={"taylor": CYCLE[4], "shared": CYCLE[5], "fitted": FIT, "positive": CYCLE[6]}[method],
                 ls="--" if method == "positive" else "-",
                 marker=MARKERS[number],
                 label=NAMES[method],
             )
     uniform = float(means.loc[means["method"] == "uniform", "lost"].iloc[0])
     for axis in (left, right):
-        axis.axhline(uniform, color=INK, ls="--", lw=1, label="uniform attention")
+        axis.axhline(uniform, color=MUTED, ls="--", lw=1, label="uniform attention")
     left.set(title="Degree against rank", xscale="log", yscale="log", xlabel="features", ylabel="1 - cosine")
     right.set(title="All of the score", xlabel="degree")
     right.set_xticks(sorted(means.loc[means["method"] == "taylor", "degree"].astype(np.int64).unique()))
@@ -117,11 +117,11 @@ def curves_figure(table: DataFrame, heads: Sequence[Sequence[int]], degree: int)
                 )  # fmt: skip
                 ends += [line["x"].min(), line["x"].max()]
         t = np.linspace(min(ends), max(ends), 200)
-        axis.plot(t, np.exp(t), color=INK, lw=1, label="$e^t$")
+        axis.plot(t, np.exp(t), color=TRUTH, lw=1, label="$e^t$")
         shares = rows[rows["kind"] == "quantile"]
         for share in (0.05, 0.95):
             level = np.interp(share, shares["x"], shares["y"])
-            axis.axvline(level, color=INK, ls=":", lw=0.8, label="9 of 10 scores" if share < 0.5 else None)
+            axis.axvline(level, color=MUTED, ls=":", lw=0.8, label="9 of 10 scores" if share < 0.5 else None)
         axis.set(
             title=f"Head {head} of layer {layer}", yscale="log", xlabel="score less its row's mean, $t$",
             ylabel="weight $p(t)$", ylim=(max(np.exp(min(ends)), 1e-4), 3 * np.exp(max(ends))),
@@ -143,7 +143,7 @@ def times_figure(record: Mapping[str, Any]) -> Figure:
     lengths = sorted(record["seconds"], key=int)
     for number, name in enumerate(record["seconds"][lengths[0]]):
         y = [1e3 * record["seconds"][n][name] for n in lengths]
-        style = {"color": INK, "lw": 2.2} if name == "softmax" else {"color": CYCLE[number - 1]}
+        style = {"color": TRUTH, "lw": 2.2} if name == "softmax" else {"color": CYCLE[number - 1]}
         features = record["features"].get(name)
         label = name if features is None else f"{name}: {features} features"
         axis.plot([int(n) for n in lengths], y, marker=MARKERS[number % len(MARKERS)], label=label, **style)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Arc
 from matplotlib.ticker import NullFormatter
 
-from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+from pairint.figures.style import BOUND, CYCLE, MARKERS, MUTED, TRUTH, picture, subplots
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -118,8 +118,8 @@ def activation_figure(table: DataFrame) -> Figure:
                 x, np.exp(y), color=CYCLE[number], lw=1.3, ls="-" if replicate == 0 else ":", label=name
             )
             right.plot(x, y - x, color=CYCLE[number], lw=1.3, ls="-" if replicate == 0 else ":")
-    left.plot(u, np.exp(u), color=INK, ls="--", lw=1, label="$e^u$")
-    right.axhline(0, color=INK, ls="--", lw=1)
+    left.plot(u, np.exp(u), color=TRUTH, ls="--", lw=1, label="$e^u$")
+    right.axhline(0, color=MUTED, ls="--", lw=1)
     left.set(
         title="Learned, on a logarithmic scale", yscale="log", xlabel="score $u$", ylabel="$\\varphi(u)$"
     )
@@ -147,8 +147,8 @@ def recovery_figure(table: DataFrame) -> Figure:
                 )
         if noisy and len(chosen):
             law = chosen.drop_duplicates("n_tokens").sort_values("n_tokens")
-            axis.plot(law["n_tokens"], law["law"], color=INK, ls="--", lw=1, label="law of counting")
-            axis.plot([], [], color=INK, ls=":", marker="o", mfc="white", label="the fit's own windows")
+            axis.plot(law["n_tokens"], law["law"], color=BOUND, ls="--", lw=1, label="law of counting")
+            axis.plot([], [], color=MUTED, ls=":", marker="o", mfc="white", label="the fit's own windows")
         axis.set(xscale="log", yscale="log", xlabel="tokens $MN$", ylabel="squared error / variance")
         ticks = sorted(chosen["n_tokens"].unique())
         axis.set_xticks(ticks, [f"{int(n):,}" for n in ticks])
@@ -174,7 +174,7 @@ def scores_figure(table: DataFrame, n_samples: int, noise: float) -> Figure:
             color=CYCLE[number], label=f"head {head} of layer {layer}",
         )  # fmt: skip
     ends = [part["x"].min(), part["x"].max()]
-    axis.plot(ends, ends, color=INK, lw=1, ls="--", label="equal")
+    axis.plot(ends, ends, color=MUTED, lw=1, ls="--", label="equal")
     axis.set(
         title="Scores of pairs of tokens", xlabel="true score, less its row's mean", ylabel="learned score"
     )
@@ -213,7 +213,7 @@ def coercivity_figure(table: DataFrame) -> Figure:
                 f"{row.layer}.{row.head}", (row.offset, getattr(row, kind)), xytext=(5, 3),
                 textcoords="offset points", fontsize=8,
             )  # fmt: skip
-        axis.axhline(1, color=INK, ls="--", lw=1)
+        axis.axhline(1, color=MUTED, ls="--", lw=1)
         axis.set(title=title, xlabel="share explained by $i - j$", ylim=(0, None))
     axes[0].set_ylabel("$(N - 1)$ x smallest ratio")
     axes[0].legend(fontsize="small", ncols=2)

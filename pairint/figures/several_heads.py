@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pairint.estimation.channels import channel_information
-from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+from pairint.figures.style import CYCLE, MARKERS, MUTED, picture, subplots
 from pairint.model import SplineSpace, TruncatedGaussian
 
 __all__ = ["QUARTET", "angle_prices", "angles_figure", "quartet_figure"]
@@ -39,7 +39,7 @@ def quartet_figure(rng: np.random.Generator, n_points: int = 150) -> Figure:
             label=label,
         )
     ends = [1e-2, 30]
-    axis.plot(ends, ends, color=INK, lw=1, ls=":")
+    axis.plot(ends, ends, color=MUTED, lw=1, ls=":")
     axis.set(
         title="Two pairs of quadratic heads",
         xlabel="first pair, sum of squares",

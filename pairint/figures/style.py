@@ -1,8 +1,10 @@
 """One look for every figure: colours, fonts, sizes, panel labels.
 
-Colours are those of Okabe and Ito (Color Universal Design, 2008): they stay distinct for the common
-colour-vision deficiencies. Figures have a white ground of their own; the pages of the book take it away
-and choose the colours of their theme (`pairint.figures.layout`, ``tools/drawings.py``).
+A colour of `ROLES` has one meaning in the whole book. These are colours of Okabe and Ito (Color Universal
+Design, 2008): they stay distinct for the common colour-vision deficiencies. Things without a role have
+colours of `CYCLE`; values of one parameter those of `pairint.figures.ordered`. Figures have a white ground of
+their own; the pages of the book take it away and choose the colours of their theme (`pairint.figures.layout`,
+``tools/drawings.py``).
 
 Matplotlib is imported inside the functions: importing this module costs nothing to the numerical code.
 """
@@ -24,39 +26,71 @@ _P = ParamSpec("_P")
 
 __all__ = [
     "ALPHA_LABEL",
-    "COLORS",
+    "BOUND",
     "CYCLE",
+    "DATA",
     "ERROR_LABEL",
+    "FIT",
     "INK",
     "MARKERS",
+    "MATRIX",
+    "MUTED",
+    "ORACLE",
+    "ROLES",
+    "TRUTH",
     "figure_style",
     "picture",
     "style_parameters",
     "subplots",
 ]
 
-COLORS: dict[str, str] = {
-    "blue": "#0072B2",
-    "vermillion": "#D55E00",
-    "green": "#009E73",
-    "orange": "#E69F00",
-    "purple": "#CC79A7",
-    "sky": "#56B4E9",
-    "yellow": "#F0E442",
-    "black": "#000000",
-}
-"""The palette of Okabe and Ito, by name."""
+INK = "#222222"
+"""Text and axes."""
 
-CYCLE: tuple[str, ...] = tuple(
-    COLORS[name] for name in ("blue", "vermillion", "green", "orange", "purple", "sky", "black")
+MUTED = "#6B7280"
+"""What is there to compare with: thresholds, slopes, equality."""
+
+TRUTH = INK
+"""What generated the data."""
+
+FIT = "#D55E00"
+"""What is found from the data, and its errors."""
+
+ORACLE = "#009E73"
+"""What somebody finds who is told what others must find: the matrix, the number of cells, the width."""
+
+BOUND = "#0072B2"
+"""What theory says: a bound, a limit, the Bayes-optimal error."""
+
+MATRIX = "#CC79A7"
+"""The part of the matrix."""
+
+DATA = "#56B4E9"
+"""What is observed or drawn."""
+
+ROLES: dict[str, str] = {
+    "truth": TRUTH,
+    "fit": FIT,
+    "oracle": ORACLE,
+    "bound": BOUND,
+    "matrix": MATRIX,
+    "data": DATA,
+}
+"""One colour, one meaning, in every figure of the book."""
+
+CYCLE: tuple[str, ...] = (
+    "#332288",  # indigo
+    "#E69F00",  # orange
+    "#8A9A3B",  # olive
+    "#6B3E12",  # brown
+    "#882255",  # wine
+    "#9B4DCA",  # violet
+    "#7F8C99",  # slate
 )
-"""Order of the curves in a figure. Yellow is left out: a thin yellow line is lost on white."""
+"""Colours of things that a figure compares: they mean nothing beyond it, and none is the colour of a role."""
 
 MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X")
 """Markers in step with `CYCLE`: no curve is told from another by colour alone."""
-
-INK = "#222222"
-"""Text, axes and reference lines."""
 
 ERROR_LABEL = "error $\\|S - \\hat S\\|_F^2/d$"
 """Axis of the error of an attention-indexed model."""
@@ -167,7 +201,10 @@ def picture(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
         plt.close(figure)
         if os.environ.get("PAIRINT_STATIC", "") not in ("", "0"):  # the book is being built
             from pairint.figures.layout import show_as_svg
+            from pairint.figures.roles import misread
 
+            if found := misread(figure):
+                raise ValueError(f"colours that say something else in the book: {'; '.join(found)}")
             show_as_svg()
         return figure
 

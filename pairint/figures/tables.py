@@ -40,20 +40,28 @@ class Table:
         For each row its labels, then its values; a label that repeats the one above is empty.
     n_labels : int
         How many of a row's entries are labels.
+    folded : bool
+        Whether a page shows the caption only until it is asked for the rest.
     """
 
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     n_labels: int
+    folded: bool = False
 
     def _repr_html_(self) -> str:
+        caption = html.escape(self.caption)
         head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in self.header)
         body = "\n".join(f"<tr>{''.join(self._entries(row))}</tr>" for row in self.rows)
-        return (
-            f'<table class="dataframe captioned">\n<caption>{html.escape(self.caption)}</caption>\n'
+        named = f' aria-label="{caption}">' if self.folded else f">\n<caption>{caption}</caption>"
+        table = (
+            f'<table class="dataframe captioned"{named}\n'
             f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
         )
+        if self.folded:
+            return f'<details class="folded-table">\n<summary>{caption}</summary>\n{table}\n</details>'
+        return table
 
     def _entries(self, row: tuple[str, ...]) -> list[str]:
         labels, values = row[: self.n_labels], row[self.n_labels :]
@@ -127,6 +135,8 @@ def captioned(
     frame: DataFrame | Sequence[Mapping[str, Any]],
     caption: str,
     formats: str | Mapping[str, str] | None = None,
+    *,
+    folded: bool = False,
 ) -> Table:
     """Return a frame, or rows, as a table for readers.
 
@@ -144,6 +154,9 @@ def captioned(
         The format of floats, as in ``".3f"``: of all columns, or by column; labels have up to six significant
         digits. Without one a column has the decimals that its values need, at most four, or three significant
         digits where those do not show them.
+    folded : bool
+        Whether a page shows the caption only, and the table where a reader opens it: for numbers that a
+        figure or a sentence beside it says already. Paper shows all.
 
     Returns
     -------
@@ -180,7 +193,9 @@ def captioned(
     ]
     rows = [tuple(row) for row in zip(*labels, *values, strict=True)]
     names = [str(level.name) for level in named] + [_heading(frame.columns.names, c) for c in frame.columns]
-    return Table(_pretty(caption), tuple(map(_pretty, names)), tuple(_once(rows, len(named))), len(named))
+    return Table(
+        _pretty(caption), tuple(map(_pretty, names)), tuple(_once(rows, len(named))), len(named), folded
+    )
 
 
 def _framed(rows: Sequence[Mapping[str, Any]]) -> DataFrame:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+from pairint.figures.roles import colors_of
+from pairint.figures.style import BOUND, CYCLE, FIT, INK, MARKERS, MATRIX, MUTED, TRUTH, picture, subplots
 from pairint.theory.approximation import (
     HolderSum,
     best_l2_error,
@@ -58,7 +59,7 @@ def condition_figure(betas: Sequence[float] = (0.5, 1.0, 2.0, 4.0), largest: flo
         axis.plot(samples, edge, color=color, label=f"$\\beta = {beta:g}$")
         axis.fill_between(samples, 1, edge, color=color, alpha=0.08)
     for rd, name in ((30, "$r d = 30$"), (768, "$r d = 768$")):
-        axis.axhline(rd, color=INK, ls=":", lw=1)
+        axis.axhline(rd, color=MUTED, ls=":", lw=1)
         axis.text(samples[0] * 1.2, rd * 1.1, name, color=INK, fontsize=9)
     axis.set_xscale("log")
     axis.set_yscale("log")
@@ -78,15 +79,15 @@ def approximation_figure(phi: HolderSum, *, score_bound: float = 3.0, shown: int
     figure, (left, right) = subplots(2)
     degree = spline_degree(phi.beta)
     u = np.linspace(-score_bound, score_bound, 1500)
-    left.plot(u, phi(u), color=CYCLE[0], label="$\\varphi$")
+    left.plot(u, phi(u), color=TRUTH, label="$\\varphi$")
     class_of: dict[str, Any] = dict(
         beta=phi.beta, holder_constant=phi.holder_constant, score_bound=score_bound
     )
     pieces: dict[str, Any] = dict(degree=degree, score_bound=score_bound)
     interpolant = spline_interpolant(phi, n_intervals=shown, **pieces)
-    left.plot(u, interpolant(u), color=CYCLE[1], ls="--", label=f"interpolant, $K = {shown}$, $s = {degree}$")
+    left.plot(u, interpolant(u), color=FIT, ls="--", label=f"interpolant, $K = {shown}$, $s = {degree}$")
     for knot in np.linspace(-score_bound, score_bound, shown + 1):
-        left.axvline(knot, color=INK, lw=0.4, alpha=0.5)
+        left.axvline(knot, color=MUTED, lw=0.4, alpha=0.5)
     left.set(title="One function, six cells" if shown == 6 else "Function and interpolant")
     left.set(xlabel="score $u$", ylabel="activation")
     left.legend()
@@ -126,9 +127,7 @@ def covering_figure(d: int = 30, rank: int = 2, n_intervals: int = 20, degree: i
     left.semilogx(
         accuracy, spline, color=CYCLE[1], ls="--", label=f"splines: {n_intervals * degree + 1} numbers"
     )
-    left.semilogx(
-        accuracy, total - spline, color=CYCLE[2], ls="-.", label=f"matrices: {2 * d * rank} numbers"
-    )
+    left.semilogx(accuracy, total - spline, color=MATRIX, ls="-.", label=f"matrices: {2 * d * rank} numbers")
     left.set(title="Accuracy costs a logarithm", xlabel="accuracy $\\epsilon$", ylabel="log covering number")
     left.legend()
     dimensions = np.arange(2, 101)
@@ -138,7 +137,7 @@ def covering_figure(d: int = 30, rank: int = 2, n_intervals: int = 20, degree: i
         ]
         right.plot(dimensions, values, color=color, label=f"rank {r}")
     full = [k**2 * np.log1p(2 / 1e-3) for k in dimensions]
-    right.plot(dimensions, full, color=INK, ls=":", label="all matrices")
+    right.plot(dimensions, full, color=MUTED, ls=":", label="all matrices")
     right.set_yscale("log")
     right.set(
         title="Matrices: linear in $d$",
@@ -161,10 +160,10 @@ def upper_budget_figure(n_samples: int = 10**5, setting: Setting = SETTING) -> F
         (right, budget, {"bias": "bias", "variance": "spline", "parametric": "matrix", "total": "sum"}),
     )
     for panel, items, names in panels:
-        for (attribute, label), color in zip(names.items(), (*CYCLE[:3], INK), strict=True):
+        for (attribute, label), color in zip(names.items(), (CYCLE[0], CYCLE[1], MATRIX, BOUND), strict=True):
             values = np.array([getattr(item, attribute) for item in items])
             panel.loglog(cells, values, color=color, label=label)
-        panel.plot(cells[values.argmin()], values.min(), marker="o", color=INK)
+        panel.plot(cells[values.argmin()], values.min(), marker="o", color=BOUND)
         panel.set(xlabel="intervals $K$", ylabel="squared error in $L^2(\\rho)$")
         panel.legend()
     left.set_title("Proved bound")
@@ -179,11 +178,11 @@ def upper_terms_figure(setting: Setting = SETTING) -> Figure:
     samples = np.geomspace(1e3, 1e10, 15).astype(np.int64)
     bounds = [upper_bound(int(m), setting) for m in samples]
     names = {"bias": "bias", "spline": "spline", "matrix": "matrix", "discretisation": "covering"}
-    for (attribute, label), color in zip(names.items(), CYCLE, strict=False):
+    for (attribute, label), color in zip(names.items(), colors_of(names.values()), strict=True):
         axis.loglog(samples, [getattr(b, attribute) for b in bounds], color=color, lw=1.2, label=label)
-    axis.loglog(samples, [b.value for b in bounds], color=INK, label="proved bound")
+    axis.loglog(samples, [b.value for b in bounds], color=BOUND, label="proved bound")
     budget = [setting.best_budget(int(m)).total for m in samples]
-    axis.loglog(samples, budget, color=INK, ls="--", label="leading order (heuristic)")
+    axis.loglog(samples, budget, color=MUTED, ls="--", label="leading order (heuristic)")
     axis.set(title="What the bound is made of", xlabel="samples $M$", ylabel="squared error in $L^2(\\rho)$")
     axis.legend()
     return figure
@@ -259,7 +258,7 @@ def cells_figure(n_intervals: int = 16) -> Figure:
         kappa, _ = cell_christoffel(law, n_intervals=n_intervals, degree=1, score_bound=1.0)
         axis.semilogy(centres, kappa, color=color, marker=marker, lw=1, label=name)
     for knot in np.linspace(-1, 1, n_intervals + 1):
-        axis.axvline(knot, color=INK, lw=0.4, alpha=0.3)
+        axis.axvline(knot, color=MUTED, lw=0.4, alpha=0.3)
     axis.set(
         title="What it costs to fit a line on a cell",
         xlabel="score, in units of its bound, $u / \\bar a$",

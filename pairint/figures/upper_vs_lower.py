@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+from pairint.figures.style import BOUND, CYCLE, FIT, MARKERS, MUTED, ORACLE, picture, subplots
 from pairint.model import AttentionModel, GaussianNoise, Tanh, UniformCube, interaction_matrix
 from pairint.theory.coercivity import product_density, product_moments
 from pairint.theory.lower import lower_bound
@@ -36,7 +36,7 @@ def zero_error() -> float:
 
 
 def _draw_zero(axis: Any) -> None:
-    axis.axhline(zero_error(), color=INK, ls=(0, (6, 2, 1, 2)), lw=1, label="error of the estimator zero")
+    axis.axhline(zero_error(), color=MUTED, ls=(0, (6, 2, 1, 2)), lw=1, label="error of the estimator zero")
 
 
 def measured_errors(
@@ -120,21 +120,21 @@ def bounds_figure(
     samples = np.geomspace(1e2, largest, 17).astype(np.int64)
     n_tokens = setting.n_tokens
     upper = [upper_bound(int(m), setting, odd=True).value for m in samples]
-    axis.loglog(samples, upper, color=CYCLE[1], label="proved: matrix learned, odd")
+    axis.loglog(samples, upper, color=BOUND, lw=2.4, label="proved: matrix learned, odd")
     known = [oracle_upper_bound(int(m), setting, density=_density, odd=True).value for m in samples]
-    axis.loglog(samples, known, color=CYCLE[3], ls="-.", label="proved: matrix known, odd")
+    axis.loglog(samples, known, color=BOUND, ls="-.", label="proved: matrix known, odd")
     lower = [
         lower_bound(int(m), setting, interval=(0.0, 3.0), density=_density, symmetric=True).value
         for m in samples
     ]
-    axis.loglog(samples, lower, color=CYCLE[0], label="proved: no estimator below")
+    axis.loglog(samples, lower, color=BOUND, ls="--", label="proved: no estimator below")
     for name, marker in zip(dict.fromkeys(row["method"] for row in rows), MARKERS, strict=False):
         mine = [row for row in rows if row["method"] == name and row["n_tokens"] == n_tokens]
         axis.errorbar(
             [row["n_samples"] for row in mine],
             [row["error"] for row in mine],
             _range(mine),
-            color=CYCLE[2],
+            color=ORACLE if name == "matrix known" else FIT,
             marker=marker,
             ls="none",
             label=f"measured: {name}",
@@ -145,7 +145,7 @@ def bounds_figure(
     axis.loglog(
         samples,
         anchor * (samples / samples[-1]) ** -exponent,
-        color=INK,
+        color=MUTED,
         ls=":",
         label=f"slope $-{exponent:.2f}$",
     )
@@ -173,8 +173,8 @@ def gap_figure(setting: Setting = SETTING, *, largest: float = 1e12) -> Figure:
     known = [oracle_upper_bound(int(m), setting, density=_density, odd=True).value for m in samples]
     learned = [upper_bound(int(m), setting, odd=True).value for m in samples]
     for values, name, color, marker in (
-        (learned, "matrix learned", CYCLE[1], MARKERS[0]),
-        (known, "matrix known", CYCLE[3], MARKERS[1]),
+        (learned, "matrix learned", FIT, MARKERS[0]),
+        (known, "matrix known", ORACLE, MARKERS[1]),
     ):
         axis.loglog(samples, np.array(values) / lower, color=color, marker=marker, label=name)
     axis.set(
@@ -200,7 +200,7 @@ def log_gap_figure(betas: Sequence[float] = (0.5, 1.0, 2.0)) -> Figure:
         )
         ours = [log_factor(int(m), beta) for m in samples]
         axis.loglog(samples, ours, color=color, ls="--", label=f"here, $\\beta = {beta:g}$")
-    axis.loglog(samples, samples, color=INK, ls=":", lw=1, label="$M$ itself")
+    axis.loglog(samples, samples, color=MUTED, ls=":", lw=1, label="$M$ itself")
     axis.set(title="Logarithmic factors between upper and lower bound", xlabel="samples $M$", ylabel="factor")
     axis.legend(ncols=2, fontsize=8.5)
     return figure
@@ -219,23 +219,23 @@ def tokens_figure(
     common: dict[str, Any] = dict(interval=(0.0, 3.0), density=_density)
     curves = {
         "upper bound through coercivity": (
-            CYCLE[1],
+            BOUND,
             "--",
             [upper_bound(n_samples, s, coercivity=1 / (s.n_tokens - 1)).value for s in settings],
         ),
         "upper bound, matrix learned, odd": (
-            CYCLE[1],
+            BOUND,
             "-",
             [upper_bound(n_samples, s, odd=True).value for s in settings],
         ),
         "lower bound, symmetric tokens": (
-            CYCLE[0],
-            "-",
+            BOUND,
+            "-.",
             [lower_bound(n_samples, s, symmetric=True, **common).value for s in settings],
         ),
         "lower bound, Jensen": (
-            CYCLE[0],
-            "--",
+            BOUND,
+            ":",
             [lower_bound(n_samples, s, **common).value for s in settings],
         ),
     }
@@ -247,7 +247,7 @@ def tokens_figure(
             [row["n_tokens"] for row in mine],
             [row["error"] for row in mine],
             _range(mine),
-            color=CYCLE[2],
+            color=ORACLE if name == "matrix known" else FIT,
             marker=marker,
             lw=1,
             label=f"measured: {name}",

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from pairint.figures.style import CYCLE, INK, MARKERS, picture, subplots
+from pairint.figures.style import BOUND, CYCLE, MARKERS, MUTED, picture, subplots
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -59,7 +59,7 @@ def heads_figure(table: DataFrame, *places: tuple[str, Series]) -> Figure:
                 ha="right" if late else "left",
                 va="bottom" if number % 2 else "top",  # neighbours do not meet
             )
-        axis.axhline(1, color=INK, ls="--", lw=1, label="law of counting")
+        axis.axhline(1, color=BOUND, ls="--", lw=1, label="law of counting")
         axis.set(
             title="The same heads" if panel else "Heads, each read from its outputs",
             xlabel=label,
@@ -93,7 +93,7 @@ def exact_figure(table: DataFrame, threshold: float) -> Figure:
                     marker=MARKERS[number % len(MARKERS)], mfc=None if task == "cold" else "white",
                     label=f"head {head} of layer {layer}, {name}",
                 )  # fmt: skip
-    axis.axvline(threshold, color=INK, ls="--", lw=1, label="threshold of counting")
+    axis.axvline(threshold, color=MUTED, ls="--", lw=1, label="threshold of counting")
     axis.set(xscale="log", yscale="log", xlabel="windows $M$", ylabel="squared error / variance")
     ticks = sorted(fits["n_samples"].unique())
     axis.set_xticks(ticks, [str(int(n)) for n in ticks])

@@ -152,7 +152,7 @@ def test_references_lead_to_what_they_name():
         assert not re.search(r"\$|arxiv|doi\.org", loose, re.IGNORECASE), key
         assert bool(re.search(r"(?m)^\s*eprint\s*=", fields)) == ("archiveprefix" in fields), key
     linked = [key for key, fields in entries if re.search(r"(?m)^\s*(?:eprint|doi|url)\s*=", fields)]
-    assert len(linked) >= 56
+    assert len(linked) >= 73
 
 
 def test_references_are_sorted():

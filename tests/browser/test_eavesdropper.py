@@ -1,6 +1,7 @@
 """The eavesdropper in Chromium, network cut: moved, drawn on and listened to; its fit is the package's."""
 
 import gzip
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -366,6 +367,28 @@ def test_figure_and_controls_are_one_screen(size, figure):
         page.evaluate(f"{FIGURE}.listen()")
         told(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= size["viewport"]["width"]
+
+
+BOXES = """all => all.map(t => { const r = t.getBoundingClientRect();
+    return [r.left, r.top, r.right, r.bottom, t.textContent, t.getAttribute("class") ?? ""]; })"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_invitation_hides_no_number(width, figure):
+    """Wherever the scores and their average lie: many numbers stand one over the other where scores meet."""
+    page = figure(viewport={"width": width, "height": 900}).page
+    places = set()
+    for beta, d in itertools.product((1.0, 1.6, 3.0), range(2, 11)):
+        page.evaluate(f"{FIGURE}.set({{d: {d}, beta: {beta}}})")
+        settle(page)
+        texts = page.locator(".sheet svg text").evaluate_all(BOXES)
+        invite = [text for text in texts if "invite" in text[5]]
+        others = [text for text in texts if "invite" not in text[5]]
+        ((left, top, right, bottom, *_),) = invite
+        places.add(round(top))
+        hidden = [o[4] for o in others if o[0] < right and left < o[2] and o[1] < bottom and top < o[3]]
+        assert hidden == [], (beta, d)
+    assert len(places) > 1  # it has moved
 
 
 @pytest.mark.parametrize("width", [320, 390, 688])

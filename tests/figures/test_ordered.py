@@ -1,15 +1,19 @@
 """Ordered colours and direct labels: what a legend says decides, and nothing else of a figure changes."""
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 
-from pairint.figures.direct import label_directly
+from pairint.figures.direct import hides, label_directly, spread
 from pairint.figures.layout import arrange
 from pairint.figures.ordered import families, in_order, ordered_colors, value
-from pairint.figures.style import COLORS, CYCLE, figure_style, picture
+from pairint.figures.style import CYCLE, figure_style, picture
 
 
 def lightness(color):
@@ -51,7 +55,7 @@ def test_lightness_grows():
     for count in range(1, 9):
         steps = np.diff([lightness(color) for color in ordered_colors(count)])
         assert (steps > 0).all()
-        assert lightness(ordered_colors(count)[-1]) <= lightness(COLORS["orange"])  # seen on white
+        assert lightness(ordered_colors(count)[-1]) <= lightness(CYCLE[1])  # seen on white
 
 
 def test_values_are_ordered_whatever_the_order_of_the_legend():
@@ -164,3 +168,57 @@ def test_a_curve_that_ends_early_keeps_its_legend():
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     assert not label_directly(axes, axes.get_legend(), canvas.get_renderer())
+
+
+def test_names_of_near_ends_move_apart_in_their_order():
+    """The ends are told apart, and a name stands beside its own."""
+    figure, _ = curves(["one", "two", "three"], powers=(1, 1.06, 2))
+    names, kept = labelled(figure)
+    assert [text.get_text() for text in names] == ["one", "two", "three"] and kept == []
+    figure.canvas.draw()
+    boxes = sorted((text.get_window_extent() for text in names), key=lambda box: box.y0)
+    assert all(low.y1 <= high.y0 + 1 for low, high in itertools.pairwise(boxes))  # a pixel of rounding
+    assert names[0].get_position()[1] < 0 < names[1].get_position()[1]
+
+
+@given(st.lists(st.floats(-50, 50), min_size=1, max_size=8), st.floats(0.5, 20))
+@settings(max_examples=60, deadline=None)
+def test_what_is_spread_is_apart_and_near(heights, gap):
+    heights = np.sort(heights)
+    found = spread(heights, gap)
+    rounding = 1e-9 * (50 + 8 * gap)
+    assert (np.diff(found) >= gap - rounding).all()
+    assert found.mean() == pytest.approx(heights.mean(), abs=rounding)  # pools keep their means
+    if (np.diff(heights) >= gap).all():
+        np.testing.assert_allclose(found, heights, atol=rounding)
+
+
+@pytest.mark.parametrize(
+    ("place", "hidden"), [("upper left", False), ("lower right", False), ("center", True)]
+)
+def test_a_legend_that_hides_a_curve_stands_below(place, hidden):
+    figure, axes = curves(["a short name"])
+    axes.legend(loc=place)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    assert hides(axes, axes.get_legend(), canvas.get_renderer()) is hidden
+    with figure_style():
+        arrange(figure, 7.6, 1)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    legend, panel = axes.get_legend().get_window_extent(), axes.get_window_extent()
+    assert (legend.y1 < panel.y0) == hidden
+
+
+def test_a_legend_hides_points_and_not_a_rule():
+    with figure_style():
+        figure, axes = plt.subplots()
+        axes.axhline(0.5, label="rule")
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        axes.legend(loc="center")
+    plt.close(figure)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    assert not hides(axes, axes.get_legend(), canvas.get_renderer())
+    axes.scatter([0.5], [0.5])
+    assert hides(axes, axes.get_legend(), canvas.get_renderer())

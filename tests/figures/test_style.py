@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import pytest
 from matplotlib.colors import to_rgb
 
-from pairint.figures.style import COLORS, CYCLE, MARKERS, figure_style
+from pairint.figures.style import CYCLE, MARKERS, ROLES, figure_style
 
 
 def luminance(color: str) -> float:
@@ -19,9 +19,8 @@ def test_curves_can_be_told_apart():
     assert len(set(CYCLE)) == len(CYCLE) <= len(MARKERS) == len(set(MARKERS))
     for first, second in itertools.combinations(CYCLE, 2):
         assert sum((a - b) ** 2 for a, b in zip(to_rgb(first), to_rgb(second), strict=True)) > 0.05
-    # Against white: orange, the lightest of the cycle, has a contrast of 2.2; yellow (1.3) is left out.
-    assert all(1.05 / (luminance(color) + 0.05) > 2.0 for color in CYCLE)
-    assert COLORS["yellow"] not in CYCLE
+    # Against white: orange and sky, the lightest, have a contrast of 2.3.
+    assert all(1.05 / (luminance(color) + 0.05) > 2.0 for color in (*CYCLE, *ROLES.values()))
 
 
 def test_parameters_do_not_leak():

@@ -101,3 +101,12 @@ def test_results_in_sentences():
     for wrong in ((), ("no stop",)):
         with pytest.raises(ValueError, match=r"at least one part|end with a full stop, got 'no stop'"):
             sentences(*wrong)
+
+
+def test_a_folded_table_shows_its_caption_first():
+    table = captioned([{"a": 1, "b": 2}], "Is it < 2?", folded=True)
+    text = table._repr_html_()
+    assert text.startswith('<details class="folded-table">\n<summary>Is it &lt; 2?</summary>')
+    assert '<table class="dataframe captioned" aria-label="Is it &lt; 2?">' in text
+    assert "<caption>" not in text  # said once
+    assert str(table) == str(captioned([{"a": 1, "b": 2}], "Is it < 2?"))

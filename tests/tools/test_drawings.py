@@ -10,7 +10,7 @@ import pytest
 
 from pairint.figures.layout import svg_pair
 from pairint.figures.ordered import ordered_colors
-from pairint.figures.style import COLORS, INK, picture, subplots
+from pairint.figures.style import CYCLE, INK, ROLES, picture, subplots
 
 LIGHT_GREYS = ("#dddddd", "#cccccc", "#ffffff")  # grid, edges, ground: faint on purpose
 
@@ -24,7 +24,7 @@ def two():
     return figure
 
 
-@pytest.mark.parametrize("color", [INK, *COLORS.values()])
+@pytest.mark.parametrize("color", [INK, *ROLES.values(), *CYCLE])
 def test_each_colour_of_the_book_can_be_read_in_the_dark(color):
     assert drawings.contrast(drawings.darkened(color), drawings.GROUND) >= 4.5
 

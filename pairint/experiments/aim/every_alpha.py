@@ -102,7 +102,7 @@ def plot(table: DataFrame) -> Figure:
 
 
 def _draw(table: DataFrame) -> Figure:
-    from pairint.figures.style import COLORS, CYCLE, INK, MARKERS, subplots
+    from pairint.figures.style import BOUND, CYCLE, MARKERS, MUTED, subplots
 
     figure, (left, right) = subplots(2, 4.8)
     hard = table[table["channel"] == "hardmax"]
@@ -118,7 +118,13 @@ def _draw(table: DataFrame) -> Figure:
     soft = table[table["channel"] == "softmax"]
     rho = float(soft["rho"].iloc[0])
     points.draw_curve(
-        right, np.linspace(0, 0.3, 61)[1:], rho, "softmax", scale=4, color=INK, label="state evolution"
+        right,
+        np.linspace(0, 0.3, 61)[1:],
+        rho,
+        "softmax",
+        scale=4,
+        color=BOUND,
+        label="state evolution",
     )
     passing = soft[soft["method"] == "amp"]
     for number, n_tokens in enumerate(sorted(passing["n_tokens"].unique())):
@@ -128,8 +134,8 @@ def _draw(table: DataFrame) -> Figure:
         )  # fmt: skip
     descent = descent_ratios(table)
     for column, label, color, marker in (
-        ("one_run", "gradient descent, one run", COLORS["black"], "x"),
-        ("infinitely_many", "infinitely many", COLORS["black"], "+"),
+        ("one_run", "gradient descent, one run", MUTED, "x"),
+        ("infinitely_many", "infinitely many", MUTED, "+"),
     ):
         means = descent.groupby(["n_tokens", "alpha"], as_index=False)[column].mean()
         right.plot(

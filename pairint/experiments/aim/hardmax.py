@@ -50,7 +50,7 @@ def plot(table: DataFrame) -> Figure:
 def _draw(table: DataFrame) -> Figure:
     from pairint.aim.state_evolution import small_width_limit, weak_recovery_threshold
     from pairint.experiments.aim.published import load_comparison
-    from pairint.figures.style import CYCLE, INK, MARKERS, subplots
+    from pairint.figures.style import BOUND, CYCLE, MARKERS, MUTED, subplots
 
     figure, (left, right) = subplots(2, 4.6)
     alphas = np.geomspace(0.02, 10, 128)  # as many as published
@@ -66,7 +66,7 @@ def _draw(table: DataFrame) -> Figure:
     left.set_title("Hardmax, $T = 2$")
     left.legend(title=f"lines: state evolution; dots: AMP, $d = {d}$", title_fontsize="small")
     bars = np.linspace(0.03, 2.0, 104)
-    right.plot(bars, small_width_limit(bars, "hardmax"), color=INK, linewidth=2.4, label="$\\rho \\to 0$")
+    right.plot(bars, small_width_limit(bars, "hardmax"), color=BOUND, linewidth=2.4, label="$\\rho \\to 0$")
     for number, rho in enumerate(_NARROW):
         color, marker = CYCLE[number % len(CYCLE)], MARKERS[number % len(MARKERS)]
         points.draw_curve(
@@ -76,10 +76,10 @@ def _draw(table: DataFrame) -> Figure:
         part = table[(table["rho"] == rho) & (table["alpha"] <= 2 * rho)]
         points.draw_dots(right, part, x=lambda p: p["alpha"] / p["rho"], color=color, marker=marker)
     right.axvline(
-        weak_recovery_threshold("hardmax"), color=INK, linestyle=":", linewidth=1.3, label="weak recovery"
+        weak_recovery_threshold("hardmax"), color=MUTED, linestyle=":", linewidth=1.3, label="weak recovery"
     )
     right.axvline(
-        load_comparison()["readings"]["weak_recovery"], color=INK, linestyle="--", linewidth=0.9, alpha=0.6,
+        load_comparison()["readings"]["weak_recovery"], color=MUTED, linestyle="--", linewidth=0.9, alpha=0.6,
         label="published threshold",
     )  # fmt: skip
     right.set_title("Narrow layers")

@@ -222,20 +222,20 @@ def _draw(table: DataFrame) -> Figure:
     from pairint.aim.channels import PublishedHardmaxChannel
     from pairint.aim.state_evolution import state_evolution
     from pairint.engine.statistics import mean_interval
-    from pairint.figures.style import COLORS, subplots
+    from pairint.figures.style import BOUND, CYCLE, FIT, subplots
 
     figure, axes = subplots(1, 4.8)
     rho, d = float(table["rho"].iloc[0]), int(table["d"].iloc[0])
     alphas = np.geomspace(table["alpha"].min() / 1.8, table["alpha"].max() * 1.8, 40)
     for label, channel, color in (
-        ("published curve", PublishedHardmaxChannel(), COLORS["vermillion"]),
-        ("Bayes-optimal curve", "hardmax", COLORS["blue"]),
+        ("published curve", PublishedHardmaxChannel(), CYCLE[0]),
+        ("Bayes-optimal curve", "hardmax", BOUND),
     ):
         axes.plot(alphas, state_evolution(alphas, rho, channel).mmse, color=color, label=label)
     labels = "plain" if "plain" in set(table["labels"]) else table["labels"].iloc[0]
     for score, label, color, marker in (
-        ("density", "published algorithm", COLORS["vermillion"], "s"),
-        ("derivative", "one line of it changed", COLORS["blue"], "o"),
+        ("density", "published algorithm", CYCLE[0], "s"),
+        ("derivative", "one line of it changed", FIT, "o"),
     ):
         part = table[(table["score"] == score) & (table["labels"] == labels)]
         summary = np.array([[a, *mean_interval(g["error"].to_numpy())] for a, g in part.groupby("alpha")])

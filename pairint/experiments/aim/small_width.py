@@ -51,11 +51,11 @@ def plot(table: DataFrame) -> Figure:
 
 def _draw(table: DataFrame) -> Figure:
     from pairint.aim.state_evolution import small_width_limit, weak_recovery_threshold
-    from pairint.figures.style import CYCLE, INK, MARKERS, subplots
+    from pairint.figures.style import BOUND, CYCLE, MARKERS, MUTED, subplots
 
     figure, axes = subplots(1, 4.8)
     bars = np.linspace(0.0, 0.56, 57)[1:]
-    axes.plot(bars, small_width_limit(bars), color=INK, linewidth=2.4, label="$\\rho \\to 0$")
+    axes.plot(bars, small_width_limit(bars), color=BOUND, linewidth=2.4, label="$\\rho \\to 0$")
     d = ", ".join(f"{group['d'].iloc[0]} ($\\rho = {rho:g}$)" for rho, group in table.groupby("rho"))
     for number, rho in enumerate(_CURVES):
         color, marker = CYCLE[number % len(CYCLE)], MARKERS[number % len(MARKERS)]
@@ -65,7 +65,7 @@ def _draw(table: DataFrame) -> Figure:
         )  # fmt: skip
         part = table[table["rho"] == rho]
         points.draw_dots(axes, part, x=lambda p: p["alpha"] / p["rho"], color=color, marker=marker)
-    axes.axvline(weak_recovery_threshold(), color=INK, linestyle=":", linewidth=1.3, label="weak recovery")
+    axes.axvline(weak_recovery_threshold(), color=MUTED, linestyle=":", linewidth=1.3, label="weak recovery")
     axes.set_title("Narrow layers, softmax, $T = 2$")
     axes.set(xlabel=r"samples $\bar\alpha = n/(dr)$", ylabel=points.ERROR, ylim=(-0.02, 1.05))
     axes.legend(title=f"lines: state evolution; dots: AMP, d = {d}", title_fontsize="small", fontsize="small")

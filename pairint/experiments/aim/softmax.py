@@ -43,7 +43,7 @@ def width_cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
 def draw_widths(table: DataFrame, title: str) -> Figure:
     """Draw the error against alpha: one curve and its dots a width, and the limit of infinite width."""
     from pairint.aim.state_evolution import exact_recovery_threshold, state_evolution
-    from pairint.figures.style import CYCLE, INK, MARKERS, subplots
+    from pairint.figures.style import CYCLE, MARKERS, MUTED, subplots
 
     channel = table["channel"].iloc[0]
     figure, axes = subplots(1, 4.8)
@@ -65,7 +65,7 @@ def draw_widths(table: DataFrame, title: str) -> Figure:
             zorder=4,
         )
     line = state_evolution(alphas, math.inf, channel).mmse
-    axes.plot(alphas, line, color=INK, linestyle="--", linewidth=1.2, label="$\\rho = \\infty$")
+    axes.plot(alphas, line, color=MUTED, linestyle="--", linewidth=1.2, label="$\\rho = \\infty$")
     axes.set_title(title)
     axes.set(xlabel=points.ALPHA, ylabel=points.ERROR, ylim=(-0.02, 1.05))
     axes.legend(title="lines: state evolution; dots: AMP", title_fontsize="small")

@@ -57,12 +57,12 @@ def _equations(points: DataFrame) -> Any:
 
 
 def _draw(table: DataFrame) -> Figure:
-    from pairint.figures.style import COLORS, CYCLE, INK, MARKERS, subplots
+    from pairint.figures.style import BOUND, CYCLE, MARKERS, MUTED, subplots
 
     figure, axes = subplots(1, 5.0)
     rho = float(table["rho"].iloc[0])
     alphas = np.linspace(0.0, 0.25, 257)[1:]  # as many as published
-    points.draw_curve(axes, alphas, rho, "softmax", scale=4, color=INK, label="state evolution, all $T$")
+    points.draw_curve(axes, alphas, rho, "softmax", scale=4, color=BOUND, label="state evolution, all $T$")
     amp = table[table["estimator"] == "amp"]
     for number, n_tokens in enumerate(sorted(amp["n_tokens"].unique())):
         part = amp[amp["n_tokens"] == n_tokens]
@@ -71,8 +71,8 @@ def _draw(table: DataFrame) -> Figure:
             label=f"AMP, $T = {n_tokens}$, $d = {part['d'].iloc[0]}$",
         )  # fmt: skip
     for estimator, label, color, marker in (
-        ("gd", "one run of gradient descent", COLORS["black"], "x"),
-        ("averaged gd", "mean of {k} runs", COLORS["black"], "*"),
+        ("gd", "one run of gradient descent", MUTED, "x"),
+        ("averaged gd", "mean of {k} runs", MUTED, "*"),
     ):
         runs = table[table["estimator"] == estimator]
         if len(runs):

@@ -188,7 +188,7 @@ def plot(table: DataFrame) -> Figure:
 
 
 def _draw(table: DataFrame) -> Figure:
-    from pairint.figures.style import CYCLE, INK, MARKERS, subplots
+    from pairint.figures.style import CYCLE, MARKERS, MUTED, subplots
 
     figure, axis = subplots(1, 4.2)
     lines = coverage_table(table)
@@ -204,7 +204,7 @@ def _draw(table: DataFrame) -> Figure:
             ls="none",
             label=label,
         )
-    axis.axvline(0.95, color=INK, lw=1, label="promised, 95 %")
+    axis.axvline(0.95, color=MUTED, lw=1, label="promised, 95 %")
     axis.set(
         title="How often a 95 % interval holds the truth",
         xlabel="share of pairs",

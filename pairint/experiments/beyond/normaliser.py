@@ -211,7 +211,7 @@ def plot(table: DataFrame) -> Figure:
 
 
 def _draw(table: DataFrame) -> Figure:
-    from pairint.figures.style import CYCLE, INK, MARKERS, subplots
+    from pairint.figures.style import CYCLE, MARKERS, MUTED, subplots
 
     found = factors(table)
     numbers = list(dict.fromkeys(found["n_tokens"]))
@@ -234,7 +234,7 @@ def _draw(table: DataFrame) -> Figure:
                 color=CYCLE[i],
                 label=f"{against}, from information",
             )
-        axis.axhline(1.0, color=INK, lw=1, ls=":")
+        axis.axhline(1.0, color=MUTED, lw=1, ls=":")
         axis.set(
             xscale="log", title=f"$N = {n_tokens}$", xlabel="samples $M$", ylabel="ratio of squared errors"
         )

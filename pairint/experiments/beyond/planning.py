@@ -136,7 +136,7 @@ def _draw(table: DataFrame) -> Figure:
     import numpy as np
 
     from pairint.engine.statistics import summarize
-    from pairint.figures.style import CYCLE, INK, MARKERS, subplots
+    from pairint.figures.style import CYCLE, MARKERS, MUTED, subplots
 
     figure, axis = subplots(1, 3.8)
     cases = list(dict.fromkeys(table["case"]))
@@ -151,7 +151,7 @@ def _draw(table: DataFrame) -> Figure:
             ls="none",
             label="as planned" if part == 1 else f"{part:g} of the planned samples",
         )
-    axis.axvline(1, color=INK, lw=1, label="the target")
+    axis.axvline(1, color=MUTED, lw=1, label="the target")
     axis.set(
         title="Error at the planned number of samples",
         xscale="log",

@@ -260,7 +260,7 @@ def _draw(table: DataFrame) -> Figure:
     from matplotlib.pyplot import figure as new_figure
 
     from pairint.engine.statistics import summarize
-    from pairint.figures.style import CYCLE, INK, MARKERS
+    from pairint.figures.style import CYCLE, MARKERS, MUTED
     from pairint.theory import minimax_exponent
 
     values = sorted(table["beta"].unique())
@@ -277,7 +277,7 @@ def _draw(table: DataFrame) -> Figure:
         known = here[here["estimator"] == "known"].sort_values("n_samples")
         x = known["n_samples"].to_numpy(dtype=float)
         guide = 0.5 * known["mean"].iloc[0] * (x / x[0]) ** -minimax_exponent(beta)
-        axes.plot(x, guide, color=INK, linestyle=":", linewidth=0.8, label="the theory's slope")
+        axes.plot(x, guide, color=MUTED, linestyle=":", linewidth=0.8, label="the theory's slope")
         axes.set(title=rf"$\beta = {beta:g}$", xscale="log", yscale="log")
         axes.xaxis.set_minor_formatter("")  # labels between the decades would run into each other
     for axes in panels.ravel()[len(values) :]:

@@ -268,7 +268,7 @@ def plot(table: DataFrame) -> Figure:
 
 def _draw(table: DataFrame) -> Figure:
     from pairint.engine.statistics import summarize
-    from pairint.figures.style import COLORS, INK, MARKERS, subplots
+    from pairint.figures.style import BOUND, CYCLE, FIT, MARKERS, ORACLE, subplots
 
     figure, (left, right) = subplots(2, 4.6, sharex=True, sharey=True)
     points = summarize(table, ["estimator", "d", "n_samples"]).sort_values("n_samples")
@@ -288,21 +288,29 @@ def _draw(table: DataFrame) -> Figure:
     for i, d in enumerate(dimensions):
         marker, strength = MARKERS[i % len(MARKERS)], 0.3 + 0.7 * i / max(len(dimensions) - 1, 1)
         shared: dict[str, Any] = {"marker": marker, "alpha": strength}
-        draw(left, "neighbours", d, color=COLORS["orange"], linestyle=":", lw=1.2, **shared)
-        draw(left, "kernel", d, label=d <= 30, color=COLORS["vermillion"], **shared)
-        draw(left, "control", d, color=COLORS["green"], linestyle="--", lw=1.2, **shared)
-        draw(right, "fit", d, label=d >= 30, color=COLORS["blue"], **shared)
+        draw(left, "neighbours", d, color=CYCLE[1], linestyle=":", lw=1.2, **shared)
+        draw(left, "kernel", d, label=d <= 30, color=CYCLE[0], **shared)
+        draw(left, "control", d, color=ORACLE, linestyle="--", lw=1.2, **shared)
+        draw(right, "fit", d, label=d >= 30, color=FIT, **shared)
         if 1 in dimensions and d > 1:
             ahead = np.geomspace(max(10 * d, _LAW_FROM), 1e6, 50).round()
-            right.plot(ahead, predicted_errors(table, d, ahead), color=INK, linestyle=":", lw=0.9)
+            right.plot(ahead, predicted_errors(table, d, ahead), color=BOUND, linestyle=":", lw=0.9)
     for axes, names in (
-        (left, (("kernel", "vermillion", "-"), ("neighbours", "orange", ":"), ("control", "green", "--"))),
-        (right, (("fit", "blue", "-"),)),
+        (
+            left,
+            (("kernel", CYCLE[0], "-"), ("neighbours", CYCLE[1], ":"), ("control", ORACLE, "--")),
+        ),
+        (right, (("fit", FIT, "-"),)),
     ):
         for name, color, style in names:
-            axes.plot([], [], color=COLORS[color], linestyle=style, label=LABELS[name])
+            axes.plot([], [], color=color, linestyle=style, label=LABELS[name])
     right.plot(
-        [], [], color=INK, linestyle=":", lw=0.9, label="predicted: one dimension + price of the matrix"
+        [],
+        [],
+        color=BOUND,
+        linestyle=":",
+        lw=0.9,
+        label="predicted: one dimension + price of the matrix",
     )
     left.set(title="Regression on the pair, and on the score", ylabel="squared error / variance of $g$")
     right.set(title="Our estimator")

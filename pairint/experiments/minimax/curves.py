@@ -270,7 +270,7 @@ def draw_lines(
     dotted lines below the oracle's have the slope of the theory.
     """
     from pairint.engine.statistics import slope_table, summarize
-    from pairint.figures.style import CYCLE, INK, MARKERS
+    from pairint.figures.style import CYCLE, MARKERS, MUTED
 
     values, rates = sorted(table[by].unique()), exponents(table, by)
     slopes = slope_table(table, [by, "estimator"]).set_index([by, "estimator"])
@@ -300,7 +300,7 @@ def draw_lines(
         if len(fit):
             x = fit["n_samples"].to_numpy(dtype=float)
             guide = 0.5 * fit["mean"].iloc[0] * (x / x[0]) ** (-rates[value])
-            axes.plot(x, guide, color=INK, linewidth=0.8, linestyle=":")
+            axes.plot(x, guide, color=MUTED, linewidth=0.8, linestyle=":")
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("number of samples $M$")

@@ -71,7 +71,7 @@ def decomposition_figure(table: DataFrame, selection: str = "rule") -> Figure:
 
 def _draw_decomposition(table: DataFrame) -> Figure:
     from pairint.engine.statistics import summarize
-    from pairint.figures.style import COLORS, CYCLE, INK, MARKERS, subplots
+    from pairint.figures.style import CYCLE, FIT, MARKERS, MATRIX, MUTED, ORACLE, subplots
     from pairint.theory.rates import matrix_dimension, parameter_price
 
     figure, (left, right) = subplots(2, 4.2)
@@ -93,7 +93,7 @@ def _draw_decomposition(table: DataFrame) -> Figure:
             for m in points["n_samples"].astype("int64")
         ]
         left.plot(points["n_samples"], price, color=color, linestyle=":")
-    left.plot([], [], color=INK, linestyle=":", label="price of the parameters")
+    left.plot([], [], color=MUTED, linestyle=":", label="price of the parameters")
     left.set(
         title="What the matrix costs",
         xlabel="number of samples $M$",
@@ -104,13 +104,13 @@ def _draw_decomposition(table: DataFrame) -> Figure:
     left.legend()
     part = wide[wide["d"] == largest]
     shown = (
-        ("fit", "fit", "blue"),
-        ("oracle", "oracle: the function", "green"),
-        ("matrix", "the matrix", "orange"),
+        ("fit", "fit", FIT),
+        ("oracle", "oracle: the function", ORACLE),
+        ("matrix", "the matrix", MATRIX),
     )
     for (column, label, color), marker in zip(shown, MARKERS, strict=False):
         points = summarize(part, "n_samples", y=column)
-        right.plot(points["n_samples"], points["mean"], color=COLORS[color], marker=marker, label=label)
+        right.plot(points["n_samples"], points["mean"], color=color, marker=marker, label=label)
     right.set(
         title=f"The two terms, $d = {largest}$",
         xlabel="number of samples $M$",

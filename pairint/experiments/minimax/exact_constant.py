@@ -138,7 +138,7 @@ def plot(table: DataFrame) -> Figure:
 def _draw(table: DataFrame) -> Figure:
     from pairint.engine.statistics import summarize
     from pairint.figures.exact_constant import plain_ticks
-    from pairint.figures.style import CYCLE, INK, MARKERS, subplots
+    from pairint.figures.style import BOUND, CYCLE, MARKERS, MUTED, subplots
     from pairint.theory.pinsker import projection_factor
 
     figure, (left, right) = subplots(2, 3.9)
@@ -166,13 +166,13 @@ def _draw(table: DataFrame) -> Figure:
             )
 
     draw(left, "ridge", "spread", "$N = {n}$")
-    left.axhline(1, color=INK, lw=1, label="the exact constant")
+    left.axhline(1, color=BOUND, lw=1, label="the exact constant")
     left.set(title="On the constant", ylim=(0.8, 1.3))
     draw(right, "projection", "edge", "cut-off series, $N = {n}$")
     draw(right, "plain", "first", "no Gram matrix, $N = {n}$")
-    right.axhline(1, color=INK, lw=1)
+    right.axhline(1, color=BOUND, lw=1)
     factor = projection_factor(float(table["beta"].iloc[0]))
-    right.axhline(factor, color=INK, lw=1, ls="--", label=f"{factor:.2f}, the cut-off series' limit")
+    right.axhline(factor, color=MUTED, lw=1, ls="--", label=f"{factor:.2f}, the cut-off series' limit")
     right.set(title="What misses it", yscale="log", ylim=(0.8, 25))
     plain_ticks(right, (1, 2, 5, 10, 20))
     for axis in (left, right):

@@ -138,10 +138,11 @@ def _draw(table: DataFrame) -> Figure:
     from matplotlib.pyplot import figure as new_figure
 
     from pairint.engine.statistics import slope_table, summarize
-    from pairint.figures.style import CYCLE, INK, MARKERS
+    from pairint.figures.roles import colors_of
+    from pairint.figures.style import CYCLE, MARKERS, MUTED
     from pairint.theory import minimax_exponent
 
-    dimensions = sorted(table["d"].unique())
+    dimensions, colors = sorted(table["d"].unique()), colors_of(NAMES.values())
     figure = new_figure(figsize=(4.6 * max(len(dimensions), 1.4), 9.2), layout="constrained")
     halves: Any = figure.subfigures(2, 1, height_ratios=[5.6, 3.6])
     upper, lower = halves
@@ -157,7 +158,7 @@ def _draw(table: DataFrame) -> Figure:
                 line["n_samples"],
                 line["mean"],
                 yerr=[line["mean"] - line["low"], line["high"] - line["mean"]],
-                color=CYCLE[index],
+                color=colors[index],
                 marker=MARKERS[index],
                 linestyle="--" if estimator == "oracle" else "-",
                 capsize=2,
@@ -168,7 +169,7 @@ def _draw(table: DataFrame) -> Figure:
         oracle = points[points["estimator"] == "oracle"].sort_values("n_samples")
         x = oracle["n_samples"].to_numpy(dtype=float)
         guide = 0.5 * oracle["mean"].iloc[0] * (x / x[0]) ** -minimax_exponent(beta)
-        axes.plot(x, guide, color=INK, linewidth=0.8, linestyle=":", label=r"slope $-2\beta/(2\beta+1)$")
+        axes.plot(x, guide, color=MUTED, linewidth=0.8, linestyle=":", label=r"slope $-2\beta/(2\beta+1)$")
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel("number of samples $M$")
@@ -188,7 +189,7 @@ def _draw(table: DataFrame) -> Figure:
                 capsize=2,
                 label=f"{'spline' if estimator == 'network' else 'MLP'}, $d = {d}$",
             )
-    last.axhline(1.0, color=INK, linewidth=0.8)
+    last.axhline(1.0, color=MUTED, linewidth=0.8)
     last.set_xscale("log")
     last.set_xlabel("number of samples $M$")
     last.set_ylabel("error over the direct fit's")

@@ -1,15 +1,15 @@
 // Colours by role, and the page's own switch between light and dark.
 
-// Okabe and Ito's palette by role; on a dark ground each role takes the member that stands out there. Their
-// orange is darkened on white, where it has too little contrast for a line; "rim" is the outline of an area.
+// One colour, one meaning in the whole book: those of pairint.figures.style; on a dark ground as tools/drawings.py lightens
+// them. "first" to "fourth" mean nothing beyond a figure. "rim" is the outline of data, too light for a line on white.
 export const PALETTES = {
   light: {
-    ground: "#ffffff", ink: "#1b1f24", muted: "#57606a", grid: "#e3e6ea", frame: "#8b949e",
-    blue: "#0072B2", vermillion: "#D55E00", green: "#009E73", purple: "#CC79A7", orange: "#B37600", sky: "#56B4E9", rim: "#2B83B8",
+    ground: "#ffffff", ink: "#1b1f24", truth: "#1b1f24", muted: "#57606a", grid: "#e3e6ea", frame: "#8b949e", rim: "#2B83B8",
+    fit: "#D55E00", oracle: "#009E73", bound: "#0072B2", matrix: "#CC79A7", data: "#56B4E9", first: "#332288", second: "#B37600", third: "#882255", fourth: "#8A9A3B",
   },
   dark: {
-    ground: "#171b22", ink: "#e8eaed", muted: "#a8b1bd", grid: "#2c333d", frame: "#6e7884",
-    blue: "#56B4E9", vermillion: "#E69F00", green: "#00B386", purple: "#CC79A7", orange: "#F0E442", sky: "#0072B2", rim: "#4A9BD1",
+    ground: "#171b22", ink: "#e8eaed", truth: "#e8eaed", muted: "#a8b1bd", grid: "#2c333d", frame: "#6e7884", rim: "#4A9BD1",
+    fit: "#DB7524", oracle: "#14A67E", bound: "#3D94C4", matrix: "#CD7CA9", data: "#56B4E9", first: "#857AB8", second: "#E69F00", third: "#B37292", fourth: "#8F9E43",
   },
 };
 

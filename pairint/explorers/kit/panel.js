@@ -97,6 +97,7 @@ function atEdge(px, py, box) {
 
 function drawMark(mark, data, sx, sy, box, colors) {
   const color = colors[mark.color];
+  const edge = mark.color === "data" ? colors.rim : color;
   const stroke = `stroke="${color}" stroke-width="${mark.width}" stroke-dasharray="${DASHES[mark.dash]}"`;
   if (mark.kind === "rule") {
     const p = round(mark.axis === "x" ? sx(data.at) : sy(data.at));
@@ -117,7 +118,7 @@ function drawMark(mark, data, sx, sy, box, colors) {
     const back = [...data.x].reverse();
     const path = pathOf([...data.x, ...back], [...data.y, ...[...floor].reverse()], sx, sy, box.bottom);
     const rim = pathOf(data.x, data.y, sx, sy, box.bottom);
-    return `<path d="${path}Z" fill="${color}" fill-opacity="${mark.opacity}" stroke="none"/><path d="${rim}" fill="none" stroke="${colors.rim}" stroke-width="1.3"/>`;
+    return `<path d="${path}Z" fill="${color}" fill-opacity="${mark.opacity}" stroke="none"/><path d="${rim}" fill="none" stroke="${edge}" stroke-width="1.3"/>`;
   }
   let [symbols, bars, arrows] = ["", "", ""]; // points, with error bars where given: one path each, whatever their number
   for (let i = 0; i < data.x.length; i += 1) {
@@ -132,17 +133,18 @@ function drawMark(mark, data, sx, sy, box, colors) {
     }
   }
   const filled = mark.symbol === "cross" ? "none" : color;
-  return `${bars && `<path d="${bars}" stroke="${color}" stroke-width="1.5"/>`}${arrows && `<path class="beyond" d="${arrows}" fill="none" stroke="${color}" stroke-width="2"/>`}<path d="${symbols}" fill="${filled}" fill-opacity="${mark.opacity}" stroke="${color}" stroke-width="1.2"/>`;
+  return `${bars && `<path d="${bars}" stroke="${color}" stroke-width="1.5"/>`}${arrows && `<path class="beyond" d="${arrows}" fill="none" stroke="${color}" stroke-width="2"/>`}<path d="${symbols}" fill="${filled}" fill-opacity="${mark.opacity}" stroke="${edge}" stroke-width="1.2"/>`;
 }
 
 function drawKey(mark, x, y, colors) {
   const color = colors[mark.color];
+  const edge = mark.color === "data" ? colors.rim : color;
   if (mark.kind === "points") {
     const filled = mark.symbol === "cross" ? "none" : color;
-    return `<path d="${symbolPath(mark.symbol, x + 11, y, Math.min(mark.width, 4.5))}" fill="${filled}" stroke="${color}" stroke-width="1.2"/>`;
+    return `<path d="${symbolPath(mark.symbol, x + 11, y, Math.min(mark.width, 4.5))}" fill="${filled}" stroke="${edge}" stroke-width="1.2"/>`;
   }
   if (mark.kind === "area") {
-    return `<rect x="${x}" y="${y - 6}" width="22" height="12" fill="${color}" fill-opacity="${mark.opacity}"/><path d="M${x} ${y - 6}h22" stroke="${colors.rim}" stroke-width="1.3"/>`;
+    return `<rect x="${x}" y="${y - 6}" width="22" height="12" fill="${color}" fill-opacity="${mark.opacity}"/><path d="M${x} ${y - 6}h22" stroke="${edge}" stroke-width="1.3"/>`;
   }
   return `<path d="M${x} ${y}h24" fill="none" stroke="${color}" stroke-width="${mark.width}" stroke-dasharray="${DASHES[mark.dash]}"/>`;
 }

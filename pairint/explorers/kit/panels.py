@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from pairint.figures.style import COLORS, INK, figure_style
+from pairint.figures.style import CYCLE, INK, ROLES, figure_style
 from pairint.validation import check_choice, check_integer, check_real
 
 __all__ = [
+    "COLORS",
     "RIM",
-    "ROLES",
     "Axis",
     "Mark",
     "Panel",
@@ -54,9 +54,10 @@ def rounded(values: Iterable[float], digits: int) -> list[float]:
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DASHES = {"solid": "-", "dash": (0, (5, 3)), "dot": (0, (1.2, 2.2)), "dashdot": (0, (5, 2, 1.2, 2))}
 _SYMBOLS = {"circle": "o", "square": "s", "diamond": "D", "triangle": "^", "cross": "x", "tick": 2}
-ROLES = {name: COLORS[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky")}
-#: The palette's orange has too little contrast on white for a line; the rim is the outline of an area.
-ROLES |= {"ink": INK, "muted": "#57606a", "orange": "#B37600"}
+#: What a mark may say by its colour: a role of the whole book; or nothing beyond the figure, as ``"first"``.
+COLORS = dict(ROLES) | {"first": CYCLE[0], "second": CYCLE[1], "third": CYCLE[4], "fourth": CYCLE[2]}
+#: The orange of the cycle has too little contrast on white for a line; so have data, but for their rim.
+COLORS |= {"ink": INK, "muted": "#57606a", "second": "#B37600"}
 RIM = "#2B83B8"
 
 
@@ -152,7 +153,7 @@ def points(
     return Mark("points", key, label, color, width=size, symbol=symbol, opacity=opacity)
 
 
-def area(key: str, label: str, color: str = "sky", opacity: float = 0.35) -> Mark:
+def area(key: str, label: str, color: str = "data", opacity: float = 0.35) -> Mark:
     """Return the surface between ``low`` (0 if absent) and ``y``."""
     return Mark("area", key, label, color, opacity=opacity)
 
@@ -326,14 +327,21 @@ def _draw_beyond(axes: Any, mark: Mark, data: Mapping[str, Any]) -> None:
     inside = np.clip(place, limits[:, :1], limits[:, 1:])
     for (x, y), (dx, dy) in zip(inside.T, np.sign(place - inside).T, strict=True):
         if dx or dy:
-            style = {"color": ROLES[mark.color], "linestyle": "", "clip_on": False, "label": "_", "zorder": 3}
+            style = {
+                "color": COLORS[mark.color],
+                "linestyle": "",
+                "clip_on": False,
+                "label": "_",
+                "zorder": 3,
+            }
             axes.plot(x, y, marker=_SYMBOLS[mark.symbol], markersize=1.6 * mark.width, **style)
             turned = math.degrees(math.atan2(dy, dx)) - 90
             axes.plot(x, y, marker=(3, 0, turned), markersize=7, fillstyle="none", **style)
 
 
 def _draw_mark(axes: Any, mark: Mark, data: Mapping[str, Any], label: str) -> None:
-    color = ROLES[mark.color]
+    color = COLORS[mark.color]
+    edge = RIM if mark.color == "data" else color
     label = label or "_"
     if mark.kind == "rule":
         across = axes.axvline if mark.axis == "x" else axes.axhline
@@ -355,9 +363,10 @@ def _draw_mark(axes: Any, mark: Mark, data: Mapping[str, Any], label: str) -> No
             axes.text(x[i], y[i], text, color=color, ha=side, va="center", fontsize="small")
     elif mark.kind == "area":
         axes.fill_between(x, data.get("low", 0.0), y, color=color, alpha=mark.opacity, label=label, lw=0)
-        axes.plot(x, y, color=RIM, linewidth=1.0, label="_")
+        axes.plot(x, y, color=edge, linewidth=1.0, label="_")
     else:
         style = {"marker": _SYMBOLS[mark.symbol], "color": color, "alpha": mark.opacity, "linestyle": ""}
+        style |= {"markeredgecolor": edge, "markeredgewidth": 0.8}
         if "low" in data:
             spread = np.clip([y - np.asarray(data["low"]), np.asarray(data["high"]) - y], 0, None)
             axes.errorbar(x, y, spread, markersize=1.4 * mark.width, label=label, **style)

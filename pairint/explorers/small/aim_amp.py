@@ -63,9 +63,9 @@ class MessagePassing(SmallFigure):
             Axis("iteration", range=(-0.3, _ITERATIONS + 0.3)),
             Axis("‖S − Ŝ‖² / d", "log", (0.04, 1.25)),
             (
-                line("theory", "state evolution", "blue", width=2.4),
-                points("errors", "error of the run", "vermillion", "circle", 4.6),
-                points("claimed", "C, its own account", "purple", "cross", 3.6),
+                line("theory", "state evolution", "bound", width=2.4),
+                points("errors", "error of the run", "fit", "circle", 4.6),
+                points("claimed", "C, its own account", "first", "cross", 3.6),
             ),
             height=300,
         ),

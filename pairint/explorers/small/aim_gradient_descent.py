@@ -53,7 +53,7 @@ class AveragedRuns(SmallFigure):
             Axis("mean of {runs}", range=(-_REACH, _REACH)),
             (
                 line("same", "", "muted", "dash", 1.3),
-                points("entries", "one entry each, first teacher", "vermillion", "circle", 2.4, 0.7),
+                points("entries", "one entry each, first teacher", "fit", "circle", 2.4, 0.7),
             ),
             height=240,
         ),
@@ -63,9 +63,9 @@ class AveragedRuns(SmallFigure):
             Axis("runs averaged, k", range=(0.4, _RUNS + 0.6)),
             Axis("‖S − Ŝ‖² / d", zero=True),
             (
-                line("posterior", "posterior samples", "blue", width=2.4),
-                points("errors", f"runs, {_TEACHERS} teachers", "vermillion", "circle", 3.8),
-                rule("bayes", "Bayes-optimal", "y", "ink", "dash", 1.4),
+                line("posterior", "posterior samples", "bound", width=2.4),
+                points("errors", f"runs, {_TEACHERS} teachers", "fit", "circle", 3.8),
+                rule("bayes", "Bayes-optimal", "y", "bound", "dash", 1.4),
             ),
             height=240,
         ),

@@ -52,8 +52,8 @@ class HardPhase(SmallFigure):
             Axis("error V", range=(0.0, 1.03)),
             Axis("information φ", range=(-0.004, 0.008)),
             (
-                line("curve", "φ at this α", "blue", width=2.6),
-                points("stops", "message passing stops", "vermillion", "circle", 5.0),
+                line("curve", "φ at this α", "bound", width=2.6),
+                points("stops", "message passing stops", "fit", "circle", 5.0),
                 points("wall", "top of the wall", "ink", "cross", 4.0),
             ),
             height=250,
@@ -65,9 +65,9 @@ class HardPhase(SmallFigure):
             Axis("error V", range=(-0.05, 1.03)),
             (
                 line("curve", "fixed points", "muted", width=2.0),
-                points("stops", "", "vermillion", "circle", 5.0),
+                points("stops", "", "fit", "circle", 5.0),
                 points("wall", "", "ink", "cross", 4.0),
-                points("bayes", "Bayes-optimal", "green", "diamond", 3.6),
+                points("bayes", "Bayes-optimal", "bound", "diamond", 3.6),
             ),
             height=250,
         ),

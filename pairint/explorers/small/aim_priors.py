@@ -61,8 +61,8 @@ class SpectraAndSamples(SmallFigure):
             Axis("eigenvalue"),
             Axis("density", zero=True),
             (
-                area("density", "noisy copy", "sky"),
-                points("clean", "ends of the clean law", "vermillion", "triangle", 3.5),
+                area("density", "noisy copy", "data"),
+                points("clean", "ends of the clean law", "truth", "triangle", 3.5),
             ),
             height=240,
         ),
@@ -73,8 +73,8 @@ class SpectraAndSamples(SmallFigure):
             Axis("error over variance", range=(0.0, 1.0)),
             (
                 curves("all", "muted", opacity=0.6),
-                line("law", "this layer", "blue", width=2.6),
-                rule("threshold", "exact", "x", "vermillion"),
+                line("law", "this layer", "bound", width=2.6),
+                rule("threshold", "exact", "x", "first"),
                 points("here", "now", "ink", "circle", 4.0),
             ),
             height=240,

@@ -60,9 +60,9 @@ class SplittingSpectrum(SmallFigure):
             Axis("eigenvalue"),
             Axis("density", zero=True),
             (
-                area("histogram", f"one matrix, d = {_D}", "sky", 0.4),
-                points("sticks", "", "ink", "tick", 3.0, 0.8),
-                line("limit", "limit of large d", "blue", width=2.6),
+                area("histogram", f"one matrix, d = {_D}", "data", 0.4),
+                points("sticks", "", "muted", "tick", 3.0, 0.8),
+                line("limit", "limit of large d", "bound", width=2.6),
             ),
             height=250,
             grow=1.2,
@@ -73,8 +73,8 @@ class SplittingSpectrum(SmallFigure):
             Axis("eigenvalue"),
             Axis("noise Δ", "log", _NOISE_AXIS),
             (
-                line("ends", "ends of the limiting spectrum", "blue", width=2.2),
-                line("gap", "gap", "vermillion", "dash", 2.2),
+                line("ends", "ends of the limiting spectrum", "bound", width=2.2),
+                line("gap", "gap", "first", "dash", 2.2),
                 points("here", "", "ink", "circle", 1.6, 0.6),
                 rule("level", "", "y", "muted", "dot", 1.2),
             ),

@@ -48,9 +48,9 @@ class Staircase(SmallFigure):
             Axis("error after it", range=(0.0, 1.03)),
             (
                 line("same", "no change", "muted", "dash", 1.3),
-                line("map", "one step", "blue", width=2.8),
-                line("path", "stairs", "vermillion", width=1.8),
-                points("here", "", "vermillion", "circle", 4.5),
+                line("map", "one step", "bound", width=2.8),
+                line("path", "stairs", "first", width=1.8),
+                points("here", "", "first", "circle", 4.5),
             ),
             height=240,
         ),
@@ -60,8 +60,8 @@ class Staircase(SmallFigure):
             Axis("step", range=(-0.5, _STEPS + 0.5)),
             Axis("‖S − Ŝ‖² / d", range=(0.0, 1.03)),
             (
-                points("errors", "error", "vermillion", "circle", 3.6),
-                rule("bayes", "Bayes-optimal", "y", "ink", "dash", 1.4),
+                points("errors", "error", "first", "circle", 3.6),
+                rule("bayes", "Bayes-optimal", "y", "bound", "dash", 1.4),
             ),
             height=240,
         ),

@@ -46,8 +46,8 @@ class WorthOfSymmetry(SmallFigure):
             Axis("samples over d²", zero=True),
             Axis("error over variance", range=(0.0, 1.0)),
             (
-                line("tied", "tied", "blue", "dash", 2.4),
-                line("untied", "untied", "vermillion", width=2.4),
+                line("tied", "tied", "first", "dash", 2.4),
+                line("untied", "untied", "second", width=2.4),
                 points("ends", "exact", "ink", "circle", 4.0),
             ),
             height=240,
@@ -58,8 +58,8 @@ class WorthOfSymmetry(SmallFigure):
             Axis("tokens T", "log", (1.8, 13.0)),
             Axis("samples over d²", "log", (1e-3, 1.0)),
             (
-                line("tied", "tied", "blue", "dash", 2.4),
-                line("untied", "untied", "vermillion", width=2.4),
+                line("tied", "tied", "first", "dash", 2.4),
+                line("untied", "untied", "second", width=2.4),
                 points("here", "now", "ink", "circle", 4.0),
             ),
             height=240,

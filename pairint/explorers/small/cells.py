@@ -53,8 +53,8 @@ class FollowingCells(SmallFigure):
             Axis("score u", range=(-_BOUND, _BOUND)),
             Axis("φ(u)", range=(-2.2, 2.2)),
             (
-                line("truth", "curve, β = {beta}", "ink", width=1.6),
-                line("pieces", "K = {cells} cells", "vermillion", width=2.6),
+                line("truth", "curve, β = {beta}", "truth", width=1.6),
+                line("pieces", "K = {cells} cells", "fit", width=2.6),
             ),
             height=240,
         ),
@@ -64,9 +64,9 @@ class FollowingCells(SmallFigure):
             Axis("number of cells K", "log", (0.9, 55.0)),
             Axis("error", "log"),
             (
-                line("bound", "proved", "ink", "dash", 1.6),
-                line("best", "root mean square", "blue", width=2.6),
-                points("here", "now", "vermillion", "circle", 5.0),
+                line("bound", "proved", "bound", "dash", 1.6),
+                line("best", "root mean square", "fit", width=2.6),
+                points("here", "now", "ink", "circle", 5.0),
             ),
             height=240,
         ),

@@ -47,9 +47,9 @@ class OneDiagram(SmallFigure):
             Axis("numbers of the matrix p", "log", _NUMBERS[:2]),
             Axis("samples M", "log", _SAMPLES[:2]),
             (
-                line("elbow", "function = matrix", "blue", width=2.6),
-                line("unique", "2p + 1", "green", "dashdot"),
-                line("counted", "p/N", "vermillion", "dash", 2.4),
+                line("elbow", "function = matrix", "first", width=2.6),
+                line("unique", "2p + 1", "bound", "dashdot"),
+                line("counted", "p/N", "second", "dash", 2.4),
                 points("here", "this d", "ink", "circle", 4.0),
             ),
             height=225,
@@ -60,8 +60,8 @@ class OneDiagram(SmallFigure):
             Axis("samples M", "log", _SAMPLES[:2]),
             Axis("squared error", "log", (1e-12, 10.0)),
             (
-                line("function", "function", "blue", width=2.6),
-                line("matrix", "matrix", "purple", "dash", 2.4),
+                line("function", "function", "first", width=2.6),
+                line("matrix", "matrix", "matrix", "dash", 2.4),
                 points("here", "equal", "ink", "circle", 4.0),
             ),
             height=225,

@@ -69,9 +69,9 @@ class ForgottenRank(SmallFigure):
             Axis("score u that is left", range=(-3.0, 3.0)),
             Axis("value"),
             (
-                line("plain", "activation", "muted", "dot", 2.2),
-                line("scaled", "{factor} times it", "blue", "dash", 4.5),
-                line("averaged", "averaged", "vermillion", width=2.2),
+                line("plain", "activation", "truth", "dot", 2.2),
+                line("scaled", "{factor} times it", "second", "dash", 4.5),
+                line("averaged", "averaged", "first", width=2.2),
             ),
             height=260,
         ),
@@ -80,7 +80,7 @@ class ForgottenRank(SmallFigure):
             "What is left out: {left} of 6 directions",
             Axis("their part v of the score", range=(-4.0, 4.0)),
             Axis("density", zero=True),
-            (area("density", "law of v", "sky"),),
+            (area("density", "law of v", "data"),),
             height=260,
         ),
     )

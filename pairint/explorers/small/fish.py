@@ -51,10 +51,10 @@ class FishAndGhosts(SmallFigure):
             Axis("distance, in nearest-neighbour distances", "log", (0.8, 17.0)),
             Axis(label, range=limits),
             (
-                area("interval", "95 %", "sky"),
+                area("interval", "95 %", "fit"),
                 line("filmed", "as filmed", "muted", "dot", 2.0),
-                line("kernel", "this film", "vermillion", width=2.4),
-                rule("zero", "", "y", "ink", "solid", 0.8),
+                line("kernel", "this film", "fit", width=2.4),
+                rule("zero", "", "y", "muted", "solid", 0.8),
                 points("here", "", "ink", "circle", 4.0),
             ),
             height=240,

@@ -59,9 +59,9 @@ class PolynomialOverExp(SmallFigure):
             Axis("score t", range=(-6.0, 9.0)),
             Axis("p(t) / exp(t)", range=(_LOW, _HIGH)),
             (
-                line("exp", "exp", "muted", width=1.0),
-                line("taylor", "Taylor", "blue", "dash", 2.0),
-                line("fitted", "fitted", "vermillion", width=2.4),
+                line("exp", "exp", "truth", width=1.0),
+                line("taylor", "Taylor", "first", "dash", 2.0),
+                line("fitted", "fitted", "fit", width=2.4),
             ),
             height=240,
         ),
@@ -71,8 +71,8 @@ class PolynomialOverExp(SmallFigure):
             Axis("degree", range=(0.5, 6.5)),
             Axis("share of variance", "log", (1e-6, 3.0)),
             (
-                line("taylor", "Taylor", "blue", "dash", 2.0),
-                line("fitted", "fitted", "vermillion", width=2.4),
+                line("taylor", "Taylor", "first", "dash", 2.0),
+                line("fitted", "fitted", "fit", width=2.4),
                 points("here", "now", "ink", "circle", 4.4),
             ),
             height=240,

@@ -58,9 +58,9 @@ class WhereAWordLooks(SmallFigure):
             Axis("attention weight", range=(0.0, 0.8)),
             Axis("place in the sentence", range=(len(WORDS) + 0.6, 0.3)),
             (
-                Mark("curves", "true", "true", "sky", width=9.0, opacity=0.85),
-                points("learned", "learned", "vermillion", "diamond", 3.4),
-                rule("asking", "asks", "y", "ink", "dot"),
+                Mark("curves", "true", "true", "truth", width=9.0, opacity=0.3),
+                points("learned", "learned", "fit", "diamond", 3.4),
+                rule("asking", "asks", "y", "muted", "dot"),
                 *(words(f"word{i}", word) for i, word in enumerate(WORDS)),
             ),
             height=480,

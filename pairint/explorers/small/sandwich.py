@@ -50,9 +50,9 @@ class Sandwich(SmallFigure):
             Axis("number of samples M", "log", (8e2, 1.2e9)),
             Axis("squared error", "log", (1e-10, 5.0)),
             (
-                line("learned", "A learned", "purple", "dashdot"),
-                line("known", "A known", "vermillion", width=2.4),
-                line("lower", "lower", "blue", "dash", 2.6),
+                line("learned", "A learned", "bound", "dashdot"),
+                line("known", "A known", "oracle", width=2.4),
+                line("lower", "lower", "bound", "dash", 2.6),
                 points("here", "now", "ink", "circle", 4.0),
             ),
             height=240,
@@ -63,8 +63,8 @@ class Sandwich(SmallFigure):
             Axis("number of samples M", "log", (8e2, 1.2e9)),
             Axis("factor", "log", (1.0, 1e4)),
             (
-                line("learned", "A learned", "purple", "dashdot"),
-                line("known", "A known", "vermillion", width=2.4),
+                line("learned", "A learned", "bound", "dashdot"),
+                line("known", "A known", "oracle", width=2.4),
                 points("here", "now", "ink", "circle", 4.0),
             ),
             height=240,

@@ -51,7 +51,7 @@ class SurvivingFunction(SmallFigure):
             (
                 line("function", "ψ", "muted", width=2.4),
                 points("partners", "its values", "ink", "circle", 3.4),
-                rule("mean", "their average: the output", "y", "vermillion", "solid", 2.4),
+                rule("mean", "their average: the output", "y", "first", "solid", 2.4),
             ),
             height=240,
         ),
@@ -61,8 +61,8 @@ class SurvivingFunction(SmallFigure):
             Axis("the token itself, x", range=(-_BOUND, _BOUND)),
             Axis("output", range=(-2.6, 2.6)),
             (
-                points("outputs", "outputs", "vermillion", "circle", 2.6, 0.6),
-                line("common", "what partners have in common", "blue", "dash", 2.6),
+                points("outputs", "outputs", "data", "circle", 2.6, 0.6),
+                line("common", "what partners have in common", "bound", "dash", 2.6),
             ),
             height=240,
         ),

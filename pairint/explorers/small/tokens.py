@@ -51,8 +51,8 @@ class TwoBounds(SmallFigure):
             Axis("number of tokens N", "log", (1.8, 1100.0)),
             Axis("squared error", "log"),
             (
-                line("odd", "exact", "blue", width=2.6),
-                line("jensen", "Jensen", "vermillion", "dash"),
+                line("odd", "exact", "bound", width=2.6),
+                line("jensen", "Jensen", "first", "dash"),
                 points("here", "now", "ink", "circle", 4.0),
             ),
             height=240,
@@ -63,8 +63,8 @@ class TwoBounds(SmallFigure):
             Axis("number of tokens N", "log", (1.8, 1100.0)),
             Axis("divergence", "log", (0.3, 1000.0)),
             (
-                line("odd", "odd bumps", "blue", width=2.6),
-                line("jensen", "no cancelling", "vermillion", "dash"),
+                line("odd", "odd bumps", "bound", width=2.6),
+                line("jensen", "no cancelling", "first", "dash"),
                 points("here", "now", "ink", "circle", 4.0),
             ),
             height=240,

@@ -42,8 +42,8 @@ class TurningHeads(SmallFigure):
             Axis("first coordinate", range=(-0.2, 1.2)),
             Axis("second coordinate", range=(-0.2, 1.2)),
             (
-                line("first", "first head", "blue", width=2.6),
-                line("second", "second head", "vermillion", "dash", 2.6),
+                line("first", "first head", "first", width=2.6),
+                line("second", "second head", "second", "dash", 2.6),
                 points("tips", "tips", "ink", "circle", 4.0),
             ),
             height=240,
@@ -54,8 +54,8 @@ class TurningHeads(SmallFigure):
             Axis("angle (degrees)", "log", (2.5, 100.0)),
             Axis("squared error", "log", (5.0, 1e8)),
             (
-                line("sum", "the sum", "blue", width=2.4),
-                line("one", "one head", "vermillion", "dash", 2.4),
+                line("sum", "the sum", "third", width=2.4),
+                line("one", "one head", "first", "dash", 2.4),
                 points("here", "now", "ink", "circle", 4.4),
             ),
             height=240,

@@ -61,7 +61,7 @@ class WhenToWatch(SmallFigure):
             (
                 line("ring", "the circle", "muted", width=1.0),
                 points("start", "at time 0", "muted", "circle", 2.6, 0.5),
-                points("tokens", "now", "vermillion", "circle", 4.4, 0.8),
+                points("tokens", "now", "data", "circle", 4.4, 0.8),
             ),
             height=260,
         ),
@@ -71,8 +71,8 @@ class WhenToWatch(SmallFigure):
             Axis("time t", range=(0.0, 20.0)),
             Axis("price", "log", (0.8, 1e8)),
             (
-                line("wide", "wide", "blue", width=2.2),
-                line("narrow", "narrow", "green", "dash", 2.2),
+                line("wide", "wide", "first", width=2.2),
+                line("narrow", "narrow", "second", "dash", 2.2),
                 points("here", "now", "ink", "circle", 4.4),
             ),
             height=260,

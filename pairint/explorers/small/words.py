@@ -55,8 +55,8 @@ class CodeWords(SmallFigure):
             Axis("score u"),
             Axis("φ(u)"),
             (
-                line("two", "one bit changed", "vermillion", width=3.6),
-                line("one", "a word of {bumps} bits", "blue", width=1.8),
+                line("two", "one bit changed", "second", width=3.6),
+                line("one", "a word of {bumps} bits", "first", width=1.8),
             ),
             height=240,
         ),
@@ -66,9 +66,9 @@ class CodeWords(SmallFigure):
             Axis("number of samples M", "log", _SAMPLES[:2]),
             Axis("wrong guesses", range=(0.0, 0.52)),
             (
-                line("error", "no test better", "blue", width=2.6),
-                rule("rare", "5 %", "y", "ink", "dot", 1.6),
-                points("needed", "M = {needed}", "vermillion", "circle", 5.0),
+                line("error", "no test better", "bound", width=2.6),
+                rule("rare", "5 %", "y", "muted", "dot", 1.6),
+                points("needed", "M = {needed}", "ink", "circle", 5.0),
             ),
             height=240,
         ),

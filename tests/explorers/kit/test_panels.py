@@ -112,7 +112,7 @@ def palettes() -> dict[str, dict[str, str]]:
     for scheme in ("light", "dark"):
         block = re.search(rf"^  {scheme}: {{(.*?)}}", script, re.MULTILINE | re.DOTALL)[1]
         found[scheme] = dict(re.findall(r'(\w+): "(#\w{6})"', block))
-    found["paper"] = panels_module.ROLES | {"rim": panels_module.RIM, "ground": "#ffffff"}
+    found["paper"] = panels_module.COLORS | {"rim": panels_module.RIM, "ground": "#ffffff"}
     return found
 
 
@@ -126,8 +126,8 @@ def test_lines_stand_out_from_the_ground(scheme):
         for p in getattr(pairint.explorers, name).panels
         for m in p.marks
     ]
-    used = {"rim" if mark.kind == "area" else mark.color for mark in marks}
-    assert {"rim", "orange", "purple", "muted"} <= used
+    used = {"rim" if mark.color == "data" else mark.color for mark in marks}
+    assert {"rim", "second", "matrix", "muted"} <= used
     for role in used:
         light, dark = sorted((luminance(palette[role]), luminance(palette["ground"])), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 3, (role, palette[role])
