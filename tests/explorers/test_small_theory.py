@@ -9,15 +9,20 @@ from scipy.stats import multivariate_normal
 
 from pairint.aim import AIMTeacher, exact_recovery_threshold, state_evolution, weight_decay
 from pairint.aim.channels import make_channel
+from pairint.aim.sampling import sampled_kappa
 from pairint.experiments import load_results
 from pairint.explorers.small import (
     CalmAverage,
     CoolingARow,
+    CountingBalls,
     CutOrFade,
+    FoundSmoothness,
     HeadsAdded,
     HowMuchDecay,
+    HowMuchToLose,
     KeepOrDrop,
     KeptAndLost,
+    MoreTokens,
     NearTies,
     RareCells,
     SignOrShape,
@@ -25,16 +30,20 @@ from pairint.explorers.small import (
     StepsOfAdam,
     TouchOrCut,
     WaveHidesMatrix,
+    WhereToSplit,
 )
 from pairint.explorers.small.adam import MODELS, STEPS
+from pairint.explorers.small.covering import ACCURACIES, centres
 from pairint.explorers.small.decay import COUNTS, DECAYS
 from pairint.explorers.small.kept import directions
 from pairint.explorers.small.needle import chances, half_width, unexplained
 from pairint.explorers.small.rare import LAWS
 from pairint.explorers.small.spike import LEVELS, WIDTHS
+from pairint.explorers.small.threshold import parts
+from pairint.figures.upper_bound import SETTING
 from pairint.model import SplineSpace
-from pairint.theory import coercivity_constant
-from pairint.theory.coercivity import exact_gram
+from pairint.theory import adaptive_upper_bound, coercivity_constant, oracle_upper_bound, split_upper_bound
+from pairint.theory.coercivity import exact_gram, product_density
 from pairint.theory.lower import sign_risk, weight_risk
 
 
@@ -203,17 +212,17 @@ def test_directions_are_those_of_the_coercivity_constant(tokens):
 def test_trainings_are_those_of_the_stored_table():
     table = load_results("adam")
     for steps in STEPS:
-        for model in MODELS:
+        for model, units in MODELS.items():
             numbers = StepsOfAdam(steps=steps, model=model).numbers()
             rows = table[
-                (table["estimator"] == "adam") & (table["budget"] == steps) & (table["units"] == model)
+                (table["estimator"] == "adam") & (table["budget"] == steps) & (table["units"] == units)
             ]
             drawn = np.concatenate([numbers.series[f"errors.{k}"]["y"] for k in ("near", "strayed")])
             np.testing.assert_allclose(np.sort(drawn), np.sort(rows["error"]), rtol=5.1e-6)
             assert numbers.facts["strayed"] == np.sum(rows["risk"] > 1.2 * 0.1**2)
             assert numbers.facts["all"] == len(rows) == 30
     # More steps bring the network with most samples nearer.
-    ratios = [StepsOfAdam(steps=steps, model=8).numbers().facts["ratio"] for steps in STEPS]
+    ratios = [StepsOfAdam(steps=steps, model="tanh8").numbers().facts["ratio"] for steps in STEPS]
     assert ratios == sorted(ratios, reverse=True)
 
 
@@ -227,7 +236,7 @@ def test_decay_is_that_of_the_three_equations():
             assert facts["error"] == pytest.approx(float(theory.error), rel=1e-6)
             x, y = (np.asarray(numbers.series["spectrum.law"][c]) for c in "xy")
             # The mass of the law is the rank, its mean the trace. Trapezoids over the square of a sine with
-            # thirty steps lose a sixth of the step's square of the area, and four times that for other shapes.
+            # thirty steps lose a sixth of the step's square of the area; four times that for other shapes.
             slack = 4 * (math.pi / 30) ** 2 / 6
             for f, whole in ((y, 1 - facts["zero"] / 100), (x * y, float(theory.trace))):
                 assert integrate.trapezoid(f, x) == pytest.approx(whole, rel=slack)
@@ -315,3 +324,89 @@ def test_a_cooled_row_is_the_label_of_the_channels():
         cold = CoolingARow(token=token, inverse=100.0).numbers()
         np.testing.assert_allclose(cold.series["weights.tops"]["y"], hard, atol=0.01)
         assert cold.facts["bits"] < 0.1 < figure.facts["bits"] < math.log2(6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tokens", [2, 3, 4])
+def test_labels_of_more_tokens_against_sampling(tokens):
+    """The information at tau = 1, sampled with the exact score, within four standard errors and its own."""
+    label = MoreTokens(tokens=tokens).numbers().series["label.these"]
+    here = np.interp(math.sqrt(0.5), label["x"], label["y"]) * math.sqrt(0.5)
+    sampled, error = sampled_kappa("hardmax", 1.0, 4000, tokens, n_tokens=tokens)
+    # The interpolation of a curve in steps of a fiftieth, whose second derivative is below ten.
+    assert abs(here - sampled) < 4 * error + 10 * 0.02**2 / 8 + 0.01 * here
+    facts = MoreTokens(tokens=tokens, samples=0.3).numbers().facts
+    assert facts["error"] == pytest.approx(float(state_evolution(0.3, 0.5, "hardmax", tokens).mmse), rel=1e-6)
+    # The area below the curve is twice the entropy of a label: from 0.02 on, and the piece before it.
+    area = integrate.trapezoid(label["y"], label["x"]) + 0.02 * (facts["tail"] + label["y"][0]) / 2
+    assert area == pytest.approx(2 * facts["entropy"], rel=1e-3)
+
+
+@pytest.mark.parametrize("accuracy", ACCURACIES)
+def test_discs_cover_and_keep_their_distance(accuracy):
+    middle = centres(accuracy)
+    gaps = np.linalg.norm(middle[:, None] - middle, axis=2) + 10 * np.eye(len(middle))
+    assert gaps.min() > accuracy
+    rng = np.random.default_rng(9)
+    radius, angle = np.sqrt(rng.uniform(0, 1, 20_000)), rng.uniform(0, 2 * math.pi, 20_000)
+    fresh = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1)
+    left = np.linalg.norm(fresh[:, None] - middle, axis=2).min(axis=1) > accuracy
+    # Four thousand points were covered. What they leave has a chance of c with (1-c)^4000 = 1e-9, at most,
+    # for one set of centres; of these there are as many as ways to choose them.
+    assert left.mean() < (len(middle) * math.log(4000) + math.log(1e9)) / 4000
+    facts = CountingBalls(accuracy=accuracy, rank=3).numbers().facts
+    assert len(middle) == facts["count"] <= facts["allowed"] == math.floor((1 + 2 / accuracy) ** 2 + 1e-9)
+    assert facts["low"] == pytest.approx(600 * math.log(1 + 4 / accuracy))
+    assert facts["full"] == pytest.approx(10_000 * math.log(1 + 2 / accuracy))
+
+
+def test_the_penalty_finds_the_cells_of_the_bound():
+    """Negative control: the cells for beta = 2 are wrong for other truths, by a factor."""
+    for beta in (0.5, 1.0, 4.0):
+        facts = FoundSmoothness(beta=beta, samples=10**9).numbers().facts
+        total = FoundSmoothness(beta=beta, samples=10**9).numbers().series["cells.total"]
+        assert facts["least"] == min(total["y"])
+        assert facts["times"] > 1.3
+    right = FoundSmoothness(beta=2.0).numbers().facts
+    assert right["times"] == 1
+    found = FoundSmoothness().numbers().series["found.line"]["y"]
+    assert list(found) == sorted(found, reverse=True)
+    # The bound of the package is the least of such sums over all degrees, and more: slack and accuracy.
+    setting = SETTING
+    bound = adaptive_upper_bound(10**7, setting, odd=True)
+    least = FoundSmoothness(beta=2.0, samples=10**7).numbers().facts["least"]
+    assert least / 4 < bound.value < 4 * least
+
+
+@pytest.mark.parametrize("samples", [100_000, 1_000_000, 10_000_000])
+def test_the_best_loss_is_that_of_the_bound(samples):
+    """At the loss that the package finds the parts are those of its bound; no other loss is better."""
+    bound = oracle_upper_bound(
+        samples, SETTING, density=lambda u: product_density(u, 3.0), odd=True, n_intervals=32, drop=False
+    )
+    noise, failure, total = parts(bound.gram_loss, samples)
+    assert noise == pytest.approx(bound.variance, rel=1e-9)
+    assert failure == pytest.approx(bound.failure, rel=1e-6)  # the exponential of a sum of many digits
+    assert total == pytest.approx(bound.value, rel=1e-9)
+    facts = HowMuchToLose(samples=samples).numbers().facts
+    # The package's losses are finer than the slider's, and not the same.
+    assert bound.value * 0.99 < facts["least"] < 1.1 * bound.value
+    assert HowMuchToLose(samples=samples, loss=0.02).numbers().facts["total"] > 2 * bound.value
+
+
+@pytest.mark.slow
+def test_a_split_is_that_of_the_bound():
+    """At the dimension of the setting and the split of the package the sum is the package's bound."""
+    bound = split_upper_bound(10**8, SETTING, density=lambda u: product_density(u, 3.0), odd=True)
+    numbers = WhereToSplit(dimension=SETTING.d, percent=30).numbers()
+    share = bound.n_fit / 10**8
+    series = numbers.series["split.total"]
+    # Between two points, steps of a fiftieth; the curve is convex.
+    assert np.interp(100 * share, series["x"], series["y"]) == pytest.approx(bound.value, rel=0.02)
+    assert numbers.facts["least"] <= bound.value * 1.02
+    # The choice pays for the dimension, the activation does not.
+    more = WhereToSplit(dimension=10 * SETTING.d, percent=30).numbers().facts
+    assert more["fit"] == pytest.approx(numbers.facts["fit"])
+    assert more["choice"] > 10 * numbers.facts["choice"]
+    choice = numbers.facts["choice"] * (1 - 0.3) / (1 - share)
+    assert choice == pytest.approx(bound.matrix, rel=1e-9)

@@ -15,6 +15,7 @@ from pairint.explorers.small.calm import CalmAverage
 from pairint.explorers.small.cells import FollowingCells
 from pairint.explorers.small.channels import MovingPartner
 from pairint.explorers.small.context_price import ThreePrices
+from pairint.explorers.small.covering import CountingBalls
 from pairint.explorers.small.decay import HowMuchDecay
 from pairint.explorers.small.diagram import OneDiagram
 from pairint.explorers.small.effective import ForgottenRank
@@ -23,18 +24,22 @@ from pairint.explorers.small.fish import FishAndGhosts
 from pairint.explorers.small.game import DotsGame
 from pairint.explorers.small.heads_added import HeadsAdded
 from pairint.explorers.small.kept import KeptAndLost
+from pairint.explorers.small.more_tokens import MoreTokens
 from pairint.explorers.small.needle import WaveHidesMatrix
 from pairint.explorers.small.polynomial import PolynomialOverExp
 from pairint.explorers.small.rank_choice import KeepOrDrop
 from pairint.explorers.small.rare import RareCells
 from pairint.explorers.small.real_head import WhereAWordLooks
 from pairint.explorers.small.sandwich import Sandwich
+from pairint.explorers.small.smoothness import FoundSmoothness
 from pairint.explorers.small.spike import SpikeInNoise
+from pairint.explorers.small.split import WhereToSplit
 from pairint.explorers.small.steps import EstimatorSteps
 from pairint.explorers.small.surviving import SurvivingFunction
 from pairint.explorers.small.tangent import TouchOrCut
 from pairint.explorers.small.temperature import CoolingARow
 from pairint.explorers.small.terms import ThreeTerms
+from pairint.explorers.small.threshold import HowMuchToLose
 from pairint.explorers.small.ties import NearTies
 from pairint.explorers.small.tokens import TwoBounds
 from pairint.explorers.small.turning import TurningHeads
@@ -49,6 +54,7 @@ __all__ = [
     "CalmAverage",
     "CodeWords",
     "CoolingARow",
+    "CountingBalls",
     "CutOrFade",
     "DotsGame",
     "EnoughText",
@@ -56,13 +62,16 @@ __all__ = [
     "FishAndGhosts",
     "FollowingCells",
     "ForgottenRank",
+    "FoundSmoothness",
     "HardPhase",
     "HeadsAdded",
     "HiddenByAveraging",
     "HowMuchDecay",
+    "HowMuchToLose",
     "KeepOrDrop",
     "KeptAndLost",
     "MessagePassing",
+    "MoreTokens",
     "MovingPartner",
     "NearTies",
     "OneDiagram",
@@ -84,6 +93,7 @@ __all__ = [
     "WaveHidesMatrix",
     "WhenToWatch",
     "WhereAWordLooks",
+    "WhereToSplit",
     "WorthOfSymmetry",
     "WrongWidth",
 ]

@@ -17,7 +17,7 @@ from pairint.explorers.small.base import SmallFigure
 __all__ = ["MODELS", "STEPS", "StepsOfAdam", "trainings"]
 
 STEPS = (200, 1000, 3000)
-MODELS = (0, 8, 32)
+MODELS = {"spline": 0, "tanh8": 8, "tanh32": 32}
 _NAMES = ("a spline", "8 tanh units", "32 tanh units")
 
 
@@ -31,12 +31,12 @@ class StepsOfAdam(SmallFigure):
     title = "How many steps?"
     summary = (
         "{model_name}, {steps} steps: {near} of {all} trainings are within a tenth of the error of the "
-        "minimiser, and {strayed} strayed. With most samples the median is {ratio} times it, at {times} times "
-        "its time."
+        "minimiser, and {strayed} strayed. With most samples the median is {ratio} times it, at {times} "
+        "times its time."
     )
     parameters = (
         Parameter("steps", "steps", 1000, scale="list", choices=STEPS),
-        Parameter("model", "what is trained", 8, scale="choice", choices=MODELS, names=_NAMES),
+        Parameter("model", "what is trained", "tanh8", scale="choice", choices=tuple(MODELS), names=_NAMES),
     )
     panels = (
         Panel(
@@ -67,13 +67,13 @@ class StepsOfAdam(SmallFigure):
 
     def data(self) -> dict[str, Any]:
         return {
-            "axes": {"steps": STEPS, "model": MODELS},
+            "axes": {"steps": STEPS, "model": tuple(MODELS)},
             "least": _least(),
-            "trainings": [[trainings(steps, model) for model in MODELS] for steps in STEPS],
+            "trainings": [[trainings(steps, model) for model in MODELS.values()] for steps in STEPS],
         }
 
     def compute(self, values: Mapping[str, Any]) -> Numbers:
-        rows = trainings(values["steps"], values["model"])
+        rows = trainings(values["steps"], MODELS[values["model"]])
         samples, strayed = np.array(rows["samples"]), np.array(rows["strayed"], dtype=bool)
         error, ratio, times = (np.array(rows[key]) for key in ("error", "ratio", "times"))
         last = samples == samples.max()
