@@ -398,14 +398,14 @@ def test_the_best_loss_is_that_of_the_bound(samples):
 def test_a_split_is_that_of_the_bound():
     """At the dimension of the setting and the split of the package the sum is the package's bound."""
     bound = split_upper_bound(10**8, SETTING, density=lambda u: product_density(u, 3.0), odd=True)
-    numbers = WhereToSplit(dimension=SETTING.d, percent=30).numbers()
+    numbers = WhereToSplit(d=SETTING.d, percent=30).numbers()
     share = bound.n_fit / 10**8
     series = numbers.series["split.total"]
     # Between two points, steps of a fiftieth; the curve is convex.
     assert np.interp(100 * share, series["x"], series["y"]) == pytest.approx(bound.value, rel=0.02)
     assert numbers.facts["least"] <= bound.value * 1.02
     # The choice pays for the dimension, the activation does not.
-    more = WhereToSplit(dimension=10 * SETTING.d, percent=30).numbers().facts
+    more = WhereToSplit(d=10 * SETTING.d, percent=30).numbers().facts
     assert more["fit"] == pytest.approx(numbers.facts["fit"])
     assert more["choice"] > 10 * numbers.facts["choice"]
     choice = numbers.facts["choice"] * (1 - 0.3) / (1 - share)

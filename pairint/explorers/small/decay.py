@@ -36,6 +36,7 @@ class HowMuchDecay(SmallFigure):
         "Decay {decay}: {zero} % of the eigenvalues are zero (of the truth, 70 %), error {error}. "
         "Best is {best}, with {least}; no estimator has less than {bayes}."
     )
+    shared = ()  # these samples and tokens are those of another regime
     parameters = (
         Parameter("decay", "decay λ", 0.02, scale="list", choices=DECAYS),
         Parameter("samples", "samples α = n/d²", 0.2, scale="list", choices=COUNTS),

@@ -38,6 +38,7 @@ class HeadsAdded(SmallFigure):
         "{heads} heads, α = {samples}: the error of their sum is {together}, that of one head {one}. More "
         "data bring the sum to zero from α = {threshold} on, and a head never below {floor}."
     )
+    shared = ()  # these samples and tokens are those of another regime
     parameters = (
         Parameter("heads", "heads L", 3, scale="list", choices=HEADS),
         Parameter("samples", "samples α = n/d²", 0.3, scale="list", choices=SAMPLES),

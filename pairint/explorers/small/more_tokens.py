@@ -36,6 +36,7 @@ class MoreTokens(SmallFigure):
         "{tokens} tokens, α = {samples}: error {error}, {times} times less than with two. A label holds "
         "{entropy} nats; the first is worth {start}, and near ties {tail} over √τ at the end."
     )
+    shared = ()  # these samples and tokens are those of another regime
     parameters = (
         Parameter("tokens", "tokens T", 4, scale="list", choices=COUNTS),
         Parameter("samples", "samples α = n/d²", 1.0, scale="list", choices=SAMPLES),

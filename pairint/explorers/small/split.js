@@ -10,26 +10,26 @@ export function compute(p, data) {
   const fit = shares.map(fitOf);
   const totalOf = (d) => shares.map((share, k) => fit[k] + choiceOf(share, d));
   const least = (values) => values.indexOf(Math.min(...values));
-  const total = totalOf(p.dimension);
+  const total = totalOf(p.d);
   const best = least(total);
   const share = p.percent / 100;
-  const here = [fitOf(share), choiceOf(share, p.dimension)];
+  const here = [fitOf(share), choiceOf(share, p.d)];
   const percents = shares.map((s) => 100 * s);
   return {
     series: {
       "split.fit": { x: percents, y: fit },
-      "split.choice": { x: percents, y: shares.map((s) => choiceOf(s, p.dimension)) },
+      "split.choice": { x: percents, y: shares.map((s) => choiceOf(s, p.d)) },
       "split.total": { x: percents, y: total },
       "split.here": { x: [p.percent], y: [here[0] + here[1]] },
       "best.line": { x: dimensions, y: dimensions.map((d) => percents[least(totalOf(d))]) },
-      "best.here": { x: [p.dimension], y: [p.percent] },
+      "best.here": { x: [p.d], y: [p.percent] },
     },
     facts: {
       percent: p.percent,
-      dimension: p.dimension,
+      d: p.d,
       fit: here[0],
       choice: here[1],
-      nats: netOf(p.dimension).toFixed(0),
+      nats: netOf(p.d).toFixed(0),
       best: percents[best],
       least: total[best],
     },

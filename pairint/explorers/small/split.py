@@ -37,12 +37,12 @@ class WhereToSplit(SmallFigure):
     name = "split"
     title = "Who pays the logarithm?"
     summary = (
-        "{percent} % fit, the others choose, d = {dimension}: the activation costs {fit}, the choice "
+        "{percent} % fit, the others choose, d = {d}: the activation costs {fit}, the choice "
         "among e^{nats} matrices {choice}. Best is {best} %: {least}."
     )
     parameters = (
         Parameter("percent", "share of the samples that fits, %", 90, 2, 98, 2, integer=True),
-        Parameter("dimension", "dimension d", 30, 1, 200, scale="log", integer=True),
+        Parameter("d", "dimension d", 30, 1, 200, scale="log", integer=True),
     )
     panels = (
         Panel(
@@ -75,7 +75,7 @@ class WhereToSplit(SmallFigure):
         return {"shares": _SHARES.tolist(), "dimensions": _DIMENSIONS.tolist(), "bound": split_of()}
 
     def compute(self, values: Mapping[str, Any]) -> Numbers:
-        share, dimension, bound = values["percent"] / 100, values["dimension"], split_of()
+        share, dimension, bound = values["percent"] / 100, values["d"], split_of()
         fit, choice = _fit(_SHARES), _choice(_SHARES, dimension)
         total = fit + choice
         best = int(np.argmin(total))
