@@ -31,6 +31,7 @@ from pairint.explorers.small import (
     TouchOrCut,
     WaveHidesMatrix,
     WhereToSplit,
+    WhoseCurve,
 )
 from pairint.explorers.small.adam import MODELS, STEPS
 from pairint.explorers.small.covering import ACCURACIES, centres
@@ -40,6 +41,7 @@ from pairint.explorers.small.needle import chances, half_width, unexplained
 from pairint.explorers.small.rare import LAWS
 from pairint.explorers.small.spike import LEVELS, WIDTHS
 from pairint.explorers.small.threshold import parts
+from pairint.explorers.small.whose_curve import WIDTHS as RATIOS
 from pairint.figures.upper_bound import SETTING
 from pairint.model import SplineSpace
 from pairint.theory import adaptive_upper_bound, coercivity_constant, oracle_upper_bound, split_upper_bound
@@ -410,3 +412,18 @@ def test_a_split_is_that_of_the_bound():
     assert more["choice"] > 10 * numbers.facts["choice"]
     choice = numbers.facts["choice"] * (1 - 0.3) / (1 - share)
     assert choice == pytest.approx(bound.matrix, rel=1e-9)
+
+
+@pytest.mark.slow
+def test_no_run_lies_below_the_right_curve_and_many_below_the_other():
+    """Means from the table, over the errors of the limit that the experiment stored beside them."""
+    table = load_results("aim_hardmax")
+    for width in RATIOS:
+        rows = table[table["rho"] == width]
+        right = WhoseCurve(width=width, curve="derivative").numbers()
+        wrong = WhoseCurve(width=width, curve="density").numbers()
+        expected = rows.groupby("alpha").apply(lambda g: g["error"].mean() / g["bayes_finite"].iloc[0])
+        np.testing.assert_allclose(right.series["ratios.means"]["y"], expected, rtol=1e-4)  # five digits
+        assert right.facts["below"] == 0 and wrong.facts["below"] >= 5
+        assert "not it" in wrong.facts["verdict"] and "not it" not in right.facts["verdict"]
+        assert sorted(right.series["errors.runs"]["y"]) == pytest.approx(sorted(rows["error"]), rel=1e-4)

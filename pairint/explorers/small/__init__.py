@@ -46,6 +46,7 @@ from pairint.explorers.small.turning import TurningHeads
 from pairint.explorers.small.watching import WhenToWatch
 from pairint.explorers.small.weight import SignOrShape
 from pairint.explorers.small.whole_layer import EnoughText
+from pairint.explorers.small.whose_curve import WhoseCurve
 from pairint.explorers.small.words import CodeWords
 
 __all__ = [
@@ -94,6 +95,7 @@ __all__ = [
     "WhenToWatch",
     "WhereAWordLooks",
     "WhereToSplit",
+    "WhoseCurve",
     "WorthOfSymmetry",
     "WrongWidth",
 ]
