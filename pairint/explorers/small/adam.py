@@ -42,7 +42,7 @@ class StepsOfAdam(SmallFigure):
         Panel(
             "errors",
             "Error after so many steps",
-            Axis("number of samples M", "log", (350.0, 45_000.0)),
+            Axis("number of samples M", "log", (300.0, 60_000.0)),
             Axis("squared error", "log", (1e-6, 1.0)),
             (
                 line("least", "minimiser, medians", "ink", width=2.4),
@@ -53,9 +53,9 @@ class StepsOfAdam(SmallFigure):
         ),
         Panel(
             "times",
-            "Against time, all M",
-            Axis("time over the minimiser's", "log", (0.03, 3e3)),
-            Axis("error over the minimiser's", "log", (0.05, 1e4)),
+            "Against time, the minimiser at one",
+            Axis("relative time", "log", (0.03, 3e3)),
+            Axis("relative error", "log", (0.05, 1e4)),
             (
                 points("near", "trainings", "blue", "circle", 3.6, 0.6),
                 points("strayed", "strayed", "vermillion", "cross", 4.4),

@@ -48,7 +48,7 @@ class CountingBalls(SmallFigure):
         Panel(
             "disc",
             "A disc of radius one",
-            Axis("first number", range=(-2.3, 2.3)),
+            Axis("first number", range=(-3.0, 3.0)),
             Axis("second number", range=(-1.75, 1.75)),
             (
                 curves("balls", "blue", "solid", 1.2, 0.8),

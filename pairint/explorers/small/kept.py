@@ -59,7 +59,7 @@ class KeptAndLost(SmallFigure):
             "spectrum",
             "What the average keeps",
             Axis("direction", range=(0.5, _COUNT + 0.5)),
-            Axis("share of the mean square", "log", (0.01, 1.3)),
+            Axis("share that is kept", "log", (0.01, 1.3)),
             (
                 line("least", "1/(N − 1)", "ink", "dash", 1.8),
                 points("kept", "kept", "blue", "circle", 4.0),

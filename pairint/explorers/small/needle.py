@@ -47,7 +47,7 @@ class WaveHidesMatrix(SmallFigure):
             "pit",
             "What the best multiple of its wave leaves",
             Axis("angle between candidate and truth (degrees)", range=(-90.0, 90.0)),
-            Axis("share left unexplained", range=(0.0, 1.08)),
+            Axis("left unexplained", range=(0.0, 1.08)),
             (
                 line("left", "candidate", "blue", width=2.4),
                 rule("half", "one half", "y", "muted", "dot", 1.4),

@@ -29,7 +29,7 @@ export function compute(p, data) {
       d: p.d,
       fit: here[0],
       choice: here[1],
-      nats: netOf(p.d).toFixed(0),
+      nats: netOf(p.d),
       best: percents[best],
       least: total[best],
     },

@@ -38,7 +38,7 @@ class WhereToSplit(SmallFigure):
     title = "Who pays the logarithm?"
     summary = (
         "{percent} % fit, the others choose, d = {d}: the activation costs {fit}, the choice "
-        "among e^{nats} matrices {choice}. Best is {best} %: {least}."
+        "among matrices, {nats} nats of them, {choice}. Best is {best} %: {least}."
     )
     parameters = (
         Parameter("percent", "share of the samples that fits, %", 90, 2, 98, 2, integer=True),
@@ -90,7 +90,7 @@ class WhereToSplit(SmallFigure):
             "best.here": {"x": [dimension], "y": [values["percent"]]},
         }
         nats = 2 * dimension * math.log1p(4 * dimension * bound["fineness"])
-        facts = {"fit": here[0], "choice": here[1], "nats": f"{nats:.0f}"}
+        facts = {"fit": here[0], "choice": here[1], "nats": nats}
         return Numbers(series, facts | {"best": 100 * float(_SHARES[best]), "least": float(total[best])})
 
 

@@ -39,7 +39,7 @@ class HowMuchToLose(SmallFigure):
         "{best}, with {least}: {times} times the bias and noise of a fit that needs no test."
     )
     parameters = (
-        Parameter("loss", "share of the Gram matrix that may be lost ζ", 0.3, 0.02, 0.98, 0.02),
+        Parameter("loss", "loss that the test allows ζ", 0.3, 0.02, 0.98, 0.02),
         Parameter("samples", "samples M", 300_000, 20_000, 20_000_000, scale="log", integer=True),
     )
     panels = (
