@@ -11,7 +11,7 @@ import numpy as np
 
 from pairint.aim import NoisyChannel, NoisySpectrum, make_channel, state_evolution, weight_decay
 from pairint.explorers.kit.explorer import Numbers
-from pairint.explorers.kit.panels import Axis, Panel, Parameter, area, line, points, rounded, rule
+from pairint.explorers.kit.panels import Axis, Panel, Parameter, line, points, rounded, rule
 from pairint.explorers.small.base import SmallFigure
 
 __all__ = ["COUNTS", "DECAYS", "HowMuchDecay", "trained"]
@@ -47,7 +47,7 @@ class HowMuchDecay(SmallFigure):
             "Eigenvalues that are not zero",
             Axis("eigenvalue of the trained matrix", range=(0.0, 4.0)),
             Axis("density", range=(0.0, 0.8)),
-            (area("law", "limit", "sky", 0.45),),
+            (line("law", "limit of large d", "blue", width=2.4),),
             height=220,
         ),
         Panel(

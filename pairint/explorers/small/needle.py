@@ -39,7 +39,7 @@ class WaveHidesMatrix(SmallFigure):
         "random direction is that near with a chance of {chance}: about {tries} tries."
     )
     parameters = (
-        Parameter("frequency", "frequency ω", 32, scale="list", choices=FREQUENCIES),
+        Parameter("frequency", "frequency ω", 16, scale="list", choices=FREQUENCIES),
         Parameter("dimension", "dimension d", 10, scale="list", choices=DIMENSIONS),
     )
     panels = (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pairint.explorers.kit.explorer import Numbers
-from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, area, line, points, rule
+from pairint.explorers.kit.panels import Axis, Panel, Parameter, Series, line, points, rule
 from pairint.explorers.small.base import SmallFigure
 
 __all__ = ["KeepOrDrop"]
@@ -50,7 +50,7 @@ class KeepOrDrop(SmallFigure):
             Axis("singular value, in units of √q τ", range=(0.0, 3.6)),
             Axis("density of noise", range=(0.0, 0.8)),
             (
-                area("noise", "noise", "sky", 0.45),
+                line("noise", "noise", "blue", width=2.4),
                 rule("signal", "yours", "x", "vermillion", "solid", 2.4),
                 rule("bar", "kept from here on", "x", "ink", "dash", 1.6),
             ),

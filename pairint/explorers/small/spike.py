@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pairint.aim import NoisySpectrum
 from pairint.explorers.kit.explorer import Numbers
-from pairint.explorers.kit.panels import Axis, Panel, Parameter, area, line, points, rule
+from pairint.explorers.kit.panels import Axis, Panel, Parameter, line, points, rule
 from pairint.explorers.small.base import SmallFigure
 
 __all__ = ["LEVELS", "WIDTHS", "SpikeInNoise", "narrow_errors"]
@@ -48,7 +48,7 @@ class SpikeInNoise(SmallFigure):
             Axis("eigenvalue, in units of 1/√ρ", range=(-3.0, 3.4)),
             Axis("density", zero=True),
             (
-                area("density", "all eigenvalues", "sky", 0.45),
+                line("density", "all eigenvalues", "blue", width=2.4),
                 rule("spike", "a spike alone", "x", "vermillion", "dash", 1.8),
             ),
             height=220,
