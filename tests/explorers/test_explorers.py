@@ -15,6 +15,7 @@ import pairint.explorers
 import pairint.explorers.small
 from pairint.explorers.kit import bundle
 from pairint.explorers.kit.explorer import Numbers, kernel_is_live
+from pairint.explorers.setting import PARAMETERS as SETTING
 from pairint.explorers.small.base import SmallFigure
 
 LARGE = [getattr(pairint.explorers, name) for name in pairint.explorers.__all__]
@@ -60,6 +61,15 @@ def test_every_parameter_matters_to_the_numbers(explorer):
     for p in explorer.parameters:
         values = p.choices or (p.minimum, p.maximum)
         assert any(summary(explorer.numbers(**{p.key: v})) != first for v in values), p.key
+
+
+def test_what_is_shared_with_the_book_means_the_same(explorer):
+    """A number of samples over d^2 must not become the M of other pages."""
+    ours = {p.key: p.label.split()[-1] for p in SETTING}
+    for p in explorer.parameters:
+        if p.key in explorer.shared:
+            assert ours[p.key] in p.label.split(), p.label
+            assert all(isinstance(value, int | float) for value in p.choices)
 
 
 class Checker(HTMLParser):
