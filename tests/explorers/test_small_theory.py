@@ -27,13 +27,11 @@ from pairint.explorers.small import (
     RareCells,
     SignOrShape,
     SpikeInNoise,
-    StepsOfAdam,
     TouchOrCut,
     WaveHidesMatrix,
     WhereToSplit,
     WhoseCurve,
 )
-from pairint.explorers.small.adam import MODELS, STEPS
 from pairint.explorers.small.covering import ACCURACIES, centres
 from pairint.explorers.small.decay import COUNTS, DECAYS
 from pairint.explorers.small.kept import directions
@@ -209,23 +207,6 @@ def test_directions_are_those_of_the_coercivity_constant(tokens):
     # The last direction is the constant function: seen whole.
     np.testing.assert_allclose(np.abs(functions[-1]), 1, rtol=1e-8)
     assert KeptAndLost(direction=15, tokens=tokens).numbers().facts["kept"] == pytest.approx(1)
-
-
-def test_trainings_are_those_of_the_stored_table():
-    table = load_results("adam")
-    for steps in STEPS:
-        for model, units in MODELS.items():
-            numbers = StepsOfAdam(steps=steps, model=model).numbers()
-            rows = table[
-                (table["estimator"] == "adam") & (table["budget"] == steps) & (table["units"] == units)
-            ]
-            drawn = np.concatenate([numbers.series[f"errors.{k}"]["y"] for k in ("near", "strayed")])
-            np.testing.assert_allclose(np.sort(drawn), np.sort(rows["error"]), rtol=5.1e-6)
-            assert numbers.facts["strayed"] == np.sum(rows["risk"] > 1.2 * 0.1**2)
-            assert numbers.facts["all"] == len(rows) == 30
-    # More steps bring the network with most samples nearer.
-    ratios = [StepsOfAdam(steps=steps, model="tanh8").numbers().facts["ratio"] for steps in STEPS]
-    assert ratios == sorted(ratios, reverse=True)
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """Small interactive figures, each where a chapter needs it: two controls and two panels at most."""
 
-from pairint.explorers.small.adam import StepsOfAdam
 from pairint.explorers.small.aim_amp import MessagePassing
 from pairint.explorers.small.aim_gradient_descent import AveragedRuns
 from pairint.explorers.small.aim_mismatch import WrongWidth
@@ -85,7 +84,6 @@ __all__ = [
     "SpikeInNoise",
     "SplittingSpectrum",
     "Staircase",
-    "StepsOfAdam",
     "SurvivingFunction",
     "ThreePrices",
     "ThreeTerms",

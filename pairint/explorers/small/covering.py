@@ -51,9 +51,9 @@ class CountingBalls(SmallFigure):
             Axis("first number", range=(-3.0, 3.0)),
             Axis("second number", range=(-1.75, 1.75)),
             (
-                curves("balls", "blue", "solid", 1.2, 0.8),
-                curves("rim", "ink", "dash", 2.0, 1.0),
-                points("centres", "centres", "vermillion", "circle", 2.4),
+                curves("balls", "first", "solid", 1.2, 0.8),
+                curves("rim", "muted", "dash", 2.0, 1.0),
+                points("centres", "centres", "second", "circle", 2.4),
             ),
             height=250,
         ),
@@ -63,8 +63,8 @@ class CountingBalls(SmallFigure):
             Axis("dimension d", range=(0.0, 104.0)),
             Axis("log of the count", "log", (10.0, 1e5)),
             (
-                line("full", "all matrices", "ink", "dot", 2.0),
-                line("low", "rank {rank}", "blue", width=2.6),
+                line("full", "all matrices", "second", "dot", 2.0),
+                line("low", "rank {rank}", "first", width=2.6),
             ),
             height=250,
         ),

@@ -47,7 +47,7 @@ class HowMuchDecay(SmallFigure):
             "Eigenvalues that are not zero",
             Axis("eigenvalue of the trained matrix", range=(0.0, 4.0)),
             Axis("density", range=(0.0, 0.8)),
-            (line("law", "limit of large d", "blue", width=2.4),),
+            (line("law", "limit of large d", "bound", width=2.4),),
             height=220,
         ),
         Panel(
@@ -56,9 +56,9 @@ class HowMuchDecay(SmallFigure):
             Axis("decay λ", "log", (0.018, 2.2)),
             Axis("error", range=(0.0, 1.3)),
             (
-                line("curve", "trained", "blue", width=2.6),
-                rule("bayes", "best possible", "y", "ink", "dash", 1.8),
-                points("here", "now", "vermillion", "circle", 5.0),
+                line("curve", "trained", "fit", width=2.6),
+                rule("bayes", "best possible", "y", "bound", "dash", 1.8),
+                points("here", "now", "ink", "circle", 5.0),
             ),
             height=220,
         ),

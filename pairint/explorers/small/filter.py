@@ -47,8 +47,8 @@ class CutOrFade(SmallFigure):
             Axis("coefficient k", "log", (1.0, 1.0 * _MOST)),
             Axis("factor", range=(-0.05, 1.1)),
             (
-                line("fade", "filter", "blue", width=2.6),
-                line("cut", "cut after D", "vermillion", "dash", 2.2),
+                line("fade", "filter", "first", width=2.6),
+                line("cut", "cut after D", "second", "dash", 2.2),
             ),
             height=220,
         ),
@@ -58,8 +58,8 @@ class CutOrFade(SmallFigure):
             Axis("coefficients kept D", "log", (1.0, 1.0 * _MOST)),
             Axis("squared error", "log"),
             (
-                line("cut", "cut after D", "vermillion", "dash", 2.2),
-                rule("fade", "filter", "y", "blue", "solid", 2.6),
+                line("cut", "cut after D", "second", "dash", 2.2),
+                rule("fade", "filter", "y", "first", "solid", 2.6),
                 points("here", "your cut", "ink", "circle", 5.0),
             ),
             height=220,

@@ -50,9 +50,9 @@ class HeadsAdded(SmallFigure):
             Axis("samples α = n/d²", range=(0.0, 0.4)),
             Axis("error", range=(-0.03, 1.05)),
             (
-                line("together", "sum of {heads}", "blue", "dash", 2.4),
-                line("one", "one head", "vermillion", width=2.6),
-                rule("floor", "1 − 1/L", "y", "ink", "dot", 1.6),
+                line("together", "sum of {heads}", "first", "dash", 2.4),
+                line("one", "one head", "second", width=2.6),
+                rule("floor", "1 − 1/L", "y", "muted", "dot", 1.6),
                 points("here", "now", "ink", "circle", 4.6),
             ),
             height=220,
@@ -63,8 +63,8 @@ class HeadsAdded(SmallFigure):
             Axis("heads L", range=(0.5, 8.5)),
             Axis("error of a head", range=(-0.03, 1.05)),
             (
-                line("floor", "1 − 1/L", "ink", "dot", 1.6),
-                points("one", "one head", "vermillion", "circle", 4.0),
+                line("floor", "1 − 1/L", "muted", "dot", 1.6),
+                points("one", "one head", "second", "circle", 4.0),
                 points("here", "now", "ink", "circle", 5.6),
             ),
             height=220,

@@ -50,7 +50,7 @@ class KeptAndLost(SmallFigure):
             Axis("score u", range=(-3.0, 3.0)),
             Axis("ψ(u)", range=(-6.0, 6.0)),
             (
-                line("function", "ψ", "blue", width=2.6),
+                line("function", "ψ", "first", width=2.6),
                 line("zero", "", "muted", "dot", 1.0),
             ),
             height=220,
@@ -61,9 +61,9 @@ class KeptAndLost(SmallFigure):
             Axis("direction", range=(0.5, _COUNT + 0.5)),
             Axis("share that is kept", "log", (0.01, 1.3)),
             (
-                line("least", "1/(N − 1)", "ink", "dash", 1.8),
-                points("kept", "kept", "blue", "circle", 4.0),
-                points("here", "this one", "vermillion", "circle", 6.0),
+                line("least", "1/(N − 1)", "bound", "dash", 1.8),
+                points("kept", "kept", "first", "circle", 4.0),
+                points("here", "this one", "ink", "circle", 6.0),
             ),
             height=220,
         ),

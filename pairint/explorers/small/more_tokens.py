@@ -49,7 +49,7 @@ class MoreTokens(SmallFigure):
             Axis("information k, over u", zero=True),
             (
                 line("two", "2 tokens", "muted", "dash", 1.8),
-                line("these", "{tokens} tokens", "blue", width=2.6),
+                line("these", "{tokens} tokens", "first", width=2.6),
                 points("ends", "near ties; the first label", "ink", "circle", 4.6),
             ),
             height=220,
@@ -61,8 +61,8 @@ class MoreTokens(SmallFigure):
             Axis("error", "log", (1e-5, 1.3)),
             (
                 line("two", "2 tokens", "muted", "dash", 1.8),
-                line("these", "{tokens} tokens", "blue", width=2.6),
-                points("here", "now", "vermillion", "circle", 5.0),
+                line("these", "{tokens} tokens", "first", width=2.6),
+                points("here", "now", "ink", "circle", 5.0),
             ),
             height=220,
         ),

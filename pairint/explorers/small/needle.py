@@ -49,7 +49,7 @@ class WaveHidesMatrix(SmallFigure):
             Axis("angle between candidate and truth (degrees)", range=(-90.0, 90.0)),
             Axis("left unexplained", range=(0.0, 1.08)),
             (
-                line("left", "candidate", "blue", width=2.4),
+                line("left", "candidate", "first", width=2.4),
                 rule("half", "one half", "y", "muted", "dot", 1.4),
                 points("ends", "half explained", "ink", "circle", 4.4),
             ),
@@ -61,7 +61,7 @@ class WaveHidesMatrix(SmallFigure):
             Axis("frequency ω", "log", (0.9, 72.0)),
             Axis("chance", "log", (1e-18, 2.0)),
             (
-                line("line", "chance", "vermillion", "dash", 2.4),
+                line("line", "chance", "second", "dash", 2.4),
                 points("here", "now", "ink", "circle", 4.4),
             ),
             height=220,

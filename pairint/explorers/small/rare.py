@@ -51,7 +51,7 @@ class RareCells(SmallFigure):
             Axis("score, over its bound", range=(-1.0, 1.0)),
             Axis("κ of the cell", "log", (10.0, 3e7)),
             (
-                points("kept", "kept", "blue", "circle", 3.6),
+                points("kept", "kept", "first", "circle", 3.6),
                 points("out", "left out", "muted", "cross", 3.6),
             ),
             height=220,
@@ -62,8 +62,8 @@ class RareCells(SmallFigure):
             Axis("cells left out at each end", range=(-0.3, _PAIRS - 1.7)),
             Axis("κ, or share of scores", "log", (1e-7, 1e7)),
             (
-                line("dearest", "κ of the dearest cell kept", "blue", width=2.4),
-                line("lost", "scores given up", "vermillion", "dash", 2.4),
+                line("dearest", "κ of the dearest cell kept", "first", width=2.4),
+                line("lost", "scores given up", "second", "dash", 2.4),
                 points("here", "now", "ink", "circle", 4.6),
             ),
             height=220,

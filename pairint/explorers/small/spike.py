@@ -48,8 +48,8 @@ class SpikeInNoise(SmallFigure):
             Axis("eigenvalue, in units of 1/√ρ", range=(-3.0, 3.4)),
             Axis("density", zero=True),
             (
-                line("density", "all eigenvalues", "blue", width=2.4),
-                rule("spike", "a spike alone", "x", "vermillion", "dash", 1.8),
+                line("density", "all eigenvalues", "first", width=2.4),
+                rule("spike", "a spike alone", "x", "second", "dash", 1.8),
             ),
             height=220,
         ),
@@ -59,9 +59,9 @@ class SpikeInNoise(SmallFigure):
             Axis("noise t = ρΔ", range=(0.0, 2.0)),
             Axis("error", range=(0.0, 1.1)),
             (
-                line("narrow", "ρ → 0", "ink", "dash", 1.8),
-                line("exact", "ρ = {width}", "blue", width=2.4),
-                points("here", "now", "vermillion", "circle", 5.0),
+                line("narrow", "ρ → 0", "bound", "dash", 1.8),
+                line("exact", "ρ = {width}", "first", width=2.4),
+                points("here", "now", "ink", "circle", 5.0),
             ),
             height=220,
         ),

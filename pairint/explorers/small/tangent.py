@@ -50,9 +50,9 @@ class TouchOrCut(SmallFigure):
             Axis("first margin κ₁", range=(-3.0, 3.0)),
             Axis("probability", range=(-0.1, 1.05)),
             (
-                line("curve", "probability", "ink", width=2.6),
-                line("touch", "slope: derivative", "blue", "dash", 2.2),
-                line("cut", "slope: density", "vermillion", "dot", 2.4),
+                line("curve", "probability", "muted", width=2.6),
+                line("touch", "slope: derivative", "first", "dash", 2.2),
+                line("cut", "slope: density", "second", "dot", 2.4),
                 points("here", "now", "ink", "circle", 4.6),
             ),
             height=220,
@@ -63,8 +63,8 @@ class TouchOrCut(SmallFigure):
             Axis("first margin κ₁", range=(-3.0, 3.0)),
             Axis("slope", range=(0.0, 0.42)),
             (
-                line("touch", "derivative", "blue", "dash", 2.2),
-                line("cut", "density", "vermillion", "dot", 2.4),
+                line("touch", "derivative", "first", "dash", 2.2),
+                line("cut", "density", "second", "dot", 2.4),
                 points("here", "now", "ink", "circle", 4.6),
             ),
             height=220,

@@ -46,8 +46,8 @@ class CoolingARow(SmallFigure):
             Axis("other token", range=(0.5, _TOKENS + 0.5)),
             Axis("weight", range=(-0.03, 1.05)),
             (
-                line("stems", "", "blue", width=4.0),
-                points("tops", "softmax", "blue", "circle", 4.4),
+                line("stems", "", "first", width=4.0),
+                points("tops", "softmax", "first", "circle", 4.4),
                 points("one", "temperature 1", "muted", "cross", 4.0),
             ),
             height=220,
@@ -58,9 +58,9 @@ class CoolingARow(SmallFigure):
             Axis("inverse temperature", "log", (0.1, 100.0)),
             Axis("entropy (bits)", range=(0.0, 2.75)),
             (
-                line("curve", "this token", "blue", width=2.4),
-                rule("all", "all alike", "y", "ink", "dot", 1.6),
-                points("here", "now", "vermillion", "circle", 5.0),
+                line("curve", "this token", "first", width=2.4),
+                rule("all", "all alike", "y", "muted", "dot", 1.6),
+                points("here", "now", "ink", "circle", 5.0),
             ),
             height=220,
         ),

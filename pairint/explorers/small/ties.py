@@ -49,7 +49,7 @@ class NearTies(SmallFigure):
             Axis("density", range=(0.0, 0.44)),
             (
                 line("all", "all rows", "muted", width=2.0),
-                area("doubt", "doubt: entropy of the sign, in bits", "vermillion", 0.45),
+                area("doubt", "doubt: entropy of the sign, in bits", "second", 0.45),
             ),
             height=220,
         ),
@@ -59,10 +59,10 @@ class NearTies(SmallFigure):
             Axis("signal-to-noise ratio τ", "log", (8e-3, 1.3e4)),
             Axis("information k", "log", (0.03, 6.0)),
             (
-                line("softmax", "softmax", "green", "dashdot", 2.0),
-                line("hardmax", "hardmax", "blue", width=2.6),
-                line("tail", "ties alone", "ink", "dot", 1.8),
-                points("here", "now", "vermillion", "circle", 5.0),
+                line("softmax", "softmax", "third", "dashdot", 2.0),
+                line("hardmax", "hardmax", "first", width=2.6),
+                line("tail", "ties alone", "muted", "dot", 1.8),
+                points("here", "now", "ink", "circle", 5.0),
             ),
             height=220,
         ),

@@ -52,8 +52,8 @@ class WhoseCurve(SmallFigure):
             Axis("samples α = n/d²", "log", (0.02, 14.0)),
             Axis("error", "log", (1e-4, 2.0)),
             (
-                line("curve", "said to be the best possible", "blue", width=2.4),
-                points("runs", "runs of message passing", "vermillion", "circle", 3.2, 0.5),
+                line("curve", "said to be the best possible", "first", width=2.4),
+                points("runs", "runs of message passing", "fit", "circle", 3.2, 0.5),
             ),
             height=220,
         ),
@@ -63,8 +63,8 @@ class WhoseCurve(SmallFigure):
             Axis("samples α = n/d²", "log", (0.02, 14.0)),
             Axis("error over the curve", "log", (0.02, 5.0)),
             (
-                rule("one", "curve", "y", "blue", "solid", 2.4),
-                points("means", "means of sixteen, 4 standard errors", "vermillion", "circle", 4.2),
+                rule("one", "curve", "y", "first", "solid", 2.4),
+                points("means", "means of sixteen, 4 standard errors", "fit", "circle", 4.2),
             ),
             height=220,
         ),
