@@ -198,8 +198,8 @@ def _averages(problem: LeastSquaresProblem) -> str | None:
     if problem.n_tokens < _MANY_TOKENS or problem.n_samples >= problem.d:
         return None
     return (
-        f"{problem.n_samples} samples of {problem.n_tokens} tokens of {problem.d} dimensions: all tokens of a "
-        "sample see nearly the same average over partners, and so few averages leave room for other "
+        f"{problem.n_samples} samples of {problem.n_tokens} tokens of {problem.d} dimensions: all tokens of "
+        "a sample see nearly the same average over partners, and so few averages leave room for other "
         "functions: give more samples, if need be shorter ones"
     )
 
