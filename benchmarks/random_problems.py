@@ -96,6 +96,8 @@ CLOSE = 0.03
 STARTS, PUSHES, DRAWS = 60, (0.2, 0.4, 0.6, 0.9, 1.4), 6
 #: Fits whose functions differ by less than this share of the variance lie in one valley.
 SAME = 0.15
+#: Rows are of the search that made them: those of an earlier one are counted apart, as ``earlier``.
+SEARCH = 2
 CHANGES = ("shift", "scale", "linear", "collinear", "single")
 ACTIVATIONS = ("spline", "rough", "relu", "tanh", "exp", "cos", "constant")
 LAWS = ("cube", "sphere", "gaussian", "equicorrelated", "nearly the same", "permuted", "heavy")
@@ -227,6 +229,7 @@ class Problem:
         self.seen = matrix_parameters(min(d, d - self._extra), rank)
         self.row: dict[str, Any] = {
             "number": number,
+            "search": SEARCH,
             "d": d,
             "rank": rank,
             "n_tokens": n_tokens,
@@ -411,7 +414,9 @@ def _of_rank_only(row: dict[str, Any]) -> bool:
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Count what went wrong, among problems with data enough and among all."""
+    """Count what went wrong, among problems with data enough and among all; of none, nothing."""
+    if not rows:
+        return {}
     enough = [row for row in rows if row["outputs_per_parameter"] >= FEW]
     found: dict[str, Any] = {"problems": len(rows), "with_data_enough": len(enough)}
     for name, test in {
@@ -458,10 +463,13 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
     load = provenance.load()
-    rows = {}
+    rows, earlier = {}, []
     if options.rows.exists():
-        lines = options.rows.read_text(encoding="utf-8").splitlines()
-        rows = {row["number"]: row for row in map(json.loads, lines)}
+        for row in map(json.loads, options.rows.read_text(encoding="utf-8").splitlines()):
+            if row.get("search", 1) == SEARCH:
+                rows[row["number"]] = row
+            else:
+                earlier.append(row)
     options.rows.parent.mkdir(parents=True, exist_ok=True)
     with threadpool_limits(1), options.rows.open("a", encoding="utf-8") as file:
         for number in range(options.first, options.first + options.problems):
@@ -479,8 +487,8 @@ def main() -> None:
         print(row)
     valleys = {}
     if options.output.exists():
-        earlier = json.loads(options.output.read_text(encoding="utf-8")).get("valleys", [])
-        valleys = {entry["number"]: entry for entry in earlier}
+        known = json.loads(options.output.read_text(encoding="utf-8")).get("valleys", [])
+        valleys = {entry["number"]: entry for entry in known}
     with threadpool_limits(1):
         valleys |= {number: valley(number) for number in options.valleys}
     content = provenance.measurement(
@@ -489,6 +497,7 @@ def main() -> None:
         options={"solver": options.solver},
         total=total,
         wrong=wrong,
+        earlier=summary(earlier),
         valleys=[valleys[number] for number in sorted(valleys)],
     )
     options.output.parent.mkdir(parents=True, exist_ok=True)
