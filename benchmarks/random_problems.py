@@ -446,7 +446,11 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     moved = [row["moved"] for row in rows if "moved" in row]
     found["moved"] = {"fits": len(moved), "by_more_than_one": sum(value > 1.0 for value in moved)}
     seconds = [row["seconds"] for row in rows]
-    found["seconds"] = {"median": round(float(np.median(seconds)), 3), "largest": max(seconds)}
+    found["seconds"] = {
+        "median": round(float(np.median(seconds)), 3),
+        "mean": round(float(np.mean(seconds)), 3),
+        "largest": max(seconds),
+    }
     return found
 
 
@@ -498,6 +502,7 @@ def main() -> None:
         total=total,
         wrong=wrong,
         earlier=summary(earlier),
+        together=summary([*earlier, *done]),
         valleys=[valleys[number] for number in sorted(valleys)],
     )
     options.output.parent.mkdir(parents=True, exist_ok=True)
