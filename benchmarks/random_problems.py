@@ -1,6 +1,7 @@
 """Random problems: does a cold fit end where the fit from the truth does, and if not, does it say so?
 
     python benchmarks/random_problems.py [--problems 1000] [--seconds 1500] [--solver NAME] [--output FILE]
+    python benchmarks/random_problems.py --problems 0 --valleys 94 133
 
 A problem is drawn from its number: d from 1 to 128, rank up to 5, N from 2 to 256, outputs from twice to a
 hundred times the parameters (at most 4,000, and of at most `MOST_PAIRS` pairs), every law of tokens and
@@ -24,9 +25,17 @@ scores left out: there nobody has data, and of two lines drawn on into the void 
 - *wrong and undoubted*: an error of more than half the variance, whatever the fit from the truth does, and
   no doubt of its own. Not of a constant activation.
 - *good*: not above, and an error of less than `GOOD` of the variance of g, which is not constant; of these,
-  those with a doubt of their own (not only of cells) are false alarms.
+  those with a doubt of their own (not only of cells) are counted. Many of these are right: below a tenth of
+  the variance residuals may still have a shape, or the function be known to ten percent only.
+- *close*: the same with an error of less than `CLOSE`. Here a doubt is a false alarm, unless it is of the
+  matrix alone (a singular value no larger than noise makes it), which no error of g can prove wrong.
 - *trapped*: residuals above those of the fit from the truth by more noise variances than there are
   parameters: another valley, whatever it does to the error.
+
+``--valleys`` asks of single problems how narrow the valley of the truth is: how many random starts end at the
+function of the fit from the truth, and how many of those at the true matrix plus a random one of its rank, of
+so many times its norm. On the samples of a coarse fit, but on four times as many cells, so that what turns
+often is seen: with few, other valleys may be lower than that of the truth.
 
 Every tenth problem is fitted again after a linear change of its tokens: predictions should be the same.
 Rows are appended to a file as they are found; what is there is not computed again. Seconds are those of the
@@ -38,6 +47,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import time
 import warnings
 from collections.abc import Callable
@@ -51,9 +61,12 @@ from scipy.stats import binomtest
 from threadpoolctl import threadpool_limits
 
 from pairint.engine import provenance
-from pairint.estimation import InteractionRegressor, OracleRegressor
-from pairint.estimation.base import matrix_parameters
-from pairint.estimation.search import SOLVERS
+from pairint.estimation import InteractionRegressor, LeastSquaresProblem, OracleRegressor
+from pairint.estimation.base import matrix_parameters, whiten
+from pairint.estimation.initial import deviating_start, truncated_factors
+from pairint.estimation.problem import OuterState
+from pairint.estimation.rivals import function_distance
+from pairint.estimation.search import SOLVERS, Search
 from pairint.model import (
     Cosine,
     Equicorrelated,
@@ -77,6 +90,14 @@ MOST_OUTPUTS, MOST_PAIRS, FEW = 4_000, 120_000, 5.0
 NOTHING = 1e-6
 #: Errors below this share are those of a good fit.
 GOOD = 0.1
+#: And below these a doubt is a false alarm.
+CLOSE = 0.03
+#: Random starts of a valley, sizes of what is added to the true matrix over its norm, and draws of each.
+STARTS, PUSHES, DRAWS = 60, (0.2, 0.4, 0.6, 0.9, 1.4), 6
+#: Fits whose functions differ by less than this share of the variance lie in one valley.
+SAME = 0.15
+#: Rows are of the search that made them: those of an earlier one are counted apart, as ``earlier``.
+SEARCH = 2
 CHANGES = ("shift", "scale", "linear", "collinear", "single")
 ACTIVATIONS = ("spline", "rough", "relu", "tanh", "exp", "cos", "constant")
 LAWS = ("cube", "sphere", "gaussian", "equicorrelated", "nearly the same", "permuted", "heavy")
@@ -208,6 +229,7 @@ class Problem:
         self.seen = matrix_parameters(min(d, d - self._extra), rank)
         self.row: dict[str, Any] = {
             "number": number,
+            "search": SEARCH,
             "d": d,
             "rank": rank,
             "n_tokens": n_tokens,
@@ -270,7 +292,7 @@ def compare(number: int, solver: str) -> dict[str, Any]:
         fit = problem.regressor(solver).fit(X, Y)
     row["seconds"] = round(time.process_time() - began, 3)
     row["warned"] = sorted({entry.category.__name__ for entry in caught})
-    row["said"] = str(caught[0].message)[:90] if caught else ""
+    row["said"] = str(caught[0].message)[:400] if caught else ""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         began = time.process_time()
@@ -323,6 +345,49 @@ def moved(problem: Problem, fit: InteractionRegressor, solver: str) -> float:
     return float(f"{distance / unit:.3g}")
 
 
+def valley(number: int) -> dict[str, Any]:
+    """Return how many random starts reach the valley of the truth, and from how far one comes back to it."""
+    problem = Problem(number)
+    X, Y = np.asarray(problem.X, float), np.asarray(problem.Y, float)
+    whitened, back = whiten(X, long=True)
+    forward, rank = np.linalg.pinv(back), problem.rank
+    d = whitened.shape[2]
+    whole = LeastSquaresProblem(
+        whitened, Y, problem.degree, 0.1, n_matrix=matrix_parameters(X.shape[2], rank)
+    )
+    search = Search(whole, problem.n_intervals, 50, 1e-2)
+    part = search.subsample(2000, 6000)
+    cells = min(4 * search.coarse_cells, problem.n_intervals or 4 * search.coarse_cells)
+
+    def end(left: Any, right: Any) -> OuterState:
+        return search.minimise(part, left, right, part.space(left, right, cells), 20, search.loose)
+
+    def near(left: Any, right: Any) -> bool:
+        return function_distance(part, truth, end(left, right)) < SAME
+
+    began = time.process_time()
+    truth = end(*truncated_factors(forward @ problem.matrix @ forward.T, rank))
+    rng = np.random.default_rng([ROOT, number, 2])
+    returned = {}
+    for size in PUSHES:
+        count = 0
+        for _ in range(DRAWS):
+            push = rng.standard_normal((d, rank)) @ rng.standard_normal((rank, d))
+            push *= size / np.linalg.norm(push)
+            count += near(*truncated_factors(truth.left @ truth.right.T + push, rank))
+        returned[str(size)] = count
+    reached = sum(near(*deviating_start(whitened, rank, rng)) for _ in range(STARTS))
+    return {
+        "number": number,
+        "cells": cells,
+        "starts": STARTS,
+        "reached": reached,
+        "draws": DRAWS,
+        "returned": returned,
+        "seconds": round(time.process_time() - began, 1),
+    }
+
+
 def _silent(row: dict[str, Any]) -> bool:
     return not row["warned"] and (row["above"] or (row["far"] and not row["truth_far"]))
 
@@ -339,8 +404,19 @@ def _good(row: dict[str, Any]) -> bool:
     return not row["above"] and row["error"] < GOOD and not _any_matrix(row)
 
 
+def _close(row: dict[str, Any]) -> bool:
+    return _good(row) and bool(row["error"] < CLOSE)
+
+
+def _of_rank_only(row: dict[str, Any]) -> bool:
+    said = row["said"]
+    return bool(re.match(r"the last of \d+ singular values", said)) and ". And " not in said
+
+
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Count what went wrong, among problems with data enough and among all."""
+    """Count what went wrong, among problems with data enough and among all; of none, nothing."""
+    if not rows:
+        return {}
     enough = [row for row in rows if row["outputs_per_parameter"] >= FEW]
     found: dict[str, Any] = {"problems": len(rows), "with_data_enough": len(enough)}
     for name, test in {
@@ -353,6 +429,9 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "only_the_cells": lambda row: row["above"] and bool(row["warned"]) and not _doubted(row),
         "wrong_and_undoubted": lambda row: row["error"] > 0.5 and not _any_matrix(row) and not _doubted(row),
         "good": _good,
+        "close": _close,
+        "close_doubted": lambda row: _close(row) and _doubted(row),
+        "false_alarms": lambda row: _close(row) and _doubted(row) and not _of_rank_only(row),
         "good_doubted": lambda row: _good(row) and _doubted(row),
         "warned": lambda row: bool(row["warned"]),
         "not_converged": lambda row: not row["converged"],
@@ -367,7 +446,11 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     moved = [row["moved"] for row in rows if "moved" in row]
     found["moved"] = {"fits": len(moved), "by_more_than_one": sum(value > 1.0 for value in moved)}
     seconds = [row["seconds"] for row in rows]
-    found["seconds"] = {"median": round(float(np.median(seconds)), 3), "largest": max(seconds)}
+    found["seconds"] = {
+        "median": round(float(np.median(seconds)), 3),
+        "mean": round(float(np.mean(seconds)), 3),
+        "largest": max(seconds),
+    }
     return found
 
 
@@ -378,15 +461,19 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="number of the first problem")
     parser.add_argument("--seconds", type=float, default=math.inf, help="processor time after which it stops")
+    parser.add_argument("--valleys", type=int, nargs="*", default=[], help="numbers of problems")
     parser.add_argument("--solver", choices=SOLVERS, default=SOLVERS[0])
     parser.add_argument("--rows", type=Path, default=ROWS)
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
     load = provenance.load()
-    rows = {}
+    rows, earlier = {}, []
     if options.rows.exists():
-        lines = options.rows.read_text(encoding="utf-8").splitlines()
-        rows = {row["number"]: row for row in map(json.loads, lines)}
+        for row in map(json.loads, options.rows.read_text(encoding="utf-8").splitlines()):
+            if row.get("search", 1) == SEARCH:
+                rows[row["number"]] = row
+            else:
+                earlier.append(row)
     options.rows.parent.mkdir(parents=True, exist_ok=True)
     with threadpool_limits(1), options.rows.open("a", encoding="utf-8") as file:
         for number in range(options.first, options.first + options.problems):
@@ -402,8 +489,21 @@ def main() -> None:
     wrong = [row for row in done if row["above"] or row["trapped"] or _silent(row)]
     for row in wrong:
         print(row)
+    valleys = {}
+    if options.output.exists():
+        known = json.loads(options.output.read_text(encoding="utf-8")).get("valleys", [])
+        valleys = {entry["number"]: entry for entry in known}
+    with threadpool_limits(1):
+        valleys |= {number: valley(number) for number in options.valleys}
     content = provenance.measurement(
-        "random_problems", load, options={"solver": options.solver}, total=total, wrong=wrong
+        "random_problems",
+        load,
+        options={"solver": options.solver},
+        total=total,
+        wrong=wrong,
+        earlier=summary(earlier),
+        together=summary([*earlier, *done]),
+        valleys=[valleys[number] for number in sorted(valleys)],
     )
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -34,10 +34,16 @@ __all__ = ["FitWarning", "cheap_doubts", "search_doubts"]
 
 #: Pairs whose scores are looked at, and the fewest samples that say something of the sums over partners.
 _PAIRS, _FEWEST_SAMPLES = 60_000, 20
+#: Of so many tokens the averages over partners are nearly the same for all tokens of a sample.
+_MANY_TOKENS = 10
 #: Outputs whose residuals are looked at.
 _OUTPUTS = 6000
 #: What a fit leaves may be of any form if it cannot be more than this share of the variance of g.
 LEAST_LEFT = 0.1
+#: A function that noise moves by no more than this share of its variance is known, whatever the counts are.
+WELL_KNOWN = 0.03
+#: Where at least such a share of the tokens counts, large ones decide little.
+MOST_COUNT = 0.5
 
 
 class FitWarning(UserWarning):
@@ -48,9 +54,17 @@ class FitWarning(UserWarning):
 
 
 def cheap_doubts(
-    problem: LeastSquaresProblem, state: OuterState, noise_std: float, start_risks: Any
+    problem: LeastSquaresProblem,
+    state: OuterState,
+    noise_std: float,
+    start_risks: Any,
+    *,
+    agreed: bool = False,
 ) -> list[str]:
     """Return the reasons for doubt that can be seen without another step, each with what helps.
+
+    Few outputs a parameter are no doubt where the outputs are known to tell the function: they then have
+    little noise. This is known only where the search has left nothing open.
 
     Parameters
     ----------
@@ -62,16 +76,20 @@ def cheap_doubts(
         As the fit estimates it.
     start_risks : array_like
         What the coarse fits from the starts reached.
+    agreed : bool
+        Whether the search left nothing open: its starts met in one function, and no other is as good.
     """
     n_parameters = state.inner.dof + problem.n_matrix
-    found = [_data(problem, n_parameters)]
+    share = _share(problem, state, noise_std)
+    found = [_data(problem, n_parameters, agreed and share <= WELL_KNOWN)]
     n_tokens = problem.n_tokens
     few = problem.sample(max(1, _PAIRS // n_tokens**2))
     scores = factor_scores(few.X, state.left, state.right)
+    found.append(_averages(problem))
     found.append(_beyond(scores, state))
     found.append(_weak(problem, state, scores, noise_std))
     found.append(_hidden(few, state))
-    found.append(_vague(problem, state, noise_std))
+    found.append(_vague(share))
     found.append(_structured(problem, state, noise_std))
     excess = excess_of_second(start_risks, n_parameters, problem.n_rows)
     if excess is not None:
@@ -116,11 +134,15 @@ def search_doubts(explained: tuple[float, float], rival: float | None, poor: boo
     return found
 
 
-def _vague(problem: LeastSquaresProblem, state: OuterState, noise_std: float) -> str | None:
-    """A function that the data leave open."""
+def _share(problem: LeastSquaresProblem, state: OuterState, noise_std: float) -> float:
+    """Return the predicted error of g; nan where nothing tells the noise, or the fit is too large."""
     if not noise_std > 0.0:
-        return None
-    share = predicted_share(problem, state.left, state.right, state.spline, noise_std)
+        return math.nan
+    return predicted_share(problem, state.left, state.right, state.spline, noise_std)
+
+
+def _vague(share: float) -> str | None:
+    """A function that the data leave open."""
     if not share > LARGEST_SHARE:
         return None
     return (
@@ -150,19 +172,35 @@ def _structured(problem: LeastSquaresProblem, state: OuterState, noise_std: floa
     )
 
 
-def _data(problem: LeastSquaresProblem, n_parameters: float) -> str | None:
+def _data(problem: LeastSquaresProblem, n_parameters: float, well_known: bool) -> str | None:
     """Few outputs a parameter, or so few tokens of large norm that the others hardly count."""
     ratio = problem.n_rows / n_parameters
-    if ratio < FEWEST_OUTPUTS:
+    if ratio < FEWEST_OUTPUTS and not well_known:
         return f"{ratio:.1f} outputs a parameter: give more samples, lower the rank, or n_intervals"
     # A whitened token's squared norm is its leverage on linear functions, up to a factor.
     norms, squares = problem.over_blocks(_norms)
     share = norms**2 / squares / (problem.n_samples * problem.n_tokens)
-    if share * ratio >= FEWEST_OUTPUTS:
+    if share * ratio >= FEWEST_OUTPUTS or (well_known and share >= MOST_COUNT):
         return None
     return (
         f"{share:.1%} of the tokens are so large that the others hardly count: look at the largest, remove "
         "samples that do not belong, or lower n_intervals"
+    )
+
+
+def _averages(problem: LeastSquaresProblem) -> str | None:
+    """Fewer samples of many tokens than a token has dimensions.
+
+    All tokens of a sample see nearly the same partners: their average differs by one token of ``N - 1``. So
+    what partners are good for is told by about as many averages as there are samples, and there are
+    directions in which none of them deviates from the mean.
+    """
+    if problem.n_tokens < _MANY_TOKENS or problem.n_samples >= problem.d:
+        return None
+    return (
+        f"{problem.n_samples} samples of {problem.n_tokens} tokens of {problem.d} dimensions: all tokens of "
+        "a sample see nearly the same average over partners, and so few averages leave room for other "
+        "functions: give more samples, if need be shorter ones"
     )
 
 

@@ -407,9 +407,13 @@ class InteractionRegressor(RegressorWithBands, Diagnosable):
             )
         category: type[Warning] = ConvergenceWarning if doubts else FitWarning
         risks = self.start_risks_ if valley.settled else ()
-        with fit_threads(2 * d * self.rank_):
-            doubts += cheap_doubts(found.search.problem, final, self.noise_std_, risks)
         self._left_open = search_doubts(found.valley.explained, found.rival, found.poor)
+        agreed = not doubts and not self._left_open
+        seen = found.search.problem
+        if robust is not None:  # what the loss makes of wrong outputs, not these
+            seen = replace(seen, Y=robust.outputs)
+        with fit_threads(2 * d * self.rank_):
+            doubts += cheap_doubts(seen, final, self.noise_std_, risks, agreed=agreed)
         doubts += self._left_open
         if doubts:
             more = ". fit.diagnose(X, Y) says more"

@@ -82,6 +82,8 @@ _CAREFUL, _DEEPER = 0.1, 2.0
 _MOST_RIVALS = 2
 #: Outputs that vary by a smaller share of their squares are constant, to rounding.
 _ROUNDING = 1e-14
+#: Share of the variance of g by which one rank more must change it if it is to count.
+LEAST_GAIN = 0.03
 #: Times that a fit in doubt is tried against one of a rank more.
 _MOST_LIFTS = 3
 #: Starts from which outputs in random order are fitted.
@@ -555,7 +557,7 @@ class Found:
     selection: IntervalChoice | None
     #: Of another fit that noise may have put behind this one: its function's distance, over the variance.
     rival: float | None = None
-    #: Whether one rank more explains what noise does not.
+    #: Whether one rank more explains what noise does not, by another function.
     poor: bool = False
 
     @property
@@ -615,13 +617,16 @@ class Found:
         against one of a rank more, from which it may also come down deeper.
         """
         ends = [self, *(self._through(rival) for rival in self.valley.rivals)]
+        sample = self.search.subsample(_N_COARSE, _N_COARSE_OUTPUTS)
         poor = False
         for _ in range(_MOST_LIFTS):
             ends.sort(key=lambda end: end.criterion)
             lifted = ends[0]._lifted()
-            poor = lifted is not None and lifted.criterion < ends[0].criterion
-            if lifted is None or not poor:
+            if lifted is None or not lifted.criterion < ends[0].criterion:
+                poor = False
                 break
+            # What one rank more gains may be significant, and next to nothing in g.
+            poor = function_distance(sample, ends[0].state, lifted.state) > LEAST_GAIN
             state = lifted.state
             lower = truncated_factors(state.left @ state.right.T, self.rank)
             ends.append(self._through(self.search._descent(self.search.problem, *lower, _FOLLOWED_STEPS)))
@@ -631,7 +636,6 @@ class Found:
         best = ends[0]
         n_parameters = self.search.problem.n_matrix + best.state.inner.dof
         limit = best.criterion * (1.0 + 2.0 * n_parameters / self.search.problem.n_rows)
-        sample = self.search.subsample(_N_COARSE, _N_COARSE_OUTPUTS)
         distances = [
             function_distance(sample, best.state, end.state) for end in ends[1:] if end.criterion <= limit
         ]

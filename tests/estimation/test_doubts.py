@@ -99,6 +99,82 @@ def test_scores_beyond_the_cells():
     assert any("what is left is not noise" in doubt for doubt in doubts)
 
 
+def fitted_at_the_truth(noise, n_samples=15, law=None):
+    """Return the data of a model in ten dimensions, and the fit of the spline to its matrix."""
+    from pairint.estimation.base import matrix_parameters
+    from pairint.estimation.problem import LeastSquaresProblem
+
+    model, X, Y = draw(d=10, n_samples=n_samples, n_tokens=4, noise=noise, law=law)
+    problem = LeastSquaresProblem(X, Y, 3, 0.1, n_matrix=matrix_parameters(10, 1))
+    U, s, V = np.linalg.svd(model.matrix)
+    left, right = U[:, :1] * s[0], V[:1].T
+    return problem, problem.solve(left, right, problem.space(left, right, 4))
+
+
+def test_few_outputs_are_no_doubt_where_they_tell_the_function():
+    """60 outputs for 26 numbers, next to no noise: the predicted error is next to nothing."""
+    from pairint.estimation.doubts import WELL_KNOWN, cheap_doubts
+    from pairint.estimation.rivals import predicted_share
+
+    problem, state = fitted_at_the_truth(1e-4)
+    few = "outputs a parameter"
+    for noise, known in ((1e-4, True), (0.5, False)):
+        share = predicted_share(problem, state.left, state.right, state.spline, noise)
+        assert (share <= WELL_KNOWN) is known
+        told = [
+            any(few in d for d in cheap_doubts(problem, state, noise, (), agreed=a)) for a in (True, False)
+        ]
+        # Nothing is known where the search has left a question open.
+        assert told == [not known, True]
+    # Where nothing tells the noise nothing is known either.
+    assert any(few in doubt for doubt in cheap_doubts(problem, state, 0.0, (), agreed=True))
+
+
+def test_large_tokens_are_a_doubt_where_few_others_count():
+    """One sample a thousand times as large: the others count for next to nothing, however well g is known."""
+    from dataclasses import replace
+
+    from pairint.estimation.doubts import cheap_doubts
+
+    problem, state = fitted_at_the_truth(1e-4, 60)
+    large = "so large that the others hardly count"
+    # 240 outputs for 26 numbers: nine each; of cubes nearly all tokens count.
+    assert not any(large in doubt for doubt in cheap_doubts(problem, state, 1e-4, (), agreed=True))
+    X = problem.X.copy()
+    X[0] *= 1000.0
+    doubts = cheap_doubts(replace(problem, X=X), state, 1e-4, (), agreed=True)
+    assert any(large in doubt for doubt in doubts)
+
+
+@pytest.mark.parametrize(("n_samples", "n_tokens", "told"), [(9, 10, True), (10, 10, False), (9, 9, False)])
+def test_fewer_long_samples_than_dimensions_are_a_doubt(n_samples, n_tokens, told):
+    from pairint.estimation.doubts import cheap_doubts
+    from pairint.estimation.problem import LeastSquaresProblem
+
+    model, X, Y = draw(d=10, n_samples=n_samples, n_tokens=n_tokens)
+    problem = LeastSquaresProblem(X, Y, 1, 0.1)
+    U, s, V = np.linalg.svd(model.matrix)
+    left, right = U[:, :1] * s[0], V[:1].T
+    doubts = cheap_doubts(problem, problem.solve(left, right, problem.space(left, right, 2)), 0.2, ())
+    found = [doubt for doubt in doubts if f"{n_samples} samples of {n_tokens} tokens of 10 dim" in doubt]
+    assert len(found) == told and all("give more samples" in doubt for doubt in found)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_few_averages_leave_directions_of_partners_unseen(seed):
+    """Why it is a doubt: some direction is seen by a token's own share of the averages only."""
+    rng = np.random.default_rng(seed)
+    seen = []
+    for n_samples in (6, 40):
+        X = rng.uniform(-1, 1, (n_samples, 400, 12))
+        least = np.linalg.svd(X.mean(axis=1))[2][-1]
+        partners = (X.sum(axis=1, keepdims=True) - X) / 399
+        seen.append(np.mean((partners @ least) ** 2) / np.mean(partners**2))
+    # Orthogonal to all six means a token's own share is left: (1/399)^2 of a variance, where averages have
+    # 1/400 (72 squares: known to 17 %). The least of forty is about (1 - sqrt(12/40))^2 = 0.2 of the mean.
+    assert seen[0] < 400 / 399**2 / (1 - 3 * np.sqrt(2 / 72)) < 0.02 < seen[1]
+
+
 def test_what_did_not_converge_is_said_in_the_same_warning():
     _, X, Y = draw(n_samples=18)
     _, caught = said(X, Y, n_intervals=4, max_iter=1, tol=1e-12)
@@ -114,7 +190,7 @@ def test_no_fitted_number_depends_on_the_doubts(case, monkeypatch):
     X, Y = data()
     first, _ = said(X, Y, **parameters)
     for name in ("cheap_doubts", "search_doubts"):
-        monkeypatch.setattr(module, name, lambda *arguments: [])
+        monkeypatch.setattr(module, name, lambda *arguments, **named: [])
     second, caught = said(X, Y, **parameters)
     assert not any(re.search(message, str(entry.message)) for entry in caught)
     np.testing.assert_array_equal(first.matrix_, second.matrix_)

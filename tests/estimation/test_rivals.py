@@ -14,7 +14,7 @@ from pairint.estimation.base import matrix_parameters
 from pairint.estimation.doubts import search_doubts
 from pairint.estimation.quasi_newton import lbfgs
 from pairint.estimation.rivals import SAME_FUNCTION, function_distance, predicted_share
-from pairint.estimation.search import Search
+from pairint.estimation.search import LEAST_GAIN, Found, Search, Valley
 from pairint.model import AttentionModel, Tanh, UniformCube, interaction_matrix
 from pairint.model.splines import SplineSpace
 
@@ -156,3 +156,22 @@ def test_what_a_search_leaves_open_is_said_with_what_helps():
     assert re.search(r"another fit .* differs by 40% of the variance: give more", rival)
     (poor,) = search_doubts((0.3, 0.2), None, True)
     assert re.search(r"one rank more explains .*: raise rank, or n_starts", poor)
+
+
+@pytest.mark.parametrize(("second", "poor"), [(0.5, True), (0.03, False)])
+def test_one_rank_more_is_a_doubt_only_if_it_changes_the_function(second, poor):
+    """Next to no noise: whatever is left is significant, and of the small one next to nothing in g."""
+    rng = np.random.default_rng(0)
+    left, right = (np.linalg.qr(rng.standard_normal((6, 2)))[0] for _ in range(2))
+    matrix = left @ np.diag([1.0, second]) @ right.T
+    X, Y = AttentionModel(Tanh(2.0), matrix, UniformCube(6)).sample(200, 3, 1)
+    problem = LeastSquaresProblem(X, Y + 1e-4 * rng.standard_normal(Y.shape), 3, 1e-3)
+    search = Search(replace(problem, n_matrix=matrix_parameters(6, 1)), 8, 50, 1e-2)
+    space = search.problem.space(left[:, :1], right[:, :1], 8)
+    state = search.minimise(search.problem, left[:, :1], right[:, :1], space, 50, 1e-2)
+    found = Found(search, Valley(state, [state.inner.residual / problem.n_rows], True), [state], None)
+    lifted = found._lifted()
+    assert lifted is not None and lifted.criterion < found.criterion
+    gain = function_distance(search.problem, state, lifted.state)
+    assert (gain > LEAST_GAIN) is poor
+    assert found._contended().poor is poor
