@@ -232,7 +232,9 @@ class Copy(NamedTuple):
             kink = float(steps[_AROUND - 1])
             if polyval(kink, where) < 0:  # else a node lies on it, but for rounding
                 kink = (
-                    0.0 if where[0] <= 0 else float(brentq(lambda t: polyval(t, where), kink, 0.0, xtol=1e-14))
+                    0.0
+                    if where[0] <= 0
+                    else float(brentq(lambda t: polyval(t, where), kink, 0.0, xtol=1e-14))
                 )
             exponent = np.arange(len(steps))[:, None]
             before = -_AROUND * (g * kink ** (exponent + 1) / (exponent + 1)).sum(axis=0)
@@ -242,7 +244,7 @@ class Copy(NamedTuple):
         return Shrunk(self.error + float(found[0] + found[4]), *found[1:4].tolist())
 
     def threshold(self, rate: float, decay: float) -> float:
-        r"""Return the threshold that belongs to the decay at this noise, :math:`\theta(\alpha\kappa - D) = \lambda`.
+        r"""Return the threshold of a decay at this noise: :math:`\theta(\alpha\kappa - D) = \lambda`.
 
         The response falls as the threshold rises, for its derivative is
         :math:`-2\int_{x > \theta} h\,\mu = -2\iint_{y < \theta < x} \frac{\mu\mu}{x - y}`: there is one.
@@ -330,10 +332,10 @@ def weight_decay_threshold(rho: float, channel: str | Channel = "softmax", n_tok
 def _solution(rate: float, prior: Prior, decay: float, noise: float) -> tuple[float, ...]:
     r"""Solve for noise and threshold; ``rate`` is :math:`\alpha\kappa`.
 
-    At a given noise the decay has one threshold, which asks for no other law. What is left is one equation for
-    the noise: that it reproduces itself. It has a solution: much noise is always reduced,
-    as :math:`V/\Delta < D \le \alpha\kappa` without a signal, and little noise is always raised, if there is
-    a decay or an error of the labels.
+    At a given noise the decay has one threshold, which asks for no other law. What is left is one equation
+    for the noise: that it reproduces itself. It has a solution: much noise is always reduced, as
+    :math:`V/\Delta < D \le \alpha\kappa` where the signal is lost in it, and little noise is always raised,
+    if there is a decay or an error of the labels.
     """
     total = prior.second_moment
     if noise == 0 and (known := _nearly_recovered(rate, prior, decay)) is not None:

@@ -54,6 +54,7 @@ MODULES: dict[str, str] = {
     "aim_linear": "pairint.experiments.aim.linear",
     "aim_general": "pairint.experiments.aim.general",
     "aim_small_width": "pairint.experiments.aim.small_width",
+    "aim_weight_decay": "pairint.experiments.aim.weight_decay",
     "heads_coercivity": "pairint.experiments.beyond.heads_coercivity",
     "head_recovery": "pairint.experiments.beyond.head_recovery",
     "whole_layer": "pairint.experiments.beyond.whole_layer",
