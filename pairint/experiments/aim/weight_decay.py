@@ -1,6 +1,6 @@
 r"""Does the trained matrix obey the three equations of weight decay? Minimisers at two sizes.
 
-Linear labels with noise and softmax labels without, wide and narrow layers, over two decades of the decay.
+Linear labels with noise and softmax labels without, wide and narrow layers, over a decade of the decay.
 A cell draws a teacher and its labels and computes the minimiser of the convex loss, at d = 50 and at d = 100.
 Data at :math:`\alpha\,(1 + 1/d)` stand beside theory at :math:`\alpha`. What is left of order 1/d cancels in
 :math:`2 e_{2d} - e_d`, which is held to the theory: error, loss, trace and rank, each over what the equations
@@ -36,7 +36,7 @@ _POINT = ["channel", "rho", "noise", "alpha", "decay"]
 #: How near to its theory the mean ratio of all points must lie, interval and all.
 EQUIVALENT = 0.03
 #: Conditions of a minimum, relative to the decay; an eigenvalue below this is zero.
-_TOL, _ZERO = 1e-4, 1e-6
+_TOL, _ZERO = 1e-3, 1e-6
 
 
 def cells(settings: dict[str, Any]) -> list[dict[str, Any]]:
@@ -234,11 +234,11 @@ EXPERIMENT = Experiment(
         },
         "full": {
             "dimensions": [50, 100],
-            "replicates": [32, 16],
+            "replicates": [16, 8],
             "plan": [
-                _line("linear", 0.3, 0.2, [0.1, 0.2, 0.4], [0.03, 0.1, 0.3, 1.0]),
-                _line("softmax", 0.3, 0.0, [0.15], [0.02, 0.1, 0.5]),
-                _line("linear", 0.05, 0.05, [0.1], [0.05, 0.2]),
+                _line("linear", 0.3, 0.2, [0.1, 0.2, 0.4], [0.05, 0.2, 1.0]),
+                _line("softmax", 0.3, 0.0, [0.15], [0.05, 0.3]),
+                _line("linear", 0.05, 0.05, [0.1], [0.1]),
             ],
         },
     },
@@ -246,7 +246,7 @@ EXPERIMENT = Experiment(
     compute=compute,
     plot=plot,
     claims=claims,
-    expected_seconds={"quick": 3.0, "full": 600.0},
+    expected_seconds={"quick": 3.0, "full": 120.0},
     data_keys=DATA_KEYS,
     cost=cost,
     reproducible="to 1e-3",
