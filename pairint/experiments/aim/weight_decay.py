@@ -234,7 +234,7 @@ EXPERIMENT = Experiment(
         },
         "full": {
             "dimensions": [50, 100],
-            "replicates": [16, 8],
+            "replicates": [32, 16],
             "plan": [
                 _line("linear", 0.3, 0.2, [0.1, 0.2, 0.4], [0.05, 0.2, 1.0]),
                 _line("softmax", 0.3, 0.0, [0.15], [0.05, 0.3]),
@@ -246,7 +246,7 @@ EXPERIMENT = Experiment(
     compute=compute,
     plot=plot,
     claims=claims,
-    expected_seconds={"quick": 3.0, "full": 120.0},
+    expected_seconds={"quick": 3.0, "full": 240.0},
     data_keys=DATA_KEYS,
     cost=cost,
     reproducible="to 1e-3",
