@@ -57,7 +57,7 @@ from pairint.aim.teacher import matrix_error
 from pairint.backend import array_namespace, one_blas_thread, to_device, to_host
 from pairint.result import Result
 from pairint.steps import steps
-from pairint.validation import check_flag, check_floats, check_integer, check_real
+from pairint.validation import check_flag, check_floats, check_integer, check_real, shortened
 
 __all__ = ["AMPResult", "Damping", "History", "amp", "warn_unfinished"]
 
@@ -100,6 +100,7 @@ def amp(
     channel: str | Channel = "softmax",
     *,
     truth: Any = None,
+    start: Any = None,
     max_iter: int = 1000,
     tol: float = 1e-5,
     damping: float | str = "auto",
@@ -123,6 +124,9 @@ def amp(
         Hardmax needs 2 to 5 tokens.
     truth : array (d, d), optional
         The true matrix, for the history only.
+    start : (array (d, d), float), optional
+        An estimate to begin at and its error > 0, as of who has seen a noisy copy before; by default the mean
+        of the prior. In a hard phase both ends, from nothing and from near the truth, are of interest.
     max_iter : int
     tol : float
         Converged when an undamped step would change :math:`\hat S` by less than ``tol`` times the error:
@@ -177,7 +181,7 @@ def amp(
         truth = check_floats("truth", truth, (samples.d, samples.d)).astype(samples.X.dtype, copy=False)
     weight = Damping.of(damping, samples.channel)
     history = History(truth)
-    state = _start(samples, prior)
+    state = _start(samples, prior, start)
     score = _score(samples, state, prior.variance)
     converged, reason = False, f"not converged after {max_iter} iterations"
 
@@ -268,10 +272,19 @@ class _State:
     echo: Any
 
 
-def _start(samples: _Samples, prior: Prior) -> _State:
-    """Return the mean of the prior."""
-    S = prior.mean * array_namespace(samples.X).eye(samples.d, dtype=samples.X.dtype)
-    return _State(S, prior.variance, indices(samples.X, S), 0.0)
+def _start(samples: _Samples, prior: Prior, start: Any) -> _State:
+    """Return the mean of the prior, or the estimate that was given."""
+    if start is None:
+        S = prior.mean * array_namespace(samples.X).eye(samples.d, dtype=samples.X.dtype)
+        return _State(S, prior.variance, indices(samples.X, S), 0.0)
+    if not isinstance(start, tuple) or len(start) != 2:
+        raise TypeError(f"start must be a pair of an estimate and its error, got {shortened(start)}")
+    S = check_floats("start[0]", start[0], (samples.d, samples.d)).astype(samples.X.dtype, copy=False)
+    array_namespace(samples.X, S)  # refuses a mixture
+    if not bool((abs(S - S.T) <= 1e-6 * abs(S).max()).all()):
+        raise ValueError("start[0] must be a symmetric matrix")
+    error = check_real("start[1]", start[1], 1e-12, prior.variance)
+    return _State(S, error, indices(samples.X, S), 0.0)
 
 
 class _Score(NamedTuple):

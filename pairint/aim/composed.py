@@ -184,8 +184,8 @@ class ThresholdChannel(ScaledChannel):
 
     def g_out(self, observed: Any, omega: Any, variance: float) -> Any:
         scale = np.sqrt(index_variances(self.n_tokens) * variance)
-        edges = self._edges()
-        low, high = (edges[observed] - omega) / scale, (edges[observed + 1] - omega) / scale
+        edges, cells = self._edges(), observed.astype(np.int64)  # message passing holds floats
+        low, high = (edges[cells] - omega) / scale, (edges[cells + 1] - omega) / scale
         p, slope = self._scores(low, high)
         # Where the probability has underflowed the prediction is far off: the score of the nearest end.
         nearest = np.where(abs(low) < abs(high), low, high)

@@ -29,11 +29,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.polynomial.polynomial import polyval
+from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize_scalar
 
 from pairint.aim.channels import Channel, LinearChannel, SoftmaxChannel, information_at, make_channel
 from pairint.aim.indices import adjoint, check_tokens, indices
-from pairint.aim.mismatch import first_root, named_prior
+from pairint.aim.mismatch import named_prior
 from pairint.aim.priors import Prior, error_left
 from pairint.backend import array_namespace
 from pairint.result import Result
@@ -49,8 +50,8 @@ __all__ = [
 
 #: A noise this small beside the second moment is exact recovery; the logarithm of the largest one followed.
 _RECOVERED, _LOUDEST = 1e-8, 60.0
-#: Nodes on either side of a kink that are looked at; halvings and doublings that are tried.
-_AROUND, _PATIENCE = 5, 100
+#: Nodes on either side of a kink that are looked at.
+_AROUND = 5
 #: The most equations over :math:`d^2/2`: with more the noise is too small beside what is shrunk.
 _MOST_EQUATIONS = 1000.0
 
@@ -190,39 +191,80 @@ def _taken(truth: Any, channel: Any, n_tokens: int) -> tuple[Prior, float]:
     return prior, information_at(channel, 0.0)
 
 
-def shrunk(prior: Prior, delta: float, threshold: float) -> Shrunk:
-    """Integrate over what is left of the eigenvalues.
+class Copy(NamedTuple):
+    """The law of a noisy copy: eigenvalues in increasing order, best estimates, weights; their error."""
 
-    The rules of the laws of this package are sums over equal steps of a smooth function, and know no kink at
-    the threshold.
-    From the first node beyond on it is corrected by Euler and Maclaurin's formula; on the way there from the
-    kink a polynomial through the nodes around is integrated.
-    """
-    x, best, weights = prior.quadrature(delta)
-    order = np.argsort(x)
-    x, best, weights = x[order], best[order], weights[order]
-    kept = x - threshold
-    # What is integrated beyond the kink, and, in the last row, before it.
-    terms = (
-        np.stack([(kept - best) ** 2, kept, np.ones(len(x)), kept * (x - best) / delta, best**2]) * weights
-    )
-    place = int(np.searchsorted(kept, 0.0))
-    found = np.append(terms[:4, place:].sum(axis=1), terms[4, :place].sum())
-    if _AROUND <= place <= len(x) - _AROUND:
-        near = slice(place - _AROUND, place + _AROUND)
-        steps = np.arange(-_AROUND, _AROUND) / _AROUND
-        powers = np.vander(steps, increasing=True)
-        g = np.linalg.solve(powers, terms[:, near].T)  # coefficients, a column for each integral
-        where = np.linalg.solve(powers, kept[near])
-        kink = float(steps[_AROUND - 1])
-        if polyval(kink, where) < 0:  # else a node lies on it, but for rounding
-            kink = 0.0 if where[0] <= 0 else float(brentq(lambda t: polyval(t, where), kink, 0.0, xtol=1e-14))
-        exponent = np.arange(len(steps))[:, None]
-        before = -_AROUND * (g * kink ** (exponent + 1) / (exponent + 1)).sum(axis=0)
-        first, third, fifth = g[1] / _AROUND, 6 * g[3] / _AROUND**3, 120 * g[5] / _AROUND**5
-        missing = before - g[0] / 2 + first / 12 - third / 720 + fifth / 30240
-        found += missing * [1, 1, 1, 1, -1]
-    return Shrunk(error_left(prior, delta) + float(found[0] + found[4]), *found[1:4].tolist())
+    delta: float
+    x: NDArray[np.float64]
+    best: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    error: float
+
+    @classmethod
+    def of(cls, prior: Prior, delta: float) -> Copy:
+        x, best, weights = prior.quadrature(delta)
+        order = np.argsort(x)
+        return cls(delta, x[order], best[order], weights[order], error_left(prior, delta))
+
+    def shrunk(self, threshold: float) -> Shrunk:
+        """Integrate over what is left of the eigenvalues.
+
+        The rules of the laws of this package are sums over equal steps of a smooth function, and know no kink
+        at the threshold.
+        From the first node beyond on it is corrected by Euler and Maclaurin's formula; on the way there from
+        the kink a polynomial through the nodes around is integrated.
+        """
+        delta, x, best, weights, _ = self
+        kept = x - threshold
+        # What is integrated beyond the kink, and, in the last row, before it.
+        terms = (
+            np.stack([(kept - best) ** 2, kept, np.ones(len(x)), kept * (x - best) / delta, best**2])
+            * weights
+        )
+        place = int(np.searchsorted(kept, 0.0))
+        found = np.append(terms[:4, place:].sum(axis=1), terms[4, :place].sum())
+        if _AROUND <= place <= len(x) - _AROUND:
+            near = slice(place - _AROUND, place + _AROUND)
+            steps = np.arange(-_AROUND, _AROUND) / _AROUND
+            powers = np.vander(steps, increasing=True)
+            g = np.linalg.solve(powers, terms[:, near].T)  # coefficients, a column for each integral
+            where = np.linalg.solve(powers, kept[near])
+            kink = float(steps[_AROUND - 1])
+            if polyval(kink, where) < 0:  # else a node lies on it, but for rounding
+                kink = (
+                    0.0
+                    if where[0] <= 0
+                    else float(brentq(lambda t: polyval(t, where), kink, 0.0, xtol=1e-14))
+                )
+            exponent = np.arange(len(steps))[:, None]
+            before = -_AROUND * (g * kink ** (exponent + 1) / (exponent + 1)).sum(axis=0)
+            first, third, fifth = g[1] / _AROUND, 6 * g[3] / _AROUND**3, 120 * g[5] / _AROUND**5
+            missing = before - g[0] / 2 + first / 12 - third / 720 + fifth / 30240
+            found += missing * [1, 1, 1, 1, -1]
+        return Shrunk(self.error + float(found[0] + found[4]), *found[1:4].tolist())
+
+    def threshold(self, rate: float, decay: float) -> float:
+        r"""Return the threshold of a decay at this noise: :math:`\theta(\alpha\kappa - D) = \lambda`.
+
+        The response falls as the threshold rises, for its derivative is
+        :math:`-2\int_{x > \theta} h\,\mu = -2\iint_{y < \theta < x} \frac{\mu\mu}{x - y}`: there is one.
+        For no decay it is the least that leaves no more directions than equations.
+        """
+
+        def misfit(threshold: float) -> float:
+            spare = rate - self.shrunk(threshold).response
+            return threshold * spare - decay if decay else spare
+
+        if not decay and misfit(0.0) >= 0:
+            return 0.0
+        # Beyond all eigenvalues nothing responds.
+        high = (1 + 1e-9) * max(decay / rate, float(self.x[-1]), 1e-300)
+        return float(brentq(misfit, 0.0, high, xtol=1e-15 * high, rtol=1e-14))
+
+
+def shrunk(prior: Prior, delta: float, threshold: float) -> Shrunk:
+    """Integrate over what is left of the eigenvalues of a noisy copy."""
+    return Copy.of(prior, delta).shrunk(threshold)
 
 
 def _noise_left(t: float) -> float:
@@ -290,64 +332,45 @@ def weight_decay_threshold(rho: float, channel: str | Channel = "softmax", n_tok
 def _solution(rate: float, prior: Prior, decay: float, noise: float) -> tuple[float, ...]:
     r"""Solve for noise and threshold; ``rate`` is :math:`\alpha\kappa`.
 
-    The threshold is :math:`t\sqrt\Delta`. Given t the noise reproduces itself; the decay that belongs to it
-    grows with t, from minus infinity where the noise does not stay finite.
+    At a given noise the decay has one threshold, which asks for no other law. What is left is one equation
+    for the noise: that it reproduces itself. It has a solution: much noise is always reduced, as
+    :math:`V/\Delta < D \le \alpha\kappa` where the signal is lost in it, and little noise is always raised,
+    if there is a decay or an error of the labels.
     """
     total = prior.second_moment
     if noise == 0 and (known := _nearly_recovered(rate, prior, decay)) is not None:
         return known
-    floor = math.log(_RECOVERED * total if noise == 0 else noise / rate)
 
-    def noise_at(t: float) -> float:
-        """Return the noise that reproduces itself; zero if none is left, infinity if it grows."""
+    def excess(log_delta: float) -> float:
+        copy = Copy.of(prior, math.exp(log_delta))
+        left = copy.shrunk(copy.threshold(rate, decay)).error
+        return math.log((left + noise) / (rate * copy.delta))
 
-        def excess(log_delta: float) -> float:
-            delta = math.exp(log_delta)
-            return math.log((shrunk(prior, delta, t * math.sqrt(delta)).error + noise) / (rate * delta))
-
-        high = math.log((total + noise) / rate)
-        while excess(high) > 0:
-            high += 1.0
+    high = math.log((total + noise) / rate)
+    low, step = high, 1.0
+    if excess(high) > 0:
+        while excess(high := high + step) > 0:
+            low, step = high, 2 * step
             if high > _LOUDEST:
-                return math.inf
-        found = first_root(excess, high, floor)
-        return 0.0 if found is None else math.exp(found)
-
-    def misfit(t: float) -> float:
-        """Return how far the decay that belongs to t lies above the given one; of none, only the sign."""
-        delta = noise_at(t)
-        if delta in (0.0, math.inf):
-            return -max(decay, 1e-300) if delta == 0.0 else -math.inf
-        spare = rate - shrunk(prior, delta, t * math.sqrt(delta)).response
-        return t * math.sqrt(delta) * spare - decay if decay else spare
-
-    def outcome(t: float) -> tuple[float, ...]:
-        delta = noise_at(t)
-        found = shrunk(prior, delta, t * math.sqrt(delta))
-        loss = delta * (rate - found.response) ** 2 / 2
-        return found.error, found.trace, found.rank, loss, delta, t * math.sqrt(delta), found.response
-
-    if rate > 0.5:  # the noise stays finite without any shrinking
-        low, value = 0.0, misfit(0.0)
-        if value >= 0:
-            return outcome(0.0)
+                raise _too_extreme(rate, decay)
     else:
-        low, value = brentq(lambda t: _noise_left(t) - rate, 0.0, 2.0, xtol=1e-14), -math.inf
-    high = low + 1.0
-    for _ in range(_PATIENCE):
-        if misfit(high) >= 0:
-            break
-        high += high - low
-    for _ in range(_PATIENCE):
-        if value > -math.inf:
-            return outcome(float(brentq(misfit, low, high, xtol=1e-11)))
-        middle = (low + high) / 2
-        at = misfit(middle)
-        if at >= 0:
-            high = middle
-        else:
-            low, value = middle, at
-    raise ValueError(f"alpha and decay must be less extreme, got a rate of {rate:g} and a decay of {decay:g}")
+        floor = math.log(_RECOVERED * total / 100 if noise == 0 else noise / rate) - 1e-3
+        while low > floor and excess(low := max(low - step, floor)) <= 0:
+            high, step = low, 2 * step
+        if low <= floor and excess(low) <= 0:
+            raise _too_extreme(rate, decay)
+    delta = math.exp(float(brentq(excess, low, high, xtol=1e-13, rtol=1e-14)))
+    copy = Copy.of(prior, delta)
+    threshold = copy.threshold(rate, decay)
+    found = copy.shrunk(threshold)
+    loss = delta * (rate - found.response) ** 2 / 2
+    return found.error, found.trace, found.rank, loss, delta, threshold, found.response
+
+
+def _too_extreme(rate: float, decay: float) -> ValueError:
+    return ValueError(
+        f"alpha and decay must be less extreme, got a rate of {rate:g} and a decay of {decay:g}"
+    )
 
 
 def _nearly_recovered(rate: float, prior: Prior, decay: float) -> tuple[float, ...] | None:
@@ -357,9 +380,10 @@ def _nearly_recovered(rate: float, prior: Prior, decay: float) -> tuple[float, .
     the decay tells the noise: :math:`\lambda = t\sqrt\Delta\,(\alpha\kappa - D)`.
     """
     small = _RECOVERED * prior.second_moment
+    copy = Copy.of(prior, small)
 
     def left(t: float) -> float:
-        return shrunk(prior, small, t * math.sqrt(small)).error / small - rate
+        return copy.shrunk(t * math.sqrt(small)).error / small - rate
 
     best = minimize_scalar(left, bounds=(0.0, 2.0), method="bounded", options={"xatol": 1e-6})
     if best.fun >= 0:
@@ -368,7 +392,7 @@ def _nearly_recovered(rate: float, prior: Prior, decay: float) -> tuple[float, .
     while left(high) < 0:  # it grows like the square
         high *= 2
     t = float(brentq(left, best.x, high, xtol=1e-12))
-    found = shrunk(prior, small, t * math.sqrt(small))
+    found = copy.shrunk(t * math.sqrt(small))
     spare = rate - found.response
     threshold = decay / spare
     delta = (threshold / t) ** 2

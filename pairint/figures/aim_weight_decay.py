@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-__all__ = ["best_decay_figure", "decay_errors_figure", "least_trace_figure", "trained_spectrum_figure"]
+__all__ = [
+    "best_decay_figure",
+    "decay_errors_figure",
+    "least_trace_figure",
+    "minimisers_figure",
+    "trained_spectrum_figure",
+]
 
 
 @picture
@@ -167,4 +173,54 @@ def best_decay_figure(
         ylim=(0, None),
     )
     axes.legend(fontsize=8.5)
+    return figure
+
+
+@picture
+def minimisers_figure(measured: DataFrame, ratios: DataFrame) -> Figure:
+    """Draw errors of minimisers over the decay on the curves of the equations, and ratios against 1/d.
+
+    Parameters
+    ----------
+    measured : DataFrame
+        Columns ``channel``, ``rho``, ``noise``, ``alpha``, ``decay``, ``d``, ``mean``, ``low``, ``high``.
+    ratios : DataFrame
+        Columns ``quantity``, ``small``, ``large``, ``carried``: ratios to the equations at d, at 2d and
+        carried on, a row for each point and quantity.
+    """
+    figure, (left, right) = subplots(2, 4.2)
+    sizes = sorted(measured["d"].unique())
+    lines = measured.groupby(["channel", "rho", "noise", "alpha"], sort=False)
+    for number, ((kind, rho, noise, alpha), part) in enumerate(lines):
+        color = CYCLE[number % len(CYCLE)]
+        decays = np.geomspace(part["decay"].min() / 1.5, 1.5 * part["decay"].max(), 40)
+        theory = np.asarray(weight_decay(alpha, rho, decays, kind, noise=noise).error)
+        left.plot(decays, theory, color=color, label=f"{kind}, $\\rho = {rho:g}$, $\\alpha = {alpha:g}$")
+        for d, marker in zip(sizes, ("o", "s"), strict=False):
+            rows = part[part["d"] == d]
+            bars = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
+            left.errorbar(rows["decay"], rows["mean"], bars, fmt=marker, color=color, ms=4, capsize=2)
+    left.set(
+        title=f"Minimisers: circles $d = {sizes[0]}$, squares ${sizes[-1]}$",
+        xlabel="decay $\\lambda$",
+        ylabel="error $\\|S - \\hat S\\|_F^2/d$",
+        xscale="log",
+        yscale="log",
+    )
+    left.legend(fontsize=8)
+    right.axhline(1, color=INK, linewidth=1)
+    where = np.array([1 / sizes[0], 1 / sizes[-1], 0.0])
+    for number, (name, part) in enumerate(ratios.groupby("quantity", sort=False)):
+        values = part[["small", "large", "carried"]]
+        middle, error = values.mean().to_numpy(), values.sem().to_numpy()
+        right.errorbar(
+            where + 3e-4 * (number - 1.5), middle, 2 * error, color=CYCLE[number % len(CYCLE)],
+            marker=("o", "s", "^", "D")[number % 4], ms=4, capsize=2, linewidth=1, label=name,
+        )  # fmt: skip
+    right.set(
+        title="Mean of all points, carried on to $1/d = 0$",
+        xlabel="$1/d$",
+        ylabel="minimiser / equations",
+    )
+    right.legend(fontsize=8)
     return figure

@@ -15,6 +15,7 @@ from pairint.aim import (
     SemicirclePrior,
     SoftmaxChannel,
     ThresholdChannel,
+    WishartPrior,
     amp,
     check_channel,
     state_evolution,
@@ -39,6 +40,20 @@ def right_channels():
 def test_scores_and_information_belong_together(name):
     """Nishimori and the size of the scores, for each."""
     check_channel(right_channels()[name], 4000, rng=3)
+
+
+@pytest.mark.filterwarnings("ignore:AMP")
+@pytest.mark.parametrize("name", [*right_channels(), "sampled"])
+def test_message_passing_reads_each(name):
+    """Labels that are whole numbers, too: at least half of what is open without them is learned."""
+    channel = (
+        SampledChannel(lambda h: np.sign(h).astype(int), n_draws=300, n_predictions=50, rng=2)
+        if name == "sampled"
+        else right_channels()[name]
+    )
+    teacher = AIMTeacher(20, 0.5, channel=channel, rng=0)
+    X, y = teacher.sample(500, 1)
+    assert teacher.error(amp(X, y, 0.5, channel, max_iter=12).S) < 0.5 * WishartPrior(0.5).variance
 
 
 @pytest.mark.parametrize("name", ["noisy hardmax", "cells"])

@@ -6,12 +6,16 @@ import warnings
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from sklearn.exceptions import ConvergenceWarning
 
 from pairint.aim import (
+    AIMTeacher,
     Channel,
     HardPhaseWarning,
+    LinearChannel,
     Prior,
     SoftmaxChannel,
+    amp,
     check_channel,
     fixed_points,
     state_evolution,
@@ -70,6 +74,56 @@ def test_window_of_the_hard_phase():
     first = next(point for point in points if point.alpha == 0.0354)
     reached = state_evolution_iterates(0.0354, 0.1, Magnitudes(), n_iter=100)[-1]
     assert reached == pytest.approx(first.error, rel=1e-3)
+
+
+def both_ends(alpha, seed, d=100, rho=0.1):
+    """Errors of message passing from nothing and from near the truth, and of that start."""
+    prior, channel, rng = WishartPrior(rho), Magnitudes(), np.random.default_rng([3, seed])
+    teacher = AIMTeacher(d, rho, channel=channel, rng=np.random.default_rng([1, seed]))
+    X, y = teacher.sample(round(alpha * (1 + 1 / d) * d * d), np.random.default_rng([2, seed]))
+    z = rng.standard_normal((d, d))
+    values, vectors = np.linalg.eigh(teacher.S + math.sqrt(0.05 / (2 * d)) * (z + z.T))
+    near = (vectors * prior.denoise(values, 0.05)) @ vectors.T
+    errors = []
+    for start in (None, (near, prior.error(0.05))):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # damped, it comes to rest slowly
+            found = amp(X, y, rho, channel, start=start, max_iter=150, damping=0.3)
+        errors.append(teacher.error(found.S))
+    return *errors, teacher.error(near)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_message_passing_from_both_ends(seed):
+    """In the hard phase each end keeps its side of the unstable fixed point; before it both forget."""
+    rho = 0.1
+    upper, unstable, zero = fixed_points(0.042, rho, Magnitudes())
+    assert upper.stable and not unstable.stable and zero.error == 0
+    nothing, truth, start = both_ends(0.042, seed)
+    assert start < unstable.error and truth < unstable.error < nothing
+    (alone,) = fixed_points(0.025, rho, Magnitudes())
+    nothing, truth, start = both_ends(0.025, seed)
+    # Nearer to the only fixed point than to where the second began, by far.
+    assert start < 0.02 < 0.5 * alone.error < min(nothing, truth)
+
+
+def test_a_start_is_a_pair_of_an_estimate_and_its_error():
+    channel = LinearChannel()
+    teacher = AIMTeacher(12, 0.5, channel=channel, rng=0)
+    X, y = teacher.sample(20, 1)
+    # From the mean of the prior, and what it is worth: the same as without.
+    told = amp(X, y, 0.5, channel, start=(math.sqrt(0.5) * np.eye(12), 1.0), max_iter=5)
+    np.testing.assert_array_equal(told.S, amp(X, y, 0.5, channel, max_iter=5).S)
+    for start, error, message in (
+        (teacher.S, TypeError, "start must be a pair"),
+        ((teacher.S[:3], 0.1), ValueError, r"start\[0\]"),
+        ((np.triu(teacher.S, 1), 0.1), ValueError, "symmetric"),
+        ((teacher.S, 0.0), ValueError, r"start\[1\]"),
+        ((teacher.S, 2.0), ValueError, r"start\[1\]"),
+    ):
+        with pytest.raises(error, match=message):
+            amp(X, y, 0.5, channel, start=start)
 
 
 @pytest.mark.slow

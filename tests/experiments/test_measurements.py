@@ -41,7 +41,9 @@ def test_the_peers_are_measured_with_the_package_in_one_run():
     for run in (record, *record["others"]):
         assert {"lbfgs, cold", "gauss-newton, cold", "SciPy, projected, own start"} <= set(run["table"])
         for row in run["table"].values():
-            assert len(row["each"]) == seeds and row["reached"] == sum(each is not None for each in row["each"])
+            assert len(row["each"]) == seeds and row["reached"] == sum(
+                each is not None for each in row["each"]
+            )
         points.add((run["point"]["d"], run["point"]["n_samples"]))
     assert points >= {(d, m) for d in (5, 30, 128) for m in (10_000, 100_000)}
 
