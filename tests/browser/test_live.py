@@ -178,6 +178,14 @@ def test_edited_stopped_restarted_restored(live):
     assert "ZeroDivisionError" in page.locator("#code-cell-1 .live-output .error").inner_text()
     assert "An error in cell 2" in said(page)
 
+    # Never touched, so that it costs nothing here: just beyond the bound, and half of what Python could address.
+    editor.fill("import numpy as np\n[np.empty(2**30, np.uint8) for _ in range(2)]")
+    press(page, "Run cell 2")
+    page.wait_for_selector("#code-cell-1 .live-output >> text=MemoryError")
+    editor.fill("'and Python lives'")
+    press(page, "Run cell 2")
+    page.wait_for_selector("#code-cell-1 .live-output >> text='and Python lives'")
+
     press(page, "Back to the page as built")
     assert page.locator("#code-cell-1 > .cell_output:not(.live-output)").is_visible()
     assert page.locator("textarea, .live-output").count() == 0
