@@ -19,12 +19,13 @@ CELLS = HTML / "_static" / "live" / "cells"
 AXE = ROOT / "_build" / "vendor" / "axe-core" / "axe.min.js"
 RECORD = ROOT / "_build" / "live-pages.json"
 ALL = os.environ.get("PAIRINT_LIVE_PAGES") == "all"
+CORE = ("pyodide.mjs", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip")  # what every page needs
 USUAL = ("book/particles", "book/estimator")
 MINUTES = 60_000  # milliseconds
 ROUNDING = 1e-13  # residuals of equations of order one in double precision: 450 machine epsilons
 NUMBER = re.compile(r"(?<![\w.])[-−+]?\d+(?:\.(\d*))?(?:[eE]([-+]?\d+))?")
 
-pytestmark = pytest.mark.timeout(1500)  # seconds; a page starts in 15 where nothing else runs
+pytestmark = pytest.mark.timeout(3000)  # seconds; a page takes one or two minutes where nothing else runs
 
 
 def live_pages() -> tuple[str, ...]:
@@ -43,7 +44,7 @@ def live(site, visit):
 
     def open_page(name, **options):
         seen = visit(f"{site}/{name}.html", **options)
-        seen.page.set_default_timeout(15 * MINUTES)
+        seen.page.set_default_timeout(45 * MINUTES)
         return seen
 
     return open_page
@@ -117,19 +118,32 @@ def test_numbers_are_read_with_their_precision():
     ]
 
 
+def weight(name):
+    """Return how many bytes a first page fetches, by the list of files that it goes by."""
+    files = json.loads((HTML / "_static" / "live" / "manifest.json").read_text())["files"]
+    needs = json.loads((CELLS / f"{name}.json").read_text())["needs"]
+    parts = {"pairint", *needs} | {other for part in needs for other in files[part].get("needs", ())}
+    return sum(entry["bytes"] for part, entry in files.items() if part in {*CORE, *parts})
+
+
 @pytest.mark.parametrize("name", live_pages())
-def test_runs_to_its_end_with_the_numbers_of_the_built_page(live, name):
-    seen = live(name)
+def test_runs_to_its_end_with_the_numbers_of_the_built_page(live, reader, name):
+    """One by one, each as the first that a reader opens; all of them, as one reader opens page after page."""
+    seen = live(name, context=reader if ALL else None)
     run_to_the_end(seen.page)
     seen.assert_quiet()
     printed = assert_same_numbers(seen.page)
     if name == "book/particles":
         assert printed > 5
+    fetched = sum(size for url, size in seen.received.items() if re.search("/live/.*whl|/pyodide/", url))
+    assert fetched <= weight(name)
+    assert ALL or fetched == weight(name)
     known = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
     known[name] = {
         "start": float(seen.page.locator(".live-panel").get_attribute("data-start")),  # seconds
         "run": float(seen.page.locator(".live-panel").get_attribute("data-seconds")),
-        "bytes": sum(size for url, size in seen.received.items() if "/live/" in url or "/pyodide/" in url),
+        "bytes": weight(name),  # where nothing is kept from an earlier page
+        "fetched": fetched,
         "numbers": printed,
     }
     RECORD.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
@@ -178,7 +192,7 @@ def test_edited_stopped_restarted_restored(live):
     assert "ZeroDivisionError" in page.locator("#code-cell-1 .live-output .error").inner_text()
     assert "An error in cell 2" in said(page)
 
-    # Never touched, so that it costs nothing here: just beyond the bound, and half of what Python could address.
+    # Never touched, so that it costs nothing here: just beyond the bound, half of what Python could address.
     editor.fill("import numpy as np\n[np.empty(2**30, np.uint8) for _ in range(2)]")
     press(page, "Run cell 2")
     page.wait_for_selector("#code-cell-1 .live-output >> text=MemoryError")
