@@ -174,8 +174,8 @@ def reader(browser: object) -> Iterator[object]:
 def visit(browser: object) -> Iterator[Callable[..., Visit]]:
     """Return a function that opens an address, network cut, and watches what it does.
 
-    In a context of its own, to which further keyword arguments go (viewport, color_scheme, has_touch, ...), or
-    in the one that is given; at the end the one is closed, and of the other the page.
+    In a context of its own, to which further keyword arguments go (viewport, color_scheme, has_touch), or in
+    the one that is given; at the end the one is closed, and of the other the page.
     """
     opened = []
 

@@ -85,10 +85,16 @@ TEXTS = """() => {
 }"""
 
 
+#: Powers of ten as tables write them: 6·10⁻¹⁷, or 10⁻¹⁷ alone.
+POWER = re.compile(r"(?:(?<=\d)(·)|(?<![\w.]))10(⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+PLAIN = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+
+
 def numbers(text):
     """Return the numbers in a text, each with half the step to its neighbours as printed; no durations."""
     found = []
     text = re.sub(r"\d+(?:\.\d+)? s\b", "", text)
+    text = POWER.sub(lambda match: f"{'' if match[1] else '1'}e{match[2].translate(PLAIN)}", text)
     for match in NUMBER.finditer(text):
         exponent = int(match[2] or 0) - len(match[1] or "")
         found.append((float(match[0].replace("−", "-")), 0.5 * 10.0**exponent))
@@ -116,6 +122,7 @@ def test_numbers_are_read_with_their_precision():
         (7.0, 0.5),
         (3.0, 0.5),
     ]
+    assert numbers("6·10⁻¹⁷ of 1.25·10⁶, 10⁻³") == [(6e-17, 0.5e-17), (1.25e6, 0.5e4), (1e-3, 0.5e-3)]
 
 
 def weight(name):
