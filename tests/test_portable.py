@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from narrow_integers import narrow
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -45,26 +46,6 @@ def lacking(module, source):
 
     visit(ast.parse(source))
     return {name for name in found if (module, name) not in ALLOWED}
-
-
-def narrow(source):
-    """Return the lines that ask for the platform's own integer, which may have 32 bits: 2e9 is its end.
-
-    Indices are ``np.intp``, which cannot be too narrow, and everything that counts is ``np.int64``.
-    """
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        is_int = False
-        if isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-            arguments = list(node.args) if name in ("astype", "view") else []
-            arguments += [key.value for key in node.keywords if key.arg == "dtype"]
-            is_int = any(ast.unparse(a) in ("int", "'int'", "'i'", "'l'", "np.uint") for a in arguments)
-        elif isinstance(node, ast.Attribute):
-            is_int = node.attr in ("int_", "uint") and ast.unparse(node.value) in ("np", "numpy", "xp")
-        if is_int:
-            found.append(ast.unparse(node))
-    return found
 
 
 @functools.cache
