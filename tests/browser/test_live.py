@@ -101,11 +101,17 @@ def numbers(text):
     return found
 
 
-def assert_same_numbers(page):
+#: Lines of which rounding decides: where a search ends that has many ends, for a rank that is too small (one,
+#: glued to its share) and for outputs that are wrong. That they are there is compared, not what they say.
+VALLEYS = {"book/estimator": re.compile(r"(?m)^(10\.\d+|three wrong outputs.*)$")}
+
+
+def assert_same_numbers(page, name):
     """Compare what each cell printed here with what it printed when the book was built."""
-    compared = 0
+    compared, open_ended = 0, VALLEYS.get(name, re.compile(r"(?!)"))
     for index, (built, here) in enumerate(page.evaluate(TEXTS)):
-        expected, found = numbers(built), numbers(here)
+        assert bool(open_ended.search(built)) == bool(open_ended.search(here))
+        expected, found = (numbers(open_ended.sub("", text)) for text in (built, here))
         assert len(found) == len(expected), f"cell {index + 1}: {built!r} became {here!r}"
         for (x, half), (y, _) in zip(expected, found, strict=True):
             # Both were rounded for printing: each may be off by half a step. What is small is rounding alone.
@@ -139,7 +145,7 @@ def test_runs_to_its_end_with_the_numbers_of_the_built_page(live, reader, name):
     seen = live(name, context=reader if ALL else None)
     run_to_the_end(seen.page)
     seen.assert_quiet()
-    printed = assert_same_numbers(seen.page)
+    printed = assert_same_numbers(seen.page, name)
     if name == "book/particles":
         assert printed > 5
     fetched = sum(size for url, size in seen.received.items() if re.search("/live/.*whl|/pyodide/", url))
