@@ -84,7 +84,14 @@ def test_what_a_browser_lacks_is_found(source, found):
 
 @pytest.mark.parametrize(
     "source",
-    ["x.astype(int)", "np.zeros(3, dtype=int)", "np.int_(3)", "np.arange(3, dtype='int')", "x.astype('l')"],
+    [
+        "x.astype(int)",
+        "np.zeros(3, dtype=int)",
+        "np.int_(3)",
+        "np.arange(3, dtype='int')",
+        "x.astype('l')",
+        "np.bincount(x // 2)",
+    ],
 )
 def test_a_narrow_integer_is_found(source):
     assert narrow(source)

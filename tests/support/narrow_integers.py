@@ -16,6 +16,8 @@ def narrow(source):
             arguments = list(node.args) if name in ("astype", "view") else []
             arguments += [key.value for key in node.keywords if key.arg == "dtype"]
             is_int = any(ast.unparse(a) in ("int", "'int'", "'i'", "'l'", "np.uint") for a in arguments)
+            # Sums and quotients of counts are int64, and bincount takes what fits the platform's own.
+            is_int |= name == "bincount" and isinstance(node.args[0], ast.BinOp)
         elif isinstance(node, ast.Attribute):
             is_int = node.attr in ("int_", "uint") and ast.unparse(node.value) in ("np", "numpy", "xp")
         if is_int:
