@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from narrow_integers import narrow
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,26 +48,6 @@ def lacking(module, source):
     return {name for name in found if (module, name) not in ALLOWED}
 
 
-def narrow(source):
-    """Return the lines that ask for the platform's own integer, which may have 32 bits: 2e9 is its end.
-
-    Indices are ``np.intp``, which cannot be too narrow, and everything that counts is ``np.int64``.
-    """
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        is_int = False
-        if isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-            arguments = list(node.args) if name in ("astype", "view") else []
-            arguments += [key.value for key in node.keywords if key.arg == "dtype"]
-            is_int = any(ast.unparse(a) in ("int", "'int'", "'i'", "'l'", "np.uint") for a in arguments)
-        elif isinstance(node, ast.Attribute):
-            is_int = node.attr in ("int_", "uint") and ast.unparse(node.value) in ("np", "numpy", "xp")
-        if is_int:
-            found.append(ast.unparse(node))
-    return found
-
-
 @functools.cache
 def package():
     files = (ROOT / "pairint").rglob("*.py")
@@ -103,7 +84,14 @@ def test_what_a_browser_lacks_is_found(source, found):
 
 @pytest.mark.parametrize(
     "source",
-    ["x.astype(int)", "np.zeros(3, dtype=int)", "np.int_(3)", "np.arange(3, dtype='int')", "x.astype('l')"],
+    [
+        "x.astype(int)",
+        "np.zeros(3, dtype=int)",
+        "np.int_(3)",
+        "np.arange(3, dtype='int')",
+        "x.astype('l')",
+        "np.bincount(x // 2)",
+    ],
 )
 def test_a_narrow_integer_is_found(source):
     assert narrow(source)

@@ -14,6 +14,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -64,6 +65,9 @@ CONFIG = {
         "litePluginSettings": {"@jupyterlite/pyodide-kernel-extension:kernel": {"disablePyPIFallback": True}},
     },
 }
+
+#: A student version's link on the page of assignments.
+STUDENT = re.compile(r'<a [^>]*href="[^"]*/(\w+)\.ipynb"[^>]*>(?:(?!</a>).)*Student.*?</a>', re.DOTALL)
 
 ABSENT = "JupyterLite is not installed: `make lite` installs it."
 
@@ -180,6 +184,19 @@ def build(target: Path, root: Path = ROOT) -> int:
     return len(found)
 
 
+def offer_assignments(folder: Path) -> int:
+    """Put beside each student version on the page of assignments a link that opens it; return how many."""
+    page = folder / "book" / "assignments" / "index.html"
+
+    def beside(match: re.Match[str]) -> str:
+        address = f"../../{FOLDER}/lab/index.html?path=assignments/{match[1]}.ipynb"
+        return match[0] + forms.marked("lite", f' (<a href="{address}">in your browser</a>)')
+
+    text, count = STUDENT.subn(beside, page.read_text(encoding="utf-8"))
+    page.write_text(text, encoding="utf-8")
+    return count
+
+
 def main(root: Path = ROOT) -> int:
     try:
         folder = forms.built(root / "_build" / "html")
@@ -210,6 +227,7 @@ def main(root: Path = ROOT) -> int:
         only={place.removesuffix(".ipynb") for place in sources(root)},
         launch=True,
     )
+    offer_assignments(folder)
     print(f"Wrote {folder / FOLDER}: {count} notebooks, {size}, version {repository.release(root)}")
     return 0
 

@@ -51,6 +51,9 @@ CANNOT: dict[str, str] = {
 #: What a newer Matplotlib imports and the one of the browser does not, before it writes a PDF.
 NOT_AHEAD = ("fontTools",)
 
+#: What the pandas of the browser imports and a newer one does not.
+WITH_PANDAS = ("pytz", "six")
+
 
 def wanted(root: Path) -> bool:
     """Return whether the pages of this build run in the browser: ``tools/build_book.py`` says so."""
@@ -219,6 +222,8 @@ def expand_table(app: Sphinx, docname: str, content: list[str]) -> None:
 def needs(modules: list[str], parts: Container[str]) -> list[str]:
     """Return the parts of packages that hold the modules which a page imports."""
     names = {".".join(module.split(".")[:depth]) for module in modules for depth in (1, 2)}
+    if "pandas" in names:
+        names.update(WITH_PANDAS)
     return sorted(name for name in names if name in parts and name.split(".")[0] not in NOT_AHEAD)
 
 

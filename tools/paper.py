@@ -39,12 +39,21 @@ MARGIN = {"left": "21.5mm", "right": "21.5mm", "top": "20mm", "bottom": "20mm"}
 WIDTH = 700  # CSS pixels
 LEAN = 4  # CSS pixels by which a slanted letter may lean out of its box
 
+#: Waits for pictures, the last formula, and the letters that it asks for, which come after a layout.
 READY = """async () => {
+    const frames = () => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
     for (const image of document.images) image.loading = "eager";
     await window.MathJax?.startup?.promise;
+    const isSource = formula => !formula.querySelector("mjx-container");
+    const source = () => [...document.querySelectorAll("main .math")].find(isSource);
+    for (let waited = 0; source(); waited++) {
+        if (waited > 3000) throw new Error(`a formula is not typeset: ${source().textContent.slice(0, 60)}`);
+        await new Promise(done => setTimeout(done, 100));
+    }
+    await frames();
     await document.fonts.ready;
     await Promise.all([...document.images].map(image => image.complete || image.decode().catch(() => 0)));
-    await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+    await frames();
 }"""
 #: Formulas, tables and figures that are wider than their place on paper: they would be cut.
 CUT = """lean => [...document.querySelectorAll(

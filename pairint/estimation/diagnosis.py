@@ -510,6 +510,9 @@ def fit_residuals(
     n_samples, n_tokens, _ = problem.X.shape
     residual, mean_score = np.empty((2, n_samples, n_tokens))
     space, outside = activation.space, 0
+    # The ends of the cells are scores: of one that is met again and again, rounding puts some copies outside.
+    slack = ROUNDING * (space.upper - space.lower)
+    lower, upper = space.lower - slack, space.upper + slack
     diagonal = np.arange(n_tokens)
     for chunk in sample_chunks(n_samples, 4 * n_tokens**2):
         scores = factor_scores(problem.X[chunk], left, right)
@@ -520,8 +523,8 @@ def fit_residuals(
         scores = to_host(scores)
         own = scores[:, diagonal, diagonal]
         mean_score[chunk] = (scores.sum(axis=-1) - own) / (n_tokens - 1)
-        outside += int(((scores < space.lower) | (scores > space.upper)).sum())
-        outside -= int(((own < space.lower) | (own > space.upper)).sum())
+        outside += int(((scores < lower) | (scores > upper)).sum())
+        outside -= int(((own < lower) | (own > upper)).sum())
     return residual, mean_score, outside / (n_samples * n_tokens * (n_tokens - 1))
 
 

@@ -162,19 +162,30 @@ class Visit:
         assert self.errors == [], f"console errors: {self.errors}"
 
 
+@pytest.fixture(scope="session")
+def reader(browser: object) -> Iterator[object]:
+    """Return a context that lives as long as the session: one reader, who goes from page to page."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context
+    context.close()
+
+
 @pytest.fixture
 def visit(browser: object) -> Iterator[Callable[..., Visit]]:
-    """Return a function that opens an address in a context of its own, network cut, and watches what it does.
+    """Return a function that opens an address, network cut, and watches what it does.
 
-    Keyword arguments go to Playwright's ``new_context`` (viewport, color_scheme, has_touch, ...).
+    In a context of its own, to which further keyword arguments go (viewport, color_scheme, has_touch), or in
+    the one that is given; at the end the one is closed, and of the other the page.
     """
-    contexts = []
+    opened = []
 
-    def open_page(address: str, **options: object) -> Visit:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        contexts.append(context)
+    def open_page(address: str, context: object = None, **options: object) -> Visit:
+        if context is None:
+            context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+            opened.append(context)
         context.set_default_timeout(120_000)  # milliseconds; this machine may be busy with other work
         page = context.new_page()
+        opened.append(page)
         seen = Visit(page)
 
         def gate(route: object) -> None:
@@ -198,5 +209,5 @@ def visit(browser: object) -> Iterator[Callable[..., Visit]]:
         return seen
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page_or_context in reversed(opened):
+        page_or_context.close()

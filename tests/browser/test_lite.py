@@ -80,6 +80,11 @@ def test_pages_offer_it(site_with_lite, visit):
     address = link.get_attribute("href")
     assert address == f"../{lite.FOLDER}/lab/index.html?path={NOTEBOOK}.ipynb"
     assert (FOLDER / "files" / f"{NOTEBOOK}.ipynb").is_file()
+    page = visit(f"{site_with_lite}/book/assignments/index.html").page
+    links = page.get_by_role("main").get_by_role("link", name="in your browser", exact=True).all()
+    opened = [re.search(r"path=(assignments/\w+\.ipynb)$", link.get_attribute("href"))[1] for link in links]
+    assert sorted(opened) == sorted(f"assignments/{name}.ipynb" for name in NAMES)
+    assert all((FOLDER / "files" / path).is_file() for path in opened)
 
 
 #: Put answers into the cells that hold their heads, run all cells, and return the first that fails.

@@ -19,12 +19,13 @@ CELLS = HTML / "_static" / "live" / "cells"
 AXE = ROOT / "_build" / "vendor" / "axe-core" / "axe.min.js"
 RECORD = ROOT / "_build" / "live-pages.json"
 ALL = os.environ.get("PAIRINT_LIVE_PAGES") == "all"
+CORE = ("pyodide.mjs", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip")  # what every page needs
 USUAL = ("book/particles", "book/estimator")
 MINUTES = 60_000  # milliseconds
 ROUNDING = 1e-13  # residuals of equations of order one in double precision: 450 machine epsilons
 NUMBER = re.compile(r"(?<![\w.])[-−+]?\d+(?:\.(\d*))?(?:[eE]([-+]?\d+))?")
 
-pytestmark = pytest.mark.timeout(1500)  # seconds; a page starts in 15 where nothing else runs
+pytestmark = pytest.mark.timeout(3000)  # seconds; a page takes one or two minutes where nothing else runs
 
 
 def live_pages() -> tuple[str, ...]:
@@ -43,7 +44,7 @@ def live(site, visit):
 
     def open_page(name, **options):
         seen = visit(f"{site}/{name}.html", **options)
-        seen.page.set_default_timeout(15 * MINUTES)
+        seen.page.set_default_timeout(45 * MINUTES)
         return seen
 
     return open_page
@@ -84,21 +85,33 @@ TEXTS = """() => {
 }"""
 
 
+#: Powers of ten as tables write them: 6·10⁻¹⁷, or 10⁻¹⁷ alone.
+POWER = re.compile(r"(?:(?<=\d)(·)|(?<![\w.]))10(⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+PLAIN = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+
+
 def numbers(text):
     """Return the numbers in a text, each with half the step to its neighbours as printed; no durations."""
     found = []
     text = re.sub(r"\d+(?:\.\d+)? s\b", "", text)
+    text = POWER.sub(lambda match: f"{'' if match[1] else '1'}e{match[2].translate(PLAIN)}", text)
     for match in NUMBER.finditer(text):
         exponent = int(match[2] or 0) - len(match[1] or "")
         found.append((float(match[0].replace("−", "-")), 0.5 * 10.0**exponent))
     return found
 
 
-def assert_same_numbers(page):
+#: Lines of which rounding decides: where a search ends that has many ends, for a rank that is too small (one,
+#: glued to its share) and for outputs that are wrong. That they are there is compared, not what they say.
+VALLEYS = {"book/estimator": re.compile(r"(?m)^(10\.\d+|three wrong outputs.*)$")}
+
+
+def assert_same_numbers(page, name):
     """Compare what each cell printed here with what it printed when the book was built."""
-    compared = 0
+    compared, open_ended = 0, VALLEYS.get(name, re.compile(r"(?!)"))
     for index, (built, here) in enumerate(page.evaluate(TEXTS)):
-        expected, found = numbers(built), numbers(here)
+        assert bool(open_ended.search(built)) == bool(open_ended.search(here))
+        expected, found = (numbers(open_ended.sub("", text)) for text in (built, here))
         assert len(found) == len(expected), f"cell {index + 1}: {built!r} became {here!r}"
         for (x, half), (y, _) in zip(expected, found, strict=True):
             # Both were rounded for printing: each may be off by half a step. What is small is rounding alone.
@@ -115,21 +128,35 @@ def test_numbers_are_read_with_their_precision():
         (7.0, 0.5),
         (3.0, 0.5),
     ]
+    assert numbers("6·10⁻¹⁷ of 1.25·10⁶, 10⁻³") == [(6e-17, 0.5e-17), (1.25e6, 0.5e4), (1e-3, 0.5e-3)]
+
+
+def weight(name):
+    """Return how many bytes a first page fetches, by the list of files that it goes by."""
+    files = json.loads((HTML / "_static" / "live" / "manifest.json").read_text())["files"]
+    needs = json.loads((CELLS / f"{name}.json").read_text())["needs"]
+    parts = {"pairint", *needs} | {other for part in needs for other in files[part].get("needs", ())}
+    return sum(entry["bytes"] for part, entry in files.items() if part in {*CORE, *parts})
 
 
 @pytest.mark.parametrize("name", live_pages())
-def test_runs_to_its_end_with_the_numbers_of_the_built_page(live, name):
-    seen = live(name)
+def test_runs_to_its_end_with_the_numbers_of_the_built_page(live, reader, name):
+    """One by one, each as the first that a reader opens; all of them, as one reader opens page after page."""
+    seen = live(name, context=reader if ALL else None)
     run_to_the_end(seen.page)
     seen.assert_quiet()
-    printed = assert_same_numbers(seen.page)
+    printed = assert_same_numbers(seen.page, name)
     if name == "book/particles":
         assert printed > 5
+    fetched = sum(size for url, size in seen.received.items() if re.search("/live/.*whl|/pyodide/", url))
+    assert fetched <= weight(name)
+    assert ALL or fetched == weight(name)
     known = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
     known[name] = {
         "start": float(seen.page.locator(".live-panel").get_attribute("data-start")),  # seconds
         "run": float(seen.page.locator(".live-panel").get_attribute("data-seconds")),
-        "bytes": sum(size for url, size in seen.received.items() if "/live/" in url or "/pyodide/" in url),
+        "bytes": weight(name),  # where nothing is kept from an earlier page
+        "fetched": fetched,
         "numbers": printed,
     }
     RECORD.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
@@ -177,6 +204,14 @@ def test_edited_stopped_restarted_restored(live):
     page.wait_for_selector("#code-cell-1 .live-output .error")
     assert "ZeroDivisionError" in page.locator("#code-cell-1 .live-output .error").inner_text()
     assert "An error in cell 2" in said(page)
+
+    # Never touched, so that it costs nothing here: just beyond the bound, half of what Python could address.
+    editor.fill("import numpy as np\n[np.empty(2**30, np.uint8) for _ in range(2)]")
+    press(page, "Run cell 2")
+    page.wait_for_selector("#code-cell-1 .live-output >> text=MemoryError")
+    editor.fill("'and Python lives'")
+    press(page, "Run cell 2")
+    page.wait_for_selector("#code-cell-1 .live-output >> text='and Python lives'")
 
     press(page, "Back to the page as built")
     assert page.locator("#code-cell-1 > .cell_output:not(.live-output)").is_visible()

@@ -49,6 +49,16 @@ def outline(reader, items=None, depth=0):
     return found
 
 
+LATE = """<span class="math">in its source</span><script>setTimeout(() => {
+    document.querySelector(".math").innerHTML = "<mjx-container>set at last</mjx-container>";
+}, 2000)</script>"""
+
+
+def test_a_formula_that_comes_late_is_waited_for(small):
+    texts = " ".join(page.extract_text() for page in small(LATE).pages)
+    assert texts.count("set at last") == 2 and "in its source" not in texts
+
+
 def test_a_small_book(small):
     reader = small()
     texts = [page.extract_text() for page in reader.pages]

@@ -10,9 +10,12 @@ from sklearn.exceptions import NotFittedError
 from pairint.estimation import Diagnosis, InteractionRegressor, OracleRegressor
 from pairint.estimation.diagnosis import RULES
 from pairint.model import (
+    AttentionModel,
+    GaussianNoise,
     PermutedPoints,
     ReLU,
     Tanh,
+    interaction_matrix,
 )
 
 
@@ -236,3 +239,14 @@ def test_three_samples_have_no_coercivity_and_are_said_to_be_few():
     assert np.isnan(found.matrix_error)
     assert isinstance(found, Diagnosis)
     assert "data" in doubts(found)
+
+
+def test_scores_that_end_the_cells_are_not_beyond_them():
+    """Six fixed points: each score is met again and again, and the ends of the cells are scores."""
+    rng = np.random.default_rng(0)
+    points = PermutedPoints(rng.uniform(-1, 1, (6, 5)))
+    model = AttentionModel(Tanh(), interaction_matrix(5, 2, rng), points, GaussianNoise(0.1))
+    X, Y = model.sample(500, 6, rng)
+    fit = OracleRegressor(model.matrix, n_intervals=4).fit(X, Y)
+    rounded = X * (1 + 8 * np.finfo(float).eps)  # as another order of additions may round
+    assert fit.diagnose(rounded, Y).outside == 0 < fit.diagnose(1.01 * X, Y).outside

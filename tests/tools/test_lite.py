@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import re
 import sys
 
 import assignments
@@ -53,6 +54,20 @@ def test_pages_that_run_and_student_versions_are_there():
         f"assignments/{name}.ipynb" for name in names
     ]
     assert not any("solution" in path.parts for path in found.values())
+
+
+def test_each_student_version_has_a_link_that_opens_it(tmp_path):
+    page = tmp_path / "book" / "assignments" / "index.html"
+    page.parent.mkdir(parents=True)
+    link = '<a href="../../_downloads/e0/{}.ipynb"><code><span>{}</span> <span>{}</span></code></a>'
+    text = link.format("coercivity", "Student", "version") + ": the questions. "
+    text += link.format("coercivity", "Solution", "") + " " + link.format("lower_bound", "Student", "version")
+    page.write_text(text)
+    assert lite.offer_assignments(tmp_path) == 2
+    opened = re.findall(r'<a href="\.\./\.\./lite/lab/index\.html\?path=(.*?)">', page.read_text())
+    assert opened == ["assignments/coercivity.ipynb", "assignments/lower_bound.ipynb"]
+    lite.forms.withdraw("lite", tmp_path)
+    assert page.read_text() == text
 
 
 def test_without_a_book_or_the_tools_it_says_so(tmp_path, capsys, monkeypatch):

@@ -192,6 +192,8 @@ def test_a_book_is_built_without_what_cannot_be_fetched(mirror, capsys):
 def test_a_page_fetches_what_it_imports_and_no_more():
     parts = {"scipy": {}, "scipy.linalg": {}, "scipy.stats": {}, "numpy": {}}
     assert live.needs(["scipy.linalg.blas", "os", "scipy"], parts) == ["scipy", "scipy.linalg"]
+    by_pandas = {"pandas": {}, "pytz": {}, "six": {}}  # by that of the browser, which is not the newest
+    assert live.needs(["pandas"], by_pandas) == ["pandas", "pytz", "six"]
 
 
 def test_only_a_build_that_asks_for_it_is_live(monkeypatch, tmp_path):

@@ -10,6 +10,8 @@
 const CACHE = "pairint-live";
 const CORE = ["pyodide.asm.wasm", "python_stdlib.zip", "pyodide.asm.js", "pyodide.mjs"];
 const LANES = 6; // downloads at a time: what a browser allows one host
+const MEMORY = 2 ** 31; // bytes that Python may take: a cell that asks for more gets a MemoryError, and the page lives on
+const MEMORY_PAGE = 2 ** 16; // bytes: WebAssembly counts in pages
 let kernel = null;
 let running = null;
 let saveCompiled = () => {};
@@ -235,6 +237,12 @@ function withResolvers() {
 async function startPyodide(root, info, store) {
   // Pyodide asks for its files with fetch: it gets the bytes that were checked, and nothing from elsewhere.
   const honest = globalThis.fetch;
+  const { Memory } = WebAssembly;
+  WebAssembly.Memory = class extends Memory {
+    constructor(limits) {
+      super({ ...limits, maximum: Math.min(limits.maximum ?? Infinity, MEMORY / MEMORY_PAGE) });
+    }
+  };
   store.set("lock.json", new TextEncoder().encode(JSON.stringify({ info, packages: {} })));
   globalThis.fetch = async (request, options) => {
     const name = new URL(typeof request === "string" ? request : (request.url ?? request.href), root).pathname
@@ -264,6 +272,7 @@ async function startPyodide(root, info, store) {
     });
   } finally {
     globalThis.fetch = honest;
+    WebAssembly.Memory = Memory;
   }
 }
 

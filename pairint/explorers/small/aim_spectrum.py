@@ -149,7 +149,7 @@ def _histogram(hundredths: NDArray[np.int64]) -> dict[str, list[float]]:
     """Return the outline of a histogram of whole numbers, in units of one hundredth."""
     start = int(hundredths[0])
     width = (int(hundredths[-1]) - start) // _BINS + 1
-    counts = np.bincount((hundredths - start) // width)
+    counts = np.bincount(((hundredths - start) // width).astype(np.intp))
     heights = 100 * counts / (len(hundredths) * width)
     places = (start + width * np.arange(len(counts) + 1)) / 100
     return {"x": np.repeat(places, 2).tolist(), "y": [0.0, *np.repeat(heights, 2), 0.0]}
