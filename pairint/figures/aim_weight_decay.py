@@ -10,7 +10,7 @@ import numpy as np
 
 from pairint.aim import AIMTeacher, NoisySpectrum, trace_penalised, weight_decay, weight_decay_threshold
 from pairint.aim.spectrum import parameter_count
-from pairint.figures.style import BOUND, CYCLE, DATA, FIT, picture, subplots
+from pairint.figures.style import BOUND, CYCLE, DATA, FIT, MUTED, picture, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -208,7 +208,7 @@ def minimisers_figure(measured: DataFrame, ratios: DataFrame) -> Figure:
         yscale="log",
     )
     left.legend(fontsize=8)
-    right.axhline(1, color=INK, linewidth=1)
+    right.axhline(1, color=MUTED, linewidth=1)
     where = np.array([1 / sizes[0], 1 / sizes[-1], 0.0])
     for number, (name, part) in enumerate(ratios.groupby("quantity", sort=False)):
         values = part[["small", "large", "carried"]]
