@@ -596,7 +596,7 @@ class Found:
         """Look again where the finished fit gives reason for doubt, and take the better by its criterion."""
         if not self.search.quasi_newton or not self.valley.doubted:
             return self
-        found = self._contended()
+        found = self.against_rivals()
         share, least = self.valley.explained
         if n_restarts == 0 or not (found.poor or found.rival is not None or share < least):
             return found
@@ -604,12 +604,12 @@ class Found:
         sample = search.subsample(_N_COARSE, _N_COARSE_OUTPUTS)
         here = [(found.state.left, found.state.right)]
         valley = search._coarse_by_function(sample, here, n_restarts, rng, _REACHED_AGAIN)
-        again = Found(search, valley, *search.refine(valley.state))._contended()
+        again = Found(search, valley, *search.refine(valley.state)).against_rivals()
         better = again if again.criterion < found.criterion else found
         risks = self.valley.risks + valley.risks
         return replace(better, valley=replace(better.valley, risks=risks, settled=valley.settled))
 
-    def _contended(self) -> Found:
+    def against_rivals(self) -> Found:
         """Follow the rivals to their ends too, take the best by its criterion, and note what remains open.
 
         A rival remains if it is another function, and its criterion higher by no more than what fits of
@@ -621,7 +621,7 @@ class Found:
         poor = False
         for _ in range(_MOST_LIFTS):
             ends.sort(key=lambda end: end.criterion)
-            lifted = ends[0]._lifted()
+            lifted = ends[0].lifted()
             if lifted is None or not lifted.criterion < ends[0].criterion:
                 poor = False
                 break
@@ -646,7 +646,7 @@ class Found:
         """Go on from another coarse fit."""
         return Found(self.search, replace(self.valley, state=state), *self.search.refine(state))
 
-    def _lifted(self) -> Found | None:
+    def lifted(self) -> Found | None:
         """Return the fit with a rank more, on the same cells; none, if there is no room for it."""
         problem, rank = self.search.problem, self.rank + 1
         n_matrix = matrix_parameters(problem.d, rank)

@@ -150,7 +150,10 @@ def test_a_grid_too_large_to_be_meant_is_refused_before_it_fills_the_memory():
         grid(x=[1, 2], beta=1.0, replicate=range(10**14))
     for name in experiments.names():
         settings = dict(experiments.get(name).presets["full"])
-        if "replicates" in settings:
+        if isinstance(settings.get("replicates"), list):  # for each size its own
+            with pytest.raises(ValueError, match="replicates must be"):
+                experiments.get(name).cells(settings | {"replicates": [10**14] * len(settings["replicates"])})
+        elif "replicates" in settings:
             with pytest.raises(ValueError, match="more than 100,000"):
                 experiments.get(name).cells(settings | {"replicates": 10**14})
         elif "shapes" in settings:  # the last number of each

@@ -170,8 +170,8 @@ def test_one_rank_more_is_a_doubt_only_if_it_changes_the_function(second, poor):
     space = search.problem.space(left[:, :1], right[:, :1], 8)
     state = search.minimise(search.problem, left[:, :1], right[:, :1], space, 50, 1e-2)
     found = Found(search, Valley(state, [state.inner.residual / problem.n_rows], True), [state], None)
-    lifted = found._lifted()
+    lifted = found.lifted()
     assert lifted is not None and lifted.criterion < found.criterion
     gain = function_distance(search.problem, state, lifted.state)
     assert (gain > LEAST_GAIN) is poor
-    assert found._contended().poor is poor
+    assert found.against_rivals().poor is poor

@@ -7,6 +7,7 @@ import pytest
 
 from pairint.estimation import InteractionRegressor, OracleRegressor
 from pairint.estimation.error import interaction_error
+from pairint.experiments.solver import STORED_WEIGHT
 from pairint.explorers import fit_data
 from pairint.explorers.fit import FitExplorer, cosines, new_fit
 
@@ -93,7 +94,8 @@ def test_the_chosen_fit_is_the_regressors_own():
     model = fit_data.model_of(1.0, 5)
     X = fit_data.draws(5)[0][:500]
     Y = model.forward(X) + 0.8 * fit_data.draws(5)[1][:500]
-    auto = InteractionRegressor(1, fit_data.DEGREE, solver=fit_data.SOLVER, random_state=1).fit(X, Y)
+    settings = {"solver": fit_data.SOLVER, "selection_weight": STORED_WEIGHT, "random_state": 1}
+    auto = InteractionRegressor(1, fit_data.DEGREE, **settings).fit(X, Y)
     pairs = np.random.default_rng([3, auto.n_intervals_])
     error = interaction_error(auto, model, n_pairs=50_000, rng=pairs).value
     facts = FitExplorer(beta=1.0, d=5, noise=0.8, samples=500, cells="chosen").numbers().facts

@@ -51,7 +51,7 @@ class TrainedOrMinimised(SmallFigure):
         Panel(
             "errors",
             "Error against samples",
-            Axis("samples M", "log", (300.0, 60_000.0)),
+            Axis("samples M", "log", (100.0, 100_000.0)),
             Axis("squared error", "log", (5e-6, 1.0)),
             (
                 line("minimiser", "minimiser", "fit", width=2.2),
@@ -62,9 +62,9 @@ class TrainedOrMinimised(SmallFigure):
         ),
         Panel(
             "time",
-            "Error against time",
-            Axis("processor time / that of the minimiser", "log", (0.2, 200.0)),
-            Axis("error / that of the minimiser", "log", (0.4, 3e4)),
+            "Error and time, over the minimiser's",
+            Axis("time / that of the minimiser", "log", (0.2, 200.0)),
+            Axis("relative error", "log", (0.4, 3e4)),
             (
                 rule("same", "", "y", "muted", "dot", 1.0),
                 points("few", "M = 500", "third", "triangle", 3.2),
