@@ -100,7 +100,7 @@ def decay_errors_figure(
         style = {"linewidth": 2.6, "alpha": 0.5} if number == 0 else {}
         axes.plot(alphas[seen], values[seen], color=colors[name], label=name, **style)
     for name, rows in measured.groupby("name", sort=False):
-        bars = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
+        bars = np.array([rows["mean"] - rows["low"], rows["high"] - rows["mean"]])
         axes.errorbar(rows["alpha"], rows["mean"], bars, fmt="o", color=colors[str(name)])
     axes.set(
         title="Training without a prior",
@@ -198,7 +198,7 @@ def minimisers_figure(measured: DataFrame, ratios: DataFrame) -> Figure:
         left.plot(decays, theory, color=color, label=f"{kind}, $\\rho = {rho:g}$, $\\alpha = {alpha:g}$")
         for d, marker in zip(sizes, ("o", "s"), strict=False):
             rows = part[part["d"] == d]
-            bars = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
+            bars = np.array([rows["mean"] - rows["low"], rows["high"] - rows["mean"]])
             left.errorbar(rows["decay"], rows["mean"], bars, fmt=marker, color=color, ms=4, capsize=2)
     left.set(
         title=f"Minimisers: circles $d = {sizes[0]}$, squares ${sizes[-1]}$",
