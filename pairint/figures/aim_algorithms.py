@@ -225,7 +225,7 @@ def own_figure(alphas: np.ndarray, curves: Mapping[str, np.ndarray], dots: DataF
         seen = errors > 0
         axes.plot(alphas[seen], errors[seen], color=color, linestyle=dash, label=name)
     mean = dots["mean"]
-    bars = [mean - dots["low"], dots["high"] - mean]
+    bars = np.array([mean - dots["low"], dots["high"] - mean])
     axes.errorbar(dots.index, mean, bars, fmt="o", color=FIT, label="message passing")
     axes.set(title=title, xlabel=ALPHA_LABEL, ylabel=ERROR_LABEL, xscale="log", yscale="log")
     axes.legend()

@@ -127,7 +127,7 @@ def students_figure(table: DataFrame) -> Figure:
     top = 1.1 * float(max(table["high"].max(), table["theory"].max()))
     axes.plot([0, top], [0, top], color=MUTED, linestyle=":", linewidth=1.2, label="equal")
     for (name, rows), color in zip(table.groupby("student", sort=False), CYCLE, strict=False):
-        bars = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
+        bars = np.array([rows["mean"] - rows["low"], rows["high"] - rows["mean"]])
         axes.errorbar(rows["theory"], rows["mean"], bars, fmt="o", color=color, label=str(name))
     axes.set(title="Wrong students", xlabel="error in theory", ylabel="error of message passing")
     axes.legend(fontsize=8.5)
