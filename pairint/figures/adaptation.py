@@ -44,7 +44,7 @@ def price_figure(prices: DataFrame, slopes: DataFrame, labels: Mapping[str, str]
             axes.errorbar(
                 line["beta"] + shift,
                 line[column],
-                yerr=[line[column] - line["low"], line["high"] - line[column]],
+                yerr=np.array([line[column] - line["low"], line["high"] - line[column]]),
                 color=color,
                 marker=MARKERS[index % len(MARKERS)],
                 linestyle="-" if column == "ratio" else "",

@@ -118,7 +118,7 @@ def recovery_figure(shares: DataFrame) -> Figure:
             axis.errorbar(
                 line["ratio"] * 1.025 ** (i - 1.5),
                 line["share"],
-                yerr=[line["share"] - line["low"], line["high"] - line["share"]],
+                yerr=np.array([line["share"] - line["low"], line["high"] - line["share"]]),
                 color=CYCLE[i % len(CYCLE)],
                 marker=MARKERS[i % len(MARKERS)],
                 lw=1.2,
@@ -149,7 +149,7 @@ def balance_figure(balance: DataFrame) -> Figure:
         axis.errorbar(
             part["counted"],
             part["measured"],
-            yerr=[part["measured"] - part["low"], part["high"] - part["measured"]],
+            yerr=np.array([part["measured"] - part["low"], part["high"] - part["measured"]]),
             color=CYCLE[i],
             marker=MARKERS[i],
             ls="none",

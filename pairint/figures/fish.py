@@ -66,7 +66,7 @@ def _bars(axis: Any, table: DataFrame, by: str, names: list[str]) -> None:
         axis.errorbar(
             np.arange(len(names)) + 0.12 * i,
             line["value"],
-            yerr=[line["value"] - line["low"], line["high"] - line["value"]],
+            yerr=np.array([line["value"] - line["low"], line["high"] - line["value"]]),
             ls="none",
             marker=MARKERS[i],
             color=CYCLE[i],

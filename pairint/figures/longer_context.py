@@ -46,7 +46,7 @@ def context_price_figure(points: DataFrame, shares: Mapping[str, float]) -> Figu
             axis.errorbar(
                 line["n_tokens"] * (1.06, 1 / 1.06)[i],
                 line["mean"],
-                yerr=[line["mean"] - line["low"], line["high"] - line["mean"]],
+                yerr=np.array([line["mean"] - line["low"], line["high"] - line["mean"]]),
                 color=CYCLE[i],
                 marker=MARKERS[i],
                 ls="none",
@@ -68,7 +68,7 @@ def constant_figure(constants: DataFrame) -> Figure:
         axis.errorbar(
             places,
             part["constant"],
-            yerr=[part["constant"] - part["low"], part["high"] - part["constant"]],
+            yerr=np.array([part["constant"] - part["low"], part["high"] - part["constant"]]),
             color=CYCLE[i],
             marker=MARKERS[i],
             ls="none",

@@ -325,7 +325,7 @@ def elbow_figure(dimensions: Sequence[int] = (3, 10, 30), setting: Setting = SET
     The tokens are uniform on the cube. A line begins where the bound is half of the price of the matrix.
     """
     figure, axis = subplots(1, 3.8)
-    samples = np.geomspace(1e4, 1e12, 65).astype(np.int64)
+    samples = np.geomspace(1e4, 1e12, 33).astype(np.int64)
     curve = [
         lower_bound(int(m), setting, interval=(0.0, 2.7), density=_density, symmetric=True).value
         for m in samples
