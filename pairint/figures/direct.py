@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib import rcParams
+from matplotlib.font_manager import FontProperties
 
 from pairint.figures.ordered import value
 from pairint.figures.style import INK
@@ -145,7 +147,9 @@ def label_directly(axes: Axes, legend: Legend, renderer: Any) -> bool:
         return False
     if any(x < box.x0 + RIGHT * box.width for x, _ in ends.values()):
         return False
-    size = legend.prop.get_size_in_points()
+    # A legend may be small where it is long; a name alone is read on a phone.
+    usual = FontProperties(size=rcParams["legend.fontsize"]).get_size_in_points()
+    size = max(legend.prop.get_size_in_points(), usual)
     letter = size * axes.figure.dpi / 72
     order = sorted(ends, key=lambda line: ends[line][1])
     heights = np.array([ends[line][1] for line in order])

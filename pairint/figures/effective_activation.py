@@ -32,7 +32,7 @@ def averages_figure(share: float = 0.6) -> Figure:
         axis.set(title=name, xlabel="score $u$", ylabel="value")
         if name == "exp":
             axis.set(yscale="log", ylabel="value (logarithmic)")
-    axes[0].legend(fontsize="small", loc="upper left")
+    axes[0].legend(loc="upper left")
     return figure
 
 
@@ -64,5 +64,5 @@ def fixed_point_figure(spreads: tuple[float, ...] = (0.5, 1.0, 1.5)) -> Figure:
         ylim=(0.95, 6),
     )
     plain_ticks(axis, (1, 2, 3, 4, 5))
-    axis.legend(fontsize="small", loc="upper right", ncols=3)
+    axis.legend(loc="upper right", ncols=3)
     return figure
