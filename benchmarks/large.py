@@ -10,8 +10,8 @@ Cold fits, K chosen by the fit, noise 0.1, smooth truth (tanh), on all cores tha
 - *head*: d = 768, r = 64, M = 100,000, N = 3, whatever it takes.
 
 Reported are processor and wall-clock seconds, the memory that the process holds beyond the data at its peak
-(anonymous pages), the error and the *floor*, the error of the fit that starts at the true matrix. With
-``--only`` other rows of the record are kept.
+(anonymous pages), the error and the *floor*, the error of the fit that starts at the true matrix and
+chooses its cells. With ``--only`` other rows of the record are kept.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def fitted(case: dict[str, int]) -> dict[str, Any]:
     fit = InteractionRegressor(case["r"], random_state=0).fit(X, Y)
     seconds, wall = time.process_time() - began, time.perf_counter() - wall
     rose = peak.end()
-    _, known, spline = fit_from(matrix, X, Y, case["r"], fit.degree, fit.n_intervals_, "lbfgs")
+    _, known, spline = fit_from(matrix, X, Y, case["r"], fit.degree, None, "lbfgs")
     return {
         "point": case | {"K": fit.n_intervals_},
         "cpu_seconds": round(seconds, 2),

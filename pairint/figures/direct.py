@@ -66,7 +66,8 @@ def spread(heights: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
     Notes
     -----
     The least squares solution: less multiples of the gap, heights must not fall, which pooling of neighbours
-    that do brings about.
+    that do brings about. (`sklearn.isotonic` has the same, and would bring its imports into every page that
+    draws in the browser.)
     """
     pools: list[tuple[float, int]] = []  # mean and number of those that stand gap by gap
     for number, height in enumerate(heights):

@@ -49,7 +49,7 @@ def test_the_peers_are_measured_with_the_package_in_one_run():
 
 
 def test_large_fits_end_where_a_fit_from_the_truth_ends():
-    """What the page shows: a million samples, many tokens at equal data, and the size of a head."""
+    """What the page shows: a million samples, and many tokens at equal data."""
     rows = measurement("large")["rows"]
     assert set(rows) >= {"million", "N = 3", "N = 64", "N = 256"}
     outputs = [rows[name]["point"]["M"] * rows[name]["point"]["N"] for name in ("N = 3", "N = 64", "N = 256")]
