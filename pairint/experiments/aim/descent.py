@@ -34,7 +34,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-__all__ = ["DYNAMICS", "EQUIVALENT", "EXPERIMENT", "descent_options", "paired", "ratio_summary", "samples_at"]
+__all__ = [
+    "DYNAMICS",
+    "EQUIVALENT",
+    "EXPERIMENT",
+    "descent_options",
+    "line",
+    "paired",
+    "ratio_summary",
+    "samples_at",
+]
 
 DATA_KEYS = points.DATA_KEYS
 #: Options of :func:`pairint.aim.gradient_descent`, and the most steps.
@@ -281,9 +290,8 @@ def claims(table: DataFrame) -> list[Claim]:
     return result
 
 
-def _line(
-    d: int, dynamics: list[str], fractions: list[float], n_runs: int, replicates: int
-) -> dict[str, Any]:
+def line(d: int, dynamics: list[str], fractions: list[float], n_runs: int, replicates: int) -> dict[str, Any]:
+    """Return a line of the plan."""
     return {
         "d": d, "dynamics": dynamics, "fractions": fractions, "n_runs": n_runs, "replicates": replicates,
     }  # fmt: skip
@@ -299,15 +307,15 @@ EXPERIMENT = Experiment(
         "quick": {
             "rho": 0.5,
             "device": "cpu",
-            "plan": [_line(16, ["adam", "equations"], [0.3, 0.7, 1.3], 4, 2)],
+            "plan": [line(16, ["adam", "equations"], [0.3, 0.7, 1.3], 4, 2)],
         },
         "full": {
             "rho": 0.5,
             "device": "cpu",
             "plan": [
-                _line(50, ["adam", "equations"], [0.27], 8, 16),
-                _line(50, _ALL, [0.55, 0.8], 8, 16),
-                _line(50, ["adam", "equations"], [1.15], 8, 4),
+                line(50, ["adam", "equations"], [0.27], 8, 16),
+                line(50, _ALL, [0.55, 0.8], 8, 16),
+                line(50, ["adam", "equations"], [1.15], 8, 4),
             ],
         },
         # The published size, all dynamics. Not run yet, for want of a device; its time is a guess.
@@ -315,7 +323,7 @@ EXPERIMENT = Experiment(
             "rho": 0.5,
             "device": "gpu",
             "plan": [
-                _line(d, _ALL, [0.27, 0.55, 0.8, 0.93, 1.15], 16, 16) for d in (50, 100, 200)
+                line(d, _ALL, [0.27, 0.55, 0.8, 0.93, 1.15], 16, 16) for d in (50, 100, 200)
             ],
         },
     },

@@ -7,20 +7,10 @@ would fall with it. Eight teachers do, since ratios scatter less from teacher to
 
 from __future__ import annotations
 
-from typing import Any
-
 from pairint.engine.experiment import Experiment
 from pairint.experiments.aim import descent
 
 __all__ = ["EXPERIMENT"]
-
-
-def _line(
-    d: int, dynamics: list[str], fractions: list[float], n_runs: int, replicates: int
-) -> dict[str, Any]:
-    return {
-        "d": d, "dynamics": dynamics, "fractions": fractions, "n_runs": n_runs, "replicates": replicates,
-    }  # fmt: skip
 
 
 EXPERIMENT = Experiment(
@@ -32,15 +22,15 @@ EXPERIMENT = Experiment(
         "quick": {
             "rho": 0.5,
             "device": "cpu",
-            "plan": [_line(d, ["adam"], [0.3, 0.7, 1.3], 4, 2) for d in (12, 20)],
+            "plan": [descent.line(d, ["adam"], [0.3, 0.7, 1.3], 4, 2) for d in (12, 20)],
         },
         "full": {
             "rho": 0.5,
             "device": "cpu",
             "plan": [
-                _line(100, ["adam", "equations"], [0.27, 0.55], 8, 8),
-                _line(100, ["adam"], [0.8], 8, 8),
-                _line(100, ["adam"], [1.15], 8, 2),
+                descent.line(100, ["adam", "equations"], [0.27, 0.55], 8, 8),
+                descent.line(100, ["adam"], [0.8], 8, 8),
+                descent.line(100, ["adam"], [1.15], 8, 2),
             ],
         },
     },

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-__all__ = ["EXPERIMENT", "QUANTITIES", "carried_ratios", "minimiser_summary"]
+__all__ = ["EXPERIMENT", "QUANTITIES", "carried_ratios"]
 
 #: Each decay has data of its own, so that points are independent.
 DATA_KEYS = ("channel", "rho", "noise", "alpha", "decay", "d")
@@ -106,33 +106,6 @@ def cost(cell: dict[str, Any]) -> float:
     return cell["alpha"] * cell["d"] ** 4 / cell["decay"] ** 0.5
 
 
-def minimiser_summary(table: DataFrame) -> DataFrame:
-    """Return mean errors of minimisers with Student's 95 % intervals, one row a point and size.
-
-    Book: :doc:`/book/aim_weight_decay`.
-
-    Parameters
-    ----------
-    table : DataFrame
-        The experiment's table.
-
-    Returns
-    -------
-    DataFrame
-        Columns of the point, ``d``, ``mean``, ``low``, ``high`` and ``theory``.
-    """
-    import pandas as pd
-
-    from pairint.engine.statistics import mean_interval
-
-    rows = []
-    for key, part in table.groupby([*_POINT, "d"], sort=False):
-        numbers = dict(zip(("mean", "low", "high"), mean_interval(part["error"].to_numpy()), strict=True))
-        theory = float(part["theory_error"].iloc[0])
-        rows.append(dict(zip([*_POINT, "d"], key, strict=True)) | numbers | {"theory": theory})
-    return pd.DataFrame(rows)
-
-
 def carried_ratios(table: DataFrame) -> DataFrame:
     """Return ratios to the theory, mean by mean, and carried on to infinite d; one row a point and quantity.
 
@@ -147,7 +120,7 @@ def carried_ratios(table: DataFrame) -> DataFrame:
     -------
     DataFrame
         Columns of the point, ``quantity``, ``small`` and ``large`` (mean ratios at the two sizes) and
-        ``carried`` with its standard error ``carried_error``.
+        ``carried``.
     """
     import pandas as pd
 
@@ -159,25 +132,21 @@ def carried_ratios(table: DataFrame) -> DataFrame:
     for key, part in table.groupby(_POINT, sort=False):
         for quantity in QUANTITIES:
             ratio = part[quantity] / part[f"theory_{quantity}"]
-            means, errors = [], []
-            for d in (small, large):
-                values = ratio[part["d"] == d]
-                means.append(float(values.mean()))
-                errors.append(float(values.std(ddof=1)) / math.sqrt(len(values)))
+            at_small, at_large = (float(ratio[part["d"] == d].mean()) for d in (small, large))
             rows.append(
                 dict(zip(_POINT, key, strict=True))
-                | {"quantity": quantity, "small": means[0], "large": means[1]}
-                | {"carried": 2 * means[1] - means[0]}
-                | {"carried_error": math.hypot(2 * errors[1], errors[0])}
+                | {"quantity": quantity, "small": at_small, "large": at_large}
+                | {"carried": 2 * at_large - at_small}
             )
     return pd.DataFrame(rows)
 
 
 def plot(table: DataFrame) -> Figure:
     """Draw minimisers on the curves of the equations, and how ratios approach one."""
+    from pairint.engine.statistics import summarize
     from pairint.figures.aim_weight_decay import minimisers_figure
 
-    return minimisers_figure(minimiser_summary(table), carried_ratios(table))
+    return minimisers_figure(summarize(table, [*_POINT, "d"]), carried_ratios(table))
 
 
 def claims(table: DataFrame) -> list[Claim]:
