@@ -64,9 +64,9 @@ class ThreePrices(SmallFigure):
             (
                 area("prices", "price", "data"),
                 points("tops", "its height", "ink", "circle", 2.5),
-                words("function", "function", anchor="middle", color="third"),
-                words("queries", "queries", anchor="middle", color="first"),
-                words("keys", "keys", anchor="middle", color="second"),
+                words("function", "function", anchor="middle"),
+                words("queries", "queries", anchor="middle"),
+                words("keys", "keys", anchor="middle"),
             ),
             height=240,
         ),
