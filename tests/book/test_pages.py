@@ -90,6 +90,14 @@ def test_a_number_of_processes_is_found():
     assert processes("run('rough', jobs=2); run('rough', jobs=-1); f(jobs=n); jobs = 3") == ["2", "n"]
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_formulas_in_results_are_set_as_formulas(path):
+    """Markdown that a cell shows is read without them, unless the cell asks: dollars would be printed."""
+    for cell in jupytext.read(path, fmt="md:myst").cells:
+        if cell.cell_type == "code" and re.search(r"(?s)\bMarkdown\(.*\$", cell.source):
+            assert cell.metadata.get("mystnb", {}).get("markdown_format") == "myst", cell.source
+
+
 def drawn_cells(path: Path) -> list[dict]:
     """Return what the cells that draw a figure say of it: those with a text for who cannot see it."""
     cells = jupytext.read(path, fmt="md:myst").cells
