@@ -154,7 +154,7 @@ def _names(key: str, ends: Mapping[int, tuple[float, float]]) -> Series:
         ("some", [g for g in groups if len(g) > 1]),
     ):
         series[f"errors.{key}_{name}"] = {
-            "x": [1.15 * max(ends[d][0] for d in group) for group in chosen],
+            "x": [1.3 * max(ends[d][0] for d in group) for group in chosen],
             "y": rounded((math.exp(np.mean([math.log(ends[d][1]) for d in group])) for group in chosen), 4),
             "first": [min(group) for group in chosen],
             "last": [max(group) for group in chosen],

@@ -24,9 +24,21 @@ XYZ = np.array(
 )
 VISIONS = {
     "usual": np.eye(3),
-    "no red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "no green": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
-    "no blue": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+    "no red": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "no green": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.01182, 0.04294, 0.968881],
+    ],
+    "no blue": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.3039],
+    ],
 }
 
 
@@ -68,7 +80,9 @@ def nearest(colors, vision):
 
 def threshold(count, vision):
     dimension = 3 if vision == "usual" else 2
-    worst = min(nearest(OKABE_ITO, other)[0] for other in VISIONS if (other == "usual") == (vision == "usual"))
+    worst = min(
+        nearest(OKABE_ITO, other)[0] for other in VISIONS if (other == "usual") == (vision == "usual")
+    )
     return worst * (len(OKABE_ITO) / count / 2) ** (1 / dimension)
 
 
