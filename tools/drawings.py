@@ -2,8 +2,9 @@
 
 A notebook cell shows a figure as SVG (``pairint.figures.layout``): the wide layout, and in its metadata the
 narrow one. Here both enter the page itself. Each colour becomes a variable, which the dark theme sets to
-another: those of the book have partners, greys are turned over, other colours keep their hue and become lighter
-where they would be lost. Paper always has the light ones. The outlines of letters stand once a page: they are most of a figure.
+another: those of the book have partners, greys are turned over, other colours keep their hue and become
+lighter where they would be lost. Paper always has the light ones. The outlines of letters stand once a page:
+they are most of a figure.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def mixed(first: str, second: str, share: float) -> str:
 
 
 def darkened(color: str) -> str:
-    """Return what a colour is in the dark theme: the book's own, a grey turned over, or the hue, light enough."""
+    """Return what a colour is in the dark theme: its partner, a grey turned over, or its hue, lighter."""
     if (own := DARK.get(color.upper())) is not None:
         return own.lower()
     rgb = channels(color)

@@ -107,9 +107,9 @@ DARK: dict[str, str] = {
 }
 """What colours are on a dark ground.
 
-Mixed with white until they were light enough, the darker ones came near one another. These were searched for: of
-the hues that the text names, light enough for letters, no two nearer than they must be with so many, for usual
-vision and the three deficiencies (`tests/figures/test_distances.py` says how it is measured).
+Mixed with white until they were light enough, the darker ones came near one another. These were searched
+for: of the hues that the text names, light enough for letters, no two nearer than they must be with so many,
+for usual vision and the three deficiencies (`tests/figures/test_distances.py` says how it is measured).
 """
 
 MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X")

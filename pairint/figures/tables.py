@@ -25,7 +25,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MOST = 4  # decimals of a column, where the caller asks for no format
 _LABEL = ".6g"
 _INDEX = re.compile(r"(?<![A-Za-z0-9_])([A-Za-zα-ω])_([A-Za-z0-9])(?![A-Za-z0-9_])")  # of a letter, in HTML
-_SAID = re.compile(r"(?!(?:of|to|and|yes|no)\b)[A-Za-z]{2,}")  # in a cell that is words
+_SAID = re.compile(r"(?<![A-Za-z])(?!(?:of|to|and|yes|no)\b)[A-Za-z]{2,}")  # in a cell that is words
 _SHORT = 3  # significant digits, where those decimals would not show all
 
 
