@@ -3,7 +3,7 @@
 Distances are CIEDE2000 (Sharma, Wu, Dalal 2005). What somebody with a deficiency sees is simulated after
 Machado, Oliveira and Fernandes (2009) at full severity. The threshold comes from a published set: the
 nearest two of the eight colours of Okabe and Ito are `e` apart by this measure. As many colours as here,
-spread as evenly
+spread as evenly over the half of the space that has the contrast which letters need, have their nearest at
 
     e * (8 / count * 1 / 2) ** (1 / dimension),
 
