@@ -35,6 +35,7 @@ __all__ = [
     "covering_figure",
     "learned_tokens_figure",
     "loss_rows",
+    "merging_figure",
     "oracle_tokens_figure",
     "upper_budget_figure",
     "upper_terms_figure",
@@ -45,6 +46,22 @@ __all__ = [
 SETTING = Setting(
     beta=2.0, n_tokens=3, noise_std=0.5, holder_constant=1.0, d=5, rank=1, score_bound=3.0, sup_bound=1.0
 )
+
+
+@picture
+def merging_figure(
+    dimensions: Sequence[int] = (1, 10, 100), setting: Setting = SETTING, *, beta: float = 1.0
+) -> Figure:
+    """Draw the budget of the error (heuristic) against M, for several dimensions: the lines become one."""
+    figure, axis = subplots(1, 3.6)
+    samples = np.geomspace(1e2, 1e9, 50).round()
+    for d, color in zip(dimensions, CYCLE, strict=False):
+        here = replace(setting, beta=beta, d=d, rank=1)
+        totals = [here.best_budget(int(m)).total for m in samples]
+        axis.loglog(samples, totals, color=color, label=f"$d = {d}$")
+    axis.set(title="Harder to find, not harder to learn", xlabel="samples $M$", ylabel="squared error")
+    axis.legend()
+    return figure
 
 
 @picture
