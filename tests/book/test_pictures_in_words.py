@@ -99,3 +99,15 @@ def test_words_of_a_code_are_no_nearer_than_the_solid_line():
     dashed, solid = (line.get_xdata()[0] for line in bars.lines)
     nearest = min(bar.get_x() + 0.5 for bar in bars.patches if bar.get_height() > 0)
     assert dashed < solid == pytest.approx(nearest)
+
+
+def test_how_much_higher_the_bound_with_a_learned_matrix_is():
+    assert "nearly flat, with the matrix known and, hundreds of times higher, learned" in words(
+        "fig-upper-bound-known-matrix-tokens"
+    )
+    lines = curves(upper_bound.oracle_tokens_figure().axes[0])
+    known, any_function = lines["matrix known, odd functions"][1], lines["matrix known, any function"][1]
+    learned = next(curve for name, curve in lines.items() if name.startswith("matrix learned"))[1]
+    ratio = learned / known
+    assert 100 < ratio.min() and ratio.max() < 1000
+    assert known[-1] / known[0] < 3 and learned[-1] / learned[0] < 3 < any_function[-1] / any_function[0]
