@@ -165,9 +165,10 @@ def _plain_numbers(axes: Axes) -> None:
 
     for axis, name in ((axes.xaxis, "x"), (axes.yaxis, "y")):
         low, high = sorted(axis.get_view_interval())
-        locator = axis.get_major_locator()
-        if axis.get_scale() != "log" or not isinstance(locator, LogLocator) or locator._base != 10:
+        if axis.get_scale() != "log" or getattr(axis.get_transform(), "base", 10) != 10:
             continue
+        if not isinstance(axis.get_major_locator(), LogLocator):
+            continue  # ticks that the figure chose
         powers = np.floor(np.log10(high) + 1e-9) - np.ceil(np.log10(low) - 1e-9) + 1
         if powers >= 2 or not 1e-4 <= low < high <= 1e6:
             continue

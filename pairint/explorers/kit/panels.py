@@ -286,7 +286,7 @@ def draw(
             if panel.y.range:
                 axes.set_ylim(panel.y.range)
             if panel.equal:
-                axes.set_aspect("equal", adjustable="datalim")
+                axes.set_aspect("equal")
             if panel.y.range is None and panel.y.scale == "log":  # ten decades at most, as in the page
                 high = axes.dataLim.y1
                 low = max(axes.dataLim.minposy, 1e-10 * high)
