@@ -160,8 +160,8 @@ def _in_one_column(figure: Figure, legend: Legend, renderer: Any) -> float:
 
 
 def _plain_numbers(axes: Axes) -> None:
-    """Number a logarithmic axis that shows fewer than two powers of ten: 1, 2, 5, as plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    """Number a logarithmic axis that shows fewer than two powers of ten: plain numbers, 1, 2, 5 or nearer ones."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     for axis, name in ((axes.xaxis, "x"), (axes.yaxis, "y")):
         low, high = sorted(axis.get_view_interval())
@@ -173,7 +173,7 @@ def _plain_numbers(axes: Axes) -> None:
         if powers >= 2 or not 1e-4 <= low < high <= 1e6:
             continue
         wide = high / low > 3.0
-        axis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0) if wide else tuple(np.arange(1.0, 10.0))))
+        axis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)) if wide else MaxNLocator(5))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
         axis.set_minor_formatter(NullFormatter())
         axes.set(**{f"{name}lim": axis.get_view_interval()})  # a locator of its own would move the ends

@@ -283,7 +283,8 @@ def _one(value: Any, form: str) -> str:
         return "–" if missing else _pretty(str(value))
     if math.isnan(value):
         return "–"
-    return _pretty(format(float(value), form))
+    thousands = "," if form.endswith("f") and abs(float(value)) >= 10**4 else ""
+    return _pretty(format(float(value), thousands + form))
 
 
 def _pretty(text: str) -> str:
@@ -292,6 +293,9 @@ def _pretty(text: str) -> str:
     def power(found: re.Match[str]) -> str:
         if int(found[3]) == 0:
             return found[1]
+        if int(found[3]) == 1 and found[2] != "-":  # 1.41e+01 is 14.1
+            whole, _, rest = found[1].partition(".")
+            return f"{whole}{rest[:1] or 0}" + (f".{rest[1:]}" if rest[1:] else "")
         sign = "-" if found[2] == "-" else ""
         ten = f"10{(sign + found[3]).translate(_RAISED)}"
         return ten if found[1] == "1" else f"{found[1]}·{ten}"

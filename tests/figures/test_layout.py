@@ -83,7 +83,8 @@ def test_labels_of_their_own_stay():
 
 
 @pytest.mark.parametrize(
-    ("limits", "least"), [((300, 8000), 4), ((3e-3, 9e-3), 3), ((0.6, 8.0), 3), ((0.02, 0.05), 3)]
+    ("limits", "least"),
+    [((300, 8000), 4), ((3e-3, 9e-3), 3), ((0.6, 8.0), 3), ((0.02, 0.05), 3), ((0.99, 1.09), 4)],
 )
 def test_a_short_logarithmic_axis_has_plain_numbers(limits, least):
     with figure_style():

@@ -132,7 +132,15 @@ def test_the_index_of_a_letter_stands_below_the_line():
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("(d/2)(2 rho - rho)", "(d/2)(2 ρ − ρ)"), ("height / h^beta", "height / hᵝ"), ("4 Psi'", "4 Ψ'")],
+    [
+        ("1.41e+01", "14.1"),
+        ("2e1", "20"),
+        ("1.4e+1", "14"),
+        ("1.4e-1", "1.4·10⁻¹"),
+        ("(d/2)(2 rho - rho)", "(d/2)(2 ρ − ρ)"),
+        ("height / h^beta", "height / hᵝ"),
+        ("4 Psi'", "4 Ψ'"),
+    ],
 )
 def test_signs_of_print(text, shown):
     assert captioned([{"x": 1, text: 2}], "A caption.").header[1] == shown
