@@ -160,7 +160,7 @@ def _in_one_column(figure: Figure, legend: Legend, renderer: Any) -> float:
 
 
 def _plain_numbers(axes: Axes) -> None:
-    """Number a logarithmic axis that shows fewer than two powers of ten: plain numbers, 1, 2, 5 or nearer ones."""
+    """Give plain numbers, 1, 2, 5 or nearer ones, to a logarithmic axis with fewer than two powers of ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     for axis, name in ((axes.xaxis, "x"), (axes.yaxis, "y")):
