@@ -34,7 +34,7 @@ _LAST = 1e6
 #: A prediction is drawn from so many samples for each dimension on: with fewer the matrix may not be found.
 _SAFE = 10
 #: Lines that end within this factor are named together.
-_NEAR = 1.6
+_NEAR = 1.85  # ends whose names would touch on a phone: 12 of the 46 pixels that a power of ten has there
 _WORDS = {
     "measured": "Our estimator leaves {error} after M = {samples} samples",
     "predicted": "Our estimator was not run in so many dimensions: its line is the prediction",
