@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pairint.figures import lower_bound, upper_bound, upper_vs_lower
+from pairint.figures import learned_matrix, lower_bound, upper_bound, upper_vs_lower
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 
@@ -111,3 +111,17 @@ def test_how_much_higher_the_bound_with_a_learned_matrix_is():
     ratio = learned / known
     assert ratio.min() > 100 and ratio.max() < 1000
     assert known[-1] / known[0] < 3 and learned[-1] / learned[0] < 3 < any_function[-1] / any_function[0]
+
+
+def test_splitting_comes_down_to_the_rate_and_one_covering_rises():
+    said = words("fig-upper-bound-splitting-splitting")
+    left, right = map(curves, learned_matrix.splitting_figure().axes)
+    one, split = left["learned, one covering"], left["learned, samples split"]
+    assert "crosses it below a million samples" in said and split[1][0] > one[1][0]
+    assert (split[1] < one[1])[split[0] >= 1e6].all()
+    assert "ends a factor of ten below it" in said and 5 < one[1][-1] / split[1][-1] < 20
+    assert "with split samples it comes down to that rate, with one covering it rises" in said
+    assert (np.diff(right["learned, one covering"][1]) > 0).all()
+    assert (np.diff(right["learned, samples split"][1]) < 0).all()
+    samples, known = right["matrix known"]
+    assert "flat from a hundred million samples on" in said and abs(known[samples >= 1e8] - 1).max() < 0.02
