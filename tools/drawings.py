@@ -2,8 +2,9 @@
 
 A notebook cell shows a figure as SVG (``pairint.figures.layout``): the wide layout, and in its metadata the
 narrow one. Here both enter the page itself. Each colour becomes a variable, which the dark theme sets to
-another: greys are turned over, colours keep their hue and become lighter where they would be lost. Paper
-always has the light ones. The outlines of letters stand once a page: they are most of a figure.
+another: those of the book have partners, greys are turned over, other colours keep their hue and become
+lighter where they would be lost. Paper always has the light ones. The outlines of letters stand once a page:
+they are most of a figure.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
+
+from pairint.figures.style import DARK
 
 LOGGER = logging.getLogger(__name__)
 SVG = "http://www.w3.org/2000/svg"
@@ -82,7 +85,9 @@ def mixed(first: str, second: str, share: float) -> str:
 
 
 def darkened(color: str) -> str:
-    """Return what a colour is in the dark theme: a grey turned over, or the same hue, light enough."""
+    """Return what a colour is in the dark theme: its partner, a grey turned over, or its hue, lighter."""
+    if (own := DARK.get(color.upper())) is not None:
+        return own.lower()
     rgb = channels(color)
     if max(rgb) - min(rgb) < 0.04:
         return mixed("#e8eaed", GROUND, luminance(rgb) ** (1 / 2.2))

@@ -34,7 +34,7 @@ _LAST = 1e6
 #: A prediction is drawn from so many samples for each dimension on: with fewer the matrix may not be found.
 _SAFE = 10
 #: Lines that end within this factor are named together.
-_NEAR = 1.6
+_NEAR = 1.85  # ends whose names would touch on a phone: 12 of the 46 pixels that a power of ten has there
 _WORDS = {
     "measured": "Our estimator leaves {error} after M = {samples} samples",
     "predicted": "Our estimator was not run in so many dimensions: its line is the prediction",
@@ -154,7 +154,7 @@ def _names(key: str, ends: Mapping[int, tuple[float, float]]) -> Series:
         ("some", [g for g in groups if len(g) > 1]),
     ):
         series[f"errors.{key}_{name}"] = {
-            "x": [1.15 * max(ends[d][0] for d in group) for group in chosen],
+            "x": [1.3 * max(ends[d][0] for d in group) for group in chosen],
             "y": rounded((math.exp(np.mean([math.log(ends[d][1]) for d in group])) for group in chosen), 4),
             "first": [min(group) for group in chosen],
             "last": [max(group) for group in chosen],

@@ -69,14 +69,14 @@ class RateExplorer(Explorer):
     Book: :doc:`/book/upper_bound`.
 
     The terms are those of :meth:`pairint.theory.Setting.budget` (heuristic: leading order, no logarithms),
-    with scores in [-3, 3] and at each M the best integer number of intervals. What the matrix costs from
+    with scores in [-3, 3] and at each M the best number of cells. What the matrix costs from
     below is :func:`pairint.theory.matrix_lower_bound` for tokens uniform on the cube: a theorem.
     """
 
     name = "rate"
     title = "Where the error comes from"
     summary = (
-        "At M = {samples} samples the error budget is {total}, with K = {intervals} intervals: "
+        "At M = {samples} samples the error budget is {total}, with K = {intervals} cells: "
         "{bias_share} % bias, {variance_share} % variance of the activation, "
         "{parametric_share} % of the matrix. "
         "An error of {error} needs M = {needed} samples. {fall}; the"
@@ -125,8 +125,8 @@ class RateExplorer(Explorer):
         ),
         Panel(
             "intervals",
-            "Error against intervals, at M = {samples}",
-            Axis("number of intervals K", "log", _INTERVALS),
+            "Error against cells, at M = {samples}",
+            Axis("number of cells K", "log", _INTERVALS),
             Axis("squared L²(ρ) error", "log"),
             (
                 line("bias", "bias", "first", "dash"),

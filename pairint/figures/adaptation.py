@@ -8,15 +8,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pairint.figures.roles import colors_of
-from pairint.figures.style import CYCLE, DATA, MARKERS, MUTED, TRUTH, picture, subplots
+from pairint.figures.style import CYCLE, DATA, FIT, MARKERS, MUTED, ORACLE, picture, subplots
 from pairint.theory.rates import minimax_exponent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-__all__ = ["noise_gains", "price_figure", "rank_gain_figure"]
+__all__ = ["ESTIMATORS", "noise_gains", "price_figure", "rank_gain_figure"]
+
+#: Estimators by what they are told, each with its colour in all figures of the page.
+ESTIMATORS = {
+    "known": ORACLE,
+    "auto_cells": CYCLE[0],
+    "auto_rank": CYCLE[1],
+    "auto": FIT,
+    "penalised": CYCLE[3],
+    "proved": CYCLE[5],
+}
 
 
 @picture
@@ -30,14 +39,13 @@ def price_figure(prices: DataFrame, slopes: DataFrame, labels: Mapping[str, str]
     slopes : DataFrame
         Columns ``beta``, ``estimator``, ``slope``, ``low``, ``high``.
     labels : dict of str to str
-        What to call an estimator; those named here are drawn.
+        What to call an estimator of `ESTIMATORS`; those named here are drawn.
     """
     figure, (left, right) = subplots(2, 4.4)
     for axes, table, column in ((left, prices, "ratio"), (right, slopes, "slope")):
         names = [name for name in labels if (table["estimator"] == name).any()]
-        for index, (name, color) in enumerate(zip(labels, colors_of(labels.values()), strict=True)):
-            if name not in names:
-                continue
+        for name in names:
+            place = list(ESTIMATORS).index(name)
             line = table[table["estimator"] == name].sort_values("beta")
             # Side by side: the bars of several estimators at one smoothness must not hide each other.
             shift = 0.04 * (names.index(name) - (len(names) - 1) / 2)
@@ -45,8 +53,8 @@ def price_figure(prices: DataFrame, slopes: DataFrame, labels: Mapping[str, str]
                 line["beta"] + shift,
                 line[column],
                 yerr=np.array([line[column] - line["low"], line["high"] - line[column]]),
-                color=color,
-                marker=MARKERS[index % len(MARKERS)],
+                color=ESTIMATORS[name],
+                marker=MARKERS[place % len(MARKERS)],
                 linestyle="-" if column == "ratio" else "",
                 capsize=2,
                 label=labels[name],
@@ -79,7 +87,7 @@ def rank_gain_figure(n_draws: int = 4000, seed: int = 0) -> Figure:
     charges = {"charge of GCV": 2.0 * (2 * sizes - 1), "charge with weight 4/3": 8.0 / 3.0 * (2 * sizes - 1)}
     low, middle, high = np.quantile(gains, (0.05, 0.5, 0.95), axis=1)
     left.fill_between(sizes, low, high, color=DATA, alpha=0.4, label="gain of noise, 90 %")
-    left.plot(sizes, middle, color=TRUTH, marker="o", label="its median")
+    left.plot(sizes, middle, color=DATA, marker="o", label="its median")
     for (label, charge), color in zip(charges.items(), CYCLE, strict=False):
         left.plot(sizes, charge, color=color, linestyle="--", label=label)
         over = [float((gain > value).mean()) for gain, value in zip(gains, charge, strict=True)]

@@ -67,6 +67,9 @@ def token_laws(d: int, seed: int = 0) -> dict[str, TokenLaw]:
 @picture
 def exploration_figure(n_samples: int = 40_000, seed: int = 0) -> Figure:
     """Draw where the scores go: their density for each token law, and the exact one for the cube."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
     figure, (left, right) = subplots(2)
     matrix = interaction_matrix(3, 1, 3, kind="coordinate")
     edges = np.linspace(-4, 4, 81)
@@ -79,9 +82,11 @@ def exploration_figure(n_samples: int = 40_000, seed: int = 0) -> Figure:
     left.set(title="Law of the score", xlabel="score $u = x^\\top A y$", ylabel="density of $P_U$")
     left.set_ylim(0, 1.2)
     X = UniformCube(1).sample(2500, 2, rng)[:, :, 0]
-    points = right.scatter(X[:, 0], X[:, 1], c=X[:, 0] * X[:, 1], s=5, cmap="cividis")
+    # Neither end is lost, on white or in the dark.
+    colors = colormaps["viridis"](np.linspace(0.25, 0.75, 64))
+    points = right.scatter(X[:, 0], X[:, 1], c=X[:, 0] * X[:, 1], s=5, cmap=ListedColormap(colors))
     figure.colorbar(points, ax=right, label="score $u$")
-    right.set(title="Exploration measure, cube, $d = 1$", xlabel="first token $x$", ylabel="second token $y$")
+    right.set(title="Pairs and their scores", xlabel="first token $x$", ylabel="second token $y$")
     right.set_aspect("equal")
     right.grid(False)
     u = np.linspace(-2.99, 2.99, 400)
@@ -144,6 +149,7 @@ def spectrum_figure(
         axis.plot(np.arange(1, len(scaled) + 1), scaled, marker=marker, color=color, lw=1, label=f"$N = {n}$")
     axis.axhline(1, color=BOUND, ls="--", lw=1, label="Lemma: at least 1")
     axis.set_yscale("log")
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set(
         title="How much of each direction survives",
         xlabel="rank of the eigenvalue",

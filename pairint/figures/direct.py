@@ -80,7 +80,7 @@ def spread(heights: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
 
 
 def hides(axes: Axes, legend: Legend, renderer: Any) -> bool:
-    """Whether a legend covers a curve or a point of its panel.
+    """Whether a legend covers a curve, a bar or a point of its panel.
 
     Parameters
     ----------
@@ -92,6 +92,7 @@ def hides(axes: Axes, legend: Legend, renderer: Any) -> bool:
         What measures letters.
     """
     from matplotlib.collections import PathCollection
+    from matplotlib.patches import Rectangle
 
     box = legend.get_window_extent(renderer)
     for line in axes.lines:
@@ -103,6 +104,15 @@ def hides(axes: Axes, legend: Legend, renderer: Any) -> bool:
             places = (places[:-1] + steps * np.diff(places, axis=0)).reshape(-1, 2)
         if _inside(places, box):
             return True
+    bars = [
+        bar
+        for bar in axes.patches
+        if isinstance(bar, Rectangle)
+        and bar.get_height() != 0
+        and bar.get_data_transform().contains_branch_seperately(axes.transData) == (True, True)
+    ]
+    if any(bar.get_window_extent(renderer).overlaps(box) for bar in bars):
+        return True
     clouds = [cloud for cloud in axes.collections if isinstance(cloud, PathCollection)]
     return any(_inside(cloud.get_offset_transform().transform(cloud.get_offsets()), box) for cloud in clouds)
 
@@ -133,6 +143,8 @@ def label_directly(axes: Axes, legend: Legend, renderer: Any) -> bool:
     bool
         Whether the names were moved.
     """
+    from matplotlib.patheffects import withStroke
+
     texts, handles = legend.get_texts(), list(legend.legend_handles)
     found = [
         (text, line) for text, handle in zip(texts, handles, strict=True) if (line := _twin(axes, handle))
@@ -169,6 +181,7 @@ def label_directly(axes: Axes, legend: Legend, renderer: Any) -> bool:
             color=INK,
             fontsize=size,
             annotation_clip=False,
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],  # a rule may pass behind it
         )
     rest = [
         (handle, text.get_text()) for handle, text in zip(handles, texts, strict=True) if text not in moved

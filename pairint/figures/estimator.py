@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pairint.estimation import InteractionRegressor, IntervalChoice, OracleRegressor, interaction_error
-from pairint.figures.roles import colors_of
+from pairint.figures.roles import colors_of, role_of
 from pairint.figures.style import CYCLE, DATA, FIT, MARKERS, MUTED, TRUTH, picture, subplots
 from pairint.model.attention import AttentionModel
 from pairint.model.splines import SplineSpace
@@ -70,7 +70,8 @@ def fit_figure(
     top.plot(u, model.activation(u), color=TRUTH, linewidth=3.5, alpha=0.35, label="truth $\\varphi^*$")
     for (name, fit), color in zip(fits.items(), colors_of(fits), strict=True):
         sign = 1.0 if float((np.asarray(fit.matrix_) * model.matrix).sum()) >= 0 else -1.0
-        top.plot(u, fit.activation_(sign * u), color=color, label=name)
+        dash = "--" if role_of(name) == "oracle" else "-"  # which would hide what lies under it
+        top.plot(u, fit.activation_(sign * u), color=color, linestyle=dash, label=name)
     top.set(title="The activation, learned from averages", ylabel="$\\varphi(u)$")
     top.legend()
     bottom.hist(scores, np.linspace(low, high, 100), density=True, color=DATA)
@@ -91,6 +92,8 @@ def matrix_figure(fit: InteractionRegressor, model: AttentionModel) -> Figure:
         image = panel.imshow(matrix, cmap="RdBu_r", vmin=-limit, vmax=limit)
         panel.grid(False)
         panel.set(title=title, xlabel="column", ylabel="row")
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.get_major_locator().set_params(integer=True)
     figure.colorbar(image, ax=panels, shrink=0.8)
     return figure
 

@@ -32,6 +32,8 @@ __all__ = ["NARROW", "WIDE", "arrange", "show_as_svg", "svg", "svg_pair"]
 WIDE: tuple[float, int] = (7.6, 2)
 """Inches and columns of a figure in the book, 688 CSS pixels: a letter of 9.5 points is 12 pixels tall."""
 
+THREE = 2.4  # inches from which three panels of one row stay beside one another: two and one leave a hole
+
 NARROW: tuple[float, int] = (3.9, 1)
 """Inches and columns on a telephone of 390 pixels, whose column has about 350: letters are as tall there."""
 
@@ -46,6 +48,7 @@ CHOSEN = {
     "dimension $d$": "d",
     "smoothness $\\beta$": "beta",
 }
+VALUES = "QuadMesh"  # in the name of what has the colours of a scale: no theme changes them
 DENSE = 3000  # points of one curve or cloud from which it is stored as a picture
 
 
@@ -102,11 +105,25 @@ def _restack(figure: Figure, grid: Any, cells: list[tuple[Any, list[Axes]]], col
             # Panels that shared the numbers of an axis stand beside or above one another no more.
             if place % columns == 0 or columns < grid.ncols:
                 axes.tick_params(labelleft=True, labelbottom=True)
-    first = cells[0][1][0]
-    for _, members in cells:
-        if columns == 1 and not members[0].get_ylabel():
-            members[0].set_ylabel(first.get_ylabel())
+    _say_again(cells, columns, grid.ncols)
     return rows
+
+
+def _say_again(cells: list[tuple[Any, list[Axes]]], columns: int, old_columns: int) -> None:
+    """Write labels that panels share beside the first column and below the last row, as they are now."""
+    panels = [members[0] for _, members in cells]
+    left, below = {p.get_ylabel() for p in panels}, {p.get_xlabel() for p in panels}
+    shared = len(left) == 2 and "" in left
+    if shared and columns < old_columns:
+        for place, panel in enumerate(panels):
+            panel.set_ylabel(max(left) if place % columns == 0 else "")
+    if len(below) == 2 and "" in below:
+        for place, panel in enumerate(panels):
+            panel.set_xlabel(max(below) if place + columns >= len(panels) else "")
+
+
+def _panels(figure: Figure) -> list[Axes]:
+    return [axes for axes in figure.axes if getattr(axes, "_colorbar", None) is None]
 
 
 def _legends(figure: Figure) -> Iterator[tuple[Axes, Legend]]:
@@ -142,6 +159,26 @@ def _in_one_column(figure: Figure, legend: Legend, renderer: Any) -> float:
     return (new.get_window_extent(renderer).height - before.height) / figure.dpi
 
 
+def _plain_numbers(axes: Axes) -> None:
+    """Give plain numbers, 1, 2, 5 or nearer ones, to a logarithmic axis with fewer than two powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    for axis, name in ((axes.xaxis, "x"), (axes.yaxis, "y")):
+        low, high = sorted(axis.get_view_interval())
+        if axis.get_scale() != "log" or getattr(axis.get_transform(), "base", 10) != 10:
+            continue
+        if not isinstance(axis.get_major_locator(), LogLocator):
+            continue  # ticks that the figure chose
+        powers = np.floor(np.log10(high) + 1e-9) - np.ceil(np.log10(low) - 1e-9) + 1
+        if powers >= 2 or not 1e-4 <= low < high <= 1e6:
+            continue
+        wide = high / low > 3.0
+        axis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)) if wide else MaxNLocator(5))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+        axis.set_minor_formatter(NullFormatter())
+        axes.set(**{f"{name}lim": axis.get_view_interval()})  # a locator of its own would move the ends
+
+
 def _fit(figure: Figure) -> float:
     """Break what is wider than its panel, and put a legend that covers much of a panel below it.
 
@@ -153,6 +190,7 @@ def _fit(figure: Figure) -> float:
     for text in figure.findobj(Text):
         text.set_fontsize(max(text.get_fontsize(), LEAST_LETTER))
     for axes in figure.axes:
+        _plain_numbers(axes)
         for axis in (axes.xaxis, axes.yaxis):
             labels: list[Any] = axis.get_ticklabels()
             if any(label.get_fontsize() <= LEAST_LETTER for label in labels):
@@ -215,7 +253,8 @@ def arrange(figure: Figure, width: float, columns: int) -> None:
     if len(grids) == 1 and not figure.subfigs:
         ((grid, cells),) = grids.items()
         old_columns, old_rows = grid.ncols, grid.nrows
-        columns = min(columns, old_columns)
+        three = len(cells) == old_columns == len(_panels(figure)) == 3 and width >= 3 * THREE
+        columns = min(3 if three else columns, old_columns)
         rows = old_rows
         if columns < old_columns and all(first == last for (first, last), _ in cells):
             rows = _restack(figure, grid, cells, columns)
@@ -239,12 +278,18 @@ def _place(axes: Axes) -> str | None:
 
 def svg(figure: Figure) -> str:
     """Return a figure as SVG: letters are outlines, what has thousands of points is a picture."""
+    from matplotlib.collections import PathCollection
+
     for axes in figure.axes:
         axes.set_gid(_place(axes))
         for line in axes.lines:
             line.set_rasterized(np.size(line.get_xdata()) > DENSE)
         for cloud in axes.collections:
             cloud.set_rasterized(np.shape(cloud.get_offsets())[0] > DENSE)
+            if isinstance(cloud, PathCollection) and cloud.get_array() is not None:
+                cloud.set_gid(f"{VALUES}-cloud")
+        if (bar := getattr(axes, "_colorbar", None)) is not None and bar.solids is not None:
+            bar.solids.set_rasterized(True)  # as shapes, its colours have seams between them
     buffer = BytesIO()
     with figure_style():
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})

@@ -97,7 +97,7 @@ def penalty_figure(n_samples: int = 10**7, setting: Setting = SETTING) -> Figure
         left.plot(cells[best], bias[best] + price[best], color=color, marker="o", ls="", label="best sum")
     left.set(
         title=f"One penalty, two truths, $M = 10^{{{np.log10(n_samples):.0f}}}$",
-        xlabel="intervals $K$",
+        xlabel="cells $K$",
         ylabel="squared error in $L^2(\\rho)$",
     )
     left.set_ylim(price.min() / 10, 4)

@@ -285,7 +285,7 @@ def constants_figure(
             / lower_bound(m, setting, method="assouad", **common).value
             for m in n_samples
         ]
-        right.semilogx(n_samples, gains, color=color, marker=marker, label=method)
+        right.semilogx(n_samples, gains, color=color, marker=marker, label=method.capitalize())
     right.set(title="Gain over Assouad", xlabel="samples $M$", ylabel="ratio of lower bounds", ylim=(0, None))
     for panel in (left, middle, right):
         panel.legend(fontsize=8.5)
@@ -330,7 +330,7 @@ def elbow_figure(dimensions: Sequence[int] = (3, 10, 30), setting: Setting = SET
         lower_bound(int(m), setting, interval=(0.0, 2.7), density=_density, symmetric=True).value
         for m in samples
     ]
-    axis.loglog(samples, curve, color=MUTED, ls="--", lw=1.2, label="the activation")
+    axis.loglog(samples, curve, color=MUTED, ls="--", lw=1.2, zorder=3, label="the activation")
     for d, color in zip(dimensions, CYCLE, strict=False):
         here = replace(setting, d=d, rank=1, sup_bound=1.0)
         law = UniformCube(d)

@@ -38,6 +38,8 @@ def attention_figure(model: AttentionModel, X: Any, receiver: int = 0) -> Figure
     receiver : int
         The token whose partners are drawn, ``0 .. N - 1``.
     """
+    from matplotlib.patheffects import withStroke
+
     X = check_floats("X", X, (1, None, 2))
     receiver = check_integer("receiver", receiver, 0, X.shape[1] - 1)
     scores = np.asarray(model.scores(X))[0]
@@ -56,19 +58,34 @@ def attention_figure(model: AttentionModel, X: Any, receiver: int = 0) -> Figure
             zorder=1,
         )
     left.scatter(*points[others].T, color=MUTED, s=40, zorder=2)
-    left.scatter(*points[receiver], color=CYCLE[4], edgecolor=INK, s=140, zorder=3)
+    left.scatter(*points[receiver], color=CYCLE[4], edgecolor=INK, s=180, zorder=3)
+    left.margins(0.16)
     for number, (x, y) in enumerate(points, 1):
-        left.annotate(str(number), (x, y), textcoords="offset points", xytext=(7, 5))
+        # Away from the lines, which all go to the receiver; its own number stands inside.
+        own = number - 1 == receiver
+        away = np.zeros(2) if own else np.array([x, y]) - points[receiver]
+        dx, dy = 11 * away / (np.linalg.norm(away) or 1.0)
+        left.annotate(
+            str(number),
+            (x, y),
+            textcoords="offset points",
+            xytext=(dx, dy),
+            ha="center",
+            va="center",
+            color="white" if own else INK,
+            zorder=4,
+            path_effects=[] if own else [withStroke(linewidth=2.5, foreground="white")],
+        )
     left.set(
-        title="Tokens, seen from one",
+        title="Six tokens" if X.shape[1] == 6 else "Tokens",
         xlabel="first coordinate",
         ylabel="second coordinate",
-        aspect="equal",
     )
+    left.set_aspect("equal", adjustable="datalim")
     shown = scores.copy()
     np.fill_diagonal(shown, np.nan)
     largest = np.nanmax(np.abs(shown))
-    image = middle.imshow(shown, cmap="RdBu_r", vmin=-largest, vmax=largest)
+    image = middle.imshow(shown, cmap="PuOr", vmin=-largest, vmax=largest)  # signs as beside it
     middle.grid(False)
     ticks = range(X.shape[1])
     middle.set_xticks(ticks, [str(t + 1) for t in ticks])
@@ -78,10 +95,11 @@ def attention_figure(model: AttentionModel, X: Any, receiver: int = 0) -> Figure
     u = np.linspace(-largest, largest, 400)
     right.plot(u, model.activation(u), color=TRUTH, label="activation $\\varphi$")
     own = values[receiver, others]
-    colors = np.where(own > 0, CYCLE[0], CYCLE[1])
-    right.scatter(scores[receiver, others], own, c=colors, zorder=3, label="its partners")
+    u_own = scores[receiver, others]
+    for sign, color, name in ((own > 0, CYCLE[0], "partners: positive"), (own <= 0, CYCLE[1], "negative")):
+        right.scatter(u_own[sign], own[sign], color=color, zorder=3, label=name)
     mean = own.sum() / (X.shape[1] - 1)
-    right.axhline(mean, color=CYCLE[4], linestyle="--", label="their average: the output")
+    right.axhline(mean, color=CYCLE[4], linestyle="--", label="average: the output")
     right.set(title="What it receives", xlabel="score $u$", ylabel="$\\varphi(u)$")
     right.legend(loc="best", fontsize="small")
     return figure
@@ -149,8 +167,8 @@ def forward_figure(activation: Activation, n_tokens: Sequence[int] = (2, 4, 16),
     for panel, n in zip(panels, n_tokens, strict=True):
         model = AttentionModel(activation, interaction_matrix(2, 1, 1, kind="coordinate"), UniformCube(2))
         X, Y = model.sample(500, n, seed)
-        panel.plot(np.asarray(model.scores(X))[:, 0, 1], Y[:, 0], ".", color=DATA, markersize=3)
         panel.plot(u, activation(u), color=TRUTH)
+        panel.plot(np.asarray(model.scores(X))[:, 0, 1], Y[:, 0], ".", color=DATA, markersize=3, zorder=3)
         panel.set(title=f"$N = {n}$", xlabel="one of the scores", xlim=(-3, 3))
     panels[0].set_ylabel("output (dots), $\\varphi$ (line)")
     return figure

@@ -28,6 +28,7 @@ __all__ = [
     "ALPHA_LABEL",
     "BOUND",
     "CYCLE",
+    "DARK",
     "DATA",
     "ERROR_LABEL",
     "FIT",
@@ -84,10 +85,32 @@ CYCLE: tuple[str, ...] = (
     "#8A9A3B",  # olive
     "#6B3E12",  # brown
     "#882255",  # wine
-    "#9B4DCA",  # violet
-    "#7F8C99",  # slate
+    "#B04FE0",  # lilac
+    "#8FBEB8",  # sage
 )
 """Colours of things that a figure compares: they mean nothing beyond it, and none is the colour of a role."""
+
+DARK: dict[str, str] = {
+    "#332288": "#7770DB",
+    "#E69F00": "#FDC412",
+    "#8A9A3B": "#868101",
+    "#6B3E12": "#B89774",
+    "#882255": "#C55E5E",
+    "#B04FE0": "#C97CFF",
+    "#8FBEB8": "#83A5A2",
+    FIT: "#FF7A50",
+    ORACLE: "#5BC297",
+    BOUND: "#6094CE",
+    MATRIX: "#FE9EDF",
+    DATA: "#4CDDFE",
+    MUTED: "#7C7D80",
+}
+"""What colours are on a dark ground.
+
+Mixed with white until they were light enough, the darker ones came near one another. These were searched
+for: of the hues that the text names, light enough for letters, no two nearer than they must be with so many,
+for usual vision and the three deficiencies (`tests/figures/test_distances.py` says how it is measured).
+"""
 
 MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X")
 """Markers in step with `CYCLE`: no curve is told from another by colour alone."""

@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 __all__ = ["Sentences", "Table", "captioned", "sentences"]
 
 _GREEK = {
-    **{"alpha": "α", "beta": "β", "Delta": "Δ", "epsilon": "ε", "zeta": "ζ", "kappa": "κ"},
-    **{"rho": "ρ", "sigma": "σ", "tau": "τ", "omega": "ω"},
+    **{"alpha": "α", "beta": "β", "Gamma": "Γ", "Delta": "Δ", "epsilon": "ε", "zeta": "ζ", "kappa": "κ"},
+    **{"rho": "ρ", "sigma": "σ", "tau": "τ", "Psi": "Ψ", "omega": "ω"},
 }
 _WORDS = re.compile(rf"(?<![A-Za-z])({'|'.join(_GREEK)})(?![A-Za-z])")
 _POWER = re.compile(r"\b(\d(?:\.\d+)?)e([+-]?)0*(\d+)\b")
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MOST = 4  # decimals of a column, where the caller asks for no format
 _LABEL = ".6g"
+_INDEX = re.compile(r"(?<![A-Za-z0-9_])([A-Za-zα-ω])_([A-Za-z0-9])(?![A-Za-z0-9_])")  # of a letter, in HTML
+_SAID = re.compile(r"(?<![A-Za-z])(?!(?:of|to|and|yes|no)\b)[A-Za-z]{2,}")  # in a cell that is words
 _SHORT = 3  # significant digits, where those decimals would not show all
 
 
@@ -51,10 +53,18 @@ class Table:
     folded: bool = False
 
     def _repr_html_(self) -> str:
-        caption = html.escape(self.caption)
-        head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in self.header)
-        body = "\n".join(f"<tr>{''.join(self._entries(row))}</tr>" for row in self.rows)
-        named = f' aria-label="{caption}">' if self.folded else f">\n<caption>{caption}</caption>"
+        caption = _html(self.caption)
+        words = [_in_words(column) for column in zip(*self.rows, strict=True)]
+        head = "".join(
+            f'<th scope="col"{_WORDY[said]}>{_html(name)}</th>'
+            for name, said in zip(self.header, words, strict=True)
+        )
+        body = "\n".join(f"<tr>{''.join(self._entries(row, words))}</tr>" for row in self.rows)
+        named = (
+            f' aria-label="{html.escape(self.caption)}">'
+            if self.folded
+            else f">\n<caption>{caption}</caption>"
+        )
         table = (
             f'<table class="dataframe captioned"{named}\n'
             f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
@@ -63,10 +73,13 @@ class Table:
             return f'<details class="folded-table">\n<summary>{caption}</summary>\n{table}\n</details>'
         return table
 
-    def _entries(self, row: tuple[str, ...]) -> list[str]:
-        labels, values = row[: self.n_labels], row[self.n_labels :]
-        heads = [f'<th scope="row">{html.escape(text)}</th>' if text else "<td></td>" for text in labels]
-        return heads + [f"<td>{html.escape(text)}</td>" for text in values]
+    def _entries(self, row: tuple[str, ...], words: list[bool]) -> list[str]:
+        cells = []
+        for place, (text, said) in enumerate(zip(row, words, strict=True)):
+            head = place < self.n_labels and text
+            opened, closed = ('th scope="row"', "th") if head else ("td", "td")
+            cells.append(f"<{opened}{_WORDY[said]}>{_html(text)}</{closed}>")
+        return cells
 
     def __str__(self) -> str:
         lines = (self.header, *self.rows)
@@ -90,7 +103,7 @@ class Sentences:
     text: str
 
     def _repr_html_(self) -> str:
-        return f'<p class="result">{html.escape(self.text)}</p>'
+        return f'<p class="result">{_html(self.text)}</p>'
 
     def __str__(self) -> str:
         return self.text
@@ -198,6 +211,20 @@ def captioned(
     )
 
 
+_WORDY = {True: ' class="words"', False: ""}
+
+
+def _html(text: str) -> str:
+    """Return a text as HTML, with the index of a letter below the line, as in ``omega_N``."""
+    return _INDEX.sub(r"\1<sub>\2</sub>", html.escape(text))
+
+
+def _in_words(column: Sequence[str]) -> bool:
+    """Whether most of what a column says is words, which begin at the left as a text does."""
+    said = [text for text in column if text not in ("", "–")]
+    return 2 * sum(_SAID.search(text) is not None for text in said) > len(said)
+
+
 def _framed(rows: Sequence[Mapping[str, Any]]) -> DataFrame:
     from pandas import DataFrame
 
@@ -256,7 +283,8 @@ def _one(value: Any, form: str) -> str:
         return "–" if missing else _pretty(str(value))
     if math.isnan(value):
         return "–"
-    return _pretty(format(float(value), form))
+    thousands = "," if form.endswith("f") and abs(float(value)) >= 10**4 else ""
+    return _pretty(format(float(value), thousands + form))
 
 
 def _pretty(text: str) -> str:
@@ -265,6 +293,9 @@ def _pretty(text: str) -> str:
     def power(found: re.Match[str]) -> str:
         if int(found[3]) == 0:
             return found[1]
+        if int(found[3]) == 1 and found[2] != "-":  # 1.41e+01 is 14.1
+            whole, _, rest = found[1].partition(".")
+            return f"{whole}{rest[:1] or 0}" + (f".{rest[1:]}" if rest[1:] else "")
         sign = "-" if found[2] == "-" else ""
         ten = f"10{(sign + found[3]).translate(_RAISED)}"
         return ten if found[1] == "1" else f"{found[1]}·{ten}"
@@ -272,4 +303,5 @@ def _pretty(text: str) -> str:
     text = _POWER.sub(power, text)
     text = re.sub(r"\^(-?\d+)(?![\d.])", lambda found: found[1].translate(_RAISED), text)
     text = re.sub(r"(?<![\w.)])-(?=\d)", "−", text)
+    text = re.sub(r"(?<=[\w)²³]) - (?=[\w(])", " − ", text).replace("^beta", "ᵝ").replace("^β", "ᵝ")
     return _WORDS.sub(lambda found: _GREEK[found[1]], text)

@@ -35,6 +35,7 @@ __all__ = [
     "covering_figure",
     "learned_tokens_figure",
     "loss_rows",
+    "merging_figure",
     "oracle_tokens_figure",
     "upper_budget_figure",
     "upper_terms_figure",
@@ -48,11 +49,28 @@ SETTING = Setting(
 
 
 @picture
+def merging_figure(
+    dimensions: Sequence[int] = (1, 10, 100), setting: Setting = SETTING, *, beta: float = 1.0
+) -> Figure:
+    """Draw the budget of the error (heuristic) against M, for several dimensions: the lines become one."""
+    figure, axis = subplots(1, 3.6)
+    samples = np.geomspace(1e2, 1e9, 50).round()
+    for d, color in zip(dimensions, CYCLE, strict=False):
+        here = replace(setting, beta=beta, d=d, rank=1)
+        totals = [here.best_budget(int(m)).total for m in samples]
+        axis.loglog(samples, totals, color=color, label=f"$d = {d}$")
+    axis.set(title="Harder to find, not harder to learn", xlabel="samples $M$", ylabel="squared error")
+    axis.legend()
+    return figure
+
+
+@picture
 def condition_figure(betas: Sequence[float] = (0.5, 1.0, 2.0, 4.0), largest: float = 1e12) -> Figure:
     """Draw where the condition rd <= (M / log M)^(1/(2 beta + 1)) holds."""
     figure, axis = subplots(1)
     samples = np.geomspace(10, largest, 500)
-    products = np.geomspace(1, 1e4, 800)
+    most = 10 ** np.ceil(np.log10(largest / np.log(largest)) / (2 * min(betas) + 1))
+    products = np.geomspace(1, most, 1200)
     for beta, color in zip(betas, CYCLE, strict=False):
         allowed = condition_holds(samples[:, None], beta, products)
         edge = np.where(allowed.any(axis=1), products[allowed.sum(axis=1) - 1], np.nan)
@@ -63,7 +81,7 @@ def condition_figure(betas: Sequence[float] = (0.5, 1.0, 2.0, 4.0), largest: flo
         axis.text(samples[0] * 1.2, rd * 1.1, name, color=INK, fontsize=9)
     axis.set_xscale("log")
     axis.set_yscale("log")
-    axis.set_ylim(1, 1e4)
+    axis.set_ylim(1, most)
     axis.set(
         title="Below a line, the theorem's condition holds",
         xlabel="samples $M$",
@@ -106,7 +124,7 @@ def approximation_figure(phi: HolderSum, *, score_bound: float = 3.0, shown: int
     for (name, values), color, marker in zip(curves.items(), CYCLE, MARKERS, strict=False):
         style = "--" if name.startswith("proved") else "-"
         right.loglog(cells, values, color=color, marker=marker, ls=style, label=name)
-    right.set(title=f"Error against $K$, $\\beta = {phi.beta:g}$", xlabel="intervals $K$", ylabel="error")
+    right.set(title=f"Error against $K$, $\\beta = {phi.beta:g}$", xlabel="cells $K$", ylabel="error")
     right.set_xticks(cells, [str(k) for k in cells])
     right.minorticks_off()
     right.legend(fontsize=8)
@@ -164,7 +182,7 @@ def upper_budget_figure(n_samples: int = 10**5, setting: Setting = SETTING) -> F
             values = np.array([getattr(item, attribute) for item in items])
             panel.loglog(cells, values, color=color, label=label)
         panel.plot(cells[values.argmin()], values.min(), marker="o", color=BOUND)
-        panel.set(xlabel="intervals $K$", ylabel="squared error in $L^2(\\rho)$")
+        panel.set(xlabel="cells $K$", ylabel="squared error in $L^2(\\rho)$")
         panel.legend()
     left.set_title("Proved bound")
     right.set_title("Leading order (heuristic)")

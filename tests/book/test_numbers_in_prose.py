@@ -3,9 +3,11 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pairint.experiments import load_results
+from pairint.experiments.measurements import measurement
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 
@@ -174,3 +176,44 @@ def test_what_is_said_of_polynomials():
     near = short.drop_duplicates("method").set_index("method")["cosine"]
     assert near["positive"] > near["taylor"] > near["fitted"] > 0
     assert loss["centred", 32, 4] > loss["uniform", 32, 0] and "is worse than uniform attention" in page
+
+
+def test_what_is_said_of_the_price_of_not_knowing():
+    from pairint.experiments.minimax.adaptation import price_table
+
+    table, page = load_results("adaptation"), body("price_of_not_knowing")
+    prices = price_table(table, ["beta"])
+    both = prices[prices["estimator"] == "auto"]
+    whole = price_table(table.assign(all="all"), ["all"]).set_index("estimator")["ratio"]
+    assert "Choosing both costs about a tenth on the average" in page and 1.05 < whole["auto"] < 1.15
+    assert "less than a fifth at each" in page and both["ratio"].max() < 1.2
+    assert "for two of the six the interval contains one" in page
+    assert len(both) == 6 and ((both["low"] <= 1) & (both["high"] >= 1)).sum() == 2
+    sizes = table["n_samples"]
+    assert "over a decade and a half" in page and 1.25 < np.log10(sizes.max() / sizes.min()) < 1.75
+    rough = table[table["beta"] == 0.5].set_index("estimator")["chosen_rank"]
+    assert "a rank above two was chosen in more than half of all cases" in page
+    assert (rough["auto_rank"] > 2).mean() > 0.5
+    assert "the wrong rank was chosen there once in eight" in page
+    assert (rough["auto"] != 2).mean() == pytest.approx(1 / 8, abs=0.01)
+
+
+def test_what_is_said_of_starts_near_the_truth():
+    valleys = measurement("random_problems")["valleys"]
+    assert "Most starts within about half the matrix's norm come back." in body("estimator")
+    for size in ("0.2", "0.4", "0.6"):
+        returned = [row["returned"][size] / row["draws"] for row in valleys]
+        assert min(returned) > 0.5, size
+    assert sum(row["reached"] for row in valleys) < 0.01 * sum(row["starts"] for row in valleys)
+
+
+def test_what_is_said_of_conditions_in_context():
+    from pairint.theory.rates import samples_for_rank
+
+    page = body("context")
+    assert "between $10^5$ and $10^6$ at $\\beta = 1$ and half a billion at $\\beta = 2$" in page
+    assert 1e5 < samples_for_rank(30, 1.0) < 1e6
+    assert round(samples_for_rank(30, 2.0) / 1e9, 1) == 0.5
+    curve, matrix = 1e5 ** (-4 / 5), 30 / 1e5
+    mean = -(0.8 * curve + matrix) / (curve + matrix)
+    assert f"${mean:.2f}$ and not" in page and f"${matrix / 1e-4:.0f} \\cdot 10^{{-4}}$" in page

@@ -3,6 +3,7 @@
 import re
 from itertools import pairwise
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -35,14 +36,103 @@ def boxes(figure):
     return [axes.get_window_extent() for axes in figure.axes]
 
 
-def test_panels_take_at_most_so_many_columns():
-    figure = three()
+def in_a_row(count, **kwargs):
     with figure_style():
+        figure, panels = subplots(count, 3.6, **kwargs)
+        for k, axes in enumerate(panels):
+            axes.plot([0, 1], [0, k + 1.0])
         layout.arrange(figure, *layout.WIDE)
-    first, second, third = boxes(figure)
+    plt.close(figure)
+    return figure
+
+
+def test_panels_take_at_most_so_many_columns():
+    figure = in_a_row(4)
+    first, second, third, _ = boxes(figure)
     assert figure.get_size_inches()[0] == layout.WIDE[0]
     assert first.y0 == pytest.approx(second.y0, abs=1) and first.x1 < second.x0
     assert third.y1 < first.y0 and third.x0 == pytest.approx(first.x0, abs=1)
+
+
+def test_three_stay_in_a_row():
+    """Two and one would leave a hole."""
+    places = boxes(in_a_row(3))
+    assert all(left.x1 < right.x0 for left, right in pairwise(places))
+    assert all(box.y0 == pytest.approx(places[0].y0, abs=1) for box in places)
+
+
+def test_what_panels_share_is_said_beside_the_first_column_and_below_the_last_row():
+    with figure_style():
+        figure, panels = plt.subplots(2, 3, layout="constrained", sharex=True)
+        for axes in panels[-1]:
+            axes.set_xlabel("samples")
+        for axes in panels[:, 0]:
+            axes.set_ylabel("error")
+        layout.arrange(figure, *layout.WIDE)
+    plt.close(figure)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["error", ""] * 3
+    assert [axes.get_xlabel() for axes in figure.axes] == [""] * 4 + ["samples"] * 2
+
+
+def test_labels_of_their_own_stay():
+    figure = in_a_row(4)
+    for k, axes in enumerate(figure.axes):
+        axes.set_ylabel(f"label {k}")
+    layout.arrange(figure, *layout.NARROW)
+    assert [axes.get_ylabel() for axes in figure.axes] == [f"label {k}" for k in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("limits", "least"),
+    [((300, 8000), 4), ((3e-3, 9e-3), 3), ((0.6, 8.0), 3), ((0.02, 0.05), 3), ((0.99, 1.09), 4)],
+)
+def test_a_short_logarithmic_axis_has_plain_numbers(limits, least):
+    with figure_style():
+        figure, axes = subplots(1)
+        axes.plot(limits, [0, 1])
+        axes.set(xscale="log", xlim=limits)
+        layout.arrange(figure, *layout.WIDE)
+    plt.close(figure)
+    figure.canvas.draw()
+    low, high = axes.get_xlim()
+    assert (low, high) == pytest.approx(limits)
+    labels = [t.get_text() for t in axes.get_xticklabels() if low <= t.get_position()[0] <= high]
+    assert len(labels) >= least and all(re.fullmatch(r"[\d,.]+", text) for text in labels)
+    assert not any(text.get_text() for text in axes.get_xticklabels(minor=True))
+
+
+def test_a_long_one_keeps_its_powers():
+    with figure_style():
+        figure, axes = subplots(1)
+        axes.loglog([10, 1e4], [1, 2])
+        layout.arrange(figure, *layout.WIDE)
+    plt.close(figure)
+    figure.canvas.draw()
+    assert any("10^{3}" in text.get_text() for text in axes.get_xticklabels())
+
+
+def test_a_legend_on_bars_goes_below():
+    with figure_style():
+        figure, axes = subplots(1)
+        axes.bar(np.arange(10), np.ones(10), label="bars everywhere")
+        axes.legend(loc="upper right")
+        layout.arrange(figure, *layout.WIDE)
+    plt.close(figure)
+    figure.canvas.draw()
+    assert axes.get_legend().get_window_extent().y1 < axes.get_window_extent().y0
+
+
+def test_the_colours_of_a_scale_are_marked_for_the_dark():
+    """The cloud and its bar must stay alike; a cloud of one colour is drawn as others are."""
+    with figure_style():
+        figure, axes = subplots(1)
+        cloud = axes.scatter([0, 1], [0, 1], c=[0.0, 1.0])
+        axes.scatter([0, 1], [1, 0])
+        figure.colorbar(cloud, ax=axes)
+        drawn = layout.svg(figure)
+    plt.close(figure)
+    assert drawn.count('id="QuadMesh-cloud"') == 1
+    assert "<image" in drawn  # the bar: as shapes its colours have seams
 
 
 @pytest.mark.parametrize("sharey", [False, True])

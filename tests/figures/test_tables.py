@@ -110,3 +110,37 @@ def test_a_folded_table_shows_its_caption_first():
     assert '<table class="dataframe captioned" aria-label="Is it &lt; 2?">' in text
     assert "<caption>" not in text  # said once
     assert str(table) == str(captioned([{"a": 1, "b": 2}], "Is it < 2?"))
+
+
+def test_words_begin_at_the_left_and_numbers_end_at_the_right():
+    rows = [
+        {"fit": "one cell", "error": 0.1, "held": "3 of 5", "reached": "not reached", "right": True},
+        {"fit": "two cells", "error": 0.2, "held": "12 of 51", "reached": "0.4", "right": False},
+        {"fit": "ten", "error": 0.3, "held": "1 to 2", "reached": "0.5", "right": True},
+    ]
+    html = captioned(rows, "Fits.")._repr_html_()
+    assert html.count('<th scope="col" class="words">fit</th>') == 1
+    assert html.count('class="words"') == 1 + len(rows)
+    assert '<th scope="row" class="words">one cell</th>' in html and "<td>0.1</td>" in html
+
+
+def test_the_index_of_a_letter_stands_below_the_line():
+    html = captioned([{"N": 2, "omega_N": 1, "n_starts": 3}], "With M_1 samples and n_jobs.")._repr_html_()
+    assert "ω<sub>N</sub>" in html and "M<sub>1</sub> samples and n_jobs" in html and "n_starts" in html
+    assert "<sub>" not in str(captioned([{"N": 2, "omega_N": 1}], "A caption."))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("1.41e+01", "14.1"),
+        ("2e1", "20"),
+        ("1.4e+1", "14"),
+        ("1.4e-1", "1.4·10⁻¹"),
+        ("(d/2)(2 rho - rho)", "(d/2)(2 ρ − ρ)"),
+        ("height / h^beta", "height / hᵝ"),
+        ("4 Psi'", "4 Ψ'"),
+    ],
+)
+def test_signs_of_print(text, shown):
+    assert captioned([{"x": 1, text: 2}], "A caption.").header[1] == shown

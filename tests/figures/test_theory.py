@@ -120,6 +120,7 @@ DRAWN = {
     "extendable": coercivity.extendable_figure,
     "correlation": lambda: coercivity.correlation_figure(n_samples=200),
     "condition": upper_bound.condition_figure,
+    "merging": upper_bound.merging_figure,
     "approximation": lambda: upper_bound.approximation_figure(TRUTH),
     "cells": upper_bound.cells_figure,
     "covering": upper_bound.covering_figure,

@@ -260,7 +260,8 @@ def _draw(table: DataFrame) -> Figure:
     from matplotlib.pyplot import figure as new_figure
 
     from pairint.engine.statistics import summarize
-    from pairint.figures.style import CYCLE, MARKERS, MUTED
+    from pairint.figures.adaptation import ESTIMATORS
+    from pairint.figures.style import MARKERS, MUTED
     from pairint.theory import minimax_exponent
 
     values = sorted(table["beta"].unique())
@@ -272,14 +273,13 @@ def _draw(table: DataFrame) -> Figure:
         here = points[points["beta"] == beta]
         for index, (name, label) in enumerate(LABELS.items()):
             line = here[here["estimator"] == name].sort_values("n_samples")
-            color, marker = CYCLE[index % len(CYCLE)], MARKERS[index % len(MARKERS)]
+            color, marker = ESTIMATORS[name], MARKERS[index]
             axes.plot(line["n_samples"], line["mean"], color=color, marker=marker, label=label, alpha=0.85)
         known = here[here["estimator"] == "known"].sort_values("n_samples")
         x = known["n_samples"].to_numpy(dtype=float)
         guide = 0.5 * known["mean"].iloc[0] * (x / x[0]) ** -minimax_exponent(beta)
         axes.plot(x, guide, color=MUTED, linestyle=":", linewidth=0.8, label="the theory's slope")
         axes.set(title=rf"$\beta = {beta:g}$", xscale="log", yscale="log")
-        axes.xaxis.set_minor_formatter("")  # labels between the decades would run into each other
     for axes in panels.ravel()[len(values) :]:
         axes.set_axis_off()
     for axes in panels[-1]:

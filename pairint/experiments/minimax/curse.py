@@ -267,10 +267,12 @@ def plot(table: DataFrame) -> Figure:
 
 
 def _draw(table: DataFrame) -> Figure:
+    from matplotlib.patheffects import withStroke
+
     from pairint.engine.statistics import summarize
     from pairint.figures.style import BOUND, CYCLE, FIT, MARKERS, ORACLE, subplots
 
-    figure, (left, right) = subplots(2, 4.6, sharex=True, sharey=True)
+    figure, (left, right) = subplots(2, 4.6, sharey=True, gridspec_kw={"width_ratios": [2, 3]})
     points = summarize(table, ["estimator", "d", "n_samples"]).sort_values("n_samples")
     dimensions = sorted(table["d"].unique())
 
@@ -283,7 +285,8 @@ def _draw(table: DataFrame) -> Figure:
         if label:
             end = line.iloc[-1]
             place = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "fontsize": "small"}
-            axes.annotate(f"$d = {d}$", (end["n_samples"], end["mean"]), **place)
+            halo = [withStroke(linewidth=2.5, foreground="white")]
+            axes.annotate(f"$d = {d}$", (end["n_samples"], end["mean"]), path_effects=halo, **place)
 
     for i, d in enumerate(dimensions):
         marker, strength = MARKERS[i % len(MARKERS)], 0.3 + 0.7 * i / max(len(dimensions) - 1, 1)
@@ -312,11 +315,13 @@ def _draw(table: DataFrame) -> Figure:
         lw=0.9,
         label="predicted: one dimension + price of the matrix",
     )
-    left.set(title="Regression on the pair, and on the score", ylabel="squared error / variance of $g$")
+    left.set(title="On pairs, and on the score", ylabel="squared error / variance of $g$")
     right.set(title="Our estimator")
     for axes in (left, right):
         axes.set(xscale="log", yscale="log", xlabel="number of samples $M$")
         axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.17))
+    low, high = left.get_xlim()
+    left.set_xlim(low, 4 * high)  # room for names
     return figure
 
 

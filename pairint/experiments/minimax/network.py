@@ -135,18 +135,13 @@ def plot(table: DataFrame) -> Figure:
 
 
 def _draw(table: DataFrame) -> Figure:
-    from matplotlib.pyplot import figure as new_figure
-
     from pairint.engine.statistics import slope_table, summarize
     from pairint.figures.roles import colors_of
-    from pairint.figures.style import CYCLE, MARKERS, MUTED
+    from pairint.figures.style import CYCLE, MARKERS, MUTED, subplots
     from pairint.theory import minimax_exponent
 
     dimensions, colors = sorted(table["d"].unique()), colors_of(NAMES.values())
-    figure = new_figure(figsize=(4.6 * max(len(dimensions), 1.4), 9.2), layout="constrained")
-    halves: Any = figure.subfigures(2, 1, height_ratios=[5.6, 3.6])
-    upper, lower = halves
-    panels, last = upper.subplots(1, len(dimensions), squeeze=False)[0], lower.subplots()
+    figure, (*panels, last) = subplots(len(dimensions) + 1, 4.6)
     for d, axes in zip(dimensions, panels, strict=True):
         part = table[table["d"] == d]
         slopes = slope_table(part, "estimator").set_index("estimator")
@@ -162,7 +157,7 @@ def _draw(table: DataFrame) -> Figure:
                 marker=MARKERS[index],
                 linestyle="--" if estimator == "oracle" else "-",
                 capsize=2,
-                label=f"{label}: slope {slope['slope']:.2f} [{slope['low']:.2f}, {slope['high']:.2f}]",
+                label=f"{label.removeprefix('network pipeline, ')}: slope {slope['slope']:.2f}",
             )
         # The theory's slope, beside the oracle's line.
         beta = float(part["beta"].iloc[0])
@@ -174,8 +169,8 @@ def _draw(table: DataFrame) -> Figure:
         axes.set_yscale("log")
         axes.set_xlabel("number of samples $M$")
         axes.set_ylabel(r"squared error $\|\hat g - g\|^2_{L^2(\rho)}$")
-        axes.set_title(f"Trained and direct fits, $d = {d}$")
-        axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.15))
+        axes.set_title(f"Both fits, $d = {d}$")
+        axes.legend(fontsize="small")
     for estimator, linestyle in (("network", "-"), ("mlp", "--")):
         for index, (d, line) in enumerate(error_ratios(table, estimator).groupby("d")):
             last.errorbar(
@@ -193,8 +188,8 @@ def _draw(table: DataFrame) -> Figure:
     last.set_xscale("log")
     last.set_xlabel("number of samples $M$")
     last.set_ylabel("error over the direct fit's")
-    last.set_title("The same data: what training costs")
-    last.legend(fontsize="small", ncols=2)
+    last.set_title("What training costs")
+    last.legend(fontsize="small")
     return figure
 
 

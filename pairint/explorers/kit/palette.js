@@ -1,7 +1,7 @@
 // Colours by role, and the page's own switch between light and dark.
 
-// One colour, one meaning in the whole book: those of pairint.figures.style; on a dark ground as tools/drawings.py lightens
-// them. "first" to "fourth" mean nothing beyond a figure. "rim" is the outline of data, too light for a line on white.
+// One colour, one meaning in the whole book: those of pairint.figures.style, on a dark ground those of its DARK.
+// "first" to "fourth" mean nothing beyond a figure. "rim" is the outline of data, too light for a line on white.
 export const PALETTES = {
   light: {
     ground: "#ffffff", ink: "#1b1f24", truth: "#1b1f24", muted: "#57606a", grid: "#e3e6ea", frame: "#8b949e", rim: "#2B83B8",
@@ -9,7 +9,7 @@ export const PALETTES = {
   },
   dark: {
     ground: "#171b22", ink: "#e8eaed", truth: "#e8eaed", muted: "#a8b1bd", grid: "#2c333d", frame: "#6e7884", rim: "#4A9BD1",
-    fit: "#DB7524", oracle: "#14A67E", bound: "#3D94C4", matrix: "#CD7CA9", data: "#56B4E9", first: "#857AB8", second: "#E69F00", third: "#B37292", fourth: "#8F9E43",
+    fit: "#FF7A50", oracle: "#5BC297", bound: "#6094CE", matrix: "#FE9EDF", data: "#4CDDFE", first: "#7770DB", second: "#FDC412", third: "#C55E5E", fourth: "#868101",
   },
 };
 

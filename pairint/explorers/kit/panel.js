@@ -167,7 +167,7 @@ export function drawPanel(panel, series, facts, width, colors, id) {
       if (mark.kind === "area" && data.low) ys.push(data.low);
     }
   }
-  const xDomain = extent(panel.x, xs);
+  let xDomain = extent(panel.x, xs);
   const yDomain = extent(panel.y, ys);
   const plotHeight = Math.round(Math.min(panel.height, Math.max(0.72 * panel.height, 0.62 * width)));
   const yTicks = (panel.y.scale === "log" ? logTicks : linearTicks)(yDomain, Math.max(3, plotHeight / 48));
@@ -175,6 +175,11 @@ export function drawPanel(panel, series, facts, width, colors, id) {
   const titleLines = wrap(fill(panel.title, facts), 14, width - 16, 600);
   const box = { left: Math.round(tickWidth + 34), right: width - 14, top: 14 + 18 * titleLines.length };
   box.bottom = box.top + plotHeight;
+  if (panel.equal) {
+    const half = (((box.right - box.left) / plotHeight) * (yDomain[1] - yDomain[0])) / 2;
+    const middle = (xDomain[0] + xDomain[1]) / 2;
+    xDomain = [middle - half, middle + half];
+  }
   const sx = makeScale(panel.x.scale, xDomain, [box.left, box.right]);
   const sy = makeScale(panel.y.scale, yDomain, [box.bottom, box.top]);
   const xTicks = (panel.x.scale === "log" ? logTicks : linearTicks)(xDomain, Math.max(4, (box.right - box.left) / 64));

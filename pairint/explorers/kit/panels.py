@@ -185,7 +185,10 @@ def words(key: str, text: str, color: str = "ink", anchor: str = "start") -> Mar
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes. ``height`` is in CSS pixels, ``grow`` the share of the width."""
+    """One pair of axes. ``height`` is in CSS pixels, ``grow`` the share of the width.
+
+    With ``equal`` a unit is as long on both axes: circles are round. The horizontal range follows.
+    """
 
     key: str
     title: str
@@ -194,6 +197,7 @@ class Panel:
     marks: tuple[Mark, ...]
     height: int = 300
     grow: float = 1.0
+    equal: bool = False
 
 
 def short(x: Any) -> str:
@@ -281,7 +285,9 @@ def draw(
                 axes.set_xlim(panel.x.range)
             if panel.y.range:
                 axes.set_ylim(panel.y.range)
-            elif panel.y.scale == "log":  # ten decades at most, as in the page
+            if panel.equal:
+                axes.set_aspect("equal")
+            if panel.y.range is None and panel.y.scale == "log":  # ten decades at most, as in the page
                 high = axes.dataLim.y1
                 low = max(axes.dataLim.minposy, 1e-10 * high)
                 pad = max(1.25, (high / low) ** 0.04)

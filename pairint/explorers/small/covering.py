@@ -56,6 +56,7 @@ class CountingBalls(SmallFigure):
                 points("centres", "centres", "second", "circle", 2.4),
             ),
             height=250,
+            equal=True,
         ),
         Panel(
             "matrices",

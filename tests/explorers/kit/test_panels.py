@@ -167,3 +167,13 @@ def test_a_point_beyond_the_axis_stands_at_its_edge():
     assert places == [(3, 0.1)] * 2 + [(10, 0.2)] * 2
     assert figure.axes[0].get_xlim() == (1, 10)
     assert figure.axes[0].get_ylim() == (0.1, 1)
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_circles_are_round_where_a_panel_says_so(equal):
+    panel = Panel("a", "A", Axis("x", range=(-3, 3)), Axis("y", range=(-1, 1)), (line("s", ""),), equal=equal)
+    figure = draw([panel], {"a.s": {"x": [0, 1], "y": [0, 1]}}, {}, "T")
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    (x0, y0), (x1, y1) = axes.transData.transform([(0, 0), (1, 1)])
+    assert ((x1 - x0) == pytest.approx(y1 - y0, rel=1e-6)) == equal
