@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from pairint.backend import array_namespace, is_cupy, to_host
+from pairint.kernels.dispatch import compiled_loops
 from pairint.kernels.pair_sum import pair_basis_entries
-from pairint.kernels.projected import spline_products
+from pairint.kernels.projected import sums_of_products
 from pairint.model.attention import sample_chunks
 from pairint.model.splines import SplineSpace
 
@@ -114,10 +115,12 @@ def block_equations(
 ) -> NormalEquations:
     """Return the same equations, to rounding, by products of rows that stay in the cache.
 
-    With more cells than a sparse product is dearer for it is :func:`normal_equations` that computes.
+    With more cells than a sparse product is dearer for, and nothing compiled, it is :func:`normal_equations`
+    that computes.
     """
     n_samples, n_tokens, d = X.shape
-    if mostly_zero(X, space) and space.dimension > _DENSE:
+    few_entries = mostly_zero(X, space) and space.dimension > _DENSE
+    if few_entries and compiled_loops(n_samples * n_tokens * space.dimension) is None:
         return normal_equations(X, Y, left, right, space, weight)
     xp = array_namespace(X)
     both = xp.concatenate([left, right], axis=1)
@@ -125,7 +128,7 @@ def block_equations(
     for chunk in sample_chunks(n_samples, n_tokens * (both.shape[1] + n_tokens)):
         projected = (X[chunk].reshape(-1, d) @ both).reshape(-1, n_tokens, both.shape[1])
         part = None if weight is None else weight[chunk]
-        total = total + spline_products(
+        total = total + sums_of_products(
             projected, Y[chunk], space.lower, space.upper, space.n_intervals, space.degree, part
         )
     total = to_host(total)

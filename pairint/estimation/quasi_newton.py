@@ -24,7 +24,8 @@ from pairint.backend import array_namespace, to_host
 from pairint.estimation.gauss_newton import balanced_factors, on_sphere
 from pairint.estimation.inner import solve_inner
 from pairint.estimation.problem import LeastSquaresProblem, OuterState
-from pairint.kernels import factor_pulls, piecewise_coefficients, system_products
+from pairint.kernels import piecewise_coefficients, system_products
+from pairint.kernels.projected import token_pulls
 from pairint.model.attention import sample_chunks
 from pairint.model.splines import SplineSpace
 from pairint.steps import steps
@@ -101,7 +102,7 @@ def _pulls(
         rows = X[chunk].reshape(-1, d)
         projected = (rows @ both).reshape(-1, n_tokens, 2 * rank)
         weight = None if block.weight is None else block.weight[chunk]
-        pulls = factor_pulls(projected, block.Y[chunk], polynomials, lower, upper, weight)
+        pulls = token_pulls(projected, block.Y[chunk], polynomials, lower, upper, weight)
         total = total + rows.T @ pulls.reshape(-1, 2 * rank)
     return total
 
