@@ -29,6 +29,7 @@ __all__ = [
     "aggregated_design",
     "block_equations",
     "design_width",
+    "factor_average",
     "factor_scores",
     "mostly_zero",
     "normal_equations",
@@ -77,6 +78,23 @@ class InnerSolution:
 def factor_scores(X: Any, left: Any, right: Any) -> Any:
     """Return the scores ``X_i' (left right') X_j``, shape ``(M, N, N)``."""
     return (X @ left) @ array_namespace(X).swapaxes(X @ right, -1, -2)
+
+
+def factor_average(activation: Any, X: Any, left: Any, right: Any) -> Any:
+    """Return a spline averaged over the partners of each token, ``(M, N)``, for the matrix ``left right'``.
+
+    As :func:`pairint.model.pair_average`, by products with the factors.
+    """
+    xp = array_namespace(X)
+    n_samples, n_tokens, d = X.shape
+    rank = left.shape[1]
+    both = xp.concatenate([left, right], axis=1)
+    average = xp.empty((n_samples, n_tokens))
+    for chunk in sample_chunks(n_samples, n_tokens * (2 * rank + 2 * n_tokens)):
+        projected = (X[chunk].reshape(-1, d) @ both).reshape(-1, n_tokens, 2 * rank)
+        scores = projected[:, :, :rank] @ xp.swapaxes(projected[:, :, rank:], -1, -2)
+        average[chunk] = activation.partner_mean(scores)
+    return average
 
 
 def normal_equations(

@@ -20,6 +20,7 @@ from pairint.estimation.initial import (
     random_start,
     truncated_factors,
 )
+from pairint.estimation.inner import factor_average
 from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.estimation.quasi_newton import Metric, lbfgs
 from pairint.estimation.rivals import SAME_FUNCTION, function_distance
@@ -33,7 +34,6 @@ from pairint.estimation.selection import (
     nearly_equal,
     rank_criterion,
 )
-from pairint.model.attention import pair_average
 from pairint.model.splines import SplineSpace
 from pairint.steps import steps
 
@@ -425,7 +425,7 @@ class Search:
 
     def _times_to_reach(self, problem: LeastSquaresProblem, state: OuterState) -> int:
         """Return from how many starts a valley must be reached before it is taken for the lowest."""
-        average = pair_average(state.spline, problem.X, state.left @ state.right.T)
+        average = factor_average(state.spline, problem.X, state.left, state.right)
         residual = problem.weighted(problem.Y - average)
         suspect = moments_left(problem.X, residual) >= 1.0
         if not self.quasi_newton:
