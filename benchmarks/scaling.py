@@ -5,9 +5,10 @@
 From the point M = 10,000, N = 3, d = 30, r = 2, K = 15 one number is changed at a time; with N, the number of
 outputs M N is held. A *step* is what L-BFGS asks of all data: the equations of the spline and the gradient by
 the factors. Its processor time, the least of the repeats, is compared with a count of its products and sums:
-for each output 12 d r for the factors, (N - 1)(8 r + 32) for pairs (cubic splines), and for the product of the
-rows (K + 4)^2, or (4 (N - 1))^2 where they hold so few entries that these are multiplied one by one. A *fit* is whole, with K given. Exponents are slopes of the logarithms by least squares over
-the upper half of each range; that of the count is the theoretical one. One thread.
+for each output 12 d r for the factors, (N - 1)(8 r + 32) for pairs (cubic splines), and for the product of
+the rows (K + 4)^2, or (4 (N - 1))^2 where they hold so few entries that these are multiplied one by one.
+A *fit* is whole, with K given. Exponents are slopes of the logarithms by least squares over the upper half of
+each range; that of the count is the theoretical one. One thread.
 """
 
 from __future__ import annotations
