@@ -52,6 +52,8 @@ _MEAN_SHARE = 0.1
 _SHIFTS = (0.25, 1.0, 4.0, 16.0, 64.0)
 #: Entries of temporaries are so many times fewer than elsewhere: those of two stay in the second cache.
 _IN_CACHE = 64
+#: And those of the quadratic start, of which there are several, so many times.
+_SHORT = 16
 #: Tokens deviate from their mean by at least this share of its square, as far as starts are concerned.
 _LEAST_DEVIATION = 1e-8
 
@@ -230,7 +232,8 @@ def quadratic_start(X: Any, Y: Any, rank: int, *, complete: bool = False) -> tup
     n_features = len(first) + 1
     gram, moment = xp.zeros((n_features, n_features)), xp.zeros(n_features)
     n_samples = min(X.shape[0], math.ceil(_N_PAIRED / n_tokens))
-    for chunk in sample_chunks(n_samples, n_tokens * n_tokens * n_features):
+    per_sample = n_tokens * n_tokens * n_features
+    for chunk in sample_chunks(n_samples, per_sample if is_cupy(X) else _SHORT * per_sample):
         p, q = X[chunk] @ left, X[chunk] @ right
         products = p[:, :, None, :, None] * q[:, None, :, None, :]
         products = products.reshape(*products.shape[:3], size * size)
