@@ -252,7 +252,7 @@ def _all_within(xp: Any, array: Any, largest: float) -> bool:
     if array.flags.c_contiguous:
         array = array.reshape(-1)
     step = max(1, _CHECKED // max(1, math.prod(array.shape[1:])))
-    parts = (array[start : start + step] for start in range(0, len(array), step)) if array.ndim else (array,)
+    parts = (array[start : start + step] for start in range(0, len(array), step))
     with np.errstate(invalid="ignore"):  # the least of numbers and NaN is NaN, and that is not within
         return all(part.max() <= largest and part.min() >= -largest for part in parts)
 

@@ -35,7 +35,8 @@ def operations(row: Mapping[str, Any], point: Mapping[str, int]) -> NDArray[np.f
     -------
     array, shape (6,)
         Products with factors, work on pairs, on pairs of long rows, products of whole rows of the design;
-        numbers of the tokens that are read; outputs. Products of single entries, where a row has few, are work on pairs.
+        numbers of the tokens that are read; outputs. Where a row has few entries, their products are work on
+        pairs.
     """
     at = {**point, row["changed"]: row["value"]}
     if row["changed"] == "N":

@@ -19,7 +19,7 @@ __all__ = ["factor_pulls", "score_tails", "spline_products", "sums_of_products",
 _BLOCK_ENTRIES = 131_072
 #: From so many columns for an entry of a row on, rows are multiplied entry by entry.
 _SPARSE = 2
-#: Rows whose products are added up before they are added to those of the others: so sums stay exact.
+#: Rows, at least, whose products are added up before they are added to those of others: so sums stay exact.
 _SUMMED_ROWS = 65_536
 
 
@@ -86,7 +86,7 @@ def sums_of_products(
     pieces, slopes = basis_tables(n_tokens, degree)
     if _in_few_entries(n_tokens, n_intervals, degree):
         total = np.zeros((n_columns, n_columns))
-        step = max(1, _SUMMED_ROWS // n_tokens)
+        step = max(1, max(_SUMMED_ROWS, n_columns**2 // 16) // n_tokens)
         for start in range(0, n_samples, step):
             block = slice(start, min(start + step, n_samples))
             sums = np.zeros((n_columns, n_columns))
