@@ -39,10 +39,12 @@ from pairint.backend import usable_compiler, usable_gpu
 from pairint.engine import provenance
 from pairint.kernels import (
     evaluate_pieces,
+    factor_pulls,
     pair_basis_sum,
     pair_mean,
     pair_moments,
     piecewise_coefficients,
+    spline_products,
     system_products,
 )
 
@@ -51,6 +53,8 @@ OUTPUT = Path(__file__).resolve().parents[1] / "pairint" / "experiments" / "meas
 BASES = [(2, 20, 3), (3, 20, 3), (3, 200, 3), (8, 20, 3), (64, 20, 3), (256, 20, 3), (3, 20, 8)]
 #: (N, d) of the moments, for a cubic on 20 cells.
 MOMENTS = [(3, 30), (64, 30), (3, 256)]
+#: (N, K) of what L-BFGS asks for, for a cubic and rank 2: the products of the spline's rows, and the pulls.
+SUMS = [(3, 20), (3, 200), (64, 20), (256, 20)]
 #: (M, N, d, r) of a step, for a cubic on 20 cells.
 STEPS = [(10_000, 3, 30, 2), (300, 64, 30, 2), (3_000, 3, 256, 2)]
 START = """
@@ -140,6 +144,19 @@ def cases(pairs: int) -> Any:
         call = lambda a=scores: pair_mean(a, pieces, -1.0, 1.0)  # noqa: E731
         if d == 30:
             yield f"mean, N={N}", call, None, scores.nbytes + 8 * M * N, scores.size * 11, None
+    for N, K in SUMS:
+        M = max(1, pairs // (N * (N - 1)))
+        projected, Y = rng.uniform(-0.7, 0.7, (M, N, 4)), rng.standard_normal((M, N))
+        moved, here = projected.nbytes + Y.nbytes, M * N * (N - 1)
+        call = lambda a=(projected, Y), K=K: spline_products(*a, -1.0, 1.0, K, 3)  # noqa: E731
+        # A score, its place, four pieces by Horner and their sums; a row has K + 4 columns or few entries.
+        entries, columns = 4 * (N - 1), K + 4
+        product = entries**2 if 2 * entries <= columns else columns**2
+        yield f"products, N={N} K={K}", call, None, moved, here * (4 + 4 + 28) + M * N * product, None
+        if K < 100:
+            call = lambda a=(projected, Y): factor_pulls(*a, pieces, -1.0, 1.0)  # noqa: E731
+            # A score, its place, value and slope, and two pulls of two numbers each.
+            yield f"pulls, N={N}", call, None, moved + projected.nbytes, here * (4 + 4 + 12 + 9), None
     for M, N, d, r in STEPS:
         X, Y = rng.uniform(-1.0, 1.0, (M, N, d)), rng.standard_normal((M, N))
         left, right = rng.standard_normal((2, d, r)) / d

@@ -54,7 +54,7 @@ def fitted(case: dict[str, int]) -> dict[str, Any]:
     truth = AttentionModel(Tanh(), matrix, UniformCube(case["d"]), GaussianNoise(0.1))
     InteractionRegressor(2, random_state=0).fit(  # compiles
         *AttentionModel(Tanh(), np.eye(4, 2) @ np.eye(2, 4), UniformCube(4), GaussianNoise(0.1)).sample(
-            20_000, case["N"] if case["N"] < 4 else 8, np.random.default_rng(1)
+            20_000 // case["N"] * 3, min(case["N"], 20), np.random.default_rng(1)
         )
     )
     X, Y = truth.sample(case["M"], case["N"], rng)

@@ -35,6 +35,8 @@ _LARGEST_NUMBER, _LARGEST_SINGLE = 1e150, float(np.finfo(np.float32).max)
 _SMALLEST_POSITIVE = 1e-150
 #: Numbers in one array: 80 GB of doubles. More is a typing error, and may take the machine down with it.
 _LARGEST_SIZE = 10**10
+#: Numbers that are looked at together: they stay in the cache.
+_CHECKED = 1 << 15
 
 
 def check_integer(name: str, value: Any, minimum: int | None = None, maximum: int | None = None) -> int:
@@ -173,7 +175,7 @@ def check_floats(
     _check_shape(name, tuple(array.shape), shape)
     if getattr(array.dtype, "itemsize", 8) == 4:
         largest = min(largest, _LARGEST_SINGLE)
-    if finite and not bool(xp.all(xp.abs(array) <= largest)):  # false for NaN too: one pass for both
+    if finite and not _all_within(xp, array, largest):
         if bool(xp.all(xp.isfinite(array))):
             size = float(xp.max(xp.abs(array)))
             raise ValueError(f"{name} must hold numbers of size at most {largest:g}, got {size:g}")
@@ -241,6 +243,18 @@ def _real_numbers(xp: Any, name: str, value: Any) -> Any:
             f"in with numpy.ma.filled"
         )
     return array
+
+
+def _all_within(xp: Any, array: Any, largest: float) -> bool:
+    """Say whether no entry is larger, or is NaN: of NumPy's arrays without another array of their size."""
+    if xp is not np or array.size == 0:
+        return bool(xp.all(xp.abs(array) <= largest))
+    if array.flags.c_contiguous:
+        array = array.reshape(-1)
+    step = max(1, _CHECKED // max(1, math.prod(array.shape[1:])))
+    parts = (array[start : start + step] for start in range(0, len(array), step))
+    with np.errstate(invalid="ignore"):  # the least of numbers and NaN is NaN, and that is not within
+        return all(part.max() <= largest and part.min() >= -largest for part in parts)
 
 
 def _check_shape(name: str, shape: tuple[int, ...], wanted: Sequence[int | None] | None) -> None:

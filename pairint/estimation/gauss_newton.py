@@ -121,19 +121,16 @@ def _steepest(block: LeastSquaresProblem, left: Any, right: Any, spline: Spline)
     X, Y = block.X, block.Y
     xp = array_namespace(X)
     n_samples, n_tokens, d = X.shape
-    diagonal = xp.arange(n_tokens)
     gradient = xp.zeros((d, d))
     curvature = 0.0
+    both = xp.concatenate([left, right], axis=1)
+    rank = left.shape[1]
     for chunk in sample_chunks(n_samples, n_tokens * (4 * n_tokens + 2 * d)):
-        tokens = X[chunk]
-        scores = factor_scores(tokens, left, right)
-        slopes = spline.derivative(scores) / (n_tokens - 1)
-        values = spline(scores) / (n_tokens - 1)
-        slopes[:, diagonal, diagonal] = 0.0
-        values[:, diagonal, diagonal] = 0.0
-        pulled = (slopes @ tokens).reshape(-1, d)
-        tokens = tokens.reshape(-1, d)
-        residual = Y[chunk] - values.sum(axis=-1)
+        tokens = X[chunk].reshape(-1, d)
+        projected = (tokens @ both).reshape(-1, n_tokens, 2 * rank)
+        scores = projected[:, :, :rank] @ xp.swapaxes(projected[:, :, rank:], -1, -2)
+        pulled = spline.partner_moments(scores, X[chunk]).reshape(-1, d)
+        residual = Y[chunk] - spline.partner_mean(scores)
         squares = (tokens**2).sum(axis=1) * (pulled**2).sum(axis=1)
         if block.weight is not None:
             residual = block.weight[chunk] * residual

@@ -21,11 +21,12 @@ moments look for the rest. Neither needs to be exact: they are starts of a searc
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from pairint.backend import array_namespace
+from pairint.backend import array_namespace, is_cupy
 from pairint.model.attention import sample_chunks
 
 __all__ = [
@@ -49,6 +50,10 @@ _N_PAIRED = 30_000
 _MEAN_SHARE = 0.1
 #: Values of the form on the mean that starts try, over the norm of what is known.
 _SHIFTS = (0.25, 1.0, 4.0, 16.0, 64.0)
+#: Entries of temporaries are so many times fewer than elsewhere: those of two stay in the second cache.
+_IN_CACHE = 64
+#: And those of the quadratic start, of which there are several, so many times.
+_SHORT = 16
 #: Tokens deviate from their mean by at least this share of its square, as far as starts are concerned.
 _LEAST_DEVIATION = 1e-8
 
@@ -156,14 +161,13 @@ def lean_linear_start(X: Any, Y: Any, rank: int, n_iter: int = 4) -> tuple[Any, 
     """Return what :func:`linear_start` does, by fewer conjugate gradients and products of long matrices."""
     xp = array_namespace(X)
     n_samples, n_tokens, d = X.shape
-    chunks = list(sample_chunks(n_samples, 4 * n_tokens * d))
+    chunks = list(_short_chunks(X, 2))
 
     def forward(matrix: Any) -> Any:
         image = xp.empty((n_samples, n_tokens))
         for chunk in chunks:
             pulled = (X[chunk].reshape(-1, d) @ matrix).reshape(-1, n_tokens, d)
-            pulled *= _partner_mean(X[chunk])
-            image[chunk] = pulled.sum(axis=-1)
+            image[chunk] = xp.einsum("mnd,mnd->mn", pulled, _partner_mean(X[chunk]))
         return image
 
     root = _partner_root(X)  # where tokens have a mean, the partners' deviations from it count as much
@@ -199,7 +203,7 @@ def _partner_root(X: Any) -> Any:
     if float((mean**2).sum()) <= _MEAN_SHARE:
         return None
     moment = xp.zeros((d, d))
-    for chunk in sample_chunks(X.shape[0], 3 * X.shape[1] * d):
+    for chunk in _short_chunks(X, 2):
         rows = _partner_mean(X[chunk]).reshape(-1, d)
         moment = moment + rows.T @ rows
     values, vectors = xp.linalg.eigh(moment / (X.shape[0] * X.shape[1]))
@@ -228,7 +232,8 @@ def quadratic_start(X: Any, Y: Any, rank: int, *, complete: bool = False) -> tup
     n_features = len(first) + 1
     gram, moment = xp.zeros((n_features, n_features)), xp.zeros(n_features)
     n_samples = min(X.shape[0], math.ceil(_N_PAIRED / n_tokens))
-    for chunk in sample_chunks(n_samples, n_tokens * n_tokens * n_features):
+    per_sample = n_tokens * n_tokens * n_features
+    for chunk in sample_chunks(n_samples, per_sample if is_cupy(X) else _SHORT * per_sample):
         p, q = X[chunk] @ left, X[chunk] @ right
         products = p[:, :, None, :, None] * q[:, None, :, None, :]
         products = products.reshape(*products.shape[:3], size * size)
@@ -292,7 +297,7 @@ def moments_left(X: Any, residual: Any) -> float:
     means = {pair: xp.zeros((d, d)) for pair in pairs}
     squares = dict.fromkeys(pairs, 0.0)
     n_rows = X.shape[0] * X.shape[1]
-    for chunk in sample_chunks(X.shape[0], 4 * X.shape[1] * d):
+    for chunk in _short_chunks(X, 4):
         tokens = X[chunk] - centre
         x, y = tokens.reshape(-1, d), _partner_mean(tokens).reshape(-1, d)
         e = residual[chunk].reshape(-1, 1)
@@ -312,12 +317,20 @@ def moments_left(X: Any, residual: Any) -> float:
 
 
 def _partner_mean(X: Any) -> Any:
-    return (X.sum(axis=1, keepdims=True) - X) / (X.shape[1] - 1)
+    mean = X.sum(axis=1, keepdims=True) - X
+    mean /= X.shape[1] - 1
+    return mean
+
+
+def _short_chunks(X: Any, arrays: int) -> Iterator[slice]:
+    """Cut the samples so that so many arrays like their tokens stay in a cache, or on a device do not."""
+    entries = arrays * X.shape[1] * X.shape[2]
+    return sample_chunks(X.shape[0], entries if is_cupy(X) else _IN_CACHE * entries)
 
 
 def _bilinear_forward(X: Any, matrix: Any) -> Any:
     result = array_namespace(X).empty(X.shape[:2])
-    for chunk in sample_chunks(X.shape[0], 3 * X.shape[1] * X.shape[2]):
+    for chunk in _short_chunks(X, 2):
         result[chunk] = ((X[chunk] @ matrix) * _partner_mean(X[chunk])).sum(axis=-1)
     return result
 
@@ -325,7 +338,7 @@ def _bilinear_forward(X: Any, matrix: Any) -> Any:
 def _bilinear_adjoint(X: Any, residual: Any) -> Any:
     d = X.shape[2]
     total = 0.0
-    for chunk in sample_chunks(X.shape[0], 3 * X.shape[1] * d):
+    for chunk in _short_chunks(X, 2):
         weighted = (X[chunk] * residual[chunk][..., None]).reshape(-1, d)
         total = total + weighted.T @ _partner_mean(X[chunk]).reshape(-1, d)
     return total
@@ -336,7 +349,7 @@ def _leading_space(X: Any, weights: Any, rank: int, mean: Any) -> Any:
     xp = array_namespace(X)
     d = X.shape[2]
     total = xp.zeros((d, d))
-    for chunk in sample_chunks(X.shape[0], 2 * X.shape[1] * d):
+    for chunk in _short_chunks(X, 2):
         rows = X[chunk].reshape(-1, d)
         total = total + (rows * weights[chunk].reshape(-1, 1)).T @ rows
     square = float((mean**2).sum())

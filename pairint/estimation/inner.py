@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from pairint.backend import array_namespace, is_cupy, to_host
+from pairint.kernels.dispatch import compiled_loops
 from pairint.kernels.pair_sum import pair_basis_entries
-from pairint.kernels.projected import spline_products
+from pairint.kernels.projected import sums_of_products
 from pairint.model.attention import sample_chunks
 from pairint.model.splines import SplineSpace
 
@@ -28,6 +29,7 @@ __all__ = [
     "aggregated_design",
     "block_equations",
     "design_width",
+    "factor_average",
     "factor_scores",
     "mostly_zero",
     "normal_equations",
@@ -78,6 +80,23 @@ def factor_scores(X: Any, left: Any, right: Any) -> Any:
     return (X @ left) @ array_namespace(X).swapaxes(X @ right, -1, -2)
 
 
+def factor_average(activation: Any, X: Any, left: Any, right: Any) -> Any:
+    """Return a spline averaged over the partners of each token, ``(M, N)``, for the matrix ``left right'``.
+
+    As :func:`pairint.model.pair_average`, by products with the factors.
+    """
+    xp = array_namespace(X)
+    n_samples, n_tokens, d = X.shape
+    rank = left.shape[1]
+    both = xp.concatenate([left, right], axis=1)
+    average = xp.empty((n_samples, n_tokens))
+    for chunk in sample_chunks(n_samples, n_tokens * (2 * rank + 2 * n_tokens)):
+        projected = (X[chunk].reshape(-1, d) @ both).reshape(-1, n_tokens, 2 * rank)
+        scores = projected[:, :, :rank] @ xp.swapaxes(projected[:, :, rank:], -1, -2)
+        average[chunk] = activation.partner_mean(scores)
+    return average
+
+
 def normal_equations(
     X: Any, Y: Any, left: Any, right: Any, space: SplineSpace, weight: Any = None
 ) -> NormalEquations:
@@ -114,10 +133,12 @@ def block_equations(
 ) -> NormalEquations:
     """Return the same equations, to rounding, by products of rows that stay in the cache.
 
-    With more cells than a sparse product is dearer for it is :func:`normal_equations` that computes.
+    With more cells than a sparse product is dearer for, and nothing compiled, it is :func:`normal_equations`
+    that computes.
     """
     n_samples, n_tokens, d = X.shape
-    if mostly_zero(X, space) and space.dimension > _DENSE:
+    few_entries = mostly_zero(X, space) and space.dimension > _DENSE
+    if few_entries and compiled_loops(n_samples * n_tokens * space.dimension) is None:
         return normal_equations(X, Y, left, right, space, weight)
     xp = array_namespace(X)
     both = xp.concatenate([left, right], axis=1)
@@ -125,7 +146,7 @@ def block_equations(
     for chunk in sample_chunks(n_samples, n_tokens * (both.shape[1] + n_tokens)):
         projected = (X[chunk].reshape(-1, d) @ both).reshape(-1, n_tokens, both.shape[1])
         part = None if weight is None else weight[chunk]
-        total = total + spline_products(
+        total = total + sums_of_products(
             projected, Y[chunk], space.lower, space.upper, space.n_intervals, space.degree, part
         )
     total = to_host(total)

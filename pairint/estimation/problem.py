@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from pairint.backend import array_namespace, to_host
+from pairint.backend import array_namespace
 from pairint.estimation.inner import (
     InnerSolution,
     NormalEquations,
     block_equations,
-    factor_scores,
     normal_equations,
     solve_inner,
 )
+from pairint.kernels.projected import score_tails
 from pairint.model.attention import check_tokens, sample_chunks
 from pairint.model.splines import Spline, SplineSpace
 from pairint.validation import check_floats, check_integer, check_real
@@ -228,18 +228,14 @@ def score_range(X: Any, left: Any, right: Any, n_tail: int = TAIL) -> tuple[floa
 def score_extremes(X: Any, left: Any, right: Any, n_tail: int = TAIL) -> tuple[Any, Any]:
     """Return the lowest and the highest scores of distinct tokens: of each chunk so many that one is left."""
     xp = array_namespace(X)
-    n_tokens = X.shape[1]
-    diagonal = xp.arange(n_tokens)
+    n_samples, n_tokens, d = X.shape
+    both = xp.concatenate([left, right], axis=1)
     low: list[Any] = []
     high: list[Any] = []
-    for chunk in sample_chunks(X.shape[0], n_tokens * max(n_tokens, X.shape[2])):
-        scores = factor_scores(X[chunk], left, right)
-        for extremes, sign in ((low, 1.0), (high, -1.0)):
-            signed = sign * scores
-            signed[:, diagonal, diagonal] = xp.inf
-            flat = signed.reshape(-1)
-            keep = min(n_tail + 1, flat.shape[0])
-            extremes.append(sign * to_host(xp.partition(flat, keep - 1)[:keep]))
+    for chunk in sample_chunks(n_samples, n_tokens * (both.shape[1] + n_tokens)):
+        projected = (X[chunk].reshape(-1, d) @ both).reshape(-1, n_tokens, both.shape[1])
+        for extremes, found in zip((low, high), score_tails(projected, n_tail + 1), strict=True):
+            extremes.append(found)
     return np.concatenate(low), np.concatenate(high)
 
 

@@ -24,7 +24,8 @@ from pairint.backend import array_namespace, to_host
 from pairint.estimation.gauss_newton import balanced_factors, on_sphere
 from pairint.estimation.inner import solve_inner
 from pairint.estimation.problem import LeastSquaresProblem, OuterState
-from pairint.kernels import factor_pulls, piecewise_coefficients, system_products
+from pairint.kernels import piecewise_coefficients, system_products
+from pairint.kernels.projected import token_pulls
 from pairint.model.attention import sample_chunks
 from pairint.model.splines import SplineSpace
 from pairint.steps import steps
@@ -49,6 +50,9 @@ _METRIC_STEPS, _LARGE_GAIN, _SHORT_STEP = 12, 0.2, 0.3
 _MEMORY = 10
 #: A step must lower the objective by this share of what its slope promises; cuts of a step that are tried.
 _ARMIJO, _MOST_CUTS = 1e-4, 12
+#: All steps together gain at most so many times what the next is predicted to, if its metric is damped by no
+#: more than this: even where progress is slow.
+_MOST_GAIN, _LITTLE_DAMPING = 10.0, 0.1
 #: Longest first step with a metric of which only the shape is known, relative to the factors.
 _FIRST_STEP = 0.1
 
@@ -101,7 +105,7 @@ def _pulls(
         rows = X[chunk].reshape(-1, d)
         projected = (rows @ both).reshape(-1, n_tokens, 2 * rank)
         weight = None if block.weight is None else block.weight[chunk]
-        pulls = factor_pulls(projected, block.Y[chunk], polynomials, lower, upper, weight)
+        pulls = token_pulls(projected, block.Y[chunk], polynomials, lower, upper, weight)
         total = total + rows.T @ pulls.reshape(-1, 2 * rank)
     return total
 
@@ -121,6 +125,7 @@ def lbfgs(
     tol: float,
     metric: Metric | None = None,
     enough: tuple[float, float] = (-math.inf, 0.0),
+    needed: float = math.inf,
 ) -> OuterState:
     """Minimise the empirical risk over matrices of the rank of the factors, on one spline space.
 
@@ -141,6 +146,9 @@ def lbfgs(
     enough : (float, float)
         Stop also where the residual sum of squares is at most the first and is predicted to fall by less than
         the second.
+    needed : float
+        Give up where even ten times what the next step is predicted to gain would leave the residual sum of
+        squares above this.
 
     Returns
     -------
@@ -180,6 +188,10 @@ def lbfgs(
             pairs = []
             continue
         if state.inner.residual <= enough[0] and -slope / 2 <= enough[1]:
+            break
+        # A metric that is damped much, or knows no curvature yet, predicts too little.
+        known = damping <= _LITTLE_DAMPING if narrow else len(pairs) > 1
+        if known and state.inner.residual - _MOST_GAIN * (-slope / 2) > needed:
             break
         calm = calm + 1 if -slope / 2 <= smallest else 0
         # The shape of a metric alone does not know flat directions: it is asked twice.

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from pairint.backend import array_namespace
+from pairint.estimation.inner import factor_average
 from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.estimation.selection import IntervalChoice, choose_intervals, nearly_equal
-from pairint.model.attention import pair_average
 from pairint.steps import steps
 
 __all__ = ["LOSSES", "RobustFit", "huber_fit", "pulled_in", "residual_scale"]
@@ -119,7 +119,7 @@ def huber_fit(
     stages: list[OuterState] = []
     loss, converged = np.inf, False
     for round_ in steps(range(_MOST_ROUNDS + 1), "rounds", most=True):
-        average = pair_average(state.spline, problem.X, state.left @ state.right.T)
+        average = factor_average(state.spline, problem.X, state.left, state.right)
         residual = root * (problem.Y - average)
         if not held:
             before, scale = scale, max(residual_scale(_counted(residual, problem.weight)), smallest)

@@ -20,6 +20,7 @@ from pairint.estimation.initial import (
     random_start,
     truncated_factors,
 )
+from pairint.estimation.inner import factor_average
 from pairint.estimation.problem import LeastSquaresProblem, OuterState
 from pairint.estimation.quasi_newton import Metric, lbfgs
 from pairint.estimation.rivals import SAME_FUNCTION, function_distance
@@ -33,7 +34,6 @@ from pairint.estimation.selection import (
     nearly_equal,
     rank_criterion,
 )
-from pairint.model.attention import pair_average
 from pairint.model.splines import SplineSpace
 from pairint.steps import steps
 
@@ -135,11 +135,12 @@ class Search:
         tol: float,
         metric: Metric | None = None,
         enough: tuple[float, float] = (-math.inf, 0.0),
+        needed: float = math.inf,
     ) -> OuterState:
         """Descend by so many Gauss-Newton steps at most, or as many of L-BFGS as cost about the same."""
         if self.quasi_newton:
             more = _MORE_STEPS if steps >= self.max_iter else _MORE_LOOKS
-            return lbfgs(problem, left, right, space, more * steps, tol, metric, enough)
+            return lbfgs(problem, left, right, space, more * steps, tol, metric, enough, needed)
         return levenberg_marquardt(problem, left, right, space, steps, tol)
 
     def start_sample(self) -> LeastSquaresProblem:
@@ -170,15 +171,20 @@ class Search:
         """The same, with the tolerance and the patience of a first look."""
         return replace(self, tol=self.loose, max_iter=min(self.max_iter, _LIFTED_STEPS))
 
-    def grow(self, smaller: Found) -> Found:
+    def grow(self, smaller: Found, criterion: float = math.inf) -> Found:
         """Go on from a fit with one rank more, on the same cells of the same interval.
 
-        The classes are nested, and the residual falls by what the rank is good for, and by nothing else.
+        The classes are nested, and the residual falls by what the rank is good for, and by nothing else. Not
+        further than to see that it does not come below a criterion.
         """
-        old = smaller.state
-        grown = grown_factors(self.problem, old)
+        old, problem = smaller.state, self.problem
+        grown = grown_factors(problem, old)
         steps = min(self.max_iter, _FOLLOWED_STEPS)
-        state = self.minimise(self.problem, *grown, old.space, steps, self.tol)
+        # The criterion is the residual times a number; one coefficient less is more than a step changes.
+        unit = rank_criterion(1.0, max(old.inner.dof - 1.0, 0.0), problem.n_matrix, problem.n_rows)
+        state = self.minimise(
+            problem, *grown, old.space, steps, self.tol, needed=criterion / unit if unit > 0.0 else math.inf
+        )
         return Found(self, smaller.valley, [*smaller.stages, state], smaller.selection)
 
     def settle(
@@ -419,7 +425,7 @@ class Search:
 
     def _times_to_reach(self, problem: LeastSquaresProblem, state: OuterState) -> int:
         """Return from how many starts a valley must be reached before it is taken for the lowest."""
-        average = pair_average(state.spline, problem.X, state.left @ state.right.T)
+        average = factor_average(state.spline, problem.X, state.left, state.right)
         residual = problem.weighted(problem.Y - average)
         suspect = moments_left(problem.X, residual) >= 1.0
         if not self.quasi_newton:
@@ -453,13 +459,16 @@ class Search:
         n_parameters = self.problem.n_matrix + self.coarse_cells + problem.degree
         return max(2.0 * n_parameters / problem.n_rows * lowest, _SAME_VALLEY * self._spread(problem))
 
-    def refine(self, state: OuterState) -> tuple[list[OuterState], IntervalChoice | None]:
+    def refine(
+        self, state: OuterState, arrived: Callable[[OuterState], bool] | None = None
+    ) -> tuple[list[OuterState], IntervalChoice | None]:
         """Go on with all the data and the final number of cells; return the stages and the choice.
 
-        A better matrix can ask for another ``K``: it is chosen again, until the choice stands.
+        A better matrix can ask for another ``K``: it is chosen again, until the choice stands. No stages, if
+        with L-BFGS one with the cells of the coarse fit says that the way has arrived and need not go on.
         """
         if self.quasi_newton:
-            return self._refine_once(state)
+            return self._refine_once(state, arrived)
         selection = None
         stages: list[OuterState] = []
         for _ in range(_N_CHOICES):
@@ -485,16 +494,22 @@ class Search:
             self.problem, state.left, state.right, interval, weight=self.weight, early=early
         )
 
-    def _refine_once(self, state: OuterState) -> tuple[list[OuterState], IntervalChoice | None]:
+    def _refine_once(
+        self, state: OuterState, arrived: Callable[[OuterState], bool] | None = None
+    ) -> tuple[list[OuterState], IntervalChoice | None]:
         """Choose K where all the data have settled the matrix, and again only if it is much larger."""
-        if self.n_intervals is not None:
-            return list(self._nested(state, self.n_intervals)), None
         stages: list[OuterState] = []
-        if self.problem.d > 1:
+        if self.n_intervals is not None or self.problem.d > 1:
             # With more cells than these the matrix would fit noise by them, and the criterion, which takes
             # the matrix as given, would ask for as many.
-            stages = list(replace(self, tol=self.loose)._nested(state, state.space.n_intervals))
+            search = self if self.n_intervals is not None else replace(self, tol=self.loose)
+            for stage in search._nested(state, self.n_intervals or state.space.n_intervals):
+                stages.append(stage)
+                if arrived is not None and arrived(stage):
+                    return [], None
             state = stages[-1]
+        if self.n_intervals is not None:
+            return stages, None
         for _ in range(_N_CHOICES):
             interval = self.problem.interval(state.left, state.right)
             selection = self._choice(state, interval, early=True)
@@ -616,12 +631,23 @@ class Found:
         noise differ by: two noise variances for each parameter. And if there was doubt, the fit is tried
         against one of a rank more, from which it may also come down deeper.
         """
-        ends = [self, *(self._through(rival) for rival in self.valley.rivals)]
         sample = self.search.subsample(_N_COARSE, _N_COARSE_OUTPUTS)
+
+        def arrived(stage: OuterState) -> bool:
+            # Where the best way has been, with as many cells: others are another function, if not by much.
+            cells = stage.space.n_intervals
+            been = (way for way in self.stages if way.space.n_intervals == cells)
+            return any(function_distance(sample, way, stage) < SAME_FUNCTION for way in been)
+
+        ends = [self]
+        for rival in self.valley.rivals:
+            stages, selection = self.search.refine(rival, arrived)
+            if stages:  # else more data have shown it to be no other function
+                ends.append(Found(self.search, replace(self.valley, state=rival), stages, selection))
         poor = False
         for _ in range(_MOST_LIFTS):
             ends.sort(key=lambda end: end.criterion)
-            lifted = ends[0].lifted()
+            lifted = ends[0].lifted(ends[0].criterion)
             if lifted is None or not lifted.criterion < ends[0].criterion:
                 poor = False
                 break
@@ -646,14 +672,17 @@ class Found:
         """Go on from another coarse fit."""
         return Found(self.search, replace(self.valley, state=state), *self.search.refine(state))
 
-    def lifted(self) -> Found | None:
-        """Return the fit with a rank more, on the same cells; none, if there is no room for it."""
+    def lifted(self, criterion: float = math.inf) -> Found | None:
+        """Return the fit with a rank more, on the same cells; none, if there is no room for it.
+
+        Not further than to see that it does not come below a criterion.
+        """
         problem, rank = self.search.problem, self.rank + 1
         n_matrix = matrix_parameters(problem.d, rank)
         if rank > problem.d or n_matrix + self.state.space.dimension >= problem.n_rows:
             return None
         larger = replace(self.search, problem=replace(problem, n_matrix=n_matrix))
-        return larger.grow(self)
+        return larger.grow(self, criterion)
 
     def refined(self, search: Search) -> Found:
         """Choose K again, and go on with the tolerance of the search."""

@@ -15,7 +15,9 @@ from pairint.figures.style import CYCLE, MARKERS, picture, subplots
 __all__ = ["operations", "priced", "scaling_figure"]
 
 #: The terms that :func:`operations` counts, in order.
-TERMS = ("factors", "pairs", "spline", "outputs")
+TERMS = ("factors", "pairs", "pairs of long rows", "spline", "numbers read", "outputs")
+#: From so many tokens on, the pairs of a row are computed several at once.
+LONG_ROW = 16
 
 
 def operations(row: Mapping[str, Any], point: Mapping[str, int]) -> NDArray[np.float64]:
@@ -31,13 +33,20 @@ def operations(row: Mapping[str, Any], point: Mapping[str, int]) -> NDArray[np.f
 
     Returns
     -------
-    array, shape (4,)
-        Products with factors, work on pairs, products of rows of the design, outputs.
+    array, shape (6,)
+        Products with factors, work on pairs, on pairs of long rows, products of whole rows of the design;
+        numbers of the tokens that are read; outputs. Where a row has few entries, their products are work on
+        pairs.
     """
     at = {**point, row["changed"]: row["value"]}
     if row["changed"] == "N":
         at["M"] = point["M"] * point["N"] // row["value"]
-    each = [12 * at["d"] * at["r"], (at["N"] - 1) * (8 * at["r"] + 32), (at["K"] + 4) ** 2, 1]
+    pairs = (at["N"] - 1) * (8 * at["r"] + 32)
+    entries, columns = 4 * (at["N"] - 1), at["K"] + 4
+    few, long = 2 * entries <= columns, at["N"] >= LONG_ROW
+    single, product = (entries**2, 0) if few else (0, columns**2)
+    by_pairs = (single, pairs) if long else (single + pairs, 0)
+    each = [12 * at["d"] * at["r"], *by_pairs, product, 3 * at["d"], 1]
     return at["M"] * at["N"] * np.array(each, dtype=float)
 
 
@@ -55,7 +64,7 @@ def priced(
 
     Returns
     -------
-    prices : array, shape (4,)
+    prices : array, shape (6,)
     predicted : array, shape (rows,)
         In milliseconds.
     """

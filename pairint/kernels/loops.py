@@ -24,7 +24,9 @@ __all__ = [
     "moments",
     "pair_mean",
     "pull_rows",
+    "score_tails",
     "spline_rows",
+    "spline_sums",
     "system_rows",
 ]
 
@@ -94,9 +96,27 @@ def spline_rows(
     out: Any,
 ) -> None:  # fmt: skip
     """Fill ``out`` with rows ``[F | y]`` of some samples, each times the root of its weight."""
-    n_intervals = out.shape[1] - len(pieces)
-    numbers = (lower, n_intervals / (upper - lower), n_intervals, pieces, piece_slopes)
-    _call("spline_rows", (projected,), (targets, roots, *numbers), (out,))
+    name = "spline_rows"
+    if len(pieces) == 4 and projected.shape[1] >= _LONG_ROW:
+        name = "long_cubic_rows"
+    _spline_call(name, projected, targets, roots, lower, upper, pieces, piece_slopes, out)
+
+
+def spline_sums(
+    projected: Any, targets: Any, roots: Any, lower: float, upper: float, pieces: Any, piece_slopes: Any,
+    out: Any,
+) -> None:  # fmt: skip
+    """Add to ``out`` a matrix that with its transpose is the product of rows ``[F | y]`` with themselves.
+
+    Entry by entry of those that are not zero: for few partners and many cells.
+    """
+    name = "cubic_sums" if len(pieces) == 4 else "spline_sums"
+    _spline_call(name, projected, targets, roots, lower, upper, pieces, piece_slopes, out)
+
+
+def score_tails(projected: Any, low: Any, high: Any) -> None:
+    """Put the lowest and the highest scores of distinct tokens into arrays of infinities, sorted."""
+    _call("score_tails", (projected,), (), (low, high))
 
 
 def pull_rows(
@@ -105,7 +125,20 @@ def pull_rows(
 ) -> None:  # fmt: skip
     """Fill ``out``, shape (M, N, 2 r), with what weighted residuals pull at the factors with."""
     scale = len(polynomials) / (upper - lower)
+    if projected.shape[1] >= _LONG_ROW:
+        # A table with a row for each power: the numbers of all cells that a power needs lie close together.
+        _call("long_pull_rows", (projected,), (targets, weights, polynomials.T, lower, scale), (out,))
+        return
     _call("pull_rows", (projected,), (targets, weights, polynomials, slopes, lower, scale), (out,))
+
+
+def _spline_call(
+    name: str, projected: Any, targets: Any, roots: Any, lower: float, upper: float, pieces: Any,
+    piece_slopes: Any, out: Any,
+) -> None:  # fmt: skip
+    n_intervals = out.shape[1] - len(pieces)
+    numbers = (lower, n_intervals / (upper - lower), n_intervals, pieces, piece_slopes)
+    _call(name, (projected,), (targets, roots, *numbers), (out,))
 
 
 def _call(name: str, given: tuple[Any, ...], numbers: tuple[Any, ...], filled: tuple[Any, ...]) -> None:
@@ -518,6 +551,217 @@ def _spline_rows(  # type: ignore[no-untyped-def]
             row[n_basis] = targets[m, i] * root
 
 
+def _long_cubic_rows(  # type: ignore[no-untyped-def]
+    projected, targets, roots, lower, scale, n_intervals, pieces, piece_slopes, out
+):
+    # What needs no look at other pairs is vectorised; the sums go to four rows in turn, so that few of them
+    # wait for the one before.
+    n_samples, n_tokens, width = projected.shape
+    rank = width // 2
+    n_basis = n_intervals + 3
+    last = float(n_intervals)
+    a0, a1, a2, a3 = pieces[0, 0], pieces[0, 1], pieces[0, 2], pieces[0, 3]
+    b0, b1, b2, b3 = pieces[1, 0], pieces[1, 1], pieces[1, 2], pieces[1, 3]
+    c0, c1, c2, c3 = pieces[2, 0], pieces[2, 1], pieces[2, 2], pieces[2, 3]
+    d0, d1, d2, d3 = pieces[3, 0], pieces[3, 1], pieces[3, 2], pieces[3, 3]
+    keys = np.empty((rank, n_tokens))
+    position = np.empty(n_tokens)
+    cells = np.empty(n_tokens, np.int64)
+    value = np.empty((n_tokens, 4))
+    first, second, third, fourth = np.zeros(n_basis), np.zeros(n_basis), np.zeros(n_basis), np.zeros(n_basis)
+    whole = n_tokens // 4 * 4
+    for m in range(n_samples):
+        _transpose_keys(projected[m], keys)
+        for i in range(n_tokens):
+            _positions(projected[m, i], keys, lower, scale, position)
+            strayed = 0
+            for j in range(n_tokens):
+                inside = position[j] if position[j] > 0.0 else 0.0
+                inside = inside if inside < last else last
+                cell = min(np.floor(inside), last - 1.0)
+                cells[j] = np.int64(cell)
+                t = inside - cell
+                strayed |= position[j] != inside
+                value[j, 0] = ((a3 * t + a2) * t + a1) * t + a0
+                value[j, 1] = ((b3 * t + b2) * t + b1) * t + b0
+                value[j, 2] = ((c3 * t + c2) * t + c1) * t + c0
+                value[j, 3] = ((d3 * t + d2) * t + d1) * t + d0
+            if strayed:
+                for j in range(n_tokens):
+                    inside = position[j] if position[j] > 0.0 else 0.0
+                    far = position[j] - min(inside, last)
+                    if far != 0.0:
+                        t = min(inside, last) - cells[j]
+                        for l in range(4):
+                            rise = (piece_slopes[l, 2] * t + piece_slopes[l, 1]) * t + piece_slopes[l, 0]
+                            value[j, l] += rise * far
+            for l in range(4):
+                value[i, l] = 0.0
+            for j in range(0, whole, 4):
+                _add_four(first, cells[j], value[j])
+                _add_four(second, cells[j + 1], value[j + 1])
+                _add_four(third, cells[j + 2], value[j + 2])
+                _add_four(fourth, cells[j + 3], value[j + 3])
+            for j in range(whole, n_tokens):
+                _add_four(first, cells[j], value[j])
+            root = roots[m, i]
+            row = out[m * n_tokens + i]
+            for k in range(n_basis):
+                row[k] = ((first[k] + second[k]) + (third[k] + fourth[k])) * root
+                first[k] = second[k] = third[k] = fourth[k] = 0.0
+            row[n_basis] = targets[m, i] * root
+
+
+def _spline_sums(  # type: ignore[no-untyped-def]
+    projected, targets, roots, lower, scale, n_intervals, pieces, piece_slopes, out
+):
+    n_samples, n_tokens, width = projected.shape
+    rank = width // 2
+    order = pieces.shape[0]
+    n_basis = n_intervals + order - 1
+    last = float(n_intervals)
+    cells = np.empty(n_tokens, np.int64)
+    value = np.empty((n_tokens, order))
+    for m in range(n_samples):
+        for i in range(n_tokens):
+            root = roots[m, i]
+            target = targets[m, i] * root
+            out[n_basis, n_basis] += 0.5 * target * target
+            n = 0
+            for j in range(n_tokens):
+                if j == i:
+                    continue
+                score = 0.0
+                for p in range(rank):
+                    score += projected[m, i, p] * projected[m, j, rank + p]
+                position = (score - lower) * scale
+                inside = min(position, last) if position > 0.0 else 0.0
+                cell = min(int(inside), n_intervals - 1)
+                t = inside - cell
+                for l in range(order):
+                    number = pieces[l, order - 1]
+                    rise = piece_slopes[l, order - 1]
+                    for q in range(order - 2, -1, -1):
+                        number = number * t + pieces[l, q]
+                        rise = rise * t + piece_slopes[l, q]
+                    value[n, l] = (number + rise * (position - inside)) * root
+                # A partner's products with itself count twice when the transpose is added, others once.
+                for l in range(order):
+                    out[cell + l, n_basis] += value[n, l] * target
+                    for k in range(order):
+                        out[cell + l, cell + k] += 0.5 * value[n, l] * value[n, k]
+                for b in range(n):
+                    for l in range(order):
+                        for k in range(order):
+                            out[cells[b] + l, cell + k] += value[b, l] * value[n, k]
+                cells[n] = cell
+                n += 1
+
+
+def _cubic_sums(  # type: ignore[no-untyped-def]
+    projected, targets, roots, lower, scale, n_intervals, pieces, piece_slopes, out
+):
+    n_samples, n_tokens, width = projected.shape
+    rank = width // 2
+    n_basis = n_intervals + 3
+    last = float(n_intervals)
+    cells = np.empty(n_tokens, np.int64)
+    value = np.empty((n_tokens, 4))
+    moment = np.zeros(n_basis)
+    square = 0.0
+    a0, a1, a2, a3 = pieces[0, 0], pieces[0, 1], pieces[0, 2], pieces[0, 3]
+    b0, b1, b2, b3 = pieces[1, 0], pieces[1, 1], pieces[1, 2], pieces[1, 3]
+    c0, c1, c2, c3 = pieces[2, 0], pieces[2, 1], pieces[2, 2], pieces[2, 3]
+    d0, d1, d2, d3 = pieces[3, 0], pieces[3, 1], pieces[3, 2], pieces[3, 3]
+    for m in range(n_samples):
+        for i in range(n_tokens):
+            root = roots[m, i]
+            target = targets[m, i] * root
+            square += target * target
+            n = 0
+            for j in range(n_tokens):
+                if j == i:
+                    continue
+                score = 0.0
+                for p in range(rank):
+                    score += projected[m, i, p] * projected[m, j, rank + p]
+                position = (score - lower) * scale
+                inside = min(position, last) if position > 0.0 else 0.0
+                cell = min(int(inside), n_intervals - 1)
+                t = inside - cell
+                cells[n] = cell
+                value[n, 0] = (((a3 * t + a2) * t + a1) * t + a0) * root
+                value[n, 1] = (((b3 * t + b2) * t + b1) * t + b0) * root
+                value[n, 2] = (((c3 * t + c2) * t + c1) * t + c0) * root
+                value[n, 3] = (((d3 * t + d2) * t + d1) * t + d0) * root
+                if position != inside:
+                    for l in range(4):
+                        rise = (piece_slopes[l, 2] * t + piece_slopes[l, 1]) * t + piece_slopes[l, 0]
+                        value[n, l] += rise * (position - inside) * root
+                moment[cell] += value[n, 0] * target
+                moment[cell + 1] += value[n, 1] * target
+                moment[cell + 2] += value[n, 2] * target
+                moment[cell + 3] += value[n, 3] * target
+                n += 1
+            for a in range(n):
+                cell = cells[a]
+                w0, w1, w2, w3 = value[a, 0], value[a, 1], value[a, 2], value[a, 3]
+                for l in range(4):
+                    half = 0.5 * value[a, l]
+                    row = out[cell + l, cell : cell + 4]
+                    row[0] += half * w0
+                    row[1] += half * w1
+                    row[2] += half * w2
+                    row[3] += half * w3
+                for b in range(a):
+                    for l in range(4):
+                        number = value[b, l]
+                        row = out[cells[b] + l, cell : cell + 4]
+                        row[0] += number * w0
+                        row[1] += number * w1
+                        row[2] += number * w2
+                        row[3] += number * w3
+    for k in range(n_basis):
+        out[k, n_basis] += moment[k]
+    out[n_basis, n_basis] += 0.5 * square
+
+
+def _score_tails(projected, low, high):  # type: ignore[no-untyped-def]
+    # What is not a number is neither low nor high, and what is not finite is no score.
+    n_samples, n_tokens, width = projected.shape
+    rank = width // 2
+    n_kept = low.shape[0]
+    keys = np.empty((rank, n_tokens))
+    scores = np.empty(n_tokens)
+    for m in range(n_samples):
+        if n_tokens >= _LONG_ROW:
+            _transpose_keys(projected[m], keys)
+        for i in range(n_tokens):
+            if n_tokens >= _LONG_ROW:
+                _positions(projected[m, i], keys, 0.0, 1.0, scores)
+            else:
+                for j in range(n_tokens):
+                    score = 0.0
+                    for p in range(rank):
+                        score += projected[m, i, p] * projected[m, j, rank + p]
+                    scores[j] = score
+            for j in range(n_tokens):
+                score = scores[j]
+                if j != i and (score < low[n_kept - 1] or score > high[n_kept - 1]) and np.isfinite(score):
+                    place = n_kept - 1
+                    if score < low[place]:
+                        while place > 0 and score < low[place - 1]:
+                            low[place] = low[place - 1]
+                            place -= 1
+                        low[place] = score
+                    place = n_kept - 1
+                    if score > high[place]:
+                        while place > 0 and score > high[place - 1]:
+                            high[place] = high[place - 1]
+                            place -= 1
+                        high[place] = score
+
+
 def _pull_rows(  # type: ignore[no-untyped-def]
     projected, targets, weights, polynomials, slopes, lower, scale, out
 ):
@@ -561,6 +805,101 @@ def _pull_rows(  # type: ignore[no-untyped-def]
                     out[m, j, rank + p] += pull * projected[m, i, p]
 
 
+def _long_pull_rows(  # type: ignore[no-untyped-def]
+    projected, targets, weights, powers, lower, scale, out
+):
+    n_samples, n_tokens, width = projected.shape
+    rank = width // 2
+    order, n_intervals = powers.shape
+    last = float(n_intervals)
+    share = 1.0 / (n_tokens - 1)
+    keys, pulled = np.empty((rank, n_tokens)), np.empty((rank, n_tokens))
+    position, value, slope = np.empty(n_tokens), np.empty(n_tokens), np.empty(n_tokens)
+    ones = np.ones(n_tokens)
+    for m in range(n_samples):
+        _transpose_keys(projected[m], keys)
+        for p in range(rank):
+            for j in range(n_tokens):
+                pulled[p, j] = 0.0
+        for i in range(n_tokens):
+            _positions(projected[m, i], keys, lower, scale, position)
+            for j in range(n_tokens):
+                inside = position[j] if position[j] > 0.0 else 0.0
+                inside = inside if inside < last else last
+                cell = min(np.floor(inside), last - 1.0)
+                c = np.int64(cell)
+                t = inside - cell
+                number = powers[order - 1, c]
+                rise = 0.0
+                for q in range(order - 2, -1, -1):
+                    rise = rise * t + number
+                    number = number * t + powers[q, c]
+                value[j] = number + rise * (position[j] - inside)
+                slope[j] = rise
+            value[i] = 0.0
+            slope[i] = 0.0
+            total = _dot(value, ones)
+            error = weights[m, i] * (targets[m, i] - total * share) * share * scale
+            for p in range(rank):
+                out[m, i, p] = error * _dot(slope, keys[p])
+                query = error * projected[m, i, p]
+                row = pulled[p]
+                for j in range(n_tokens):
+                    row[j] += query * slope[j]
+        for j in range(n_tokens):
+            for p in range(rank):
+                out[m, j, rank + p] = pulled[p, j]
+
+
+@numba.njit(nogil=True)
+def _transpose_keys(projected, keys):  # type: ignore[no-untyped-def]
+    rank, n_tokens = keys.shape
+    for j in range(n_tokens):
+        for p in range(rank):
+            keys[p, j] = projected[j, rank + p]
+
+
+@numba.njit(nogil=True, fastmath={"contract"})
+def _positions(query, keys, lower, scale, position):  # type: ignore[no-untyped-def]
+    # One token's scores, in units of cells from the lower end: vectorised over partners.
+    rank, n_tokens = keys.shape
+    for j in range(n_tokens):
+        position[j] = query[0] * keys[0, j]
+    for p in range(1, rank):
+        for j in range(n_tokens):
+            position[j] += query[p] * keys[p, j]
+    for j in range(n_tokens):
+        position[j] = (position[j] - lower) * scale
+
+
+@numba.njit(nogil=True)
+def _add_four(row, cell, value):  # type: ignore[no-untyped-def]
+    row[cell] += value[0]
+    row[cell + 1] += value[1]
+    row[cell + 2] += value[2]
+    row[cell + 3] += value[3]
+
+
+@numba.njit(nogil=True, fastmath={"contract"})
+def _dot(a, b):  # type: ignore[no-untyped-def]
+    # Eight sums in a fixed order: on every machine the same one, and vectorised.
+    n = a.shape[0]
+    whole = n // 8 * 8
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
+    for j in range(0, whole, 8):
+        s0 += a[j] * b[j]
+        s1 += a[j + 1] * b[j + 1]
+        s2 += a[j + 2] * b[j + 2]
+        s3 += a[j + 3] * b[j + 3]
+        s4 += a[j + 4] * b[j + 4]
+        s5 += a[j + 5] * b[j + 5]
+        s6 += a[j + 6] * b[j + 6]
+        s7 += a[j + 7] * b[j + 7]
+    for j in range(whole, n):
+        s0 += a[j] * b[j]
+    return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
+
+
 @numba.njit(nogil=True, fastmath={"contract"})
 def _add_tokens(tokens, weights, total):  # type: ignore[no-untyped-def]
     # Four partners at once: the sum is read and written a quarter as often.
@@ -601,9 +940,26 @@ _LOOPS: dict[str, tuple[Callable[..., None], tuple[Any, ...], bool]] = {
         (("given", 3), ("given", 3), ("table", 2), _REAL, _REAL, ("filled", 3)),
         True,
     ),
-    "spline_rows": (
-        _spline_rows,
-        (("given", 3), *(("table", 2),) * 2, _REAL, _REAL, _INTEGER, *(("table", 2),) * 2, ("filled", 2)),
+    **{
+        name: (
+            function,
+            (
+                *(("given", 3), *(("table", 2),) * 2, _REAL, _REAL, _INTEGER),
+                *(*(("table", 2),) * 2, ("filled", 2)),
+            ),
+            True,
+        )
+        for name, function in (
+            ("spline_rows", _spline_rows),
+            ("long_cubic_rows", _long_cubic_rows),
+            ("spline_sums", _spline_sums),
+            ("cubic_sums", _cubic_sums),
+        )
+    },
+    "score_tails": (_score_tails, (("given", 3), ("filled", 1), ("filled", 1)), True),
+    "long_pull_rows": (
+        _long_pull_rows,
+        (("given", 3), *(("table", 2),) * 3, _REAL, _REAL, ("filled", 3)),
         True,
     ),
     "pull_rows": (

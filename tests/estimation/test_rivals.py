@@ -10,6 +10,7 @@ import pytest
 from drawn import draw
 
 from pairint.estimation import InteractionRegressor, LeastSquaresProblem
+from pairint.estimation import search as search_module
 from pairint.estimation.base import matrix_parameters
 from pairint.estimation.doubts import search_doubts
 from pairint.estimation.quasi_newton import lbfgs
@@ -175,3 +176,62 @@ def test_one_rank_more_is_a_doubt_only_if_it_changes_the_function(second, poor):
     gain = function_distance(search.problem, state, lifted.state)
     assert (gain > LEAST_GAIN) is poor
     assert found.against_rivals().poor is poor
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_one_rank_more_is_given_up_only_where_it_does_not_pay(seed):
+    """With the criterion of its end, and a little more, it is followed there; with much less, not as far.
+
+    Of noise a rank more gains slowly, which is the hard case: what is left is many times the next step.
+    """
+    rng = np.random.default_rng(seed)
+    d = int(rng.integers(3, 9))
+    left, right = (np.linalg.qr(rng.standard_normal((d, 2)))[0] for _ in range(2))
+    matrix = left @ np.diag([1.0, 0.3 * (seed % 3)]) @ right.T
+    X, Y = AttentionModel(Tanh(2.0), matrix, UniformCube(d)).sample(100, 3, rng)
+    problem = LeastSquaresProblem(X, Y + 0.3 * rng.standard_normal(Y.shape), 3, 0.1)
+    search = Search(replace(problem, n_matrix=matrix_parameters(d, 1)), 6, 50, 1e-2)
+    space = search.problem.space(left[:, :1], right[:, :1], 6)
+    state = search.minimise(search.problem, left[:, :1], right[:, :1], space, 50, 1e-2)
+    found = Found(search, Valley(state, [state.inner.residual / problem.n_rows], True), [state], None)
+    whole = found.lifted()
+    assert whole is not None and len(whole.state.history) > 1
+    followed = found.lifted(whole.criterion * (1.0 + 1e-9))
+    np.testing.assert_array_equal(followed.state.left, whole.state.left)
+    hopeless = found.lifted(0.5 * whole.criterion)
+    assert len(hopeless.state.history) < len(whole.state.history)
+    assert hopeless.criterion > 0.5 * whole.criterion and not hopeless.state.converged
+
+
+def test_a_rival_that_more_data_lead_to_the_same_function_is_none(monkeypatch):
+    """It is followed to where the best way has been; were no two functions one, to its end."""
+    rng = np.random.default_rng(1)
+    matrix = interaction_matrix(4, 1, rng)
+    X, Y = AttentionModel(Tanh(2.0), matrix, UniformCube(4)).sample(1500, 3, rng)
+    problem = LeastSquaresProblem(X, Y + 0.3 * rng.standard_normal(Y.shape), 3, 0.1, n_matrix=7)
+    asked = Search(problem, None, 50, 1e-2)
+    sample = asked.subsample(200)
+    left, right = factors(matrix, 1)
+    space = sample.space(left, right, asked.coarse_cells)
+    best = asked.minimise(sample, left, right, space, 50, 1e-2)
+    off = asked.problem.solve(
+        left + 0.5 * rng.standard_normal(left.shape), right + 0.5 * rng.standard_normal(right.shape), space
+    )
+    assert function_distance(sample, best, off) > SAME_FUNCTION
+    valley = Valley(best, [best.inner.residual / sample.n_rows], True, doubted=True, rivals=(off,))
+    found = Found(asked, valley, *asked.refine(best))
+    minimise, followed = Search.minimise, []
+
+    def counted(self, problem, *args, **kwargs):
+        followed.append(problem.n_rows)
+        return minimise(self, problem, *args, **kwargs)
+
+    monkeypatch.setattr(Search, "minimise", counted)
+    end = found.against_rivals()
+    steps = len(followed)
+    assert end.rival is None
+    assert end.criterion == pytest.approx(found.criterion, rel=1e-3)
+    followed.clear()
+    monkeypatch.setattr(search_module, "SAME_FUNCTION", -1.0)
+    found.against_rivals()
+    assert len(followed) > steps

@@ -14,6 +14,7 @@ from pairint.kernels import (
     spline_products,
     system_products,
 )
+from pairint.kernels.projected import score_tails, sums_of_products, token_pulls
 
 LOWER, UPPER = -0.9, 0.8
 
@@ -24,6 +25,14 @@ SHAPES = [
     (20, 17, 4, 3, 5, 3),
     (2, 64, 3, 1, 40, 2),
     (9, 4, 6, 2, 3, 8),
+    # Few partners and many cells: their entries are multiplied one by one.
+    (40, 3, 5, 2, 20, 3),
+    (30, 2, 4, 3, 9, 1),
+    (6, 5, 4, 2, 70, 3),
+    (8, 3, 2, 1, 60, 8),
+    # Long rows, with and without a rest of four and of eight.
+    (5, 16, 3, 2, 4, 3),
+    (3, 41, 3, 2, 12, 3),
 ]
 
 
@@ -94,6 +103,38 @@ def test_pulls_are_the_derivative_of_the_residuals(implementation):
         change = (squares(projected + moved) - squares(projected - moved)) / (2 * step)
         # step^2 times a third derivative, of order (K / length)^3 times the scores; rounding over step.
         assert abs(change + 2 * pulls[place]) < 1e-7 * (1 + squares(projected))
+
+
+@pytest.mark.parametrize("shape", [(40, 3, 20, 3), (3, 41, 12, 3), (3, 18, 5, 2)])
+def test_scores_that_are_not_finite_spoil_their_sums_and_nothing_else(shape, monkeypatch):
+    """Products of finite numbers may be too large: compiled loops then stay within their arrays."""
+    n_samples, n_tokens, n_intervals, degree = shape
+    if not usable_compiler()[0]:
+        pytest.skip(usable_compiler()[1])
+    monkeypatch.setattr(dispatch, "LEAST_WORK", 0)
+    rng = np.random.default_rng(0)
+    projected, Y = rng.standard_normal((n_samples, n_tokens, 4)), rng.standard_normal((n_samples, n_tokens))
+    projected[1, :2] = 1e200
+    polynomials = rng.standard_normal((n_intervals, degree + 1))
+    with np.errstate(all="ignore"):
+        assert not np.isfinite(sums_of_products(projected, Y, LOWER, UPPER, n_intervals, degree)).all()
+        pulls = token_pulls(projected, Y, polynomials, LOWER, UPPER)
+    alone = np.delete(np.arange(n_samples), 1)
+    expected = token_pulls(projected[alone], Y[alone], polynomials, LOWER, UPPER)
+    np.testing.assert_allclose(pulls[alone], expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("n_samples", "n_tokens"), [(1, 2), (1, 3), (40, 3), (2, 16), (3, 41)])
+def test_tails_of_the_scores(n_samples, n_tokens, implementation):
+    """Against all of them, sorted; fewer than are asked for leave infinities, which are no scores."""
+    rng = np.random.default_rng(n_tokens)
+    projected = rng.standard_normal((n_samples, n_tokens, 4))
+    scores = projected[:, :, :2] @ np.swapaxes(projected[:, :, 2:], 1, 2)
+    distinct = np.sort(scores[:, ~np.eye(n_tokens, dtype=bool)].ravel())
+    low, high = (np.sort(tail[np.isfinite(tail)]) for tail in score_tails(projected, 7))
+    np.testing.assert_allclose(low[:7], distinct[:7], rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(high[-7:], distinct[-7:], rtol=1e-13, atol=1e-13)
+    assert len(low) == len(high) == min(7, len(distinct))
 
 
 @pytest.mark.skipif(compiler() is None, reason="no C++ compiler to emulate CUDA with")
