@@ -139,6 +139,24 @@ class Channel(ABC):
         q, V = check_real("q", q, 0), check_real("V", V, 0, exclusive_minimum=True)
         return float(self.kappa_error(q / V)) / V
 
+    def information_here(self, q: float, V: float) -> tuple[float, float]:
+        """Return :meth:`information` and its estimated error at one place, by the shortest way.
+
+        Where a curve must be sampled for :meth:`information`, this samples one point of it.
+
+        Parameters
+        ----------
+        q : float
+            Variance of a prediction, >= 0.
+        V : float
+            Variance of its remainder, > 0.
+
+        Returns
+        -------
+        value, error : float
+        """
+        return scaled_information(self, q, V) / V, self.information_error(q, V)
+
     @abstractmethod
     def output(self, h: Any) -> Any:
         """Return the labels (n, T, T) of the indices ``h`` (n, T, T)."""

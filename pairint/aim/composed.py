@@ -100,6 +100,10 @@ class NoisyChannel(ScaledChannel):
         q, V = self._check_variances(q, V)
         return float(self.channel.information_error(q, V + self.noise))
 
+    def information_here(self, q: float, V: float) -> tuple[float, float]:
+        q, V = self._check_variances(q, V)
+        return self.channel.information_here(q, V + self.noise)
+
     def output(self, h: Any) -> Any:
         h = self._check_indices(h)
         z = np.triu(self._rng.standard_normal(h.shape))
@@ -309,6 +313,11 @@ class SampledChannel(ScaledChannel):
         u = math.sqrt(V / (q + V))
         _, nodes, errors = self._curve(q + V)
         return float(u * np.interp(u, nodes, errors)) / V
+
+    def information_here(self, q: float, V: float) -> tuple[float, float]:
+        q, V = self._check_variances(q, V)
+        value, error = self._sampled(q, V)
+        return value / V, error / V
 
     def _curve(self, total: float) -> tuple[Any, NDArray[np.float64], NDArray[np.float64]]:
         """Return the fitted V K / u as a function of u, the nodes, and the standard errors there."""

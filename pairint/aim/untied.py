@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from pairint.aim.amp import AMPResult, Damping, History, warn_unfinished
 from pairint.aim.channels import Channel, SoftmaxChannel, check_tau, information_at
+from pairint.aim.credence import NEGLIGIBLE, contradiction, refusable
 from pairint.aim.indices import adjoint, check_tokens, indices
 from pairint.aim.priors import denoised
 from pairint.aim.spectral import SpectralPrior
@@ -245,7 +246,8 @@ def untied_amp(
     Warns
     -----
     sklearn.exceptions.ConvergenceWarning
-        If ``max_iter`` iterations were not enough, or the iteration diverged.
+        If ``max_iter`` iterations were not enough, the iteration diverged, or the labels refuse the error that
+        it believes.
     """
     prior = rho if isinstance(rho, UntiedPrior) else UntiedPrior(rho)
     X = check_tokens(X)
@@ -268,7 +270,7 @@ def untied_amp(
     history = History(truth)
     S, error, echo = xp.zeros((d, d), dtype=X.dtype), prior.variance, 0.0
     omega = indices(X, S)
-    converged, reason = False, f"not converged after {max_iter} iterations"
+    converged, stopped, reason = False, True, f"not converged after {max_iter} iterations"
     with one_blas_thread(d):
         for _ in steps(range(max_iter), "iterations", most=True):
             residual = channel.g_out(observed, omega, 1.0)  # g is this over V, and V is its mean square
@@ -291,13 +293,20 @@ def untied_amp(
             echo = gamma * response * g + (1 - gamma) * echo
             omega = indices(X, S) - echo
             history.note(S, error, delta, gamma**2 * change)
-            if change < tol * max(error, 1e-3):
+            if change < tol * max(error, NEGLIGIBLE):
                 converged = True
                 break
             weight.adapt()
+        else:
+            stopped = False
+        if stopped:
+            least = refusable(error, weight.value)
+            worth = (channel.g_out(observed, omega, least) ** 2).sum(axis=(1, 2))
+            if refused := contradiction(worth, float((omega**2).mean()), least, channel):
+                converged, reason = False, refused
     if not converged:
         warn_unfinished("AMP, untied", reason, n / d**2, d, error)
-    return history.result(S, error, converged, weight)
+    return history.result(S, error, converged, weight, reason)
 
 
 def _divergence(values: NDArray[np.float64], best: NDArray[np.float64]) -> float:
