@@ -39,8 +39,8 @@ Six refinements make it converge, and lose nothing, at moderate d; all vanish as
   contradicted labels are of order 1/V, the information of order :math:`1/V^2`, and the next C of order
   :math:`V^2`, until the iteration stands still, far from the truth and sure of itself.
 
-Of any channel the end of a run is examined: labels that refuse the error which the algorithm believes mean that
-it has not converged (:mod:`pairint.aim.credence`).
+Of any channel the end of a run is examined: labels that refuse the error which the algorithm believes mean
+that it has not converged (:mod:`pairint.aim.credence`).
 """
 
 from __future__ import annotations
@@ -164,9 +164,9 @@ def amp(
     Warns
     -----
     sklearn.exceptions.ConvergenceWarning
-        If ``max_iter`` iterations were not enough, the iteration diverged, or it stands still where the labels
-        refuse the error that it believes: then ``mmse`` is no estimate of the error. The message names the
-        cure. The last estimate is returned.
+        If ``max_iter`` iterations were not enough, the iteration diverged, or it stands still where the
+        labels refuse the error that it believes: then ``mmse`` is no estimate of the error, and the message
+        says what may help. The last estimate is returned.
 
     Notes
     -----

@@ -1,9 +1,9 @@
 r"""Whether the labels can be believed together with the error that an algorithm of message passing claims.
 
-The algorithm measures the information K in its scores, takes :math:`\Delta = 1/(\alpha K)` for its noise and the
-response to that noise for its error V. All three are right if V was. If V is a share :math:`r < 1` of the true
-error R, labels contradict their predictions, and contradicted labels have large scores: where they are near to
-linear in the indices, :math:`K = \kappa R/V^2` in the place of :math:`\kappa/V`. Then
+The algorithm measures the information K in its scores, takes :math:`\Delta = 1/(\alpha K)` for its noise and
+the response to that noise for its error V. All three are right if V was. If V is a share :math:`r < 1` of the
+true error R, labels contradict their predictions, and contradicted labels have large scores: where they are
+near to linear in the indices, :math:`K = \kappa R/V^2` in the place of :math:`\kappa/V`. Then
 
 - the next claim is :math:`s\,r\,V`, where :math:`s \le 1` is the factor by which an iteration that is right
   lowers its error;
@@ -12,8 +12,8 @@ linear in the indices, :math:`K = \kappa R/V^2` in the place of :math:`\kappa/V`
 
 With the averages of damping, of weight :math:`\gamma`, the ratio r of the two grows if and only if
 :math:`\gamma(1+s)r^2 - (2+s)r + 1 < 0`. So **a claim below the smaller root feeds on itself**: r falls faster
-and faster, the estimate stands still, far from the truth, and the claim goes to zero. The root falls with s; at
-s = 1 it is :math:`1/c`,
+and faster, the estimate stands still, far from the truth, and the claim goes to zero. The root falls with s;
+at s = 1 it is :math:`1/c`,
 
 .. math:: c(\gamma) = \frac{3 + \sqrt{9 - 8\gamma}}{2} ,
 
@@ -40,8 +40,8 @@ __all__ = ["NEGLIGIBLE", "beyond_repair", "contradiction", "refusable"]
 
 #: Errors below this are as good as zero.
 NEGLIGIBLE = 1e-3
-#: Chance that the sampled scores refuse an error that is understated by the very factor c. One that is right is
-#: far inside.
+#: Chance that the sampled scores refuse an error that is understated by the very factor c. One that is right
+#: is far inside.
 _CHANCE = 1e-3
 #: Multiples of the mean that are looked at: 2, 4, ..., a million.
 _DOUBLINGS = 20
@@ -88,8 +88,8 @@ def contradiction(worth: Any, q: float, error: float, channel: Channel) -> str:
         return ""
     times = f"{measured / expected:.2g} times" if expected > 0 else "above"
     return (
-        f"the labels refuse the error that it believes (even at {error:.2g} their scores are {times} what they "
-        "can be); try a smaller damping, or a start nearer to the truth"
+        f"the labels refuse the error that it believes (even at {error:.2g} their scores are {times} what "
+        "they can be); try a smaller damping, or a start nearer to the truth"
     )
 
 

@@ -246,8 +246,8 @@ def untied_amp(
     Warns
     -----
     sklearn.exceptions.ConvergenceWarning
-        If ``max_iter`` iterations were not enough, the iteration diverged, or the labels refuse the error that
-        it believes.
+        If ``max_iter`` iterations were not enough, the iteration diverged, or the labels refuse the error
+        that it believes.
     """
     prior = rho if isinstance(rho, UntiedPrior) else UntiedPrior(rho)
     X = check_tokens(X)
