@@ -400,8 +400,8 @@ def exact_recovery_threshold(
 
     :math:`\alpha_c = (2\rho - \rho^2)/\kappa` for :math:`\rho \le 1` and :math:`1/\kappa` above, with
     :math:`\kappa = T^2 + T - 2` (softmax) or :math:`T^2 + T` (linear); infinite for hardmax. For a channel of
-    one's own it is :math:`\kappa(\infty)` that counts: the sample ratio at the faint end of the curve of fixed
-    points, infinite if it grows there without end. In a hard phase message passing needs more.
+    one's own it is :math:`\kappa(\infty)` that counts: the sample ratio at the faint end of the curve of
+    fixed points, infinite if it grows there without end. In a hard phase message passing needs more.
 
     Raises
     ------
