@@ -66,7 +66,7 @@ def test_a_channel_that_contradicts_itself_is_refused(channel, match):
 
 def test_labels_that_teach_nothing_at_first():
     assert weak_recovery_threshold(Magnitudes()) == math.inf
-    # The root of the narrow limit would say an error of one at any number of samples; zero is right beyond 1/3.
+    # The root of the narrow limit would say an error of one for all samples; zero is right beyond 1/3.
     with pytest.raises(ValueError, match="one fixed point where layers are narrow, Magnitudes"):
         small_width_limit(1.0, Magnitudes())
     np.testing.assert_allclose(
