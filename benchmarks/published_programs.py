@@ -2,9 +2,9 @@
 
     python benchmarks/published_programs.py --from PATH [--repeats 3] [-d 60]
 
-PATH is your clone of their repository (see `pairint published`). Its functions are run from there as they are;
-the statements that start a program are left out, and nothing of it is copied. Times are processor time on one
-thread.
+PATH is your clone of their repository (see `pairint published`). Its functions are run from there as they
+are; the statements that start a program are left out, and nothing of it is copied. Times are processor time
+on one thread.
 
 - `state evolution, softmax`: a point, iterated as they do it (step 1/2, until q moves by less than 1e-5) and
   from the noise, as here. `off` is the distance of theirs from ours.
@@ -12,8 +12,8 @@ thread.
   step is timed, and the rest computed from it (`computed`). `off` is the relative standard error that 25,000
   labels leave in the information of one step.
 - `message passing, softmax`: three tokens, their settings. Theirs stores a matrix for each pair of tokens of
-  each sample, and runs on it; ours on tokens. `off` is the error over the Bayes-optimal one, in the mean of the
-  repeats, each on its own data, and `mib` the memory that the inputs of the algorithm take.
+  each sample, and runs on it; ours on tokens. `off` is the error over the Bayes-optimal one, in the mean of
+  the repeats, each on its own data, and `mib` the memory that the inputs of the algorithm take.
 """
 
 from __future__ import annotations

@@ -65,8 +65,8 @@ ALPHA = r"samples $\alpha = n/d^2$"
 
 #: Above this error AMP is held to the state evolution, below it within error bars.
 VISIBLE = 0.05
-#: The mean ratio of a line is equivalent to one if its whole interval is this near: at finite d it is 1 to 3 %
-#: above (terms of order 1/d), and a line's runs leave 1 to 2 %.
+#: The mean ratio of a line is equivalent to one if its whole interval is this near: at finite d it is 1 to
+#: 3 % above (terms of order 1/d), and a line's runs leave 1 to 2 %.
 TOLERANCE = 0.05
 #: Single points are equivalent to the prediction if their whole interval is this near: sixteen teachers leave
 #: intervals of up to 7 % to either side, and at finite d the errors are 1 to 3 % above the limit.
