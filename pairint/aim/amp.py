@@ -54,7 +54,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from pairint.aim.channels import Channel, information_at, make_channel
-from pairint.aim.credence import NEGLIGIBLE, contradiction, refusable
+from pairint.aim.credence import CHANCE, NEGLIGIBLE, contradiction, refusable
 from pairint.aim.indices import IndexCovariance, adjoint, check_tokens, indices
 from pairint.aim.priors import Prior, denoised, make_prior
 from pairint.aim.teacher import matrix_error
@@ -351,7 +351,8 @@ def _contradiction(samples: _Samples, state: _State, gamma: float) -> str:
     worth = 2 * (weighted * reaction).sum(axis=(1, 2))
     t = samples.channel.n_tokens
     q = float((state.omega**2).sum()) / (samples.n * t * (t + 1))  # variances 1 off the diagonal, 2 on it
-    return contradiction(worth, q, error, samples.channel)
+    strange = samples.channel.are_strange(samples.observed, state.omega, error, CHANCE)
+    return contradiction(worth, q, error, samples.channel, strange)
 
 
 def _g_out(samples: _Samples, omega: Any, error: float) -> Any:

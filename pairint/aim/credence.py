@@ -36,13 +36,13 @@ from scipy.special import bdtrc, stdtrit
 
 from pairint.aim.channels import Channel
 
-__all__ = ["NEGLIGIBLE", "beyond_repair", "contradiction", "refusable"]
+__all__ = ["CHANCE", "NEGLIGIBLE", "beyond_repair", "contradiction", "refusable"]
 
 #: Errors below this are as good as zero.
 NEGLIGIBLE = 1e-3
 #: Chance that the sampled scores refuse an error that is understated by the very factor c. One that is right
 #: is far inside.
-_CHANCE = 1e-3
+CHANCE = 1e-3
 #: Multiples of the mean that are looked at: 2, 4, ..., a million.
 _DOUBLINGS = 20
 
@@ -63,7 +63,7 @@ def refusable(error: float, gamma: float) -> float:
     return beyond_repair(gamma) * max(error, NEGLIGIBLE)
 
 
-def contradiction(worth: Any, q: float, error: float, channel: Channel) -> str:
+def contradiction(worth: Any, q: float, error: float, channel: Channel, strange: bool = False) -> str:
     r"""Say by how much the scores are too large at an error; empty where they may be as large as they are.
 
     Parameters
@@ -75,6 +75,8 @@ def contradiction(worth: Any, q: float, error: float, channel: Channel) -> str:
     error : float
         The error at which the labels were scored: what :func:`refusable` returns.
     channel : Channel
+    strange : bool
+        Whether the labels are unlikely at this error in another way (:meth:`Channel.are_strange`).
     """
     n = len(worth)
     if n < 2 or not math.isfinite(q):  # the iteration has gone to infinity: no need of another witness
@@ -82,14 +84,18 @@ def contradiction(worth: Any, q: float, error: float, channel: Channel) -> str:
     measured = float(worth.mean())
     spread = math.sqrt(float(((worth - measured) ** 2).sum()) / (n - 1) / n)
     expected, uncertain = channel.information_here(q, error)
-    limit = -float(stdtrit(n - 1, _CHANCE / 2))
+    limit = -float(stdtrit(n - 1, CHANCE / 2))
     most = expected + limit * uncertain
-    if not (measured > expected + limit * math.hypot(spread, uncertain) or _too_many(worth, most)):
+    if measured > expected + limit * math.hypot(spread, uncertain) or _too_many(worth, most):
+        times = f"{measured / expected:.2g} times" if expected > 0 else "above"
+        what = f"their scores are {times} what they can be"
+    elif strange:
+        what = "too many of them are met by no draw"
+    else:
         return ""
-    times = f"{measured / expected:.2g} times" if expected > 0 else "above"
     return (
-        f"the labels refuse the error that it believes (even at {error:.2g} their scores are {times} what "
-        "they can be); try a smaller damping, or a start nearer to the truth"
+        f"the labels refuse the error that it believes (even at {error:.2g} {what}); try a smaller damping, "
+        "or a start nearer to the truth"
     )
 
 
@@ -104,4 +110,4 @@ def _too_many(worth: Any, most: float) -> bool:
         return bool((worth > 0).any())
     times = 2.0 ** np.arange(1, _DOUBLINGS + 1)
     counts = np.array([int((worth > m * most).sum()) for m in times])
-    return bool((bdtrc(counts - 1.0, n, 1 / times)[counts > 0] < _CHANCE / 2 / _DOUBLINGS).any())
+    return bool((bdtrc(counts - 1.0, n, 1 / times)[counts > 0] < CHANCE / 2 / _DOUBLINGS).any())

@@ -106,6 +106,35 @@ def test_labels_refuse_what_is_beyond_repair_and_nothing_else(name):
         assert all("refuse" in said(claim, true) for _ in range(draws))
 
 
+@pytest.mark.slow
+def test_labels_that_no_draw_gives():
+    """Their score is zero, which the mean square takes for agreement; their number is another witness."""
+    channel, q = SampledChannel(lambda h: np.round(4 * np.abs(h)).clip(0, 8).astype(int), rng=2), 1.0
+    rng = np.random.default_rng(4)
+
+    def drawn(true, n=300):
+        z = rng.standard_normal((2, n, 2, 2))
+        omega, xi = (z + z.transpose(0, 1, 3, 2)) / math.sqrt(2)
+        return channel.observe(channel.output(omega + math.sqrt(true) * xi)), omega
+
+    error = refusable(1e-6, 1.0)
+    observed, omega = drawn(0.5)
+    squares = 4 * (channel.g_out(observed, omega, error) ** 2).sum(axis=(1, 2))
+    assert squares.mean() < channel.information_here(q, error)[0]  # contradicted, and silent
+    assert channel.are_strange(observed, omega, error, 1e-3)
+    assert NoisyChannel(channel, error / 2).are_strange(observed, omega, error / 2, 1e-3)
+    assert "met by no draw" in contradiction(0 * squares, q, error, channel, True)
+    for true in (error, error / 2):  # right, with more kinds of labels than one can count, too
+        assert not channel.are_strange(*drawn(true), error, 1e-3)
+    fine = SampledChannel(lambda h: np.floor(1e6 * h).astype(np.int64), n_draws=100, rng=2)
+    omega = drawn(0.1)[1]
+    labels = fine.observe(fine.output(omega + 0.1))
+    assert not fine.are_strange(labels, omega, 1.0, 1e-3)  # no draw meets any, and none was to be expected
+    # No other channel needs it.
+    signs = ThresholdChannel([0.0])
+    assert not signs.are_strange(signs.observe(signs.output(-omega)), omega, 1e-6, 1e-3)
+
+
 def test_a_few_labels_do_not_hide_the_others():
     """One label that dwarfs the rest makes the mean square a poor witness; the count of labels is another."""
     channel, error = LinearChannel(), 1.0
