@@ -4,6 +4,7 @@ import importlib
 import math
 import warnings
 
+import fake_cupy
 import numpy as np
 import pytest
 from magnitudes import Magnitudes
@@ -208,6 +209,22 @@ def test_tied_layers(name):
     with pytest.warns(ConvergenceWarning, match="refuse"):
         found = amp(X, y, Sure(0.5), channel, damping=1.0)
     assert not found.converged and "refuse" in found.reason and found.mmse < 1e-3
+
+
+@pytest.mark.parametrize("kind", ["linear", "hardmax"])
+def test_on_the_device(monkeypatch, kind):
+    """What is asked of labels there is answered there, and said in the same words."""
+    teacher = AIMTeacher(20, 0.5, 2, kind, rng=0)
+    X, y = teacher.sample(300, 1)
+    prior, damping = (Sure(0.5), 1.0) if kind == "linear" else (0.5, "auto")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        expected = amp(X, y, prior, kind, tol=1e-3, damping=damping)
+        cupy = fake_cupy.install(monkeypatch)
+        found = amp(cupy.asarray(X), cupy.asarray(y), prior, kind, tol=1e-3, damping=damping)
+    assert found.n_iter == expected.n_iter < 1000
+    assert (found.converged, found.reason) == (expected.converged, expected.reason)
+    assert found.converged == (kind == "hardmax")
 
 
 @pytest.mark.parametrize("channel", [UntiedLinearChannel(), UntiedSoftmaxChannel(2, log_labels=True)])
