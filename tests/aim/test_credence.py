@@ -26,6 +26,7 @@ from pairint.aim import (
     untied_amp,
 )
 from pairint.aim.credence import beyond_repair, contradiction, refusable
+from pairint.aim.indices import indices
 
 CHANNELS = {
     "linear": LinearChannel,
@@ -78,12 +79,12 @@ def worth(channel, q, true, scored, rng, n=500):
     """Weighted squares of scores at an error; the indices have another about their predictions."""
     t = channel.n_tokens
 
-    def indices():
+    def drawn():
         z = rng.standard_normal((n, t, t))
         return (z + z.transpose(0, 2, 1)) / math.sqrt(2) if channel.symmetric else z
 
-    omega = math.sqrt(q) * indices()
-    observed = channel.observe(channel.output(omega + math.sqrt(true) * indices()))
+    omega = math.sqrt(q) * drawn()
+    observed = channel.observe(channel.output(omega + math.sqrt(true) * drawn()))
     squares = channel.g_out(observed, omega, scored) ** 2
     return (squares * ((1 + np.eye(t)) ** 2 if channel.symmetric else 1)).sum(axis=(1, 2))
 
@@ -232,7 +233,7 @@ def test_untied_layers(channel):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((120, 2, 30))
     S = UntiedPrior(0.5).draw(30, rng)
-    y = channel.output(np.einsum("nad,de,nbe->nab", X, S, X) / math.sqrt(30))
+    y = channel.output(indices(X, S))
     with pytest.warns(ConvergenceWarning, match="refuse"):
         found = untied_amp(X, y, SureUntied(0.5), channel, damping=1.0)
     assert not found.converged and "refuse" in found.reason and found.mmse < 1e-3
