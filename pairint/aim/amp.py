@@ -38,6 +38,9 @@ Six refinements make it converge, and lose nothing, at moderate d; all vanish as
   the first steps end further from the truth than C says. Believed, such a C would feed on itself: scores of
   contradicted labels are of order 1/V, the information of order :math:`1/V^2`, and the next C of order
   :math:`V^2`, until the iteration stands still, far from the truth and sure of itself.
+
+Of any channel the end of a run is examined: labels that refuse the error which the algorithm believes mean
+that it has not converged (:mod:`pairint.aim.credence`).
 """
 
 from __future__ import annotations
@@ -51,6 +54,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from pairint.aim.channels import Channel, information_at, make_channel
+from pairint.aim.credence import CHANCE, NEGLIGIBLE, contradiction, refusable
 from pairint.aim.indices import IndexCovariance, adjoint, check_tokens, indices
 from pairint.aim.priors import Prior, denoised, make_prior
 from pairint.aim.teacher import matrix_error
@@ -83,6 +87,8 @@ class AMPResult(Result):
     n_iter : int
     damping : float
         Weight of the new estimate in the last iteration.
+    reason : str
+        Why it has not converged; empty if it has.
     """
 
     S: Any
@@ -91,6 +97,7 @@ class AMPResult(Result):
     converged: bool
     n_iter: int
     damping: float
+    reason: str = ""
 
 
 def amp(
@@ -157,8 +164,9 @@ def amp(
     Warns
     -----
     sklearn.exceptions.ConvergenceWarning
-        If ``max_iter`` iterations were not enough, or the iteration diverged (the best estimate by
-        the algorithm's own account is returned).
+        If ``max_iter`` iterations were not enough, the iteration diverged, or it stands still where the
+        labels refuse the error that it believes: then ``mmse`` is no estimate of the error, and the message
+        says what may help. The last estimate is returned.
 
     Notes
     -----
@@ -183,7 +191,7 @@ def amp(
     history = History(truth)
     state = _start(samples, prior, start)
     score = _score(samples, state, prior.variance)
-    converged, reason = False, f"not converged after {max_iter} iterations"
+    converged, stopped, reason = False, True, f"not converged after {max_iter} iterations"
 
     with one_blas_thread(samples.d):
         for _ in steps(range(max_iter), "iterations", most=True):
@@ -202,14 +210,18 @@ def amp(
             believed = score.error == state.error
             state = replace(state, error=score.error)
             history.note(state.S, state.error, delta, gamma**2 * change)
-            if believed and change < tol * max(state.error, 1e-3):  # below 1e-3, zero error is close enough
+            if believed and change < tol * max(state.error, NEGLIGIBLE):
                 converged = True
                 break
             weight.adapt()
+        else:
+            stopped = False
+        if stopped and (refused := _contradiction(samples, state, weight.value)):
+            converged, reason = False, refused
 
     if not converged:
         warn_unfinished("AMP", reason, samples.alpha, samples.d, state.error)
-    return history.result(state.S, state.error, converged, weight)
+    return history.result(state.S, state.error, converged, weight, reason)
 
 
 @dataclass(frozen=True)
@@ -302,19 +314,16 @@ class _Score(NamedTuple):
 
 def _score(samples: _Samples, state: _State, limit: float) -> _Score:
     """Score the labels at the predicted indices, whose error is at most ``limit``."""
-    channel, covariance, error = samples.channel, samples.covariance, state.error
-    if covariance is None:
+    channel, error = samples.channel, state.error
+    g = None
+    if samples.covariance is None:
         g = _g_out(samples, state.omega, error)
         if channel.scale_free:
             error = _credible_error(samples, state, g, limit)
-            if error > state.error:
-                g = _g_out(samples, state.omega, error)
-        weighted, reaction = g * samples.half, 2 * samples.half * g
-        count = samples.n * 1.0
-    else:
-        weighted = channel.g_out_given(samples.observed, state.omega, state.error, covariance)
-        reaction = covariance.apply(weighted)
-        count = samples.n * (1 + 1 / samples.d)  # d (d + 1) / 2 parameters, over d^2 / 2
+            g = g if error == state.error else None
+    weighted, reaction = _weighted(samples, state.omega, error, g)
+    # Where tokens are weighted: d (d + 1) / 2 parameters, over d^2 / 2.
+    count = samples.n * (1.0 if samples.covariance is None else 1 + 1 / samples.d)
     information = 2 * float((weighted * reaction).sum()) / count
     if channel.recovers_exactly and information > 0:
         # g is the residual over V: take V from the measured size of the residuals.
@@ -324,6 +333,26 @@ def _score(samples: _Samples, state: _State, limit: float) -> _Score:
         reaction /= ratio
         information /= ratio**2
     return _Score(weighted, reaction, information, error)
+
+
+def _weighted(samples: _Samples, omega: Any, error: float, g: Any = None) -> tuple[Any, Any]:
+    """Return scores at an error as they move the estimate, and what a sample adds to its own prediction."""
+    if samples.covariance is None:
+        g = _g_out(samples, omega, error) if g is None else g
+        return g * samples.half, 2 * samples.half * g
+    weighted = samples.channel.g_out_given(samples.observed, omega, error, samples.covariance)
+    return weighted, samples.covariance.apply(weighted)
+
+
+def _contradiction(samples: _Samples, state: _State, gamma: float) -> str:
+    """Say how the labels contradict the error of the state, if they do (:mod:`pairint.aim.credence`)."""
+    error = refusable(state.error, gamma)
+    weighted, reaction = _weighted(samples, state.omega, error)
+    worth = 2 * (weighted * reaction).sum(axis=(1, 2))
+    t = samples.channel.n_tokens
+    q = float((state.omega**2).sum()) / (samples.n * t * (t + 1))  # variances 1 off the diagonal, 2 on it
+    strange = samples.channel.are_strange(samples.observed, state.omega, error, CHANCE)
+    return contradiction(worth, q, error, samples.channel, strange)
 
 
 def _g_out(samples: _Samples, omega: Any, error: float) -> Any:
@@ -431,10 +460,11 @@ class History:
         for name, value in noted.items():
             self._values[name].append(value)
 
-    def result(self, S: Any, error: float, converged: bool, weight: Damping) -> AMPResult:
-        """Return the result with this history."""
+    def result(self, S: Any, error: float, converged: bool, weight: Damping, reason: str) -> AMPResult:
+        """Return the result with this history, and with the reason if it has not converged."""
         arrays = {name: np.array(values) for name, values in self._values.items()}
-        return AMPResult(S, float(error), arrays, converged, len(arrays["delta"]), weight.value)
+        told = "" if converged else reason
+        return AMPResult(S, float(error), arrays, converged, len(arrays["delta"]), weight.value, told)
 
 
 def warn_unfinished(name: str, reason: str, alpha: float, d: int, error: float) -> None:

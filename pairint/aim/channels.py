@@ -139,6 +139,43 @@ class Channel(ABC):
         q, V = check_real("q", q, 0), check_real("V", V, 0, exclusive_minimum=True)
         return float(self.kappa_error(q / V)) / V
 
+    def information_here(self, q: float, V: float) -> tuple[float, float]:
+        """Return :meth:`information` and its estimated error at one place, by the shortest way.
+
+        Where a curve must be sampled for :meth:`information`, this samples one point of it.
+
+        Parameters
+        ----------
+        q : float
+            Variance of a prediction, >= 0.
+        V : float
+            Variance of its remainder, > 0.
+
+        Returns
+        -------
+        value, error : float
+        """
+        return scaled_information(self, q, V) / V, self.information_error(q, V)
+
+    def are_strange(self, observed: Any, omega: Any, variance: float, chance: float) -> bool:
+        """Say whether labels are unlikely at these predictions in a way that their scores do not show.
+
+        By default they are not: an unlikely label has a large score. Where labels are read by sampling,
+        one that no draw gives has none at all.
+
+        Parameters
+        ----------
+        observed
+            Result of :meth:`observe`.
+        omega : array (n, T, T)
+            Symmetric means of the indices.
+        variance : float
+            V.
+        chance : float
+            That of saying so of labels which belong to these predictions, at most.
+        """
+        return False
+
     @abstractmethod
     def output(self, h: Any) -> Any:
         """Return the labels (n, T, T) of the indices ``h`` (n, T, T)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -99,6 +99,13 @@ class NoisyChannel(ScaledChannel):
     def information_error(self, q: float, V: float) -> float:
         q, V = self._check_variances(q, V)
         return float(self.channel.information_error(q, V + self.noise))
+
+    def information_here(self, q: float, V: float) -> tuple[float, float]:
+        q, V = self._check_variances(q, V)
+        return self.channel.information_here(q, V + self.noise)
+
+    def are_strange(self, observed: Any, omega: Any, variance: float, chance: float) -> bool:
+        return self.channel.are_strange(observed, omega, variance + self.noise, chance)
 
     def output(self, h: Any) -> Any:
         h = self._check_indices(h)
@@ -287,14 +294,41 @@ class SampledChannel(ScaledChannel):
         y = np.asarray(y)
         return y.reshape(len(y), -1).astype(np.int64)
 
+    def _drawn(
+        self, observed: Any, omega: Any, variance: float
+    ) -> Iterator[tuple[slice, NDArray[np.int64], NDArray[np.float64]]]:
+        """Yield, for some samples at a time, the labels of all draws, and which are the observed ones."""
+        xi = math.sqrt(variance) * self._remainders
+        size = max(1, 2**18 // len(xi))
+        for i in range(0, len(omega), size):
+            some = slice(i, i + size)
+            h = omega[some, None] + xi
+            labels = self._labels(h.reshape(-1, *omega.shape[1:])).reshape(len(h), len(xi), -1)
+            yield some, labels, (labels == observed[some, None]).all(axis=2).astype(np.float64)
+
+    def are_strange(self, observed: Any, omega: Any, variance: float, chance: float) -> bool:
+        r"""Say whether more labels are met by no draw than can be.
+
+        The chance of a label that m draws have not met is estimated by the share of draws whose label is
+        met once (Good and Turing), and exceeds it by :math:`(2\sqrt2 + \sqrt3)\sqrt{\log(3/p)/m}` with a
+        chance of p at most (McAllester and Schapire, 2000; by exponential moments, so that it holds for the
+        mean over samples, too, although they share the draws).
+        """
+        n, m = len(omega), len(self._remainders)
+        unmet, once = 0, 0.0
+        for _, labels, same in self._drawn(observed, omega, variance):
+            unmet += int((same.sum(axis=1) == 0).sum())
+            kinds = np.sort(_numbered(labels), axis=1)
+            new = np.pad(np.diff(kinds, axis=1) != 0, ((0, 0), (1, 1)), constant_values=True)
+            once += float((new[:, 1:] & new[:, :-1]).sum()) / m
+        # Half of the chance for the estimate, half for the labels (Hoeffding).
+        slack = (2 * math.sqrt(2) + math.sqrt(3)) * math.sqrt(math.log(6 / chance) / m)
+        return unmet / n > once / n + slack + math.sqrt(math.log(2 / chance) / (2 * n))
+
     def g_out(self, observed: Any, omega: Any, variance: float) -> Any:
         g = np.zeros(omega.shape)
         xi = math.sqrt(variance) * self._remainders
-        for i in range(0, len(omega), max(1, 2**18 // len(xi))):
-            some = slice(i, i + max(1, 2**18 // len(xi)))
-            h = omega[some, None] + xi
-            labels = self._labels(h.reshape(-1, *omega.shape[1:])).reshape(len(h), len(xi), -1)
-            same = (labels == observed[some, None]).all(axis=2).astype(np.float64)
+        for some, _, same in self._drawn(observed, omega, variance):
             mean = np.einsum("nm,mab->nab", same, xi) / np.maximum(same.sum(axis=1), 1)[:, None, None]
             g[some] = mean / (index_variances(self.n_tokens) * variance)
         return g
@@ -309,6 +343,11 @@ class SampledChannel(ScaledChannel):
         u = math.sqrt(V / (q + V))
         _, nodes, errors = self._curve(q + V)
         return float(u * np.interp(u, nodes, errors)) / V
+
+    def information_here(self, q: float, V: float) -> tuple[float, float]:
+        q, V = self._check_variances(q, V)
+        value, error = self._sampled(q, V)
+        return value / V, error / V
 
     def _curve(self, total: float) -> tuple[Any, NDArray[np.float64], NDArray[np.float64]]:
         """Return the fitted V K / u as a function of u, the nodes, and the standard errors there."""
@@ -342,3 +381,15 @@ class SampledChannel(ScaledChannel):
                 f"{len(flat) * len(each)} draws met theirs once; use more draws, or coarser labels"
             )
         return float(np.mean(each)), float(np.std(each, ddof=1)) / math.sqrt(len(each))
+
+
+def _numbered(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return one number for each label (last axis), the same for the same labels."""
+    digits = labels - labels.min(axis=(0, 1))
+    places = [1]
+    for span in (digits.max(axis=(0, 1)) + 1).tolist()[:-1]:
+        places.append(places[-1] * span)
+    if places[-1] * (int(digits[..., -1].max()) + 1) < 2**62:
+        return np.asarray(digits @ np.array(places, dtype=np.int64))
+    flat = np.unique(labels.reshape(-1, labels.shape[-1]), axis=0, return_inverse=True)[1]
+    return flat.reshape(labels.shape[:-1]).astype(np.int64)

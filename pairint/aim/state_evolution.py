@@ -1,4 +1,4 @@
-r"""State evolution: the Bayes-optimal error of attention-indexed models, to ten digits.
+r"""State evolution: the Bayes-optimal error of attention-indexed models, to ten decimals.
 
 With :math:`n = \alpha d^2` samples and :math:`d \to \infty` the data are worth one noisy copy of the matrix,
 :math:`R = S + \hat q^{-1/2} Z`. The overlap :math:`q` of the optimal estimator and the precision
@@ -154,9 +154,11 @@ def state_evolution(
     Returns
     -------
     StateEvolution
-        Exact to about 1e-10 for softmax and linear outputs, and hardmax of two tokens. For hardmax of three
-        to five tokens ``mmse_error`` is the error that stems from :math:`\kappa`: heuristic where it is
-        interpolated (``"hardmax"``), a standard error where it is sampled
+        For softmax and linear outputs, and hardmax of two tokens, ``mmse`` is exact to about 1e-10: an
+        absolute error. Just below exact recovery, where ``mmse`` is tiny, fewer of its own digits are right
+        (for narrow layers above all: the law of a tiny noise is a difference). For hardmax of three to five
+        tokens ``mmse_error`` is the error that stems from :math:`\kappa`: heuristic where it is interpolated
+        (``"hardmax"``), a standard error where it is sampled
         (:class:`~pairint.aim.sampling.SampledHardmaxChannel`).
 
     Warns
@@ -397,13 +399,28 @@ def exact_recovery_threshold(
     Book: :doc:`/book/aim_softmax`.
 
     :math:`\alpha_c = (2\rho - \rho^2)/\kappa` for :math:`\rho \le 1` and :math:`1/\kappa` above, with
-    :math:`\kappa = T^2 + T - 2` (softmax) or :math:`T^2 + T` (linear); infinite for hardmax.
+    :math:`\kappa = T^2 + T - 2` (softmax) or :math:`T^2 + T` (linear); infinite for hardmax. For a channel of
+    one's own it is :math:`\kappa(\infty)` that counts: the sample ratio at the faint end of the curve of
+    fixed points, infinite if it grows there without end. In a hard phase message passing needs more.
+
+    Raises
+    ------
+    ValueError
+        If the channel ``recovers_exactly`` and its ``kappa`` is not constant, or zero.
     """
     channel = make_channel(channel, n_tokens, untied=True)
     prior = _check_prior(rho, channel)
-    if not channel.recovers_exactly:
-        return math.inf
-    return prior.parameters / information_at(channel, 0.0)
+    if channel.recovers_exactly:
+        return prior.parameters / _constant_kappa(channel)
+    return math.inf if channel.one_fixed_point else _curve(prior, channel).least_for_exact_recovery
+
+
+def _constant_kappa(channel: Channel) -> float:
+    """Return the kappa > 0 of a channel that recovers exactly."""
+    value = information_at(channel, 1.0)  # where it is compared with that at zero
+    if value == 0:
+        raise ValueError(f"{type(channel).__name__}.kappa must be > 0 where recovers_exactly is True, got 0")
+    return value
 
 
 def weak_recovery_threshold(channel: str | Channel = "softmax", n_tokens: int = 2) -> float:
@@ -411,9 +428,11 @@ def weak_recovery_threshold(channel: str | Channel = "softmax", n_tokens: int = 
 
     Book: :doc:`/book/aim_small_width`.
 
-    It equals :math:`1/\kappa(0)`: 1/4 for softmax of two tokens, 0.4034106290... for hardmax.
+    It equals :math:`1/\kappa(0)`: 1/4 for softmax of two tokens, 0.4034106290... for hardmax. It is infinite
+    for labels that teach nothing to those who know nothing, as magnitudes do.
     """
-    return 1 / float(make_channel(channel, n_tokens, untied=True).kappa(0.0))
+    first = information_at(make_channel(channel, n_tokens, untied=True), 0.0)
+    return 1 / first if first > 0 else math.inf
 
 
 def small_width_samples(t: Any, channel: str | Channel = "softmax", n_tokens: int = 2) -> Any:
@@ -444,14 +463,39 @@ def small_width_limit(alpha_bar: Any, channel: str | Channel = "softmax", n_toke
     Returns
     -------
     float or array of the shape of ``alpha_bar``
+
+    Raises
+    ------
+    ValueError
+        If the channel has several fixed points in this limit, so that a root is not the Bayes-optimal error.
     """
     channel = make_channel(channel, n_tokens, untied=True)
     values = _positive("alpha_bar", alpha_bar)
     if channel.recovers_exactly:
-        t = np.clip(2 - float(channel.kappa(0.0)) * values, 0, 1)
+        t = np.clip(2 - _constant_kappa(channel) * values, 0, 1)
     else:
+        _check_one_small_width(channel)
         t = np.array([_small_width_noise(float(v), channel) for v in values.ravel()]).reshape(values.shape)
     return (t * (2 - t))[()]
+
+
+#: A curve that turns back by less than this, in log alpha, may do so for the errors of a quadrature.
+_JITTER = 1e-4
+
+
+def _check_one_small_width(channel: Channel) -> None:
+    """Refuse a channel whose curve of fixed points turns back in the limit of narrow layers."""
+    if channel.one_fixed_point:
+        return
+    needed = []
+    for t in np.exp(np.linspace(0, math.log(1e-8), 100)).tolist():
+        information = information_at(channel, (1 - t) ** 2 / (t * (2 - t)))
+        needed.append(math.log((2 - t) / information) if information > 0 else math.inf)
+    if math.isinf(needed[0]) or (np.maximum.accumulate(needed) - needed).max() > _JITTER:
+        raise ValueError(
+            f"channel must have one fixed point where layers are narrow, {channel!r} has several: ask "
+            "fixed_points at a small rho"
+        )
 
 
 def _small_width_noise(alpha_bar: float, channel: Channel) -> float:

@@ -11,6 +11,10 @@ independent. Two changes turn the theory of tied layers into that of untied ones
   :math:`\hat q = \alpha K` with :math:`K = \mathbb E\sum_{a,b} g_{ab}^2 = \kappa/V`, which is :math:`T^2` for
   linear labels, :math:`T^2 - T` for softmax ones (each row is known up to a constant).
 
+The second change is an approximation: it spreads the information of a label evenly over the matrix, while the
+symmetric part gets more of it than the antisymmetric one, which a token beside itself does not see. For
+linear labels of wide layers, near exact recovery, that is wrong: the antisymmetric part needs more samples.
+
 The singular law has the R-transform :math:`\rho g/(\rho - g^2)`: take out the pairs :math:`q_k, k_k`
 one by one.
 """
@@ -25,6 +29,7 @@ from numpy.typing import NDArray
 
 from pairint.aim.amp import AMPResult, Damping, History, warn_unfinished
 from pairint.aim.channels import Channel, SoftmaxChannel, check_tau, information_at
+from pairint.aim.credence import NEGLIGIBLE, contradiction, refusable
 from pairint.aim.indices import adjoint, check_tokens, indices
 from pairint.aim.priors import denoised
 from pairint.aim.spectral import SpectralPrior
@@ -123,6 +128,10 @@ class UntiedLinearChannel(Channel):
     r"""The indices of an untied layer as they are: :math:`\kappa = T^2`.
 
     Book: :doc:`/book/aim_untied`.
+
+    The antisymmetric part of the matrix has :math:`T(T-1)/2` equations a sample; of wide layers it is open
+    below :math:`\alpha = 1/(T(T-1))`, where state evolution, which spreads information evenly, says that
+    nothing is.
 
     Parameters
     ----------
@@ -245,7 +254,8 @@ def untied_amp(
     Warns
     -----
     sklearn.exceptions.ConvergenceWarning
-        If ``max_iter`` iterations were not enough, or the iteration diverged.
+        If ``max_iter`` iterations were not enough, the iteration diverged, or the labels refuse the error
+        that it believes.
     """
     prior = rho if isinstance(rho, UntiedPrior) else UntiedPrior(rho)
     X = check_tokens(X)
@@ -268,7 +278,7 @@ def untied_amp(
     history = History(truth)
     S, error, echo = xp.zeros((d, d), dtype=X.dtype), prior.variance, 0.0
     omega = indices(X, S)
-    converged, reason = False, f"not converged after {max_iter} iterations"
+    converged, stopped, reason = False, True, f"not converged after {max_iter} iterations"
     with one_blas_thread(d):
         for _ in steps(range(max_iter), "iterations", most=True):
             residual = channel.g_out(observed, omega, 1.0)  # g is this over V, and V is its mean square
@@ -291,13 +301,40 @@ def untied_amp(
             echo = gamma * response * g + (1 - gamma) * echo
             omega = indices(X, S) - echo
             history.note(S, error, delta, gamma**2 * change)
-            if change < tol * max(error, 1e-3):
+            if change < tol * max(error, NEGLIGIBLE):
                 converged = True
                 break
             weight.adapt()
+        else:
+            stopped = False
+        if stopped:
+            least = refusable(error, weight.value)
+            worth = (channel.g_out(observed, omega, least) ** 2).sum(axis=(1, 2))
+            if refused := contradiction(worth, float((omega**2).mean()), least, channel):
+                converged, reason = False, refused
+            elif converged and error < NEGLIGIBLE and _undetermined(prior.rho, channel, n / d**2):
+                converged = False
+                reason = (
+                    "the labels have fewer equations for the antisymmetric part of the matrix than it has "
+                    "unknowns, so that others give the same labels; more samples are needed"
+                )
     if not converged:
         warn_unfinished("AMP, untied", reason, n / d**2, d, error)
-    return history.result(S, error, converged, weight)
+    return history.result(S, error, converged, weight, reason)
+
+
+def _undetermined(rho: float, channel: Channel, alpha: float) -> bool:
+    r"""Say whether linear labels leave the antisymmetric part of the matrix open, however they are read.
+
+    Tokens beside themselves do not see it: a sample has :math:`T(T-1)/2` equations for it. The matrices of
+    rank :math:`\rho d` with the same symmetric part have :math:`\rho^2 d^2` parameters if
+    :math:`\rho \le \frac12` (all of rank :math:`\rho d` less the symmetric ones of rank
+    :math:`2\rho d`), :math:`(2\rho - \rho^2 - \frac12) d^2` up to 1, and :math:`d^2/2` beyond.
+    """
+    if not isinstance(channel, UntiedLinearChannel):
+        return False
+    left = rho**2 if rho <= 0.5 else 2 * rho - rho**2 - 0.5 if rho <= 1 else 0.5
+    return alpha * channel.n_tokens * (channel.n_tokens - 1) / 2 < left
 
 
 def _divergence(values: NDArray[np.float64], best: NDArray[np.float64]) -> float:

@@ -5,12 +5,12 @@ import warnings
 
 import numpy as np
 import pytest
+from magnitudes import Magnitudes
 from scipy.integrate import quad
 from sklearn.exceptions import ConvergenceWarning
 
 from pairint.aim import (
     AIMTeacher,
-    Channel,
     HardPhaseWarning,
     LinearChannel,
     Prior,
@@ -20,34 +20,9 @@ from pairint.aim import (
     fixed_points,
     state_evolution,
 )
-from pairint.aim.channels import index_variances, information_at
+from pairint.aim.channels import information_at
 from pairint.aim.priors import WishartPrior
 from pairint.aim.state_evolution import state_evolution_iterates
-
-
-class Magnitudes(Channel):
-    """The absolute value of each index."""
-
-    def output(self, h):
-        return np.abs(h)
-
-    def g_out(self, observed, omega, variance):
-        scale = np.sqrt(variance * index_variances(self.n_tokens, omega))
-        x, u = omega / scale, observed / scale
-        return (u * np.tanh(u * x) - x) / scale
-
-    def kappa(self, tau):
-        """1 - E u^2 / cosh(ux)^2, by the trapezoidal rule in x and in v = u sqrt(1 + x^2)."""
-        if tau == 0:
-            return 0.0
-        width, step = min(1.0, math.sqrt(tau)), 0.05
-        x = width * np.arange(step / 2, 9.5, step)[:, None]
-        v = np.arange(-20, 20, 2 * step)
-        stretch = np.sqrt(1 + x**2)
-        left = stretch**-3 * v**2 / np.cosh(v * x / stretch) ** 2
-        inner = (left * np.exp(-((v / stretch - x) ** 2) / 2)).sum(axis=1) * 2 * step
-        weight = 2 * width * step * np.exp(-(x[:, 0] ** 2) / (2 * tau)) / math.sqrt(tau)
-        return self.n_tokens * (self.n_tokens + 1) * (1 - float(weight @ inner) / (2 * math.pi))
 
 
 class Mine(SoftmaxChannel):

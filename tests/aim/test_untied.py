@@ -1,9 +1,11 @@
 """The untied layer: its singular law against matrices, its labels, and its message passing."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 from pairint.aim import (
     AIMTeacher,
@@ -18,6 +20,7 @@ from pairint.aim import (
     untied_amp,
     untied_channel,
 )
+from pairint.aim.indices import indices
 
 
 def limit(measure, d, n):
@@ -167,3 +170,29 @@ class TestMistakes:
             untied_amp(X, np.full((5, 2, 2), 0.5), 0.5, UntiedSoftmaxChannel(3))
         with pytest.raises(ValueError, match=r"rho must be >= 0\.001"):
             UntiedPrior(0.0)
+
+
+def test_tokens_beside_themselves_do_not_see_the_antisymmetric_part():
+    """By rank: linear labels beyond their count leave just what the antisymmetric count leaves."""
+    d, rng = 12, np.random.default_rng(0)
+    basis = np.eye(d * d).reshape(-1, d, d)
+    for n, t in ((44, 2), (18, 3), (70, 2)):
+        X = rng.standard_normal((n, t, d))
+        design = np.stack([indices(X, B).ravel() for B in basis], axis=1)
+        left = max(0, d * (d - 1) // 2 - n * t * (t - 1) // 2)
+        assert n * t * t > d * d  # the count of all equations
+        assert np.linalg.matrix_rank(design) == d * d - left
+
+
+@pytest.mark.slow
+def test_exact_recovery_is_not_claimed_where_the_antisymmetric_part_is_open():
+    d, rng = 50, np.random.default_rng([1, 7])
+    S = UntiedPrior(1.0).draw(d, rng)
+    for alpha, recovered in ((1.3 / 4, False), (0.7, True)):
+        X = rng.standard_normal((round(alpha * d * d), 2, d))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            found = untied_amp(X, indices(X, S), 1.0, "linear", tol=1e-2, max_iter=200)
+        assert found.mmse < 1e-3  # so it believes
+        assert (np.sum((found.S - S) ** 2) / d < 0.01) == recovered
+        assert found.converged == recovered and ("antisymmetric" in found.reason) == (not recovered)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pairint.experiments import measurements
+from pairint.experiments.aim.published import load_comparison
 from pairint.experiments.measurements import measurement
 from pairint.figures.performance import operations, priced
 
@@ -24,6 +25,18 @@ def test_the_records_that_pages_draw_from_are_there():
         "out_of_core",
     }
     assert needed | {"aim_amp", "aim_gradient_descent", "aim_state_evolution"} <= set(NAMES)
+
+
+def test_the_published_programs_are_those_whose_data_are_compared():
+    """And what the page says of them: slower, and less exact, each by far."""
+    record = measurement("published_programs")
+    assert record["options"]["source"] == load_comparison()["source"]["commit"]
+    *points, drawn, run = record["rows"]
+    assert all(row["seconds"] > 10 * row["our_seconds"] and 1e-6 < row["off"] < 1e-3 for row in points)
+    assert drawn["computed"] and drawn["seconds"] > 1e4 * drawn["our_seconds"]
+    assert run["seconds"] > 10 * run["our_seconds"]
+    # Theirs: for each sample T^2 matrices; ours: T tokens.
+    assert run["mib"] == pytest.approx(3 * run["d"] * run["our_mib"], rel=0.01)
 
 
 @pytest.mark.parametrize("name", NAMES)
