@@ -96,8 +96,7 @@ def training_figure(history: Mapping[str, np.ndarray], bayes: float) -> Figure:
     right.axhline(2 * bayes, color=BOUND, linestyle=":", linewidth=1.2, label="twice that")
     left.set(title="The labels are learned ...", ylabel="loss / loss of a constant", yscale="log")
     right.set(title="... the matrix only in part", ylabel=ERROR_LABEL, ylim=(0, None))
-    left.legend()
-    right.legend(loc="lower left", fontsize=8.5)
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
