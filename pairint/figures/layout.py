@@ -436,15 +436,19 @@ def svg(figure: Figure) -> str:
 
 
 def svg_pair(figure: Figure) -> str:
-    """Return a figure as the SVG of its wide layout, which holds that of the narrow one as metadata.
+    """Return the SVG of a figure's wide layout, which holds that of the narrow one as metadata.
 
-    A figure that is made of figures has no narrow one: it cannot be taken apart.
+    The metadata are of the class ``pair`` where two panels stand side by side in the one, and one above the
+    other in the other: what is said of the left is said of the upper then. A figure that is made of figures
+    has no narrow layout: it cannot be taken apart.
     """
     if figure.subfigs:
         return _laid_out(copy.deepcopy(figure), *WIDE)
+    shapes = [(grid.nrows, grid.ncols, len(cells)) for grid, cells in _grids(figure).items()]
+    kind = ' class="pair"' if shapes == [(1, 2, 2)] else ""
     wide, narrow = (_laid_out(copy.deepcopy(figure), *layout) for layout in (WIDE, NARROW))
     inner = narrow[narrow.index("<svg") :]
-    return wide.replace("</svg>", f"<metadata>{inner}</metadata></svg>")
+    return wide.replace("</svg>", f"<metadata{kind}>{inner}</metadata></svg>")
 
 
 def _laid_out(figure: Figure, width: float, columns: int) -> str:
