@@ -200,7 +200,7 @@ def above(found: re.Match[str]) -> str:
 
 
 def told_twice(caption: nodes.Element) -> None:
-    """Let a caption say, in place, where two panels stand in both layouts; the style sheet shows one of them."""
+    """Let a caption say, in place, where two panels stand in both layouts: the style sheet shows one."""
     for text in list(caption.findall(nodes.Text)):
         words, parts, last = text.astext(), [], 0
         for found in SIDE.finditer(words):
