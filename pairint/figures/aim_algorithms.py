@@ -58,7 +58,7 @@ def trajectory_figure(
         predicted,
         color=BOUND,
         linewidth=3.5,
-        alpha=0.5,
+        alpha=0.7,
         label="state evolution",
     )
     for (name, errors), color, marker in zip(histories.items(), colors_of(histories), MARKERS, strict=False):
@@ -196,7 +196,7 @@ def hard_phase_figure(
         The Bayes-optimal error at ``alphas``.
     """
     figure, axes = subplots(1)
-    axes.plot(alphas, best, color=BOUND, linewidth=3, alpha=0.5, label="Bayes-optimal")
+    axes.plot(alphas, best, color=BOUND, linewidth=3, alpha=0.7, label="Bayes-optimal")
     for (name, (where, errors)), color, marker in zip(
         branches.items(), (FIT, MUTED), ("o", "x"), strict=False
     ):

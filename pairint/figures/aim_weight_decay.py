@@ -97,7 +97,7 @@ def decay_errors_figure(
     colors = dict(zip(errors, (BOUND, FIT, *CYCLE), strict=False))
     for number, (name, values) in enumerate(errors.items()):
         seen = until_zero(values)
-        style = {"linewidth": 2.6, "alpha": 0.5} if number == 0 else {}
+        style = {"linewidth": 2.6, "alpha": 0.7} if number == 0 else {}
         axes.plot(alphas[seen], values[seen], color=colors[name], label=name, **style)
     for name, rows in measured.groupby("name", sort=False):
         bars = np.array([rows["mean"] - rows["low"], rows["high"] - rows["mean"]])
@@ -131,7 +131,7 @@ def least_trace_figure(rhos: np.ndarray) -> Figure:
         bayes,
         color=BOUND,
         linewidth=2.6,
-        alpha=0.5,
+        alpha=0.7,
         label="Bayes: parameters $2\\rho - \\rho^2$",
     )
     axes.fill_between(rhos, bayes, trace, color=FIT, alpha=0.12)
