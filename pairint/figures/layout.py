@@ -229,7 +229,7 @@ def _part_names(axes: Axes, renderer: Any) -> None:
         half = np.array([start.width, start.height]) / 2
         place = axes.transData.transform(name.xy)
         best: tuple[float, Any, Any] | None = None
-        for far in (1.0, 1.7, 2.6, 3.6):
+        for far in (1.0, 1.7, 2.6, 3.6, 4.8):
             for x, y in PLACES:
                 step = (
                     np.array([x, y]) * (half + np.array([0.5, 0.4]) * letter) * far * (0.8 if x and y else 1)
@@ -241,7 +241,7 @@ def _part_names(axes: Axes, renderer: Any) -> None:
                 wrong = 4 * np.sum(away < 0.25 * letter) + min(np.sum(away < own - 0.5), 2)
                 wrong += 4 * (box.x0 < axes.bbox.x0 or box.x1 > axes.bbox.x1 or box.y1 > axes.bbox.y1)
                 shared = sum(_overlap(box.padded(0.15 * letter), other) for other in done)
-                cost = 4 * shared + (wrong + 0.02 * far) * letter**2
+                cost = 40 * shared + (wrong + 0.02 * far) * letter**2
                 if best is None or cost < best[0]:
                     best = cost, step * 72 / axes.figure.dpi, box
         assert best is not None
