@@ -222,7 +222,7 @@ def _part_names(axes: Axes, renderer: Any) -> None:
     marks = np.concatenate(points) if points else np.empty((0, 2))
     done: list[Any] = []
     for name in names:
-        letter = name.get_fontsize() * axes.figure.dpi / 72
+        letter = float(name.get_fontsize()) * axes.figure.dpi / 72
         name.set(ha="center", va="center")
         start = name.get_window_extent(renderer)
         middle = np.array([start.x0 + start.x1, start.y0 + start.y1]) / 2
@@ -264,7 +264,7 @@ def _stagger(axes: Axes, renderer: Any) -> None:
         if not any(_overlap(first, second) for first, second in pairwise(boxes)):
             continue
         for number, text in enumerate(row):
-            lift = (0.55 if number % 2 else -0.55) * text.get_fontsize() / 72
+            lift = (0.55 if number % 2 else -0.55) * float(text.get_fontsize()) / 72
             text.set_transform(text.get_transform() + ScaledTranslation(0, lift, axes.figure.dpi_scale_trans))
 
 
