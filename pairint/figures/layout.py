@@ -197,6 +197,15 @@ def _inside(text: Text, figure: Figure, renderer: Any) -> None:
         _break(text, room, renderer)
 
 
+def _shift_inside(axes: Axes, figure: Figure, renderer: Any) -> None:
+    """Move the label of a horizontal axis along it, if an end of it leaves the figure."""
+    label = axes.xaxis.label
+    box = label.get_window_extent(renderer)
+    over = max(box.x1 - figure.bbox.x1 + 1, 0.0) - max(figure.bbox.x0 + 1 - box.x0, 0.0)
+    if label.get_text() and over:
+        label.set_x(label.get_position()[0] - over / axes.bbox.width)
+
+
 def _overlap(first: Any, second: Any) -> float:
     """Return the area that two boxes share, in square pixels."""
     width = min(first.x1, second.x1) - max(first.x0, second.x0)
@@ -367,6 +376,7 @@ def _part(figure: Figure) -> None:
     canvas.draw()
     renderer = canvas.get_renderer()
     for axes in figure.axes:
+        _shift_inside(axes, figure, renderer)
         _part_names(axes, renderer)
         _stagger(axes, renderer)
 

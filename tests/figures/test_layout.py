@@ -286,3 +286,19 @@ def test_an_equation_is_not_broken():
         "$N = 2$",
         "tokens",
     ]
+
+
+def test_a_label_wider_than_its_panel_stays_in_the_figure():
+    @picture
+    def draw():
+        figure, axes = subplots(1)
+        axes.plot([0, 1], [0, 1])
+        axes.set(xlabel="$a + b + c + d + e + f + g + h + k + l + m + n + o + p$", ylabel="two\nlines")
+        return figure
+
+    figure = draw()
+    renderer = laid_out(figure, layout.NARROW)
+    (axes,) = figure.axes
+    box = axes.xaxis.label.get_window_extent(renderer)
+    assert box.width > axes.bbox.width  # it would leave the figure, centred below the panel
+    assert box.x0 >= figure.bbox.x0 and box.x1 <= figure.bbox.x1
