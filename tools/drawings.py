@@ -195,7 +195,10 @@ def above(found: re.Match[str]) -> str:
     if words is not None:
         side = (found["alone"] or found["that"]).lower()
         place = {"left": "above", "right": "below"}[side]
-        return place.capitalize() if words[0].isupper() else place
+        if words[0].islower():
+            return place
+        # "On the left it falls" and "Above, it falls": without a comma the word would go with the next one.
+        return place.capitalize() + ("" if found["alone"] or found.string[found.end() :][:1] == "," else ",")
     return f"{found['the']} {'upper' if found['one'] == 'left' else 'lower'}"
 
 

@@ -91,7 +91,7 @@ def beside(line: Line2D) -> float:
 
 
 def hides(axes: Axes, legend: Legend, renderer: Any) -> bool:
-    """Whether a legend covers a curve or a point of its panel.
+    """Whether a legend covers a curve, a point or a bar of its panel.
 
     Parameters
     ----------
@@ -103,6 +103,7 @@ def hides(axes: Axes, legend: Legend, renderer: Any) -> bool:
         What measures letters.
     """
     from matplotlib.collections import PathCollection
+    from matplotlib.patches import Rectangle
 
     box = legend.get_window_extent(renderer)
     for line in axes.lines:
@@ -113,6 +114,10 @@ def hides(axes: Axes, legend: Legend, renderer: Any) -> bool:
             steps = np.linspace(0.0, 1.0, BETWEEN, endpoint=False)[:, None, None]
             places = (places[:-1] + steps * np.diff(places, axis=0)).reshape(-1, 2)
         if _inside(places, box):
+            return True
+    for bar in axes.patches:
+        drawn = isinstance(bar, Rectangle) and bar.get_data_transform() == axes.transData and bar.get_height()
+        if drawn and bar.get_window_extent(renderer).overlaps(box):
             return True
     clouds = [cloud for cloud in axes.collections if isinstance(cloud, PathCollection)]
     return any(_inside(cloud.get_offset_transform().transform(cloud.get_offsets()), box) for cloud in clouds)

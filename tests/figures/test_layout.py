@@ -302,3 +302,19 @@ def test_a_label_wider_than_its_panel_stays_in_the_figure():
     box = axes.xaxis.label.get_window_extent(renderer)
     assert box.width > axes.bbox.width  # it would leave the figure, centred below the panel
     assert box.x0 >= figure.bbox.x0 and box.x1 <= figure.bbox.x1
+
+
+@pytest.mark.parametrize(("height", "covered"), [(10.0, True), (1.0, False)])
+def test_a_legend_that_covers_bars_stands_below(height, covered):
+    @picture
+    def draw():
+        figure, axes = subplots(1)
+        axes.bar([0, 1, 2], [10.0, 1.0, height], label="n")
+        axes.axvspan(0.5, 2.5, alpha=0.1)  # a band across the panel hides nothing
+        axes.legend(loc="upper right")
+        return figure
+
+    figure = draw()
+    renderer = laid_out(figure, layout.WIDE)
+    (axes,) = figure.axes
+    assert (axes.get_legend().get_window_extent(renderer).y1 < axes.bbox.y0) == covered

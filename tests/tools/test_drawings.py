@@ -103,13 +103,13 @@ def test_ordered_colours_are_ordered_in_the_dark_too(count):
 @pytest.mark.parametrize(
     ("words", "stacked"),
     [
-        ("On the left it falls; on the right, it stays.", "Above it falls; below, it stays."),
+        ("On the left it falls; on the right, it stays.", "Above, it falls; below, it stays."),
         ("Left: a cloud. Right, the law of it.", "Above: a cloud. Below, the law of it."),
         (
             "The left curve needs no truth, the right one does.",
             "The upper curve needs no truth, the lower one does.",
         ),
-        ("On the left they would fall from left to right.", "Above they would fall from left to right."),
+        ("On the left they would fall from left to right.", "Above, they would fall from left to right."),
         ("From left to right: three. Look to the right, and at the left edge.", None),
         ("On the left half, at the right end; it goes to the left, and right of 2.", None),
     ],
