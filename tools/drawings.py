@@ -32,6 +32,12 @@ COLOR = re.compile(r"#[0-9a-fA-F]{6}\b")
 NUMBER = re.compile(r"-?\d+\.\d{2,}")
 LETTER = re.compile(r"[\w-]+-[0-9a-f]+")  # the name of an outline: font, number of the letter
 HEAT = "QuadMesh"  # the colours of a map of values say the value: they stay
+#: Where a panel stands beside another one, as texts say it; not the side of a panel, nor a way across it.
+SIDE = re.compile(
+    r"\b(?P<on>[Oo]n) the (?P<that>left|right)\b(?!-| (?:edge|end|half|side)\b)"
+    r"|\b(?P<the>[Tt]he) (?P<one>left|right)(?= (?:curve|panel|one)\b)"
+    r"|(?<![\w-])(?<!to )(?<!the )(?P<alone>[Ll]eft|[Rr]ight)(?=[:,])"
+)
 
 
 @dataclass
@@ -175,13 +181,52 @@ def drawing(text: str, prefix: str, alt: str, shared: Shared) -> str:
     """Return the HTML of a figure; without a narrow layout, of the wide one only."""
     wide = ElementTree.fromstring(text)
     narrow = wide.find(f"{{{SVG}}}metadata/{{{SVG}}}svg")
+    pair = wide.find(f"{{{SVG}}}metadata[@class='pair']") is not None
     html = "".join(
-        drawn(root, layout, f"{prefix}{layout[0]}-", alt, shared)
-        for layout, root in (("wide", wide), ("narrow", narrow))
+        drawn(root, layout, f"{prefix}{layout[0]}-", words, shared)
+        for layout, root, words in (
+            ("wide", wide, alt),
+            ("narrow", narrow, SIDE.sub(above, alt) if pair else alt),
+        )
         if root is not None
     )
     kind = "drawing" if narrow is not None else "drawing single"
     return f'<div class="{kind}">{html}</div>'
+
+
+def above(found: re.Match[str]) -> str:
+    """Return what says the place of a panel where panels stand one above the other."""
+    words = found["alone"] or found["on"]
+    if words is not None:
+        side = (found["alone"] or found["that"]).lower()
+        place = {"left": "above", "right": "below"}[side]
+        if words[0].islower():
+            return place
+        # "On the left it falls" and "Above, it falls": without a comma the word would go with the next one.
+        return place.capitalize() + ("" if found["alone"] or found.string[found.end() :][:1] == "," else ",")
+    return f"{found['the']} {'upper' if found['one'] == 'left' else 'lower'}"
+
+
+def told_twice(caption: nodes.Element) -> None:
+    """Let a caption say, in place, where two panels stand in both layouts: the style sheet shows one."""
+    for text in list(caption.findall(nodes.Text)):
+        words, parts, last = text.astext(), [], 0
+        for found in SIDE.finditer(words):
+            parts += [
+                nodes.Text(words[last : found.start()]),
+                nodes.inline("", found[0], classes=["beside"]),
+                nodes.inline("", above(found), classes=["stacked"]),
+            ]
+            last = found.end()
+        if parts:
+            text.parent.replace(text, [*parts, nodes.Text(words[last:])])
+
+
+def caption_of(node: nodes.Node) -> nodes.Element | None:
+    """Return the caption of the figure that a picture stands in, if it has one."""
+    while node is not None and not isinstance(node, nodes.figure):
+        node = node.parent
+    return next(iter(node.findall(nodes.caption)), None) if node is not None else None
 
 
 class InlineDrawings(SphinxPostTransform):
@@ -199,7 +244,10 @@ class InlineDrawings(SphinxPostTransform):
                 continue
             if not node.get("alt"):
                 LOGGER.warning("a figure has no text for those who cannot see it", location=self.env.docname)
-            html = drawing(path.read_text(encoding="utf-8"), f"d{count}", node.get("alt", ""), shared)
+            text = path.read_text(encoding="utf-8")
+            html = drawing(text, f"d{count}", node.get("alt", ""), shared)
+            if '<metadata class="pair">' in text and (caption := caption_of(node)) is not None:
+                told_twice(caption)
             raw = nodes.raw("", html, format="html")
             first = first or raw
             node.replace_self(raw)

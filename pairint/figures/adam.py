@@ -72,7 +72,7 @@ def time_figure(trained: DataFrame) -> Figure:
     sizes = sorted(trained["n_samples"].unique())
     figure, axes = subplots(len(sizes), 3.8)
     names = list(dict.fromkeys(trained["line"]))
-    low, high = trained["ratio"].min() / 1.6, trained["ratio"].max() * 300
+    low, high = trained["ratio"].min() / 1.6, trained["ratio"].max() * 3
     for axis, size in zip(np.atleast_1d(axes), sizes, strict=True):
         for i, name in enumerate(names):
             part = trained[(trained["n_samples"] == size) & (trained["line"] == name)]
@@ -96,5 +96,5 @@ def time_figure(trained: DataFrame) -> Figure:
             xlabel="processor time / the minimiser's",
             ylabel="error / the minimiser's",
         )
-    np.atleast_1d(axes)[0].legend(fontsize="x-small", loc="upper left")
+    np.atleast_1d(axes)[0].legend(fontsize="small", loc="upper left")
     return figure

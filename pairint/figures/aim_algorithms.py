@@ -58,7 +58,7 @@ def trajectory_figure(
         predicted,
         color=BOUND,
         linewidth=3.5,
-        alpha=0.5,
+        alpha=0.7,
         label="state evolution",
     )
     for (name, errors), color, marker in zip(histories.items(), colors_of(histories), MARKERS, strict=False):
@@ -96,8 +96,7 @@ def training_figure(history: Mapping[str, np.ndarray], bayes: float) -> Figure:
     right.axhline(2 * bayes, color=BOUND, linestyle=":", linewidth=1.2, label="twice that")
     left.set(title="The labels are learned ...", ylabel="loss / loss of a constant", yscale="log")
     right.set(title="... the matrix only in part", ylabel=ERROR_LABEL, ylim=(0, None))
-    left.legend()
-    right.legend(loc="lower left", fontsize=8.5)
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -197,7 +196,7 @@ def hard_phase_figure(
         The Bayes-optimal error at ``alphas``.
     """
     figure, axes = subplots(1)
-    axes.plot(alphas, best, color=BOUND, linewidth=3, alpha=0.5, label="Bayes-optimal")
+    axes.plot(alphas, best, color=BOUND, linewidth=3, alpha=0.7, label="Bayes-optimal")
     for (name, (where, errors)), color, marker in zip(
         branches.items(), (FIT, MUTED), ("o", "x"), strict=False
     ):

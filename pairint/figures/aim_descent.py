@@ -64,7 +64,7 @@ def decided_figure(
         xlabel=_FRACTION,
         ylabel="infinitely many runs / message passing",
     )
-    left.legend(fontsize="x-small", loc="upper left")
+    left.legend(fontsize="small", loc="upper left")
     beyond = noted[noted["fraction"] > 1]
     for method in dict.fromkeys(beyond["method"]):
         part = beyond[beyond["method"] == method].groupby("steps")["one_run"]

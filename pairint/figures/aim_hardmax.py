@@ -159,7 +159,7 @@ def identity_figure(q: np.ndarray, curves: Mapping[str, tuple[np.ndarray, np.nda
     """
     figure, panels = subplots(len(curves), 3.8, sharey=True)
     for panel, (name, (information, slope)) in zip(np.ravel(panels), curves.items(), strict=True):
-        panel.plot(q, slope, color=BOUND, linewidth=4, alpha=0.4, label="$4\\,d\\Psi/dq$")
+        panel.plot(q, slope, color=BOUND, linewidth=4, alpha=0.7, label="$4\\,d\\Psi/dq$")
         panel.plot(q, information, color=CYCLE[0], label="$K(q)$")
         panel.set(title=name, xlabel="overlap $q$", ylabel="information")
         panel.legend()

@@ -10,7 +10,7 @@ import numpy as np
 
 from pairint.aim import SpectralPrior, mismatched_state_evolution, state_evolution
 from pairint.aim.priors import Prior
-from pairint.figures.style import BOUND, CYCLE, DATA, MUTED, ORACLE, picture, subplots
+from pairint.figures.style import BOUND, CYCLE, DATA, MUTED, ORACLE, picture, subplots, until_zero
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,11 +104,13 @@ def wrong_width_figure(rho: float, students: Sequence[float], alphas: np.ndarray
     figure, axes = subplots(1)
     for width, color in zip(students, CYCLE, strict=False):
         error = np.asarray(mismatched_state_evolution(alphas, rho, width).error)
-        seen = error > 0
+        seen = until_zero(error)
         axes.plot(alphas[seen], error[seen], color=color, label=f"believes $\\rho = {width:g}$")
     best = np.asarray(state_evolution(alphas, rho).mmse)
-    seen = best > 0
-    axes.plot(alphas[seen], best[seen], color=ORACLE, linewidth=2.6, label=f"knows $\\rho = {rho:g}$")
+    seen = until_zero(best)
+    axes.plot(
+        alphas[seen], best[seen], color=ORACLE, linestyle=":", linewidth=3.2, label=f"knows $\\rho = {rho:g}$"
+    )
     axes.set(title="A wrong width", xlabel=_ALPHA, ylabel=_ERROR, ylim=(0, None))
     axes.legend(fontsize=8.5)
     return figure
@@ -144,12 +146,19 @@ def untied_figure(rho: float, alphas: np.ndarray, errors: Mapping[str, np.ndarra
         Width ratio.
     alphas : ndarray
     errors : mapping
-        By what they are of; zeros are left out.
+        By what they are of, "tied" or "untied" first, then the output; of zeros the first is drawn.
     """
     figure, axes = subplots(1)
-    for (name, values), color, dash in zip(errors.items(), CYCLE, ("-", "--", "-", "--"), strict=False):
-        seen = values > 0
-        axes.plot(alphas[seen], values[seen], color=color, linestyle=dash, label=name)
+    for name, values in errors.items():
+        seen = until_zero(values)
+        # One colour a kind of layer, one dash an output.
+        axes.plot(
+            alphas[seen],
+            values[seen],
+            color=CYCLE[name.startswith("untied")],
+            linestyle="--" if name.endswith("linear") else "-",
+            label=name,
+        )
     axes.set(
         title=f"Width ratio {rho:g}", xlabel=_ALPHA, ylabel="error over that without data", ylim=(0, None)
     )

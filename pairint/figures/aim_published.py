@@ -44,10 +44,13 @@ def differences_figure(table: DataFrame) -> Figure:
         The series of a comparison, with columns ``kind``, ``reference`` and ``median``.
     """
     figure, axes = subplots(1, 4.2)
+    named: set[str | None] = set()
     for row, kind in enumerate(_KINDS):
         for reference, part in table[table["kind"] == kind].groupby("reference"):
-            color, marker, label = _LOOKS[reference]
+            color, marker, name = _LOOKS[reference]
             heights = row + np.linspace(-0.18, 0.18, len(part))
+            label = None if name in named else name  # a legend names each look once
+            named.add(name)
             axes.plot(part["median"], heights, marker, color=color, markersize=5, alpha=0.85, label=label)
     axes.set_yticks(range(len(_KINDS)), list(_KINDS.values()))
     axes.invert_yaxis()

@@ -10,7 +10,7 @@ import numpy as np
 
 from pairint.aim import AIMTeacher, NoisySpectrum, trace_penalised, weight_decay, weight_decay_threshold
 from pairint.aim.spectrum import parameter_count
-from pairint.figures.style import BOUND, CYCLE, DATA, FIT, MUTED, picture, subplots
+from pairint.figures.style import BOUND, CYCLE, DATA, FIT, MUTED, picture, subplots, until_zero
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,15 +89,15 @@ def decay_errors_figure(
     ----------
     alphas : ndarray
     errors : mapping
-        By what they are of; the first is the Bayes-optimal error, drawn broad, and zeros are left out.
+        By what they are of; the first is the Bayes-optimal error, drawn broad. Of zeros the first is drawn.
     measured : DataFrame
         With the columns ``name`` (one of ``errors``), ``alpha``, ``mean``, ``low`` and ``high``.
     """
     figure, axes = subplots(1)
     colors = dict(zip(errors, (BOUND, FIT, *CYCLE), strict=False))
     for number, (name, values) in enumerate(errors.items()):
-        seen = values > 0
-        style = {"linewidth": 2.6, "alpha": 0.5} if number == 0 else {}
+        seen = until_zero(values)
+        style = {"linewidth": 2.6, "alpha": 0.7} if number == 0 else {}
         axes.plot(alphas[seen], values[seen], color=colors[name], label=name, **style)
     for name, rows in measured.groupby("name", sort=False):
         bars = np.array([rows["mean"] - rows["low"], rows["high"] - rows["mean"]])
@@ -131,7 +131,7 @@ def least_trace_figure(rhos: np.ndarray) -> Figure:
         bayes,
         color=BOUND,
         linewidth=2.6,
-        alpha=0.5,
+        alpha=0.7,
         label="Bayes: parameters $2\\rho - \\rho^2$",
     )
     axes.fill_between(rhos, bayes, trace, color=FIT, alpha=0.12)
@@ -196,10 +196,12 @@ def minimisers_figure(measured: DataFrame, ratios: DataFrame) -> Figure:
         decays = np.geomspace(part["decay"].min() / 1.5, 1.5 * part["decay"].max(), 40)
         theory = np.asarray(weight_decay(alpha, rho, decays, kind, noise=noise).error)
         left.plot(decays, theory, color=color, label=f"{kind}, $\\rho = {rho:g}$, $\\alpha = {alpha:g}$")
-        for d, marker in zip(sizes, ("o", "s"), strict=False):
+        for d, look in zip(
+            sizes, ({"fmt": "o", "ms": 8, "mfc": "none"}, {"fmt": "s", "ms": 3.5}), strict=False
+        ):
             rows = part[part["d"] == d]
             bars = np.array([rows["mean"] - rows["low"], rows["high"] - rows["mean"]])
-            left.errorbar(rows["decay"], rows["mean"], bars, fmt=marker, color=color, ms=4, capsize=2)
+            left.errorbar(rows["decay"], rows["mean"], bars, color=color, capsize=2, **look)
     left.set(
         title=f"Minimisers: circles $d = {sizes[0]}$, squares ${sizes[-1]}$",
         xlabel="decay $\\lambda$",

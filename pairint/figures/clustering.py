@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["decay_figure", "paths_figure", "watching_figure"]
 
+#: Relative squared error of a fit, from which the experiment writes no more.
+_MOST = 1e2
+
 
 @picture
 def paths_figure(betas: tuple[float, float] = (1.0, 9.0), n_tokens: int = 16, seed: int = 3) -> Figure:
@@ -46,11 +49,13 @@ def watching_figure(table: DataFrame) -> Figure:
         line = part.groupby("time")[["price", "error"]].median()
         style = {"color": CYCLE[i], "marker": MARKERS[i], "ms": 4, "label": f"$\\beta = {beta:g}$"}
         left.plot(line.index, line["price"], **style)
-        right.plot(line.index, line["error"], **style)
+        # The table holds errors up to a hundred: a curve ends where it first comes there.
+        seen = line["error"].shift(fill_value=0.0) < _MOST
+        right.plot(line.index[seen], line["error"][seen], **style)
     left.set(
         title="Price of a snapshot", ylabel="error / that of full information", yscale="log", ylim=(0.8, 1e6)
     )
-    right.set(title="Error of a fit", ylabel="relative squared error", yscale="log", ylim=(None, 1e2))
+    right.set(title="Error of a fit", ylabel="relative squared error", yscale="log", ylim=(None, 1.5 * _MOST))
     for axis in (left, right):
         axis.set_xlabel("time of the snapshot $t$")
         axis.legend()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from numpy.typing import NDArray
 
-__all__ = ["hides", "label_directly", "spread"]
+__all__ = ["beside", "hides", "label_directly", "spread"]
 
 CURVE = 8  # points of a line from which it is a curve with an end
 RIGHT = 0.93  # of the width of the panel: where the ends of curves are
@@ -79,8 +79,19 @@ def spread(heights: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
     return np.repeat(*map(np.array, zip(*pools, strict=True))) + gap * np.arange(len(heights))
 
 
+def beside(line: Line2D) -> float:
+    """Return the points between the end of a curve and its name: it stands clear of a mark there.
+
+    Parameters
+    ----------
+    line : matplotlib.lines.Line2D
+    """
+    marked = line.get_marker() not in ("None", "none", "", " ", None)
+    return 4.0 + (line.get_markersize() / 2 if marked else 0.0)
+
+
 def hides(axes: Axes, legend: Legend, renderer: Any) -> bool:
-    """Whether a legend covers a curve, a bar or a point of its panel.
+    """Whether a legend covers a curve, a point or a bar of its panel.
 
     Parameters
     ----------
@@ -175,7 +186,7 @@ def label_directly(axes: Axes, legend: Legend, renderer: Any) -> bool:
         axes.annotate(
             text.get_text(),
             tuple(place),
-            xytext=(4, float(pushed[line])),
+            xytext=(beside(line), float(pushed[line])),
             textcoords="offset points",
             va="center",
             color=INK,

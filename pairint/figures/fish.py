@@ -17,9 +17,9 @@ __all__ = ["controls_figure", "kernels_figure", "lift_figure", "shares_figure"]
 _CONTROLS = {
     "none": "as filmed",
     "reversed": "backwards",
-    "answers": "answers\nhanded over",
-    "later": "partners of\nlater",
-    "relabelled": "names\ndrawn anew",
+    "answers": "answers handed over",
+    "later": "partners of later",
+    "relabelled": "names drawn anew",
 }
 _FILMS = {"simulated": "simulated school", "trajectorytools": "100 fish"}
 
@@ -51,7 +51,8 @@ def kernels_figure(table: DataFrame, planted: Any = None) -> Figure:
                 axis.plot(line.index, planted(term, line.index), color=TRUTH, ls=":", label="planted")
         axis.axhline(0, color=MUTED, lw=0.8)
         axis.set_xscale("log", base=2)
-        axis.set_xticks([0.5, 1, 2, 4, 8, 16], ["0.5", "1", "2", "4", "8", "16"])
+        ticks = [tick for tick in (0.5, 1, 2, 4, 8, 16) if tick <= axis.dataLim.x1]
+        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.set_xlabel("distance, in units of the film")
         axis.legend(fontsize="small")
     axes[0].set(title="Along the line to the other", ylabel="acceleration, units / s²")
@@ -59,14 +60,17 @@ def kernels_figure(table: DataFrame, planted: Any = None) -> Figure:
     return figure
 
 
-def _bars(axis: Any, table: DataFrame, by: str, names: list[str]) -> None:
-    """Draw, for each film, its value and interval at each name, side by side."""
+def _bars(axis: Any, table: DataFrame, by: str, names: list[str], upright: bool = True) -> None:
+    """Draw, for each film, its value and interval at each name, side by side or one above the other."""
     for i, (data, rows) in enumerate(table.groupby("data", sort=False)):
         line = rows.groupby(by)[["value", "low", "high"]].mean().loc[names]
+        places, bars = (
+            np.arange(len(names)) + 0.16 * (i - 0.5),
+            np.array([line["value"] - line["low"], line["high"] - line["value"]]),
+        )
         axis.errorbar(
-            np.arange(len(names)) + 0.12 * i,
-            line["value"],
-            yerr=np.array([line["value"] - line["low"], line["high"] - line["value"]]),
+            *((places, line["value"]) if upright else (line["value"], places)),
+            **{"yerr" if upright else "xerr": bars},
             ls="none",
             marker=MARKERS[i],
             color=CYCLE[i],
@@ -100,11 +104,12 @@ def controls_figure(table: DataFrame) -> Figure:
     part = table[(table["kind"] == "share") & (table["what"] == "gain")]
     part = part[part["ahead"] == table["ahead"].iloc[0]]
     names = [name for name in _CONTROLS if name in set(part["control"])]
-    _bars(axis, part, "control", names)
-    axis.axhline(0, color=MUTED, lw=0.8)
-    axis.set_xticks(range(len(names)), [_CONTROLS[name] for name in names])
-    axis.set(title="What the kernels add", xlabel="film", ylabel="held-out $R^2$ added")
-    axis.legend()
+    _bars(axis, part, "control", names, upright=False)
+    axis.axvline(0, color=MUTED, lw=0.8)
+    axis.set_yticks(range(len(names)), [_CONTROLS[name] for name in names])
+    axis.invert_yaxis()
+    axis.set(title="What the kernels add", xlabel="held-out $R^2$ added", ylabel="film")
+    axis.legend(loc="lower right")
     return figure
 
 

@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from io import BytesIO
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,9 +38,13 @@ THREE = 2.4  # inches from which three panels of one row stay beside one another
 NARROW: tuple[float, int] = (3.9, 1)
 """Inches and columns on a telephone of 390 pixels, whose column has about 350: letters are as tall there."""
 
-WORD = re.compile(r"(?:\$[^$]*\$|[^\s$])+")  # a formula is not broken
+TOKEN = r"(?:\$[^$]*\$|[^\s$])+"
+WORD = re.compile(rf"{TOKEN}(?: (?:[=/<>]|\$-\$) {TOKEN})*")  # a formula is not broken, nor is an equation
 LEAST_LETTER = 9.2  # points: 11 CSS pixels on a telephone
 LEAST_HEIGHT = 2.6  # inches of a panel with its labels
+NAMES = 0.32  # of the width of the figure: what names on an upright axis may take
+ASIDE = 0.55  # of the width of the panel: where names take more beside it, title and legend use their place
+PLACES = ((1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (-1, -1), (1, -1))  # of a name, about its point
 #: Axes of which a page can say "you are here": their label, and the parameter that a reader chooses.
 CHOSEN = {
     "samples $M$": "samples",
@@ -133,17 +138,160 @@ def _legends(figure: Figure) -> Iterator[tuple[Axes, Legend]]:
             yield axes, legend
 
 
-def _lower(axes: Axes, legend: Legend, renderer: Any) -> None:
-    """Put a legend under the label of the horizontal axis."""
+def _left_of(axes: Axes, renderer: Any) -> float:
+    """Return the inches that the names of an upright axis take."""
+    box, beside = axes.get_window_extent(renderer), axes.yaxis.get_tightbbox(renderer)
+    return max(box.x0 - beside.x0, 0.0) / axes.figure.dpi if beside is not None else 0.0
+
+
+def _lower(axes: Axes, legend: Legend, renderer: Any, left: float) -> None:
+    """Put a legend under the label of the horizontal axis, so many inches left of the panel."""
     from matplotlib.transforms import Bbox, ScaledTranslation
 
     figure = axes.figure
     box, below = axes.get_window_extent(renderer), axes.xaxis.get_tightbbox(renderer)
     gap = (box.y0 - (below.y0 if below is not None else box.y0)) / figure.dpi + 0.04
-    shift = ScaledTranslation(0, -gap, figure.dpi_scale_trans)
+    shift = ScaledTranslation(-left, -gap, figure.dpi_scale_trans)
     legend.set_loc("upper left")
     legend.borderaxespad = 0
     legend.set_bbox_to_anchor(Bbox.from_bounds(0, 0, 1, 0), axes.transAxes + shift)
+
+
+def _words_of(legend: Legend) -> list[str]:
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def _into_free_place(figure: Figure, above: Axes, beside: Axes, renderer: Any) -> None:
+    """Put the legend of the panels where a panel is lacking, if they have one legend only, or all the same.
+
+    It stands below one panel, and to the right of another.
+    """
+    from matplotlib.transforms import Bbox, blended_transform_factory
+
+    found = list(_legends(figure))
+    if not found or any(_words_of(legend) != _words_of(found[0][1]) for _, legend in found):
+        return
+    for _, legend in found[1:]:
+        legend.remove()
+    legend = found[0][1]
+    box = above.get_window_extent(renderer)
+    _break(legend.get_title(), box.width, renderer)
+    for text in legend.get_texts():
+        _break(text, box.width - 3.2 * legend.prop.get_size_in_points() * figure.dpi / 72, renderer)
+    legend.set_loc("center left")
+    legend.borderaxespad = 0
+    legend.set_in_layout(False)
+    legend.set_bbox_to_anchor(
+        Bbox.from_bounds(0, 0.5, 0, 0), blended_transform_factory(above.transAxes, beside.transAxes)
+    )
+
+
+def _break_names(axes: Axes, width: float, renderer: Any) -> float:
+    """Break the names of an upright axis that are words: they would leave no room for the panel.
+
+    Return the pixels that they need one above the other.
+    """
+    from matplotlib.ticker import FixedLocator
+
+    labels = axes.get_yticklabels()
+    written = any(" " in label.get_text() for label in labels)
+    if not written or not isinstance(axes.yaxis.get_major_locator(), FixedLocator):
+        return 0.0
+    for label in labels:
+        _break(label, width, renderer)
+    names = [label.get_text() for label in labels]
+    axes.set_yticks(axes.get_yticks(), names)
+    most = max(name.count("\n") for name in names) + 1
+    return len(names) * (1.25 * most + 0.3) * LEAST_LETTER * axes.figure.dpi / 72
+
+
+def _inside(text: Text, figure: Figure, renderer: Any) -> None:
+    """Break a label that leaves the figure."""
+    box = text.get_window_extent(renderer)
+    middle = (box.x0 + box.x1) / 2
+    room = 2 * min(middle - figure.bbox.x0, figure.bbox.x1 - middle)
+    if box.width > room > 0:
+        _break(text, room, renderer)
+
+
+def _shift_inside(axes: Axes, figure: Figure, renderer: Any) -> None:
+    """Move the label of a horizontal axis along it, if an end of it leaves the figure."""
+    label = axes.xaxis.label
+    box = label.get_window_extent(renderer)
+    over = max(box.x1 - figure.bbox.x1 + 1, 0.0) - max(figure.bbox.x0 + 1 - box.x0, 0.0)
+    if label.get_text() and over:
+        label.set_x(label.get_position()[0] - over / axes.bbox.width)
+
+
+def _overlap(first: Any, second: Any) -> float:
+    """Return the area that two boxes share, in square pixels."""
+    width = min(first.x1, second.x1) - max(first.x0, second.x0)
+    height = min(first.y1, second.y1) - max(first.y0, second.y0)
+    return float(max(width, 0.0) * max(height, 0.0))
+
+
+def _part_names(axes: Axes, renderer: Any) -> None:
+    """Let names of points that lie on one another, or on points, find other places about their points."""
+    from matplotlib.text import Annotation
+
+    names = [
+        text
+        for text in axes.texts
+        if isinstance(text, Annotation) and text.get_text() and text.anncoords == "offset points"
+    ]
+    boxes = [text.get_window_extent(renderer) for text in names]
+    if not any(_overlap(a, b) for k, a in enumerate(boxes) for b in boxes[:k]):
+        return
+    points = [
+        axes.transData.transform(line.get_xydata()) for line in axes.lines if np.size(line.get_xdata()) > 2
+    ]
+    marks = np.concatenate(points) if points else np.empty((0, 2))
+    done: list[Any] = []
+    for name in names:
+        letter = float(name.get_fontsize()) * axes.figure.dpi / 72
+        name.set(ha="center", va="center")
+        start = name.get_window_extent(renderer)
+        middle = np.array([start.x0 + start.x1, start.y0 + start.y1]) / 2
+        half = np.array([start.width, start.height]) / 2
+        place = axes.transData.transform(name.xy)
+        best: tuple[float, Any, Any] | None = None
+        for far in (1.0, 1.7, 2.6, 3.6, 4.8):
+            for x, y in PLACES:
+                step = (
+                    np.array([x, y]) * (half + np.array([0.5, 0.4]) * letter) * far * (0.8 if x and y else 1)
+                )
+                box = start.translated(*(place + step - middle))
+                away = np.hypot(*np.maximum(abs(marks - (place + step)) - half, 0.0).T)
+                own = np.hypot(*np.maximum(abs(step) - half, 0.0))
+                # A name must not lie on a point, should not be nearer to another one, and stays in the panel.
+                wrong = 4 * np.sum(away < 0.25 * letter) + min(np.sum(away < own - 0.5), 2)
+                wrong += 4 * (box.x0 < axes.bbox.x0 or box.x1 > axes.bbox.x1 or box.y1 > axes.bbox.y1)
+                shared = sum(_overlap(box.padded(0.15 * letter), other) for other in done)
+                cost = 40 * shared + (wrong + 0.02 * far) * letter**2
+                if best is None or cost < best[0]:
+                    best = cost, step * 72 / axes.figure.dpi, box
+        assert best is not None
+        name.set_position(tuple(best[1]))
+        done.append(best[2])
+
+
+def _stagger(axes: Axes, renderer: Any) -> None:
+    """Lift and lower by turns the words of a row that lie on one another."""
+    from matplotlib.text import Annotation
+    from matplotlib.transforms import ScaledTranslation
+
+    rows: dict[float, list[Text]] = {}
+    for text in axes.texts:
+        if not isinstance(text, Annotation) and text.get_text():
+            rows.setdefault(round(float(text.get_position()[1]), 9), []).append(text)
+    for row in rows.values():
+        row.sort(key=lambda text: text.get_position()[0])
+        boxes = [text.get_window_extent(renderer) for text in row]
+        if not any(_overlap(first, second) for first, second in pairwise(boxes)):
+            continue
+        for number, text in enumerate(row):
+            lift = (0.55 if number % 2 else -0.55) * float(text.get_fontsize()) / 72
+            text.set_transform(text.get_transform() + ScaledTranslation(0, lift, axes.figure.dpi_scale_trans))
 
 
 def _in_one_column(figure: Figure, legend: Legend, renderer: Any) -> float:
@@ -179,13 +327,15 @@ def _plain_numbers(axes: Axes) -> None:
         axes.set(**{f"{name}lim": axis.get_view_interval()})  # a locator of its own would move the ends
 
 
-def _fit(figure: Figure) -> float:
+def _fit(figure: Figure, free: tuple[Axes, Axes] | None = None) -> float:
     """Break what is wider than its panel, and put a legend that covers much of a panel below it.
 
-    Return the inches that these legends take.
+    A legend goes to the free place, if there is one below one panel and beside another. Return the inches
+    that the others take.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.text import Text
+    from matplotlib.transforms import ScaledTranslation
 
     for text in figure.findobj(Text):
         text.set_fontsize(max(text.get_fontsize(), LEAST_LETTER))
@@ -196,37 +346,77 @@ def _fit(figure: Figure) -> float:
             if any(label.get_fontsize() <= LEAST_LETTER for label in labels):
                 axis.set_tick_params(labelsize=LEAST_LETTER)  # of ticks that the new width brings
     canvas = FigureCanvasAgg(figure)  # measures letters, whatever the figure was drawn on
+    renderer = canvas.get_renderer()
     for legend in [*figure.legends, *(legend for _, legend in _legends(figure))]:
-        _break(legend.get_title(), 0.7 * figure.bbox.width, canvas.get_renderer())
+        _break(legend.get_title(), 0.7 * figure.bbox.width, renderer)
+    needed = {axes: _break_names(axes, NAMES * figure.bbox.width, renderer) for axes in figure.axes}
     with warnings.catch_warnings():
         # Before titles are broken and legends moved there may be no room for the panels.
         warnings.filterwarnings("ignore", message="constrained_layout not applied")
         canvas.draw()
     renderer = canvas.get_renderer()
+    if free is not None:
+        _into_free_place(figure, *free, renderer)
     for axes in figure.axes:
-        box = axes.get_window_extent(renderer)
+        box, left = axes.get_window_extent(renderer), _left_of(axes, renderer) * figure.dpi
+        wide = box.width + (left if left > ASIDE * box.width else 0.0)
         for title in (axes.title, getattr(axes, "_left_title", axes.title)):
             if title.get_text():
-                _break(title, box.width, renderer)
+                _break(title, wide, renderer)
+                if wide > box.width:
+                    shift = ScaledTranslation(-left / figure.dpi, 0, figure.dpi_scale_trans)
+                    title.set_transform(title.get_transform() + shift)
         _break(axes.xaxis.label, box.width * 1.1, renderer)
         _break_rotated(axes.yaxis.label, box.height * 1.05, renderer)
+    if any(
+        axes.xaxis.label.get_window_extent(renderer).width > 0.8 * axes.bbox.width for axes in figure.axes
+    ):
+        canvas.draw()  # broken labels have changed the panels
+        for axes in figure.axes:
+            _inside(axes.xaxis.label, figure, renderer)
     for axes, legend in list(_legends(figure)):
-        label_directly(axes, legend, renderer)
+        if legend.get_in_layout():
+            label_directly(axes, legend, renderer)
     taken: dict[int, float] = {}  # by row of panels
     for axes, legend in _legends(figure):
-        box = axes.get_window_extent(renderer)
+        if not legend.get_in_layout():
+            continue
+        box, left = axes.get_window_extent(renderer), _left_of(axes, renderer)
+        left = left if left * figure.dpi > ASIDE * box.width else 0.0
+        width = box.width + left * figure.dpi
         for text in legend.get_texts():
-            _break(text, box.width - 3.2 * legend.prop.get_size_in_points() * figure.dpi / 72, renderer)
+            _break(text, width - 3.2 * legend.prop.get_size_in_points() * figure.dpi / 72, renderer)
         covers = legend.get_window_extent(renderer)
         large = covers.width > 0.62 * box.width or covers.width * covers.height > 0.2 * box.width * box.height
         if large or hides(axes, legend, renderer):
-            _lower(axes, legend, renderer)
+            _lower(axes, legend, renderer, left)
             row = round(box.y0)
             taken[row] = max(taken.get(row, 0.0), covers.height / figure.dpi)
     top = getattr(figure, "_suptitle", None)
     if top is not None:
         _break(top, figure.bbox.width * 0.98, renderer)
-    return sum(taken.values()) + sum(_in_one_column(figure, legend, renderer) for legend in [*figure.legends])
+    rows: dict[int, float] = {}  # inches that names lack, by row of panels
+    for axes, height in needed.items():
+        box = axes.get_window_extent(renderer)
+        rows[round(box.y0)] = max(rows.get(round(box.y0), 0.0), (height - box.height) / figure.dpi)
+    return (
+        sum(taken.values())
+        + sum(rows.values())
+        + sum(_in_one_column(figure, legend, renderer) for legend in [*figure.legends])
+    )
+
+
+def _part(figure: Figure) -> None:
+    """Take apart letters that lie on one another, in a figure that is laid out."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    for axes in figure.axes:
+        _shift_inside(axes, figure, renderer)
+        _part_names(axes, renderer)
+        _stagger(axes, renderer)
 
 
 def arrange(figure: Figure, width: float, columns: int) -> None:
@@ -250,6 +440,7 @@ def arrange(figure: Figure, width: float, columns: int) -> None:
     columns = check_integer("columns", columns, 1)
     old_width, height = figure.get_size_inches()
     grids = _grids(figure)
+    free = None
     if len(grids) == 1 and not figure.subfigs:
         ((grid, cells),) = grids.items()
         old_columns, old_rows = grid.ncols, grid.nrows
@@ -258,12 +449,15 @@ def arrange(figure: Figure, width: float, columns: int) -> None:
         rows = old_rows
         if columns < old_columns and all(first == last for (first, last), _ in cells):
             rows = _restack(figure, grid, cells, columns)
+            if len(cells) == rows * columns - 1 and columns == 2 and rows > 1:
+                free = cells[-2][1][0], cells[-1][1][0]
         shrink = (width / columns) / (old_width / old_columns)
         panel = height / old_rows
         height = rows * max(min(panel, panel * shrink**0.5), LEAST_HEIGHT)
     figure.set_size_inches(width, height)
-    legends = _fit(figure)
+    legends = _fit(figure, free)
     figure.set_size_inches(width, height + legends)
+    _part(figure)
 
 
 def _place(axes: Axes) -> str | None:
@@ -297,15 +491,19 @@ def svg(figure: Figure) -> str:
 
 
 def svg_pair(figure: Figure) -> str:
-    """Return a figure as the SVG of its wide layout, which holds that of the narrow one as metadata.
+    """Return the SVG of a figure's wide layout, which holds that of the narrow one as metadata.
 
-    A figure that is made of figures has no narrow one: it cannot be taken apart.
+    The metadata are of the class ``pair`` where two panels stand side by side in the one, and one above the
+    other in the other: what is said of the left is said of the upper then. A figure that is made of figures
+    has no narrow layout: it cannot be taken apart.
     """
     if figure.subfigs:
         return _laid_out(copy.deepcopy(figure), *WIDE)
+    shapes = [(grid.nrows, grid.ncols, len(cells)) for grid, cells in _grids(figure).items()]
+    kind = ' class="pair"' if shapes == [(1, 2, 2)] else ""
     wide, narrow = (_laid_out(copy.deepcopy(figure), *layout) for layout in (WIDE, NARROW))
     inner = narrow[narrow.index("<svg") :]
-    return wide.replace("</svg>", f"<metadata>{inner}</metadata></svg>")
+    return wide.replace("</svg>", f"<metadata{kind}>{inner}</metadata></svg>")
 
 
 def _laid_out(figure: Figure, width: float, columns: int) -> str:

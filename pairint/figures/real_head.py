@@ -29,6 +29,9 @@ __all__ = [
 #: Weights below this share of a row are not drawn, nor are those of the two tokens that frame a window.
 _SEEN = 0.08
 
+#: Half the height of the band of words, in letters: on a telephone two rows of them stand in it.
+_BAND = 2.1
+
 
 def words_of(sentence: str) -> list[str]:
     """Return the words and signs of a plain sentence, between the two tokens that frame it."""
@@ -73,23 +76,25 @@ def sentence_figure(
             color = CYCLE[0] if end > start else CYCLE[1]
             angles = (0, 180) if side > 0 else (180, 360)
             arc = Arc(
-                ((start + end) / 2, side * 1.4), size, size, theta1=angles[0], theta2=angles[1],
+                ((start + end) / 2, side * _BAND), size, size, theta1=angles[0], theta2=angles[1],
                 color=color, lw=5 * weight, alpha=0.45 + 0.55 * weight,
             )  # fmt: skip
             axis.add_patch(arc)
             high = max(high, size / 2)
     for word, place in zip(words, places, strict=True):
         axis.text(place, 0, word, ha="center", va="center", fontsize=9)
-    axis.plot([], [], color=CYCLE[0], label="looks to the right")
-    axis.plot([], [], color=CYCLE[1], label="looks to the left")
+    sides = [
+        axis.plot([], [], color=color, label=name)[0]
+        for color, name in zip(CYCLE, ("looks to the right", "looks to the left"), strict=False)
+    ]
     axis.set(
-        xlim=(0, widths.sum()), ylim=(-high - 2.5, high + 2.5), yticks=[], xticks=[], xlabel="the sentence"
+        xlim=(0, widths.sum()), ylim=(-high - 3.0, high + 3.0), yticks=[], xticks=[], xlabel="the sentence"
     )
     axis.set(
         title=f"Head {head[1]} of layer {head[0]}: true above, learned below", ylabel="learned    |    true"
     )
     axis.grid(False)
-    axis.legend(loc="lower right", fontsize="small")
+    figure.legend(handles=sides, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -214,8 +219,9 @@ def coercivity_figure(table: DataFrame) -> Figure:
                 textcoords="offset points", fontsize=8,
             )  # fmt: skip
         axis.axhline(1, color=MUTED, ls="--", lw=1)
-        axis.set(title=title, xlabel="share explained by $i - j$", ylim=(0, None))
-    axes[0].set_ylabel("$(N - 1)$ x smallest ratio")
+        axis.set(title=title, xlabel="share explained by $i - j$")
+    axes[0].set_ylim(bottom=0)  # of both, once both are drawn: no point is cut off
+    axes[0].set_ylabel("$(N - 1) \\times$ smallest ratio")
     axes[0].legend(fontsize="small", ncols=2)
     return figure
 

@@ -17,10 +17,13 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+import numpy as np
+
 from pairint.validation import check_real
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 _P = ParamSpec("_P")
 
@@ -43,6 +46,7 @@ __all__ = [
     "picture",
     "style_parameters",
     "subplots",
+    "until_zero",
 ]
 
 INK = "#222222"
@@ -232,6 +236,23 @@ def picture(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
         return figure
 
     return drawn
+
+
+def until_zero(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return where a curve that falls to zero is drawn: where it is positive, and at the first zero after.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+        Not negative.
+
+    Examples
+    --------
+    >>> until_zero(np.array([2.0, 1.0, 0.0, 0.0])).tolist()
+    [True, True, True, False]
+    """
+    positive = np.asarray(values) > 0
+    return positive | np.concatenate([[False], positive[:-1]])
 
 
 def subplots(columns: int = 1, height: float = 4.0, panel: float = 4.6, **kwargs: Any) -> tuple[Figure, Any]:

@@ -217,3 +217,110 @@ def test_what_is_said_of_conditions_in_context():
     curve, matrix = 1e5 ** (-4 / 5), 30 / 1e5
     mean = -(0.8 * curve + matrix) / (curve + matrix)
     assert f"${mean:.2f}$ and not" in page and f"${matrix / 1e-4:.0f} \\cdot 10^{{-4}}$" in page
+
+
+def test_what_is_said_of_the_poorest_heads():
+    table, page = load_results("whole_layer"), body("whole_layer")
+    fits = table[(table["kind"] == "fit") & (table["task"] == "heads") & (table["n_samples"] == 128)]
+    fits = fits[fits["max_iter"] == 20].set_index(["layer", "head"])
+    over = (fits["error"] / fits["law"]).sort_values()
+    assert over.index.is_unique
+    sharp = table[table["kind"] == "attention"].set_index(["layer", "head"])["largest"].sort_values()
+    assert set(over.index[-5:]) == set(sharp.index[-5:])
+    assert "these five are the five worst of the table" in page
+    assert "the five sharpest heads are the five that lie more than a hundred times above the law" in page
+    assert over.iloc[-5] > 100 > over.iloc[-6]
+    longer = table[(table["kind"] == "fit") & (table["max_iter"] == 60)]
+    own = longer.set_index(["layer", "head"])["in_sample"] / longer.set_index(["layer", "head"])["law"]
+    poorest = (longer.set_index(["layer", "head"])["error"]).nlargest(2).index
+    # "Most lie near the law, the two poorest rest well above it".
+    assert own.drop(poorest).max() < own[poorest].min() and own.drop(poorest).max() < 4 / 3
+
+
+def test_what_is_said_of_published_series():
+    from pairint.experiments.aim import published
+
+    table, page = published.comparison_table(published.load_comparison()), body("aim_published")
+    softmax = table[table["kind"] == "SE_softmax"]
+    assert 0.5e-4 < softmax["median"].median() < 2e-4
+    assert (
+        f"one part in ten thousand in the median and {softmax['largest'].abs().max():.1%} at worst".replace(
+            "%", " %"
+        )
+        in (page)
+    )
+    density = table[table["kind"].str.startswith("SE_hardmax") & (table["reference"] == "density")]["median"]
+    assert 1 / 25_000 < density.min() < 1 / 18_000 and 0.008 < density.max() < 0.012
+    assert "to between one part in twenty thousand and one in a hundred in the median" in page
+    two, three, four = table[table["kind"] == "AMP_softmax"].sort_values("n_tokens")["median"]
+    assert (round(100 * two), round(100 * three), round(100 * four)) == (8, 1, 6)
+    assert "by 8 % in the median for two tokens (one and six percent for three and four" in page
+    single, averaged = (table[table["kind"] == kind]["median"] for kind in ("GD_single", "GD_averaged"))
+    words = f"{1 + single.min():.1f} to {1 + single.max():.1f} times the Bayes-optimal error in the median"
+    assert page.count(words) == 2
+    assert averaged.between(0.075, 0.125).all() and "the mean of 32 about a tenth more than it" in page
+    dots = table[table["kind"] == "AMP_hardmax"]
+    curve, derivative = (dots[dots["reference"] == name] for name in ("published curve", "derivative"))
+    near, far = 100 * curve["median"], 100 * curve["largest"].max()
+    words = f"within {near.min():.1f} to {near.max():.0f} % in the median, and are up to {far:.0f} % above it"
+    assert words in page
+    factors = 1 + derivative["median"]
+    assert f"by factors of {factors.min():.1f} to {factors.max():.0f} in the median" in page
+
+
+def test_what_is_said_of_real_heads():
+    from pairint.figures.real_head import coercivity_means
+
+    page, heads = body("real_head"), coercivity_means(load_results("heads_coercivity"))
+    assert (heads["window"] < 2 / 3).mean() == 0.5 and (heads["window"] < 0.1).any()
+    assert "half of the heads lose a third of their coercivity, some lose nearly all" in page
+    near, far = heads[heads["offset"] < 0.5]["inside"], heads[heads["offset"] >= 0.5]["inside"]
+    assert (near > 0.95).mean() > 0.9 and f"a few down to {near.min():.2f}" in page
+    assert 0.4 < (far < 0.9).mean() < 0.65 and f"down to {far.min():.2f}" in page
+
+
+def test_what_is_said_of_fish_run_backwards():
+    table, page = load_results("fish"), body("fish")
+    kernel = table[(table["kind"] == "kernel") & (table["what"] == "position") & (table["at"] == 2.0)]
+    kernel = kernel[(kernel["data"] == "trajectorytools") & (kernel["ahead"] == 13)].set_index("control")
+    assert 0.4 < kernel["value"]["reversed"] / kernel["value"]["none"] < 0.6
+    assert "repulsion at two nearest-neighbour distances is about half as strong" in page
+
+
+def test_what_is_said_of_counts_and_of_plans():
+    counting, page = load_results("counting"), body("one_diagram")
+    first = counting[
+        (counting["activation"] == "tanh") & (counting["rank"] == 1) & (counting["ratio"] == 1.2)
+    ]
+    found = first.groupby("d")["recovered"].agg(["sum", "size"])
+    assert found["sum"].tolist()[:: len(found) - 1] == [12, 1] and set(found["size"]) == {12}
+    assert found["sum"].is_monotonic_decreasing
+    assert "At 1.2, rank one, the share falls with the dimension, from twelve of twelve to one" in page
+    planning = load_results("planning")
+    quarter = planning[(planning["part"] < 1) & planning["case"].str.startswith("tanh")]
+    ratios = quarter.groupby("case")["ratio"].mean()
+    assert 3.75 < ratios.min() < 4.25 and 5.25 < ratios.max() < 5.75
+    assert "counted plans miss by a factor of four to five and a half" in body("bands")
+
+
+def test_what_is_said_of_the_best_time_to_watch():
+    table, page = load_results("clustering"), body("when_to_watch")
+    price = table[table["law"] == "sphere"].groupby(["beta", "time"])["price"].median().unstack(0)
+    least = price.min() / price.loc[0]
+    assert least[1.0] < 0.5 and least[4.0] < 0.5 and round(10 * least[9.0]) == 6
+    assert "to less than half for beta 1 and 4 and to about six tenths for beta 9" in page
+    assert price.idxmin()[1.0] == 5 and (price.idxmin()[[4.0, 9.0]] > 5).all()
+    assert "has a minimum near time five for beta 1 and later for the others" in page
+
+
+def test_what_is_said_of_averaged_descent():
+    table, page = load_results("aim_tokens"), body("aim_experiments")
+    errors = table[table["estimator"].isin(["gd", "averaged gd"])].copy()
+    errors["ratio"] = errors["error"] / errors["bayes_finite"]
+    mean = errors.groupby(["n_tokens", "alpha", "estimator"])["ratio"].mean().unstack()
+    runs = int(table.loc[table["estimator"] == "averaged gd", "n_runs"].iloc[0])
+    left = mean["averaged gd"] - (mean["gd"] - mean["averaged gd"]) / (runs - 1)
+    first = left.groupby("n_tokens").first()
+    last = left.groupby("n_tokens").last()
+    assert first.between(1.035, 1.105).all() and "within 10 % in ours" in page
+    assert last.between(1.2, 1.45).all() and "about a third at four fifths of the threshold" in page

@@ -193,3 +193,28 @@ def test_references_are_sorted():
     text = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
     keys = re.findall(r"(?m)^@\w+\{([^,]+),", text)
     assert keys == sorted(keys) and len(keys) == len(set(keys))
+
+
+def said_plainly(source):
+    """Yield what a cell gives tables as captions, with a zero for each number that it computes."""
+    tree = ast.parse("\n".join(line for line in source.splitlines() if not line.startswith((":", "%"))))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "captioned" and len(node.args) > 1:
+            parts = [
+                str(part.value) if isinstance(part, ast.Constant) else "0"
+                for part in getattr(node.args[1], "values", [node.args[1]])
+            ]
+            yield "".join(parts)
+
+
+def test_captions_of_tables_are_found():
+    assert list(said_plainly('captioned(rows, f"Fits of {n} samples. *Held*: memory.")')) == [
+        "Fits of 0 samples. *Held*: memory."
+    ]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_captions_of_tables_have_no_markup(path):
+    cells = [cell.source for cell in jupytext.read(path).cells if cell.cell_type == "code"]
+    captions = [words for cell in cells for words in said_plainly(cell)]
+    assert [words for words in captions if re.search(r"\*\w[^*]*\*|`|\$|\\[a-z]", words)] == []

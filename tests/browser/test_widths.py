@@ -59,6 +59,44 @@ LETTERS = """() => [...document.querySelectorAll(".drawing > svg")]
         .map(m => 100 * Math.hypot(m.c, m.d)))])"""
 
 
+#: Letters of each figure that is seen that lie on others, or leave it: by more than half a pixel.
+CLASHES = """() => [...document.querySelectorAll(".drawing > svg")]
+    .filter(svg => svg.getClientRects().length)
+    .map(svg => {
+        const frame = svg.getBoundingClientRect(), found = [];
+        const boxes = [...svg.querySelectorAll("g.text")]
+            .map(g => g.getBoundingClientRect())
+            .filter(b => b.width);
+        boxes.forEach((a, k) => {
+            const across = Math.max(frame.left - a.left, a.right - frame.right);
+            const out = Math.max(across, frame.top - a.top, a.bottom - frame.bottom);
+            if (out > 0.5) found.push(`leaves the figure by ${out.toFixed(1)}`);
+            for (const b of boxes.slice(0, k)) {
+                const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+                const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+                const shared = `${wide.toFixed(1)} x ${high.toFixed(1)}`;
+                if (Math.min(wide, high) > 0.5) found.push(`on others by ${shared}`);
+            }
+        });
+        return [svg.closest("figure")?.id ?? svg.getAttribute("aria-label").slice(0, 40), found];
+    })
+    .filter(([, found]) => found.length)"""
+
+#: Lists in small figures that cut the name that is chosen, or could be.
+SHORT_LISTS = """() => [...document.querySelectorAll(".pairint-explorer")]
+    .flatMap(host => [...(host.shadowRoot ?? host).querySelectorAll(".compact select")])
+    .filter(select => select.getClientRects().length)
+    .filter(select => {
+        const free = select.cloneNode(true);
+        Object.assign(free.style, {width: "max-content", position: "absolute"});
+        select.after(free);
+        const needed = free.getBoundingClientRect().width;
+        free.remove();
+        return select.getBoundingClientRect().width < needed - 1;
+    })
+    .map(select => select.id)"""
+
+
 def settled(page):
     """Return what is cut once the marks of what scrolls have followed the new width: after two frames, or a
     few more while a busy machine still lays the page out.
@@ -82,6 +120,8 @@ def test_nothing_is_cut(site, visit, address):
         page.set_viewport_size({"width": width, "height": 900})
         found += [f"{width}: {each}" for each in settled(page)]
         found += [f"{width}: the sign after {each} begins a line" for each in page.evaluate(ORPHANS)]
+        found += [f"{width}: letters in {name}: {', '.join(how)}" for name, how in page.evaluate(CLASHES)]
+        found += [f"{width}: the list {name} cuts a name" for name in page.evaluate(SHORT_LISTS)]
         if width == min(WIDTHS):
             small = [(alt, size) for alt, size in page.evaluate(LETTERS) if size < LEAST]
             found += [f"{size:.1f} px: {alt}" for alt, size in small]

@@ -235,3 +235,176 @@ def test_a_notebook_shows_svg_in_the_build_only(monkeypatch):
 def test_bad_layouts(width, columns):
     with pytest.raises(ValueError, match=r"width|columns"):
         layout.arrange(three(), width, columns)
+
+
+def laid_out(figure, layout_of):
+    """Return the renderer of a figure that has been laid out and drawn."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    with figure_style():
+        layout.arrange(figure, *layout_of)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+    return canvas.get_renderer()
+
+
+def shared(first, second):
+    """Return the area that two boxes have in common."""
+    width = min(first.x1, second.x1) - max(first.x0, second.x0)
+    height = min(first.y1, second.y1) - max(first.y0, second.y0)
+    return max(width, 0) * max(height, 0)
+
+
+@pytest.mark.parametrize("named", [(0,), (0, 1, 2)])
+def test_the_legend_of_three_panels_takes_the_free_place_of_a_fourth(named):
+    @picture
+    def draw():
+        figure, panels = subplots(3)
+        for number, axes in enumerate(panels):
+            axes.plot([0, 1], [0, 1], label="rising")
+            axes.plot([0, 1], [1, 0], label="falling")
+            if number in named:
+                axes.legend()
+        return figure
+
+    figure = draw()
+    renderer = laid_out(figure, layout.WIDE)
+    (legend,) = [axes.get_legend() for axes in figure.axes if axes.get_legend() is not None]
+    box = legend.get_window_extent(renderer)
+    first, second, third = (axes.get_tightbbox(renderer) for axes in figure.axes)
+    assert box.x0 > figure.axes[2].bbox.x1 and box.y1 < second.y0
+    assert third.y0 < (box.y0 + box.y1) / 2 < third.y1 and box.x1 <= figure.bbox.x1
+    assert first.width < 0.6 * figure.bbox.width  # it takes no room from the panels
+
+
+def test_legends_that_differ_stay_with_their_panels():
+    @picture
+    def draw():
+        figure, panels = subplots(3)
+        for number, axes in enumerate(panels):
+            axes.plot([0, 1], [0, 1], label=f"line {number}")
+            axes.legend()
+        return figure
+
+    figure = draw()
+    laid_out(figure, layout.WIDE)
+    assert [axes.get_legend().get_texts()[0].get_text() for axes in figure.axes] == [
+        "line 0",
+        "line 1",
+        "line 2",
+    ]
+
+
+def test_long_names_beside_a_panel_leave_it_room_on_a_telephone():
+    names = ["a name of several words", "another one, which is long", "short"]
+
+    @picture
+    def draw():
+        figure, axes = subplots(1)
+        axes.plot([1, 2, 3], range(3), "o", label="a label that is as long as the names are")
+        axes.set_yticks(range(3), names)
+        axes.set(title="A title of a good many words", xlabel="a number, $x = 1$", ylabel="case")
+        axes.legend()
+        return figure
+
+    figure = draw()
+    renderer = laid_out(figure, layout.NARROW)
+    (axes,) = figure.axes
+    labels = axes.get_yticklabels()
+    assert [label.get_text().replace("\n", " ") for label in labels] == names
+    assert axes.bbox.width > 0.5 * figure.bbox.width
+    boxes = [label.get_window_extent(renderer) for label in labels]
+    assert not any(shared(first, second) for first, second in pairwise(boxes))
+    for text in (axes._left_title, axes.xaxis.label, *axes.get_legend().get_texts()):
+        box = text.get_window_extent(renderer)
+        assert box.x0 >= figure.bbox.x0 - 1 and box.x1 <= figure.bbox.x1 + 1
+    assert not shared(
+        axes.xaxis.label.get_window_extent(renderer), axes.get_legend().get_window_extent(renderer)
+    )
+
+
+def test_names_of_points_that_lie_together_part():
+    x, y = np.array([0.0, 0.02, 0.03, 0.05, 1.0]), np.array([1.0, 0.98, 1.01, 0.97, 0.0])
+
+    @picture
+    def draw():
+        figure, axes = subplots(1)
+        axes.plot(x, y, "o")
+        for number, place in enumerate(zip(x, y, strict=True)):
+            axes.annotate(f"1.{number}", place, xytext=(5, 3), textcoords="offset points")
+        return figure
+
+    for layout_of in (layout.WIDE, layout.NARROW):
+        figure = draw()
+        renderer = laid_out(figure, layout_of)
+        (axes,) = figure.axes
+        boxes = [text.get_window_extent(renderer) for text in axes.texts]
+        assert not any(shared(a, b) for k, a in enumerate(boxes) for b in boxes[:k])
+        points = axes.transData.transform(np.column_stack([x, y]))
+        for number, box in enumerate(boxes):
+            away = np.hypot(*np.maximum(abs(points - (box.min + box.max) / 2) - (box.max - box.min) / 2, 0).T)
+            assert away.min() > 0 and away[number] < 60  # on no point, and near its own
+
+
+def test_words_of_a_row_that_lie_on_one_another_take_turns():
+    words = ["attention", "learns", "interactions", "between", "particles", "tokens"]
+
+    def row(layout_of):
+        @picture
+        def draw():
+            figure, axes = subplots(1)
+            axes.set(xlim=(0, 6), ylim=(-1, 1))
+            for place, word in enumerate(words):
+                axes.text(place + 0.5, 0, word, ha="center", va="center")
+            return figure
+
+        figure = draw()
+        renderer = laid_out(figure, layout_of)
+        return [text.get_window_extent(renderer) for text in figure.axes[0].texts]
+
+    wide, narrow = row(layout.WIDE), row(layout.NARROW)
+    assert len({round(box.y0) for box in wide}) <= 2  # one line: letters that hang below it apart
+    assert not any(shared(a, b) for boxes in (wide, narrow) for a, b in pairwise(boxes))
+    assert np.ptp([box.y0 for box in narrow]) > 8
+
+
+def test_an_equation_is_not_broken():
+    assert layout._words("tanh, d = 5, r = 1, $N = 2$ tokens") == [
+        "tanh,",
+        "d = 5,",
+        "r = 1,",
+        "$N = 2$",
+        "tokens",
+    ]
+
+
+def test_a_label_wider_than_its_panel_stays_in_the_figure():
+    @picture
+    def draw():
+        figure, axes = subplots(1)
+        axes.plot([0, 1], [0, 1])
+        axes.set(xlabel="$a + b + c + d + e + f + g + h + k + l + m + n + o + p$", ylabel="two\nlines")
+        return figure
+
+    figure = draw()
+    renderer = laid_out(figure, layout.NARROW)
+    (axes,) = figure.axes
+    box = axes.xaxis.label.get_window_extent(renderer)
+    assert box.width > axes.bbox.width  # it would leave the figure, centred below the panel
+    assert box.x0 >= figure.bbox.x0 and box.x1 <= figure.bbox.x1
+
+
+@pytest.mark.parametrize(("height", "covered"), [(10.0, True), (1.0, False)])
+def test_a_legend_that_covers_bars_stands_below(height, covered):
+    @picture
+    def draw():
+        figure, axes = subplots(1)
+        axes.bar([0, 1, 2], [10.0, 1.0, height], label="n")
+        axes.axvspan(0.5, 2.5, alpha=0.1)  # a band across the panel hides nothing
+        axes.legend(loc="upper right")
+        return figure
+
+    figure = draw()
+    renderer = laid_out(figure, layout.WIDE)
+    (axes,) = figure.axes
+    assert (axes.get_legend().get_window_extent(renderer).y1 < axes.bbox.y0) == covered

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import drawings
 import numpy as np
 import pytest
+from docutils import nodes
 
 from pairint.figures.layout import svg_pair
 from pairint.figures.ordered import ordered_colors
@@ -97,3 +98,45 @@ def test_ordered_colours_are_ordered_in_the_dark_too(count):
     # A colour is found in steps of a fiftieth of the way to white, and rounded to one part in 255.
     assert all(after > before - 0.01 for before, after in itertools.pairwise(light))
     assert light[-1] > 1.3 * light[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "stacked"),
+    [
+        ("On the left it falls; on the right, it stays.", "Above, it falls; below, it stays."),
+        ("Left: a cloud. Right, the law of it.", "Above: a cloud. Below, the law of it."),
+        (
+            "The left curve needs no truth, the right one does.",
+            "The upper curve needs no truth, the lower one does.",
+        ),
+        ("On the left they would fall from left to right.", "Above, they would fall from left to right."),
+        ("From left to right: three. Look to the right, and at the left edge.", None),
+        ("On the left half, at the right end; it goes to the left, and right of 2.", None),
+    ],
+)
+def test_what_is_said_of_the_left_is_said_of_the_upper_panel_where_panels_stack(words, stacked):
+    caption = nodes.caption("", "", nodes.Text(words))
+    drawings.told_twice(caption)
+    shown = {
+        kind: "".join(
+            part.astext()
+            for part in caption.children
+            if kind not in getattr(part, "attributes", {}).get("classes", [])
+        )
+        for kind in ("stacked", "beside")
+    }
+    assert shown == {"stacked": words, "beside": stacked or words}
+
+
+def test_only_two_panels_side_by_side_are_a_pair():
+    @picture
+    def row(count):
+        figure, panels = subplots(count)
+        for axes in np.atleast_1d(panels):
+            axes.plot([0, 1], [0, 1])
+        return figure
+
+    alt = "Left: a line. Right: another one."
+    for count, said in ((1, alt), (2, "Above: a line. Below: another one."), (3, alt)):
+        html = drawings.drawing(svg_pair(row(count)), "d", alt, drawings.Shared())
+        assert re.findall(r'aria-label="([^"]+)"', html) == [alt, said]

@@ -64,7 +64,7 @@ def _draw(table: DataFrame) -> Figure:
         )
     left.set(xscale="log", yscale="log", xlabel=points.ALPHA, ylabel=points.ERROR)
     left.set_title("Hardmax, $T = 2$")
-    left.legend(title=f"lines: state evolution; dots: AMP, $d = {d}$", title_fontsize="small")
+    left.legend(title=f"lines: state evolution; dots: AMP, $d = {d}$", title_fontsize="small", ncols=2)
     bars = np.linspace(0.03, 2.0, 104)
     right.plot(bars, small_width_limit(bars, "hardmax"), color=BOUND, linewidth=2.4, label="$\\rho \\to 0$")
     for number, rho in enumerate(_NARROW):
@@ -84,7 +84,7 @@ def _draw(table: DataFrame) -> Figure:
     )  # fmt: skip
     right.set_title("Narrow layers")
     right.set(xlabel=r"samples $\bar\alpha = n/(dr)$", ylabel=points.ERROR, ylim=(-0.02, 1.05))
-    right.legend(fontsize="small")
+    right.legend(fontsize="small", ncols=2)
     return figure
 
 

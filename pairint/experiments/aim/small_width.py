@@ -68,7 +68,9 @@ def _draw(table: DataFrame) -> Figure:
     axes.axvline(weak_recovery_threshold(), color=MUTED, linestyle=":", linewidth=1.3, label="weak recovery")
     axes.set_title("Narrow layers, softmax, $T = 2$")
     axes.set(xlabel=r"samples $\bar\alpha = n/(dr)$", ylabel=points.ERROR, ylim=(-0.02, 1.05))
-    axes.legend(title=f"lines: state evolution; dots: AMP, d = {d}", title_fontsize="small", fontsize="small")
+    axes.legend(
+        title=f"lines: state evolution; dots: AMP, d = {d}", title_fontsize="small", fontsize="small", ncols=2
+    )
     return figure
 
 

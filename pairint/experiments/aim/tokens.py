@@ -77,8 +77,9 @@ def _draw(table: DataFrame) -> Figure:
         runs = table[table["estimator"] == estimator]
         if len(runs):
             tokens = sorted(runs["n_tokens"].unique())
-            shown = f"T = {tokens[0]}" if len(tokens) == 1 else f"T = {tokens[0]}..{tokens[-1]}"
-            label = f"{label.format(k=int(runs['n_runs'].iloc[0]))}, ${shown}$, $d = {runs['d'].iloc[0]}$"
+            last = f" to {tokens[-1]}" if len(tokens) > 1 else ""
+            shown = f"$T = {tokens[0]}${last}"
+            label = f"{label.format(k=int(runs['n_runs'].iloc[0]))}, {shown}, $d = {runs['d'].iloc[0]}$"
             for n_tokens in tokens:
                 points.draw_dots(
                     axes, runs[runs["n_tokens"] == n_tokens], x=_equations, estimator=estimator, color=color,

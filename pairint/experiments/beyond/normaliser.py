@@ -211,6 +211,8 @@ def plot(table: DataFrame) -> Figure:
 
 
 def _draw(table: DataFrame) -> Figure:
+    from matplotlib.ticker import NullFormatter
+
     from pairint.figures.style import CYCLE, MARKERS, MUTED, subplots
 
     found = factors(table)
@@ -238,6 +240,9 @@ def _draw(table: DataFrame) -> Figure:
         axis.set(
             xscale="log", title=f"$N = {n_tokens}$", xlabel="samples $M$", ylabel="ratio of squared errors"
         )
+        ticks = sorted(found["n_samples"].unique())
+        axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+        axis.xaxis.set_minor_formatter(NullFormatter())
     np.atleast_1d(axes)[0].legend(fontsize="small")
     return figure
 

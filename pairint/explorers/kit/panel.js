@@ -146,7 +146,8 @@ function drawKey(mark, x, y, colors) {
   if (mark.kind === "area") {
     return `<rect x="${x}" y="${y - 6}" width="22" height="12" fill="${color}" fill-opacity="${mark.opacity}"/><path d="M${x} ${y - 6}h22" stroke="${edge}" stroke-width="1.3"/>`;
   }
-  return `<path d="M${x} ${y}h24" fill="none" stroke="${color}" stroke-width="${mark.width}" stroke-dasharray="${DASHES[mark.dash]}"/>`;
+  const faint = mark.kind === "curves" ? ` stroke-opacity="${mark.opacity}"` : "";
+  return `<path d="M${x} ${y}h24" fill="none" stroke="${color}" stroke-width="${mark.width}"${faint} stroke-dasharray="${DASHES[mark.dash]}"/>`;
 }
 
 export const present = (data) => data && (data.at !== undefined ? Number.isFinite(data.at) : data.x.length > 0);

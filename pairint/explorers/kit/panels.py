@@ -166,12 +166,17 @@ def rule(
 
 
 def curves(
-    key: str, color: str = "ink", dash: str = "solid", width: float = 1.4, opacity: float = 0.4
+    key: str,
+    color: str = "ink",
+    dash: str = "solid",
+    width: float = 1.4,
+    opacity: float = 0.4,
+    label: str = "",
 ) -> Mark:
-    """Return faint curves that the reader tells apart by words beside them: one after the other in ``x``,
-    ``y``, the next beginning where ``x`` falls.
+    """Return faint curves that the reader tells apart by words beside them, if at all: one after the other in
+    ``x``, ``y``, the next beginning where ``x`` falls.
     """
-    return Mark("curves", key, "", color, dash, width, opacity=opacity)
+    return Mark("curves", key, label, color, dash, width, opacity=opacity)
 
 
 def words(key: str, text: str, color: str = "ink", anchor: str = "start") -> Mark:

@@ -72,7 +72,7 @@ class SpectraAndSamples(SmallFigure):
             Axis("samples over d²", range=(0.0, 0.27)),
             Axis("error over variance", range=(0.0, 1.0)),
             (
-                curves("all", "muted", opacity=0.6),
+                curves("all", "muted", opacity=0.6, label="all layers"),
                 line("law", "this layer", "bound", width=2.6),
                 rule("threshold", "exact", "x", "first"),
                 points("here", "now", "ink", "circle", 4.0),

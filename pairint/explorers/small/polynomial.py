@@ -21,6 +21,7 @@ DEGREES = (1, 2, 3, 4, 5, 6)
 SPREADS = {"narrow": 1.0, "middle": 2.0, "wide": 3.0}
 _WINDOWS, _TOKENS, _VALUES, _SEED, _POINTS = 60, 16, 8, 5, 61
 _LOW, _HIGH = -0.5, 2.5
+_BEYOND = 1.0  # of the picture, where a curve that leaves it goes on unseen
 
 
 class PolynomialOverExp(SmallFigure):
@@ -30,8 +31,8 @@ class PolynomialOverExp(SmallFigure):
 
     Scores and values are drawn: sixteen normal scores a row, of a standard deviation that the reader chooses,
     and eight normal values a token. Both polynomials are scaled to give rows the same sums of weights as exp,
-    in the mean. What leaves the picture is drawn at its edge; so is the error of a polynomial with a sum of
-    weights that is not positive.
+    in the mean. Curves that leave the picture are cut there; the error of a polynomial with a sum of weights
+    that is not positive is drawn at the upper edge.
     """
 
     name = "polynomial"
@@ -55,7 +56,7 @@ class PolynomialOverExp(SmallFigure):
     panels = (
         Panel(
             "ratio",
-            "Weight over exp, cut at the edges",
+            "Weight over exp",
             Axis("score t", range=(-6.0, 9.0)),
             Axis("p(t) / exp(t)", range=(_LOW, _HIGH)),
             (
@@ -112,7 +113,7 @@ def fits(name: str) -> dict[str, Any]:
         for key, a in (("taylor", taylor_coefficients(degree)), ("fitted", fit.coefficients)):
             p = np.polynomial.polynomial.Polynomial(a)
             ratio = p(t) * np.exp(-t) * level / p(T).mean()
-            result[key]["ratio"].append(np.clip(ratio, _LOW, _HIGH).round(5).tolist())
+            result[key]["ratio"].append(np.clip(ratio, _LOW - _BEYOND, _HIGH + _BEYOND).round(5).tolist())
             # Taylor's of an odd degree may have a denominator below zero: no error then, but a lost head.
             result[key]["error"].append(min(sums.error(a), 3.0))
     return result

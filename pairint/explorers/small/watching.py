@@ -67,7 +67,7 @@ class WhenToWatch(SmallFigure):
         ),
         Panel(
             "price",
-            "Price of a snapshot",
+            "Price of a snapshot, cut at 10⁸",
             Axis("time t", range=(0.0, 20.0)),
             Axis("price", "log", (0.8, 1e8)),
             (
