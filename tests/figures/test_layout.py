@@ -255,11 +255,11 @@ def shared(first, second):
     return max(width, 0) * max(height, 0)
 
 
-@pytest.mark.parametrize("named", [(0,), (0, 1, 2)])
-def test_the_legend_of_three_panels_takes_the_free_place_of_a_fourth(named):
+@pytest.mark.parametrize("named", [(0,), range(5)])
+def test_the_legend_of_five_panels_takes_the_free_place_of_a_sixth(named):
     @picture
     def draw():
-        figure, panels = subplots(3)
+        figure, panels = subplots(5)
         for number, axes in enumerate(panels):
             axes.plot([0, 1], [0, 1], label="rising")
             axes.plot([0, 1], [1, 0], label="falling")
@@ -271,9 +271,9 @@ def test_the_legend_of_three_panels_takes_the_free_place_of_a_fourth(named):
     renderer = laid_out(figure, layout.WIDE)
     (legend,) = [axes.get_legend() for axes in figure.axes if axes.get_legend() is not None]
     box = legend.get_window_extent(renderer)
-    first, second, third = (axes.get_tightbbox(renderer) for axes in figure.axes)
-    assert box.x0 > figure.axes[2].bbox.x1 and box.y1 < second.y0
-    assert third.y0 < (box.y0 + box.y1) / 2 < third.y1 and box.x1 <= figure.bbox.x1
+    first, *_, fourth, fifth = (axes.get_tightbbox(renderer) for axes in figure.axes)
+    assert box.x0 > figure.axes[4].bbox.x1 and box.y1 < fourth.y0
+    assert fifth.y0 < (box.y0 + box.y1) / 2 < fifth.y1 and box.x1 <= figure.bbox.x1
     assert first.width < 0.6 * figure.bbox.width  # it takes no room from the panels
 
 
