@@ -115,6 +115,19 @@ class Channel(ABC):
     def kappa(self, tau: Any) -> Any:
         r"""Return the function :math:`\kappa(\tau) = V K(q)`; scalar or array of ``tau >= 0``."""
 
+    def least_samples(self, prior: Any) -> float:
+        r"""Return the sample ratio below which labels leave open a part that :math:`\kappa` counts.
+
+        Book: :doc:`/book/aim_untied`.
+
+        Zero, unless the equations for a part of the matrix are known to be fewer than their share.
+
+        Parameters
+        ----------
+        prior : Prior
+        """
+        return 0.0
+
     def kappa_error(self, tau: Any) -> Any:
         r"""Return the estimated error of :meth:`kappa`: zero where it is exact."""
         return np.zeros(np.shape(check_tau(tau)))[()]

@@ -168,6 +168,9 @@ def state_evolution(
         Bayes-optimal one. ``mmse`` is that of the smallest mutual
         information, ``algorithmic`` the largest; :func:`fixed_points` returns all. They are looked for where
         a channel or a prior of one's own is given, once a call: pass all ``alpha`` at once.
+    UserWarning
+        If an error is returned as zero where the labels are known to leave a part of the layer open
+        (:meth:`Channel.least_samples`): wide untied layers with linear labels.
 
     Examples
     --------
@@ -201,6 +204,15 @@ def state_evolution(
     solutions = list(zip(priors, deltas.tolist(), strict=True))
     mmse = np.array([p.error(x) if x > 0 else 0.0 for p, x in solutions]).reshape(alphas.shape)
     reached = np.array([p.error(x) if x > 0 else 0.0 for p, x in zip(priors, reached_by, strict=True)])
+    least = np.array([channel.least_samples(p) for p in priors]).reshape(alphas.shape)
+    if (missed := alphas[(mmse == 0) & (alphas < least)]).size:
+        warnings.warn(
+            f"the error is not zero at {missed.size} of {alphas.size} values of alpha, from "
+            f"{missed.min():.4g} to {missed.max():.4g}, as state evolution has it: it spreads information "
+            "evenly, and these labels leave a part of the layer open; exact_recovery_threshold counts it",
+            UserWarning,
+            stacklevel=2,
+        )
     with np.errstate(divide="ignore"):
         q_hat = (1 / deltas).reshape(alphas.shape)
     q = np.array([p.second_moment for p in priors]).reshape(alphas.shape) - mmse
@@ -312,7 +324,7 @@ def _channel_error(prior: Prior, channel: Channel, delta: float, mmse: float) ->
 
 def _solve_noise(alpha: float, prior: Prior, channel: Channel) -> float:
     """Return the root of alpha_of_noise(delta) = alpha; zero beyond exact recovery."""
-    if channel.recovers_exactly and alpha >= exact_recovery_threshold(prior, channel):
+    if channel.recovers_exactly and alpha >= prior.parameters / _constant_kappa(channel):
         return 0.0
 
     def excess(log_delta: float) -> float:
@@ -401,7 +413,9 @@ def exact_recovery_threshold(
     :math:`\alpha_c = (2\rho - \rho^2)/\kappa` for :math:`\rho \le 1` and :math:`1/\kappa` above, with
     :math:`\kappa = T^2 + T - 2` (softmax) or :math:`T^2 + T` (linear); infinite for hardmax. For a channel of
     one's own it is :math:`\kappa(\infty)` that counts: the sample ratio at the faint end of the curve of
-    fixed points, infinite if it grows there without end. In a hard phase message passing needs more.
+    fixed points, infinite if it grows there without end. In a hard phase message passing needs more. Where
+    labels have fewer equations for a part of the layer (:meth:`Channel.least_samples`: linear labels of wide
+    untied layers), those are counted too, and the larger number is returned.
 
     Raises
     ------
@@ -411,7 +425,7 @@ def exact_recovery_threshold(
     channel = make_channel(channel, n_tokens, untied=True)
     prior = _check_prior(rho, channel)
     if channel.recovers_exactly:
-        return prior.parameters / _constant_kappa(channel)
+        return max(prior.parameters / _constant_kappa(channel), channel.least_samples(prior))
     return math.inf if channel.one_fixed_point else _curve(prior, channel).least_for_exact_recovery
 
 

@@ -145,6 +145,20 @@ class UntiedLinearChannel(Channel):
     def kappa(self, tau: Any) -> Any:
         return np.full(np.shape(check_tau(tau)), float(self.n_tokens**2))[()]
 
+    def least_samples(self, prior: Any) -> float:
+        r"""Return the sample ratio below which the antisymmetric part is open, however labels are read.
+
+        The matrices of rank :math:`\rho d` with the same symmetric part have :math:`\rho^2 d^2` parameters if
+        :math:`\rho \le \frac12` (all of rank :math:`\rho d` less the symmetric ones of rank
+        :math:`2\rho d`), :math:`(2\rho - \rho^2 - \frac12) d^2` up to 1, and :math:`d^2/2` beyond. Zero for
+        other laws than :class:`UntiedPrior`: they are not counted.
+        """
+        if not isinstance(prior, UntiedPrior):
+            return 0.0
+        rho = prior.rho
+        left = rho**2 if rho <= 0.5 else 2 * rho - rho**2 - 0.5 if rho <= 1 else 0.5
+        return 2 * left / (self.n_tokens * (self.n_tokens - 1))
+
     def output(self, h: Any) -> Any:
         return array_namespace(h).array(self._check_indices(h), copy=True)
 
@@ -312,7 +326,7 @@ def untied_amp(
             worth = (channel.g_out(observed, omega, least) ** 2).sum(axis=(1, 2))
             if refused := contradiction(worth, float((omega**2).mean()), least, channel):
                 converged, reason = False, refused
-            elif converged and error < NEGLIGIBLE and _undetermined(prior.rho, channel, n / d**2):
+            elif converged and error < NEGLIGIBLE and n / d**2 < channel.least_samples(prior):
                 converged = False
                 reason = (
                     "the labels have fewer equations for the antisymmetric part of the matrix than it has "
@@ -321,20 +335,6 @@ def untied_amp(
     if not converged:
         warn_unfinished("AMP, untied", reason, n / d**2, d, error)
     return history.result(S, error, converged, weight, reason)
-
-
-def _undetermined(rho: float, channel: Channel, alpha: float) -> bool:
-    r"""Say whether linear labels leave the antisymmetric part of the matrix open, however they are read.
-
-    Tokens beside themselves do not see it: a sample has :math:`T(T-1)/2` equations for it. The matrices of
-    rank :math:`\rho d` with the same symmetric part have :math:`\rho^2 d^2` parameters if
-    :math:`\rho \le \frac12` (all of rank :math:`\rho d` less the symmetric ones of rank
-    :math:`2\rho d`), :math:`(2\rho - \rho^2 - \frac12) d^2` up to 1, and :math:`d^2/2` beyond.
-    """
-    if not isinstance(channel, UntiedLinearChannel):
-        return False
-    left = rho**2 if rho <= 0.5 else 2 * rho - rho**2 - 0.5 if rho <= 1 else 0.5
-    return alpha * channel.n_tokens * (channel.n_tokens - 1) / 2 < left
 
 
 def _divergence(values: NDArray[np.float64], best: NDArray[np.float64]) -> float:

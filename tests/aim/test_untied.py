@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -112,11 +113,28 @@ def test_equations_against_parameters():
         count = 2 * rho - rho**2 if rho < 1 else 1.0
         for kind, kappa in (("softmax", 2), ("linear", 4)):
             channel = untied_channel(kind)
-            assert exact_recovery_threshold(UntiedPrior(rho), channel) == pytest.approx(count / kappa)
-            below, above = state_evolution(
-                np.array([0.95, 1.05]) * count / kappa, UntiedPrior(rho), channel
-            ).mmse
+            # Linear labels have one equation a sample for the antisymmetric part, which has d^2 / 2 unknowns.
+            open_ = rho == 2.0 and kind == "linear"
+            expected = 1 / 2 if open_ else count / kappa
+            assert exact_recovery_threshold(UntiedPrior(rho), channel) == pytest.approx(expected)
+            alphas = np.array([0.95, 1.05]) * count / kappa
+            with (
+                pytest.warns(UserWarning, match="leave a part of the layer open") if open_ else nullcontext()
+            ):
+                below, above = state_evolution(alphas, UntiedPrior(rho), channel).mmse
             assert below > 0 and above == 0
+
+
+@pytest.mark.parametrize(("rho", "parameters"), [(0.4, 0.16), (0.5, 0.25), (1.0, 0.5), (3.0, 0.5)])
+def test_the_antisymmetric_part_counts_where_it_has_too_few_equations(rho, parameters):
+    """Continuous in rho; for two tokens no obstacle up to 2/5, where both counts agree."""
+    channel, prior = untied_channel("linear"), UntiedPrior(rho)
+    assert channel.least_samples(prior) == pytest.approx(parameters)
+    assert exact_recovery_threshold(prior, channel) == pytest.approx(
+        max(parameters, (2 * rho - rho**2) / 4 if rho < 1 else 1 / 4)
+    )
+    if rho == 0.4:
+        assert channel.least_samples(prior) == pytest.approx((2 * rho - rho**2) / 4)
 
 
 def test_a_wide_layer_is_ridge_regression():
