@@ -57,10 +57,6 @@ VALUES = "QuadMesh"  # in the name of what has the colours of a scale: no theme 
 DENSE = 3000  # points of one curve or cloud from which it is stored as a picture
 
 
-def _words(text: str) -> list[str]:
-    return WORD.findall(text)
-
-
 def _break(text: Text, width: float, renderer: Any) -> None:
     """Break a text at spaces, so that no line is wider than `width` pixels if its words are not."""
     if text.get_window_extent(renderer).width <= width:
@@ -68,7 +64,7 @@ def _break(text: Text, width: float, renderer: Any) -> None:
     lines: list[str] = []
     for paragraph in text.get_text().split("\n"):
         line = ""
-        for word in _words(paragraph):
+        for word in WORD.findall(paragraph):
             longer = f"{line} {word}".lstrip()
             text.set_text(longer)
             if line and text.get_window_extent(renderer).width > width:

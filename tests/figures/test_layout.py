@@ -369,7 +369,7 @@ def test_words_of_a_row_that_lie_on_one_another_take_turns():
 
 
 def test_an_equation_is_not_broken():
-    assert layout._words("tanh, d = 5, r = 1, $N = 2$ tokens") == [
+    assert layout.WORD.findall("tanh, d = 5, r = 1, $N = 2$ tokens") == [
         "tanh,",
         "d = 5,",
         "r = 1,",
