@@ -31,6 +31,7 @@ from pairint.estimation import FitWarning, InteractionRegressor, LeastSquaresPro
 from pairint.estimation.base import whiten
 from pairint.estimation.gauss_newton import balanced_factors
 from pairint.estimation.quasi_newton import projected_gradient, solved
+from pairint.figures.performance import operations
 from pairint.model import AttentionModel, GaussianNoise, Tanh, UniformCube
 
 OUTPUT = Path(__file__).parents[1] / "pairint" / "experiments" / "measured" / "scaling.json"
@@ -54,11 +55,8 @@ def case(name: str, value: int) -> dict[str, int]:
 
 def count(point: dict[str, int]) -> float:
     """Return the products and sums of a step, to leading order."""
-    pairs = (point["N"] - 1) * (8 * point["r"] + 32)
-    entries, columns = 4 * (point["N"] - 1), point["K"] + 4
-    product = entries**2 if 2 * entries <= columns else columns**2
-    each = 12 * point["d"] * point["r"] + pairs + product
-    return float(point["M"] * point["N"] * each)
+    counted = operations({"changed": "d", "value": point["d"]}, point)
+    return float(counted[:-2].sum())  # numbers that are read, and outputs, are no operations
 
 
 def times(point: dict[str, int], repeats: int, seeds: int) -> tuple[float, float]:

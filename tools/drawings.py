@@ -20,6 +20,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 
+from pairint.figures.layout import VALUES
 from pairint.figures.style import DARK
 
 LOGGER = logging.getLogger(__name__)
@@ -31,7 +32,6 @@ SLOPE = 6.0  # by which a lighter colour asks for more: colours in order of ligh
 COLOR = re.compile(r"#[0-9a-fA-F]{6}\b")
 NUMBER = re.compile(r"-?\d+\.\d{2,}")
 LETTER = re.compile(r"[\w-]+-[0-9a-f]+")  # the name of an outline: font, number of the letter
-HEAT = "QuadMesh"  # the colours of a map of values say the value: they stay
 #: Where a panel stands beside another one, as texts say it; not the side of a panel, nor a way across it.
 SIDE = re.compile(
     r"\b(?P<on>[Oo]n) the (?P<that>left|right)\b(?!-| (?:edge|end|half|side)\b)"
@@ -127,7 +127,7 @@ def themed(root: ElementTree.Element, prefix: str, shared: Shared) -> None:
     shared.colors.add("#000000")
 
     def walk(element: ElementTree.Element, heat: bool) -> None:
-        heat = heat or HEAT in element.get("id", "")
+        heat = heat or VALUES in element.get("id", "")
         for name, value in list(element.attrib.items()):
             if name == "id":
                 if value.startswith("here:"):

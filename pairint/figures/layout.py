@@ -53,7 +53,9 @@ CHOSEN = {
     "dimension $d$": "d",
     "smoothness $\\beta$": "beta",
 }
-VALUES = "QuadMesh"  # in the name of what has the colours of a scale: no theme changes them
+VALUES = (
+    "QuadMesh"  # in the name of what has the colours of a scale: they say the value, no theme changes them
+)
 DENSE = 3000  # points of one curve or cloud from which it is stored as a picture
 
 

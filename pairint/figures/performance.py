@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from pairint.figures.style import CYCLE, MARKERS, picture, subplots
+from pairint.kernels.dispatch import LONG_ROW
+from pairint.kernels.projected import in_few_entries
 
 __all__ = ["operations", "priced", "scaling_figure"]
 
 #: The terms that :func:`operations` counts, in order.
 TERMS = ("factors", "pairs", "pairs of long rows", "spline", "numbers read", "outputs")
-#: From so many tokens on, the pairs of a row are computed several at once.
-LONG_ROW = 16
 
 
 def operations(row: Mapping[str, Any], point: Mapping[str, int]) -> NDArray[np.float64]:
@@ -42,10 +42,9 @@ def operations(row: Mapping[str, Any], point: Mapping[str, int]) -> NDArray[np.f
     if row["changed"] == "N":
         at["M"] = point["M"] * point["N"] // row["value"]
     pairs = (at["N"] - 1) * (8 * at["r"] + 32)
-    entries, columns = 4 * (at["N"] - 1), at["K"] + 4
-    few, long = 2 * entries <= columns, at["N"] >= LONG_ROW
-    single, product = (entries**2, 0) if few else (0, columns**2)
-    by_pairs = (single, pairs) if long else (single + pairs, 0)
+    few = in_few_entries(at["N"], at["K"], 3)
+    single, product = ((4 * (at["N"] - 1)) ** 2, 0) if few else (0, (at["K"] + 4) ** 2)
+    by_pairs = (single, pairs) if at["N"] >= LONG_ROW else (single + pairs, 0)
     each = [12 * at["d"] * at["r"], *by_pairs, product, 3 * at["d"], 1]
     return at["M"] * at["N"] * np.array(each, dtype=float)
 

@@ -10,11 +10,13 @@ import numpy as np
 
 from pairint.backend import usable_compiler
 
-__all__ = ["LEAST_WORK", "compiled_loops", "native"]
+__all__ = ["LEAST_WORK", "LONG_ROW", "compiled_loops", "native"]
 
 #: Entries, of pairs times the coefficients of each, from which a call is compiled: to import Numba takes half
 #: a second, and NumPy a few milliseconds for as many. A fit makes about a hundred calls.
 LEAST_WORK = 100_000
+#: From so many tokens on, a row's basis is computed before it is added up: several pairs at once.
+LONG_ROW = 16
 
 
 def compiled_loops(work: int) -> ModuleType | None:

@@ -2,8 +2,9 @@
 
 Each fills arrays that its caller made, and is the twin of NumPy code elsewhere in this package. Degree and
 rank are known only when it runs; the cubic is written out. Whatever is stored, sums are kept in double
-precision. No operation is reordered or fused, so that bases and values equal NumPy's to the last bit. Sums of
-tokens may fuse a product with the addition that follows; they agree to rounding.
+precision. In bases and values no operation is reordered or fused, so that they equal NumPy's to the last bit.
+Sums of tokens, and the scores and sums of projected long rows, may fuse a product with the addition that
+follows, or add in another order; they agree to rounding.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 import numba
 import numpy as np
 from numba import types
+
+from pairint.kernels.dispatch import LONG_ROW
 
 __all__ = [
     "basis_entries",
@@ -30,9 +33,6 @@ __all__ = [
     "system_rows",
 ]
 
-#: From so many tokens on, a row's basis is computed before it is added up: the computation is vectorised.
-_LONG_ROW = 16
-
 
 def basis_sum(
     scores: Any, lower: float, upper: float, n_intervals: int, pieces: Any, slopes: Any, out: Any
@@ -43,7 +43,7 @@ def basis_sum(
     """
     name = "basis_sum"
     if len(pieces) == 4:
-        name = "cubic_sum" if scores.shape[1] < _LONG_ROW else "long_cubic_sum"
+        name = "cubic_sum" if scores.shape[1] < LONG_ROW else "long_cubic_sum"
     _call(name, (scores,), (lower, n_intervals / (upper - lower), n_intervals, pieces, slopes), (out,))
 
 
@@ -97,7 +97,7 @@ def spline_rows(
 ) -> None:  # fmt: skip
     """Fill ``out`` with rows ``[F | y]`` of some samples, each times the root of its weight."""
     name = "spline_rows"
-    if len(pieces) == 4 and projected.shape[1] >= _LONG_ROW:
+    if len(pieces) == 4 and projected.shape[1] >= LONG_ROW:
         name = "long_cubic_rows"
     _spline_call(name, projected, targets, roots, lower, upper, pieces, piece_slopes, out)
 
@@ -125,7 +125,7 @@ def pull_rows(
 ) -> None:  # fmt: skip
     """Fill ``out``, shape (M, N, 2 r), with what weighted residuals pull at the factors with."""
     scale = len(polynomials) / (upper - lower)
-    if projected.shape[1] >= _LONG_ROW:
+    if projected.shape[1] >= LONG_ROW:
         # A table with a row for each power: the numbers of all cells that a power needs lie close together.
         _call("long_pull_rows", (projected,), (targets, weights, polynomials.T, lower, scale), (out,))
         return
@@ -734,10 +734,10 @@ def _score_tails(projected, low, high):  # type: ignore[no-untyped-def]
     keys = np.empty((rank, n_tokens))
     scores = np.empty(n_tokens)
     for m in range(n_samples):
-        if n_tokens >= _LONG_ROW:
+        if n_tokens >= LONG_ROW:
             _transpose_keys(projected[m], keys)
         for i in range(n_tokens):
-            if n_tokens >= _LONG_ROW:
+            if n_tokens >= LONG_ROW:
                 _positions(projected[m, i], keys, 0.0, 1.0, scores)
             else:
                 for j in range(n_tokens):

@@ -13,7 +13,14 @@ from pairint.kernels.moments import pair_mean
 from pairint.kernels.pair_sum import basis_tables, pair_basis_sum
 from pairint.validation import check_floats, check_integer, check_real, check_size
 
-__all__ = ["factor_pulls", "score_tails", "spline_products", "sums_of_products", "token_pulls"]
+__all__ = [
+    "factor_pulls",
+    "in_few_entries",
+    "score_tails",
+    "spline_products",
+    "sums_of_products",
+    "token_pulls",
+]
 
 #: Numbers of a block of rows: with its product, it stays in the second cache.
 _BLOCK_ENTRIES = 131_072
@@ -84,7 +91,7 @@ def sums_of_products(
         return rows.T @ rows
     root = np.ones(Y.shape) if root is None else root
     pieces, slopes = basis_tables(n_tokens, degree)
-    if _in_few_entries(n_tokens, n_intervals, degree):
+    if in_few_entries(n_tokens, n_intervals, degree):
         total = np.zeros((n_columns, n_columns))
         step = max(1, max(_SUMMED_ROWS, n_columns**2 // 16) // n_tokens)
         for start in range(0, n_samples, step):
@@ -104,7 +111,7 @@ def sums_of_products(
     return total
 
 
-def _in_few_entries(n_tokens: int, n_intervals: int, degree: int) -> bool:
+def in_few_entries(n_tokens: int, n_intervals: int, degree: int) -> bool:
     """Say whether rows of the basis have so few entries that compiled loops multiply them one by one.
 
     Then the products cost the same for any number of cells.
