@@ -29,9 +29,9 @@ from threadpoolctl import threadpool_limits
 from pairint.engine import provenance
 from pairint.estimation import FitWarning, InteractionRegressor, LeastSquaresProblem
 from pairint.estimation.base import whiten
+from pairint.estimation.cost import operations
 from pairint.estimation.gauss_newton import balanced_factors
 from pairint.estimation.quasi_newton import projected_gradient, solved
-from pairint.figures.performance import operations
 from pairint.model import AttentionModel, GaussianNoise, Tanh, UniformCube
 
 OUTPUT = Path(__file__).parents[1] / "pairint" / "experiments" / "measured" / "scaling.json"

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pairint.estimation.cost import operations, priced
 from pairint.experiments import measurements
 from pairint.experiments.aim.published import load_comparison
 from pairint.experiments.measurements import measurement
-from pairint.figures.performance import operations, priced
 
 NAMES = sorted(path.stem for path in Path(measurements.__file__).with_name("measured").glob("*.json"))
 

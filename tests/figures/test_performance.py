@@ -1,51 +1,19 @@
-"""How a step's time grows: the count, its prices, the picture."""
+"""The picture of how a step's time grows."""
 
 import numpy as np
 
-from pairint.figures.performance import operations, priced, scaling_figure
+from pairint.estimation.cost import operations
+from pairint.figures.performance import scaling_figure
 
 POINT = {"M": 1000, "N": 3, "d": 30, "r": 2, "K": 15}
+FARTHER = {"M": 9000, "N": 100, "d": 300, "r": 16, "K": 90}
 PRICES = np.array([0.1, 0.4, 0.2, 0.05, 0.3, 60.0])
-ROWS = [
-    {"changed": name, "value": value}
-    for name, values in {
-        "M": [300, 1000, 9000],
-        "N": [3, 8, 100],
-        "d": [8, 30, 300],
-        "r": [1, 2, 16],
-        "K": [8, 15, 90],
-    }.items()
-    for value in values
-]
-
-
-def test_the_count_of_a_row():
-    # 19 columns: two partners of four entries fill less than half of a row, and are multiplied one by one.
-    assert operations({"changed": "d", "value": 10}, POINT).tolist() == [720_000, 480_000, 0, 0, 90_000, 3000]
-    found = operations({"changed": "K", "value": 11}, POINT)
-    assert found.tolist() == [2_160_000, 288_000, 0, 675_000, 270_000, 3000]
-    # With more tokens a sample there are fewer samples.
-    assert operations({"changed": "N", "value": 30}, POINT).tolist() == [
-        2_160_000,
-        0,
-        4_176_000,
-        1_083_000,
-        270_000,
-        3000,
-    ]
-
-
-def test_prices_are_found_again():
-    rows = [row | {"step_ms": 1e-6 * float(operations(row, POINT) @ PRICES)} for row in ROWS]
-    prices, predicted = priced(rows, POINT)
-    # 15 equations, 6 unknowns, condition number about 1e3: rounding only.
-    np.testing.assert_allclose(prices, PRICES, rtol=1e-9)
-    np.testing.assert_allclose(predicted, [row["step_ms"] for row in rows], rtol=1e-9)
 
 
 def test_the_picture_shows_every_row_and_its_prediction():
-    rows = [row | {"step_ms": 1e-6 * float(operations(row, POINT) @ PRICES)} for row in ROWS]
-    (axis,) = scaling_figure(rows, POINT).axes
+    rows = [{"changed": name, "value": value} for name in POINT for value in (POINT[name], FARTHER[name])]
+    timed = [row | {"step_ms": 1e-6 * float(operations(row, POINT) @ PRICES)} for row in rows]
+    (axis,) = scaling_figure(timed, POINT).axes
     lines = axis.get_lines()
     assert len(lines) == 10
     for measured, dashed in zip(lines[::2], lines[1::2], strict=True):
