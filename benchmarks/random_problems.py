@@ -97,7 +97,7 @@ STARTS, PUSHES, DRAWS = 60, (0.2, 0.4, 0.6, 0.9, 1.4), 6
 #: Fits whose functions differ by less than this share of the variance lie in one valley.
 SAME = 0.15
 #: Rows are of the search that made them: those of an earlier one are counted apart, as ``earlier``.
-SEARCH = 2
+SEARCH = 3
 CHANGES = ("shift", "scale", "linear", "collinear", "single")
 ACTIVATIONS = ("spline", "rough", "relu", "tanh", "exp", "cos", "constant")
 LAWS = ("cube", "sphere", "gaussian", "equicorrelated", "nearly the same", "permuted", "heavy")
