@@ -12,6 +12,7 @@ import numpy as np
 from pairint.backend import array_namespace
 
 __all__ = [
+    "MOST_STEPS",
     "check_choice",
     "check_flag",
     "check_floats",
@@ -25,6 +26,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+#: Steps that an iteration may be asked for: one that does not come to rest would go on for days.
+MOST_STEPS = 100_000
 
 #: Larger integers are no floating-point numbers, and formulas would fail somewhere inside.
 _LARGEST_INTEGER = 10**308

@@ -28,6 +28,7 @@ SVG = "http://www.w3.org/2000/svg"
 XLINK = "{http://www.w3.org/1999/xlink}href"
 GROUND = "#121212"  # of the dark theme
 CONTRAST = 4.5  # of a colour of the dark theme with its ground: what letters need, and more than lines need
+PALE = 1.6  # the power by which a light grey is lighter in the dark theme, where it would be lost
 SLOPE = 6.0  # by which a lighter colour asks for more: colours in order of lightness keep it
 COLOR = re.compile(r"#[0-9a-fA-F]{6}\b")
 NUMBER = re.compile(r"-?\d+\.\d{2,}")
@@ -96,7 +97,7 @@ def darkened(color: str) -> str:
         return own.lower()
     rgb = channels(color)
     if max(rgb) - min(rgb) < 0.04:
-        return mixed("#e8eaed", GROUND, luminance(rgb) ** (1 / 2.2))
+        return mixed("#e8eaed", GROUND, luminance(rgb) ** (1 / 2.2 * PALE))
     share, enough = 0.0, CONTRAST + SLOPE * luminance(rgb)
     while contrast(mixed(color, "#ffffff", share), GROUND) < enough:
         share += 0.02
@@ -132,6 +133,8 @@ def themed(root: ElementTree.Element, prefix: str, shared: Shared) -> None:
             if name == "id":
                 if value.startswith("here:"):
                     element.set("data-here", value.removeprefix("here:"))  # for setting.js
+                if value.startswith("legend_"):
+                    element.set("class", "legend")  # behind which a mark of setting.js stands
                 if value.startswith("text_"):
                     element.set("class", "text")  # by which a test finds the letters
                 if value in used:
@@ -203,7 +206,9 @@ def above(found: re.Match[str]) -> str:
         if words[0].islower():
             return place
         # "On the left it falls" and "Above, it falls": without a comma the word would go with the next one.
-        return place.capitalize() + ("" if found["alone"] or found.string[found.end() :][:1] == "," else ",")
+        return place.capitalize() + (
+            "" if found["alone"] or found.string[found.end() :][:1] in (",", ":") else ","
+        )
     return f"{found['the']} {'upper' if found['one'] == 'left' else 'lower'}"
 
 

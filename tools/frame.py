@@ -8,7 +8,8 @@ An extension of Sphinx. Three directives stand at fixed places of each chapter:
 - ``next``, the last thing of the page: where the question leads, with a link.
 
 Between the last two stand at least three exercises, one of each kind of `plain_markdown.KINDS` but research,
-each with a folded solution. A page that lacks any of this is a warning of the build, which fails it.
+each with a folded solution. A page that lacks any of this is a warning of the build, which fails it. Cells
+right after a solution compute it: they are folded with it.
 """
 
 from __future__ import annotations
@@ -218,10 +219,24 @@ def name_kinds(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             node[0] += nodes.inline("", kind, classes=["kind"])
 
 
+def fold_answers(app: Sphinx, doctree: nodes.document) -> None:
+    """Move the cells that follow a solution into it: their outputs are the answer."""
+    for solution in list(doctree.findall(lambda node: _of_class(node, "solution"))):
+        siblings = solution.parent
+        place = siblings.index(solution) + 1
+        while place < len(siblings) and _of_class(siblings[place], "cell"):
+            solution[-1].append(siblings.pop(place))
+
+
+def _of_class(node: Any, name: str) -> bool:
+    return isinstance(node, nodes.Element) and name in node["classes"]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives and the check."""
     for name, directive in zip(NAMES, (Opening, InShort, Next), strict=True):
         app.add_directive(name, directive)
     app.connect("env-check-consistency", refuse_open_frames)
+    app.connect("doctree-read", fold_answers)
     app.connect("doctree-resolved", name_kinds)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -29,8 +29,22 @@ function cue(box) {
   else box.removeAttribute("tabindex");
 }
 
+// A formula that is a little too wide for its column is set a little smaller instead.
+const LEAST = 0.75;
+function fit(box) {
+  const room = String(box.parentElement.clientWidth);
+  if (box.dataset.room === room) return;
+  box.dataset.room = room;
+  box.style.zoom = "";
+  const share = box.clientWidth / box.scrollWidth;
+  if (share < 1 && share >= LEAST) box.style.zoom = Math.floor(100 * share) / 100;
+}
+
 function cueAll() {
-  for (const box of document.querySelectorAll(SCROLLERS)) cue(box);
+  for (const box of document.querySelectorAll(SCROLLERS)) {
+    if (box.matches("mjx-container[display]")) fit(box);
+    cue(box);
+  }
 }
 
 // Paper does not scroll: formulas and tables become smaller there. Nor does it unfold: tables stand open.
@@ -42,13 +56,18 @@ function shrink() {
   }
   for (const box of document.querySelectorAll(SCROLLERS)) {
     if (box.matches("pre, .drawing") || box.scrollWidth === 0) continue;
+    box.style.zoom = "";
     const share = Math.min(PAPER, box.clientWidth || PAPER) / box.scrollWidth;
     if (share < 0.99) box.style.zoom = Math.floor(share * 100) / 100;
   }
 }
 
 function regrow() {
-  for (const box of document.querySelectorAll(SCROLLERS)) box.style.zoom = "";
+  for (const box of document.querySelectorAll(SCROLLERS)) {
+    box.style.zoom = "";
+    delete box.dataset.room;
+  }
+  cueAll();
   for (const box of document.querySelectorAll("details[data-paper]")) {
     box.open = false;
     delete box.dataset.paper;

@@ -61,7 +61,7 @@ from pairint.aim.teacher import matrix_error
 from pairint.backend import array_namespace, one_blas_thread, to_device, to_host
 from pairint.result import Result
 from pairint.steps import steps
-from pairint.validation import check_flag, check_floats, check_integer, check_real, shortened
+from pairint.validation import MOST_STEPS, check_flag, check_floats, check_integer, check_real, shortened
 
 __all__ = ["AMPResult", "Damping", "History", "amp", "warn_unfinished"]
 
@@ -135,6 +135,7 @@ def amp(
         An estimate to begin at and its error > 0, as of who has seen a noisy copy before; by default the mean
         of the prior. In a hard phase both ends, from nothing and from near the truth, are of interest.
     max_iter : int
+        At most 100,000.
     tol : float
         Converged when an undamped step would change :math:`\hat S` by less than ``tol`` times the error:
         :math:`\lVert\hat S_t - \hat S_{t-1}\rVert_F/\gamma < \sqrt{tol}\,\lVert\hat S - S\rVert_F`
@@ -180,7 +181,7 @@ def amp(
         raise ValueError(
             f"rho must be the law of a symmetric matrix, got {rho!r}: untied_amp reads the others"
         )
-    max_iter = check_integer("max_iter", max_iter, 1)
+    max_iter = check_integer("max_iter", max_iter, 1, MOST_STEPS)
     tol = check_real("tol", tol, 0, exclusive_minimum=True)
     onsager = check_flag("onsager", onsager)
     token_covariance = check_flag("token_covariance", token_covariance)

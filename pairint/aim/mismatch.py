@@ -30,7 +30,7 @@ from scipy.optimize import brentq, minimize_scalar
 from pairint.aim.channels import Channel, information_at, make_channel
 from pairint.aim.priors import Prior, denoised, error_left, make_prior
 from pairint.result import Result
-from pairint.validation import check_flag, check_floats, check_integer, check_real
+from pairint.validation import MOST_STEPS, check_flag, check_floats, check_integer, check_real
 
 __all__ = ["MismatchedStateEvolution", "StudentError", "mismatched_state_evolution", "student_error"]
 
@@ -184,7 +184,7 @@ def mismatched_state_evolution(
         Whether the student takes the noise of the copy from the size of the residuals, as
         :func:`~pairint.aim.amp` does by default, or believes the own account of error and noise.
     max_iter : int
-        Bound on the steps of a student who is not calibrated.
+        Bound on the steps of a student who is not calibrated; at most 100,000.
 
     Returns
     -------
@@ -211,7 +211,7 @@ def mismatched_state_evolution(
     noise = check_real("noise", noise, 0)
     assumed_noise = noise if assumed_noise is None else check_real("assumed_noise", assumed_noise, 0)
     calibrated = check_flag("calibrated", calibrated)
-    max_iter = check_integer("max_iter", max_iter, 1)
+    max_iter = check_integer("max_iter", max_iter, 1, MOST_STEPS)
     kappa = information_at(channel, 0.0)
     start = truth.variance + (truth.mean - student.mean) ** 2
     rows = []

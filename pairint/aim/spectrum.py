@@ -158,7 +158,7 @@ class NoisySpectrum:
 
     @property
     def n_bulks(self) -> int:
-        """Number of separate bulks: two for ``rho < 1`` and little noise, else one."""
+        """Number of separate bulks, two for ``rho < 1`` and little noise, else one."""
         return len(self._f_edges)
 
     # The parametrisation ---------------------------------------------------------------------------

@@ -38,7 +38,7 @@ from pairint.aim.mismatch import named_prior
 from pairint.aim.priors import Prior, error_left
 from pairint.backend import array_namespace
 from pairint.result import Result
-from pairint.validation import check_floats, check_integer, check_real
+from pairint.validation import MOST_STEPS, check_floats, check_integer, check_real
 
 __all__ = [
     "TracePenalised",
@@ -467,6 +467,7 @@ def trace_penalised(
         :math:`\lambda > 0`.
     channel : {"softmax", "linear"} or Channel
     max_iter : int
+        At most 100,000.
     tol : float
         Bound on the ``violation``.
 
@@ -498,7 +499,7 @@ def trace_penalised(
     if channel.n_tokens != t:
         raise ValueError(f"X has {t} tokens per sample, the channel expects {channel.n_tokens}")
     decay = check_real("decay", decay, 0, 1e6, exclusive_minimum=True)
-    max_iter = check_integer("max_iter", max_iter, 1)
+    max_iter = check_integer("max_iter", max_iter, 1, MOST_STEPS)
     tol = check_real("tol", tol, 0, exclusive_minimum=True)
     observed = channel.observe(y)
     if len(observed) != n:

@@ -36,6 +36,7 @@ from pairint.aim.spectral import SpectralPrior
 from pairint.backend import array_namespace, one_blas_thread, to_device, to_host
 from pairint.steps import steps
 from pairint.validation import (
+    MOST_STEPS,
     check_choice,
     check_floats,
     check_instance,
@@ -252,6 +253,7 @@ def untied_amp(
     truth : array (d, d), optional
         For the history only.
     max_iter : int
+        At most 100,000.
     tol : float
         As in :func:`~pairint.aim.amp`.
     damping : float in (0, 1] or "auto"
@@ -285,7 +287,7 @@ def untied_amp(
         raise ValueError(f"y has {len(observed)} samples, X has {n}")
     if truth is not None:
         truth = check_floats("truth", truth, (d, d))
-    max_iter = check_integer("max_iter", max_iter, 1)
+    max_iter = check_integer("max_iter", max_iter, 1, MOST_STEPS)
     tol = check_real("tol", tol, 0, exclusive_minimum=True)
     weight = Damping.of(damping, check_instance("channel", channel, Channel))  # type: ignore[type-abstract]
     expected = information_at(channel, 0.0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -116,8 +117,8 @@ def claims_of(experiment: Experiment, table: DataFrame, command: str = "") -> li
 def claims_table(claims: Sequence[Claim], prefix: str = "") -> DataFrame:
     """Return claims as a table for a page: published, theory, ours with its interval, and the verdict.
 
-    Numbers have three decimals, and an en dash stands where there is none. ``prefix`` is what all names begin
-    with, and is left out.
+    Numbers have three decimals, an en dash stands where there is none, and a column without numbers is left
+    out. Bounds begin with their relation. ``prefix`` is what all names begin with, and is left out.
     """
     import pandas as pd
 
@@ -125,8 +126,8 @@ def claims_table(claims: Sequence[Claim], prefix: str = "") -> DataFrame:
         [
             {
                 "line": claim.name.removeprefix(prefix),
-                "published": claim.published,
-                "theory": claim.expected,
+                "published": _bound(claim, claim.published),
+                "theory": _bound(claim, claim.expected),
                 "ours": claim.ours,
                 "low": None if claim.interval is None else claim.interval[0],
                 "high": None if claim.interval is None else claim.interval[1],
@@ -135,7 +136,14 @@ def claims_table(claims: Sequence[Claim], prefix: str = "") -> DataFrame:
             for claim in claims
         ]
     ).round(3)
-    return table.astype(object).where(table.notna(), "–")
+    empty = [name for name in ("published", "theory", "low", "high") if table[name].isna().all()]
+    return table.astype(object).where(table.notna(), "–").drop(columns=empty)
+
+
+def _bound(claim: Claim, value: float | None) -> float | str | None:
+    """Return a value to compare with as a table says it: a number, with its relation where it is a bound."""
+    relation = _RELATIONS[claim.relation]
+    return f"{relation}{number(value)}" if relation and value is not None else value
 
 
 def build(
@@ -194,11 +202,22 @@ def number(value: float | None, digits: int = 4) -> str:
     text = f"{value:.{digits}g}"
     if "e" in text:
         mantissa, exponent = text.split("e")
-        return f"{mantissa}e{int(exponent)}".replace("-", "−")
+        ten = f"10{str(int(exponent)).translate(_RAISED)}"
+        return ten if mantissa == "1" else f"{mantissa}·{ten}".replace("-", "−")
     return text.replace("-", "−")
 
 
-_COLUMNS = ("Paper", "Theory", "Ours [95 % interval]", "Tolerance", "Verdict")
+def _interval(ours: float, ends: tuple[float, float]) -> str:
+    """Write a number and its interval, with as many decimals each."""
+    written = [number(ours), *(number(end, 3) for end in ends)]
+    if all(re.fullmatch(r"−?\d+(\.\d+)?", text) for text in written):
+        decimals = max(len(text.partition(".")[2]) for text in written)
+        written = [f"{value:.{decimals}f}".replace("-", "−") for value in (ours, *ends)]
+    return f"{written[0]} [{written[1]}, {written[2]}]"
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_COLUMNS = ("Verdict", "Ours [95 % interval]", "Paper", "Theory", "Tolerance")
 _RELATIONS = {"equal": "", "at most": "≤ ", "at least": "≥ ", "equivalent": "≈ "}
 
 
@@ -206,11 +225,11 @@ def _cells(claim: Claim) -> tuple[str, ...]:
     relation = _RELATIONS[claim.relation]
     ours = number(claim.ours)
     if claim.interval is not None and claim.ours is not None:
-        ours += f" [{number(claim.interval[0], 3)}, {number(claim.interval[1], 3)}]"
+        ours = _interval(claim.ours, claim.interval)
     paper = number(claim.published) if claim.published is None else relation + number(claim.published)
     theory = number(claim.expected) if claim.expected is None else relation + number(claim.expected)
     tolerance = number(claim.tolerance) if (claim.published, claim.expected) != (None, None) else "–"
-    return paper, theory, ours, tolerance, claim.verdict
+    return claim.verdict, ours, paper, theory, tolerance
 
 
 def to_markdown(lines: Sequence[Line], *, commands: bool = True, anchors: bool = False) -> str:
@@ -295,9 +314,8 @@ def counted(lines: Sequence[Line]) -> tuple[str, ...]:
     """
     verdicts = Counter(line.claim.verdict if line.claim else "not computed" for line in lines)
     many = f"{len(lines)} numbers are" if len(lines) != 1 else "One number is"
-    said = [
-        f"{many} compared: {', '.join(f'{verdict} ({count})' for verdict, count in verdicts.most_common())}."
-    ]
+    found = ", ".join(f"{_one(verdict)} ({count})" for verdict, count in verdicts.most_common())
+    said = [f"{many} compared: {found}."]
     doubtful = [
         line.claim
         for line in lines
@@ -305,11 +323,21 @@ def counted(lines: Sequence[Line]) -> tuple[str, ...]:
     ]
     if len(doubtful) <= FEW:
         for claim in doubtful:
-            paper, theory, ours, tolerance, verdict = _cells(claim)
+            verdict, ours, paper, theory, tolerance = _cells(claim)
             parts = {"the paper": paper, "theory": theory, "tolerance": tolerance}
             against = ", ".join(f"{name} {value}" for name, value in parts.items() if value != "–")
-            said.append(f"{claim.name}: ours {ours}; {against}; {verdict}.")
+            said.append(f"{_opening(claim.name)}: ours {ours}; {against}; {_one(verdict)}.")
     return tuple(said)
+
+
+def _one(verdict: str) -> str:
+    """Return a verdict of two parts as one, among others in a sentence."""
+    return verdict.replace("; ", " and ")
+
+
+def _opening(name: str) -> str:
+    """Return a name as the first words of a sentence; a letter of a formula stays as it is."""
+    return name[0].upper() + name[1:] if re.match(r"[a-z]{2}", name) else name
 
 
 def _references(claim: Claim) -> int:

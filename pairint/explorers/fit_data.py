@@ -91,7 +91,7 @@ class Fit:
 
     @property
     def cells(self) -> tuple[int, ...]:
-        """The numbers of cells fitted: those of `CELLS` and the chosen one, in increasing order."""
+        """The numbers of cells fitted, those of `CELLS` and the chosen one, in increasing order."""
         return _with_chosen(self.chosen)
 
     def spline(self, index: int) -> Spline:

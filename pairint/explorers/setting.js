@@ -145,7 +145,8 @@ function makeMark(axes) {
   mark.setAttribute("class", "you-are-here");
   const title = document.createElementNS(SVG, "title");
   mark.append(title);
-  axes.append(mark);
+  axes.insertBefore(mark, axes.querySelector(":scope > .legend"));
+  const said = tellMark(axes, key);
   // The frame of the panel is the first path in it: four corners.
   const frame = axes.querySelector("path:not(.you-are-here)");
   if (!frame) return () => {};
@@ -156,8 +157,22 @@ function makeMark(axes) {
   return (values) => {
     const share = (measure(values[key]) - measure(low)) / (measure(high) - measure(low));
     const x = Math.round(100 * (left + share * (right - left))) / 100;
-    mark.setAttribute("d", share >= 0 && share <= 1 ? `M${x} ${bottom}V${top}m-4 0h8l-4 7z` : "");
+    const inside = share >= 0 && share <= 1;
+    mark.setAttribute("d", inside ? `M${x} ${bottom}V${top}m-4 0h8l-4 7z` : "");
     title.textContent = `You are here: ${short(values[key])}`;
+    said(inside ? short(values[key]) : "");
+  };
+}
+
+// What the caption says of the marks for one parameter.
+function tellMark(axes, key) {
+  const caption = axes.closest("figure")?.querySelector("figcaption .caption-text");
+  if (!caption) return () => {};
+  let note = caption.querySelector(`.here-${key}`);
+  if (!note) caption.append(note = node("span", { className: `here-note here-${key}` }));
+  const letter = { samples: "M", tokens: "N", d: "d", beta: "\u03b2" }[key];
+  return (value) => {
+    note.textContent = value ? ` \u25bc your ${letter} = ${value}.` : "";
   };
 }
 

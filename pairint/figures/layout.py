@@ -211,6 +211,40 @@ def _inside(text: Text, figure: Figure, renderer: Any) -> None:
         _break(text, room, renderer)
 
 
+def _for_all(figure: Figure, renderer: Any) -> float:
+    """Put the only legend of panels in a row, if it has no room in its own, below all of them.
+
+    Return the inches that it takes.
+    """
+    found = [(axes, legend) for axes, legend in _legends(figure) if legend.get_in_layout()]
+    if len(found) != 1 or figure.legends:
+        return 0.0
+    ((axes, legend),) = found
+    box = axes.get_window_extent(renderer)
+    places = [other.get_window_extent(renderer) for other in figure.axes]
+    if len({round(place.x0) for place in places if abs(place.y0 - box.y0) < 0.1 * box.height}) < 2:
+        return 0.0
+    if not _large(legend, box, renderer) and not hides(axes, legend, renderer):
+        return 0.0
+    handles: Any = legend.legend_handles
+    words, title = _words_of(legend), legend.get_title().get_text()
+    legend.remove()
+    for columns in range(len(words), 0, -1):
+        new = figure.legend(handles, words, loc="outside lower center", ncols=columns, title=title or None)
+        size = new.get_window_extent(renderer)
+        if size.width <= figure.bbox.width:
+            break
+        if columns > 1:
+            figure.legends.remove(new)
+    return size.height / figure.dpi
+
+
+def _large(legend: Legend, box: Any, renderer: Any) -> bool:
+    """Whether a legend takes much of its panel."""
+    covers = legend.get_window_extent(renderer)
+    return covers.width > 0.62 * box.width or covers.width * covers.height > 0.2 * box.width * box.height
+
+
 def _in_one_column(figure: Figure, legend: Legend, renderer: Any) -> float:
     """Make a legend of the whole figure anew, if it is too wide; return the inches that it grows by."""
     before = legend.get_window_extent(renderer)
@@ -294,6 +328,7 @@ def _fit(figure: Figure, free: tuple[Axes, Axes] | None = None) -> float:
     for axes, legend in list(_legends(figure)):
         if legend.get_in_layout():
             label_directly(axes, legend, renderer)
+    shared = _for_all(figure, renderer)
     taken: dict[int, float] = {}  # by row of panels
     for axes, legend in _legends(figure):
         if not legend.get_in_layout():
@@ -304,8 +339,7 @@ def _fit(figure: Figure, free: tuple[Axes, Axes] | None = None) -> float:
         for text in legend.get_texts():
             _break(text, width - 3.2 * legend.prop.get_size_in_points() * figure.dpi / 72, renderer)
         covers = legend.get_window_extent(renderer)
-        large = covers.width > 0.62 * box.width or covers.width * covers.height > 0.2 * box.width * box.height
-        if large or hides(axes, legend, renderer):
+        if _large(legend, box, renderer) or hides(axes, legend, renderer):
             _lower(axes, legend, renderer, left)
             row = round(box.y0)
             taken[row] = max(taken.get(row, 0.0), covers.height / figure.dpi)
@@ -317,7 +351,8 @@ def _fit(figure: Figure, free: tuple[Axes, Axes] | None = None) -> float:
         box = axes.get_window_extent(renderer)
         rows[round(box.y0)] = max(rows.get(round(box.y0), 0.0), (height - box.height) / figure.dpi)
     return (
-        sum(taken.values())
+        shared
+        + sum(taken.values())
         + sum(rows.values())
         + sum(_in_one_column(figure, legend, renderer) for legend in [*figure.legends])
     )

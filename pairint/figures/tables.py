@@ -54,12 +54,11 @@ class Table:
 
     def _repr_html_(self) -> str:
         caption = _html(self.caption)
-        words = [_in_words(column) for column in zip(*self.rows, strict=True)]
+        kinds = [_kind(column) for column in zip(*self.rows, strict=True)]
         head = "".join(
-            f'<th scope="col"{_WORDY[said]}>{_html(name)}</th>'
-            for name, said in zip(self.header, words, strict=True)
+            f'<th scope="col"{kind}>{_html(name)}</th>' for name, kind in zip(self.header, kinds, strict=True)
         )
-        body = "\n".join(f"<tr>{''.join(self._entries(row, words))}</tr>" for row in self.rows)
+        body = "\n".join(f"<tr>{''.join(self._entries(row, kinds))}</tr>" for row in self.rows)
         named = (
             f' aria-label="{html.escape(self.caption)}">'
             if self.folded
@@ -73,12 +72,12 @@ class Table:
             return f'<details class="folded-table">\n<summary>{caption}</summary>\n{table}\n</details>'
         return table
 
-    def _entries(self, row: tuple[str, ...], words: list[bool]) -> list[str]:
+    def _entries(self, row: tuple[str, ...], kinds: list[str]) -> list[str]:
         cells = []
-        for place, (text, said) in enumerate(zip(row, words, strict=True)):
+        for place, (text, kind) in enumerate(zip(row, kinds, strict=True)):
             head = place < self.n_labels and text
             opened, closed = ('th scope="row"', "th") if head else ("td", "td")
-            cells.append(f"<{opened}{_WORDY[said]}>{_html(text)}</{closed}>")
+            cells.append(f"<{opened}{kind}>{_html(text)}</{closed}>")
         return cells
 
     def __str__(self) -> str:
@@ -211,7 +210,8 @@ def captioned(
     )
 
 
-_WORDY = {True: ' class="words"', False: ""}
+#: Letters of an entry from which its column has a least width and may be broken; others stay in a line.
+_LONG = 25
 
 
 def _html(text: str) -> str:
@@ -219,10 +219,15 @@ def _html(text: str) -> str:
     return _INDEX.sub(r"\1<sub>\2</sub>", html.escape(text))
 
 
-def _in_words(column: Sequence[str]) -> bool:
-    """Whether most of what a column says is words, which begin at the left as a text does."""
+def _kind(column: Sequence[str]) -> str:
+    """Return the classes of a column's entries, as an attribute.
+
+    If most of them are words they begin at the left as a text does; if one is long they may be broken.
+    """
     said = [text for text in column if text not in ("", "–")]
-    return 2 * sum(_SAID.search(text) is not None for text in said) > len(said)
+    words = 2 * sum(_SAID.search(text) is not None for text in said) > len(said)
+    classes = ["words"] * words + ["long"] * any(len(text) >= _LONG for text in said)
+    return f' class="{" ".join(classes)}"' if classes else ""
 
 
 def _framed(rows: Sequence[Mapping[str, Any]]) -> DataFrame:

@@ -155,7 +155,7 @@ class TangentBasis:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Numbers of directions: of the core, of the queries, of the keys."""
+        """Numbers of directions, of the core, of the queries, of the keys."""
         d, rank = self.left.shape
         return {"core": rank**2 - 1, "queries": rank * (d - rank), "keys": rank * (d - rank)}
 

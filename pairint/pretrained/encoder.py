@@ -134,7 +134,7 @@ class Encoder:
 
     @property
     def head_size(self) -> int:
-        """The size k of a head: d over the number of heads."""
+        """The size k of a head, d over the number of heads."""
         return self.d // self.n_heads
 
     def head(self, layer: int, index: int) -> Head:

@@ -64,7 +64,7 @@ class OracleInequality(Result):
 
     @property
     def value(self) -> float:
-        """The bound: the sum of its parts."""
+        """The bound, the sum of its parts."""
         return self.risk + self.complexity + self.chance + self.discretisation
 
     def __float__(self) -> float:
@@ -325,7 +325,7 @@ class AdaptiveUpperBound(Result):
 
     @property
     def value(self) -> float:
-        """The bound: the sum of its parts."""
+        """The bound, the sum of its parts."""
         return self.bias + self.complexity + self.weight + self.chance + self.discretisation
 
     def __float__(self) -> float:
@@ -354,7 +354,8 @@ def adaptive_upper_bound(
 
         \frac{\lambda}{c} \big[ (1 + (N-2) \tau)\, \delta^2
         + (N-1)\, \epsilon (2 \sigma + 2 \Delta + \epsilon) \big]
-        + \frac{(N-1) (\mathcal H + x)}{c M} + 2 \Delta \epsilon + \epsilon^2, \qquad
+        + \frac{(N-1) (\mathcal H + x)}{c M} + 2 \Delta \epsilon + \epsilon^2,
+
         \delta = \min\Big( B, \frac{2 B \delta_K}{B + \delta_K} \Big),
 
     with :math:`\Delta = 2B`, and tau = 0 for odd functions and symmetric tokens, else 1. The bound is

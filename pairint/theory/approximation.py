@@ -64,7 +64,7 @@ class HolderSum:
 
     @property
     def holder_constant(self) -> float:
-        r"""A Hölder radius: the largest modulus of a sum of weights of consecutive centres.
+        r"""A Hölder radius, the largest modulus of a sum of weights of consecutive centres.
 
         The increment of :math:`(\cdot - a)_+^\alpha` from v to u > v is, as a function of a, at most
         :math:`(u - v)^\alpha`; it rises up to a = v and falls to 0 at a = u. So the centres at which it

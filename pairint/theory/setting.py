@@ -101,7 +101,7 @@ class Setting:
 
     @property
     def degree(self) -> int:
-        """The largest integer strictly below beta: degree of the Taylor polynomials."""
+        """The largest integer strictly below beta, the degree of the Taylor polynomials."""
         return holder_degree(self.beta)
 
     @property

@@ -104,7 +104,7 @@ class SplitUpperBound(Result):
 
     @property
     def value(self) -> float:
-        """The bound: the sum of its parts."""
+        """The bound, the sum of its parts."""
         return self.bias + self.spline + self.matrix + self.failure
 
     def __float__(self) -> float:
@@ -133,7 +133,8 @@ def split_upper_bound(
 
         \frac{\lambda}{c} \Big[ \Big( \sqrt{\frac{b + v}{1 - \zeta}} + \sqrt b \Big)^2
         + F \Delta^2 D\, e^{-\xi(\zeta) M_1 / (\omega \kappa)} \Big]
-        + \frac{(N-1)\, 2dr \log(1 + 4 \chi \bar a / \tau)}{c M_2}, \qquad
+        + \frac{(N-1)\, 2dr \log(1 + 4 \chi \bar a / \tau)}{c M_2},
+
         \xi(\zeta) = \zeta + (1 - \zeta) \log(1 - \zeta),
 
     where F is 1 for odd functions and N - 1 for others, :math:`\omega` is :math:`\omega_N = 3 - 2/(N-1)` and

@@ -106,7 +106,7 @@ class UpperBound(Result):
 
     @property
     def value(self) -> float:
-        """The bound: the sum of its parts."""
+        """The bound, the sum of its parts."""
         return self.bias + self.spline + self.matrix + self.discretisation
 
     def __float__(self) -> float:
@@ -139,7 +139,8 @@ def upper_bound(
 
         \frac{\lambda}{c} \big[(1 + (N-2)\,\tau)\, \delta^2
         + (N-1)\, \epsilon(2\sigma + 2\Delta + \epsilon)\big]
-        + \frac{(N-1) \log \mathcal N(\epsilon)}{c M} + 2 \Delta \epsilon + \epsilon^2, \qquad
+        + \frac{(N-1) \log \mathcal N(\epsilon)}{c M} + 2 \Delta \epsilon + \epsilon^2,
+
         c = \frac{1 - e^{-\mu w}}{w},\ w = \frac{\omega_N \Delta^2}{N-1},\
         \mu = \lambda - \frac{2 \lambda^2 \sigma^2}{N},
 

@@ -84,7 +84,7 @@ class OracleUpperBound(Result):
 
     @property
     def value(self) -> float:
-        """The bound: the sum of its parts."""
+        """The bound, the sum of its parts."""
         return self.bias + self.variance + self.design + self.failure
 
     def __float__(self) -> float:

@@ -96,11 +96,11 @@ def test_markdown(only):
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 5
     assert rows[2] == (
-        "| slope \\| P = 3 | Figure (b) | −0.81 | −0.8 | −0.8051 [−0.82, −0.79] | 0.03 "
-        "| reproduced; agrees with theory |"
+        "| slope \\| P = 3 | Figure (b) | reproduced; agrees with theory "
+        "| −0.8051 [−0.8200, −0.7900] | −0.81 | −0.8 | 0.03 |"
     )
-    assert "| – | ≤ 0.0002 | 0.0001235 | 0 | agrees with theory |" in rows[3]
-    assert "1 [−∞, ∞] | – | not published |" in rows[4]
+    assert "| agrees with theory | 0.0001235 | – | ≤ 0.0002 | 0 |" in rows[3]
+    assert "| not published | 1 [−∞, ∞] | – | – | – |" in rows[4]
     assert "Regenerate: `pairint x`" in text
     assert "Data: stored table." in text
 
@@ -109,7 +109,7 @@ def test_one_source_needs_no_column(only):
     only(demo())
     text = report.to_markdown([LINES[1], LINES[1]])
     assert "Source" not in text
-    assert "| error | – | ≤ 0.0002 |" in text
+    assert "| error | agrees with theory | 0.0001235 | – | ≤ 0.0002 |" in text
 
 
 def test_summary(only):
@@ -125,8 +125,8 @@ def test_verdicts_in_sentences():
     differs = report.Line("demo", Claim("width", "here", 2.0, (1.9, 2.1), None, 1.0, 0.1), "stored table")
     first, second = report.counted([*LINES, differs])
     assert first.startswith("4 numbers are compared: ") and "differs from theory (1)" in first
-    assert second == "width: ours 2 [1.9, 2.1]; theory 1, tolerance 0.1; differs from theory."
-    assert report.counted([*LINES[:1]]) == ("One number is compared: reproduced; agrees with theory (1).",)
+    assert second == "Width: ours 2.0 [1.9, 2.1]; theory 1, tolerance 0.1; differs from theory."
+    assert report.counted([*LINES[:1]]) == ("One number is compared: reproduced and agrees with theory (1).",)
     many = report.counted([differs] * (report.FEW + 1))
     assert many == ("7 numbers are compared: differs from theory (7).",)
     assert "not computed (1)" in report.counted([report.Line("demo", None, "", "why")])[0]
@@ -219,7 +219,7 @@ def test_text(only):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (math.nan, "–"), (0.0, "0"), (-0.81, "−0.81"), (12345.6, "1.235e4"), (1e-10, "1e−10"),
+    [(None, "–"), (math.nan, "–"), (0.0, "0"), (-0.81, "−0.81"), (12345.6, "1.235·10⁴"), (1e-10, "10⁻¹⁰"),
      (math.inf, "∞"), (-math.inf, "−∞"), (3, "3")],
 )  # fmt: skip
 def test_numbers(value, text):
@@ -241,3 +241,22 @@ def test_claims_as_a_table_of_a_page():
     }
     assert table.loc[1, ["line", "published", "theory", "low"]].tolist() == ["other", "–", "–", "–"]
     assert table.loc[1, "ours"] == 1.0
+
+
+def test_a_table_of_a_page_says_what_is_a_bound_and_has_no_empty_column():
+    bound = Claim("least", "x", 2.5, expected=1.0, relation="at least")
+    table = report.claims_table([bound, Claim("equal", "x", 1.0, expected=1.0)])
+    assert table["theory"].tolist() == ["≥ 1", 1.0]
+    assert table.columns.tolist() == ["line", "theory", "ours", "verdict"]
+
+
+@pytest.mark.parametrize(
+    ("ours", "ends", "text"),
+    [(10.6523, (10.65, 10.66), "10.65 [10.65, 10.66]"), (1.0, (0.9853, 1.02), "1.000 [0.985, 1.020]"),
+     (-0.8, (-0.85, -0.75), "−0.80 [−0.85, −0.75]"), (2e-7, (1e-7, 3e-7), "2·10⁻⁷ [10⁻⁷, 3·10⁻⁷]"),
+     (3.0, (-math.inf, math.inf), "3 [−∞, ∞]")],
+)  # fmt: skip
+def test_an_interval_has_the_decimals_of_its_number(only, ours, ends, text):
+    only(demo())
+    claim = Claim("x", "x", ours, ends)
+    assert report.to_markdown([report.Line("demo", claim, "")]).count(text) == 1

@@ -1,6 +1,7 @@
 """The tables of the package: full runs, untouched, of the present versions, the same computed again."""
 
 import dataclasses
+import functools
 import json
 import os
 
@@ -126,7 +127,7 @@ class TestStored:
         assert not outcome.failures, outcome.failures[0][1]
         here = {key: provenance.environment()[key] for key in ("libraries", "machine")}
         there = [{key: other[key] for key in here} for other in record["environments"]]
-        again = outcome.table()
+        found = outcome.table()
         for key in chosen:
             how = (
                 "to the digit"
@@ -134,12 +135,14 @@ class TestStored:
                 else reproducibility(experiment, cells[key])
             )
             old = stored[stored["cell"] == key].reset_index(drop=True)
-            new = again[again["cell"] == key].reset_index(drop=True)
+            new = found[found["cell"] == key].reset_index(drop=True)
             where = json.dumps({"experiment": name, "cell": cells[key], SEED: seed})
             if how == "in distribution":
                 others = replicates(stored, cells, key)
                 assert others["cell"].nunique() >= 4, f"too few replicates to compare with: {where}"
-                compare_as_a_draw(new, others, where)
+                compare_strays(
+                    new, others, where, functools.partial(drawn_again, experiment, record, cells, key)
+                )
             else:
                 compare(new, old, how, where)
 
@@ -156,6 +159,28 @@ def replicates(stored, cells, key):
     return stored[
         stored["cell"].isin([k for k, cell in cells.items() if {**cell, "replicate": None} == settings])
     ]
+
+
+def drawn_again(experiment, preset, cells, key):
+    """Yield the rows of two other replicates of a cell, computed now."""
+    settings = {**cells[key], "replicate": None}
+    same = [cell for other, cell in cells.items() if other != key and {**cell, "replicate": None} == settings]
+    for cell in same[:2]:
+        part = dataclasses.replace(experiment, cells=lambda _, cell=cell: [cell])
+        yield sweep.execute(part, preset).table()
+
+
+def compare_strays(new, others, where, again):
+    """Assert the same as :func:`compare_as_a_draw`, but that one run may stray if two others do not.
+
+    One training of thirty leaves its valley, and the last digits decide which: where sums are added in
+    another order it is another one. Another algorithm fails three times.
+    """
+    try:
+        compare_as_a_draw(new, others, where)
+    except AssertionError:
+        for table in again():
+            compare_as_a_draw(table, others, f"not once but again: {where}")
 
 
 def compare_as_a_draw(new, others, where):
@@ -342,3 +367,26 @@ def test_these_tests_see_a_quick_run(tmp_path, monkeypatch):
     sweep.execute(demo(), "quick").store(tmp_path, command)
     with pytest.raises(AssertionError):
         check("demo")
+
+
+def test_a_run_may_stray_once():
+    others = pd.DataFrame({"error": [1.0, 1.1, 0.9, 1.05], "cell": list("abcd")})
+    strayed, usual = (pd.DataFrame({"error": [error]}) for error in (9.0, 1.02))
+    compare_strays(usual, others, "here", lambda: pytest.fail("asked for more without need"))
+    compare_strays(strayed, others, "here", lambda: [usual, usual])
+    for again in ([usual, strayed], [strayed, usual]):
+        with pytest.raises(AssertionError, match="not once but again: here"):
+            compare_strays(strayed, others, "here", lambda again=again: again)
+
+
+def test_other_replicates_are_computed():
+    experiment = experiments.get("one_line")
+    cells = cells_of(experiment, experiment.presets["quick"])
+    key = next(iter(cells))
+    tables = list(drawn_again(experiment, "quick", cells, key))
+    settings = {**cells[key], "replicate": None}
+    assert len(tables) == 2  # of three replicates
+    for table in tables:
+        (found,) = set(table["cell"])
+        assert found != key
+        assert {**cells[found], "replicate": None} == settings

@@ -86,7 +86,7 @@ class Explorer(ABC):
     #: Whether the figure is to fit one screen of a phone; and the slider that its buttons Play and Step move.
     compact: ClassVar[bool] = False
     play: ClassVar[str | None] = None
-    #: Parameters that mean what they mean in the whole book: a page's figures take them from one another.
+    #: Parameters that mean what they mean in the whole book; a page's figures take them from one another.
     shared: ClassVar[tuple[str, ...]] = ("beta", "d", "tokens", "samples")
     #: Lines of an algorithm, with facts to fill in; the fact "line" says which one is lit.
     listing: ClassVar[tuple[str, ...]] = ()
@@ -127,7 +127,7 @@ class Explorer(ABC):
 
     @property
     def values(self) -> dict[str, Any]:
-        """The parameters' values: those chosen in the figure when it is live."""
+        """The parameters' values, those chosen in the figure when it is live."""
         return dict(self._widget.values) if self._widget is not None else dict(self._values)
 
     def numbers(self, **changes: Any) -> Numbers:
