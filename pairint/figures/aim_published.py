@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-__all__ = ["differences_figure", "points_figure"]
+__all__ = ["differences_figure", "points_figure", "series_table"]
 
 #: Name of a kind of series, and its references with their colours.
 _KINDS = {
@@ -62,6 +62,35 @@ def differences_figure(table: DataFrame) -> Figure:
     axes.set_title("Every published series beside ours")
     axes.legend(fontsize="small", title="compared with", loc="upper right")
     return figure
+
+
+def series_table(table: DataFrame) -> DataFrame:
+    """Return a row for each kind of series and reference: how many, their medians, and the farthest point.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The series of a comparison, with columns ``kind``, ``reference``, ``median``, ``largest`` and
+        ``at_alpha``.
+    """
+    from pandas import DataFrame
+
+    rows = []
+    for kind, name in _KINDS.items():
+        for reference, part in table[table["kind"] == kind].groupby("reference"):
+            worst = part.loc[part["largest"].abs().idxmax()]
+            ends = [f"{part['median'].min():.2g}", f"{part['median'].max():.2g}"]
+            rows.append(
+                {
+                    "series": name,
+                    "compared with": reference,
+                    "how many": len(part),
+                    "medians": " to ".join(dict.fromkeys(ends)),
+                    "largest": f"{worst['largest']:.2g}",
+                    "at alpha": f"{worst['at_alpha']:.3g}",
+                }
+            )
+    return DataFrame(rows)
 
 
 @picture

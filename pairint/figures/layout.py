@@ -199,7 +199,7 @@ def _break_names(axes: Axes, width: float, renderer: Any) -> float:
     names = [label.get_text() for label in labels]
     axes.set_yticks(axes.get_yticks(), names)
     most = max(name.count("\n") for name in names) + 1
-    return len(names) * (1.25 * most + 0.3) * LEAST_LETTER * axes.figure.dpi / 72
+    return len(names) * (1.25 * most + 0.6) * LEAST_LETTER * axes.figure.dpi / 72
 
 
 def _inside(text: Text, figure: Figure, renderer: Any) -> None:

@@ -140,9 +140,8 @@ class TestStored:
             if how == "in distribution":
                 others = replicates(stored, cells, key)
                 assert others["cell"].nunique() >= 4, f"too few replicates to compare with: {where}"
-                compare_strays(
-                    new, others, where, functools.partial(drawn_again, experiment, record, cells, key)
-                )
+                again = functools.partial(drawn_again, experiment, record["preset"], cells, key)
+                compare_strays(new, others, where, again)
             else:
                 compare(new, old, how, where)
 

@@ -106,3 +106,24 @@ def test_dots_are_drawn_where_they_were_measured():
         "hardmax", (0.5,), np.array([0.1, 1.0]), dots=dots, logarithmic=True
     ).axes[0]
     np.testing.assert_allclose(np.transpose(axes.lines[1].get_data()), dots[0.5])
+
+
+def test_series_are_summed_up_by_kind_and_reference():
+    rows = [
+        {
+            "kind": "SE_softmax",
+            "reference": "softmax",
+            "median": median,
+            "largest": largest,
+            "at_alpha": alpha,
+        }
+        for median, largest, alpha in ((1e-3, 0.2, 1.0), (2e-5, -0.3, 2.0))
+    ]
+    rows.append({"kind": "GD_single", "reference": "x", "median": 0.7, "largest": 0.7, "at_alpha": 0.1})
+    first, second = aim_published.series_table(pd.DataFrame(rows)).to_dict("records")
+    assert first == {
+        "series": "softmax curves", "compared with": "softmax", "how many": 2, "medians": "2e-05 to 0.001",
+        "largest": "-0.3", "at alpha": "2",
+    }  # fmt: skip
+    assert second["series"] == "gradient descent, one run"
+    assert second["medians"] == "0.7"
