@@ -103,7 +103,11 @@ def excess_figure(excess: DataFrame) -> Figure:
     lines = list(dict.fromkeys(zip(excess["estimator"], excess["d"], strict=True)))
     for number, (name, d) in enumerate(lines):
         part = excess[(excess["estimator"] == name) & (excess["d"] == d)]
-        shown = "message passing" if name == "amp" else f"infinitely many runs, {name}"
+        shown = (
+            "message passing"
+            if name == "amp"
+            else f"infinitely many runs, {'Adam' if name == 'adam' else name}"
+        )
         axes.errorbar(
             part["fraction"] + 0.01 * (number - (len(lines) - 1) / 2), part["ratio"],
             [part["ratio"] - part["low"], part["high"] - part["ratio"]],

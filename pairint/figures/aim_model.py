@@ -35,7 +35,11 @@ def layer_figure(d: int = 40, rho: float = 0.5, seed: int = 0) -> Figure:
     for panel, (title, values, colors, name) in zip(panels, shown, strict=True):
         limit = np.abs(values).max()
         low = -limit if colors == "RdBu_r" else 0.0
-        image = panel.imshow(values, cmap=colors, vmin=low, vmax=limit)
+        tokens = name == "token"  # counted from one, as in the text
+        ends = (0.5, 6.5, 6.5, 0.5) if tokens else None
+        image = panel.imshow(values, cmap=colors, vmin=low, vmax=limit, extent=ends)
+        if tokens:
+            panel.set(xticks=range(1, 7), yticks=range(1, 7))
         panel.grid(False)
         panel.set(title=title, xlabel=name, ylabel=name)
         figure.colorbar(image, ax=panel, shrink=0.75)

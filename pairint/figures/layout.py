@@ -113,12 +113,15 @@ def _restack(figure: Figure, grid: Any, cells: list[tuple[Any, list[Axes]]], col
 
 def _say_again(cells: list[tuple[Any, list[Axes]]], columns: int, old_columns: int) -> None:
     """Write labels that panels share beside the first column and below the last row, as they are now."""
+    from matplotlib.ticker import FixedLocator
+
     panels = [members[0] for _, members in cells]
     left, below = {p.get_ylabel() for p in panels}, {p.get_xlabel() for p in panels}
     shared = len(left) == 2 and "" in left
     if shared and columns < old_columns:
         for place, panel in enumerate(panels):
-            panel.set_ylabel(max(left) if place % columns == 0 else "")
+            if not isinstance(panel.yaxis.get_major_locator(), FixedLocator):  # names of its own need none
+                panel.set_ylabel(max(left) if place % columns == 0 else "")
     if len(below) == 2 and "" in below:
         for place, panel in enumerate(panels):
             panel.set_xlabel(max(below) if place + columns >= len(panels) else "")
