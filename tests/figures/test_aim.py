@@ -88,7 +88,7 @@ def test_picture_is_complete(name):
 
 
 def test_every_picture_is_tried():
-    drawn = {name for module in MODULES for name in module.__all__}
+    drawn = {name for module in MODULES for name in module.__all__ if name.endswith("_figure")}
     assert {f"{name.replace(' ', '_')}_figure" for name in DRAWN} == drawn
 
 
