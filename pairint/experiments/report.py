@@ -257,11 +257,11 @@ def to_markdown(lines: Sequence[Line], *, commands: bool = True, anchors: bool =
         if claims:
             # A column of one value is no column: the heading says it already.
             sources = len({claim.source for claim in claims}) > 1
-            header = ["Quantity", *["Source"] * sources, *_COLUMNS]
+            header = ["Quantity", *_COLUMNS, *["Source"] * sources]
             parts.append("| " + " | ".join(header) + " |")
             parts.append("|---" * len(header) + "|")
             for claim in claims:
-                row = (claim.name, *[claim.source] * sources, *_cells(claim))
+                row = (claim.name, *_cells(claim), *[claim.source] * sources)
                 parts.append("| " + " | ".join(text.replace("|", "\\|") for text in row) + " |")
             parts.append("")
         problems = [line.problem for line in group if line.problem]

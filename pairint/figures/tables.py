@@ -210,8 +210,8 @@ def captioned(
     )
 
 
-#: Letters of an entry from which its column has a least width and may be broken; others stay in a line.
-_LONG = 25
+#: Letters of an entry from which its column may be broken: everywhere, or in words on a telephone only.
+_LONG, _PHRASE = 25, 13
 
 
 def _html(text: str) -> str:
@@ -222,11 +222,14 @@ def _html(text: str) -> str:
 def _kind(column: Sequence[str]) -> str:
     """Return the classes of a column's entries, as an attribute.
 
-    If most of them are words they begin at the left as a text does; if one is long they may be broken.
+    If most of them are words they begin at the left as a text does; long ones may be broken (book.css).
     """
     said = [text for text in column if text not in ("", "–")]
     words = 2 * sum(_SAID.search(text) is not None for text in said) > len(said)
-    classes = ["words"] * words + ["long"] * any(len(text) >= _LONG for text in said)
+    longest = max(map(len, said), default=0)
+    classes = ["words"] * words + (
+        ["long"] if longest >= _LONG else ["phrase"] * (words and longest >= _PHRASE)
+    )
     return f' class="{" ".join(classes)}"' if classes else ""
 
 

@@ -96,11 +96,12 @@ def test_markdown(only):
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 5
     assert rows[2] == (
-        "| slope \\| P = 3 | Figure (b) | reproduced; agrees with theory "
-        "| −0.8051 [−0.8200, −0.7900] | −0.81 | −0.8 | 0.03 |"
+        "| slope \\| P = 3 | reproduced; agrees with theory "
+        "| −0.8051 [−0.8200, −0.7900] | −0.81 | −0.8 | 0.03 | Figure (b) |"
     )
     assert "| agrees with theory | 0.0001235 | – | ≤ 0.0002 | 0 |" in rows[3]
     assert "| not published | 1 [−∞, ∞] | – | – | – |" in rows[4]
+    assert rows[0].endswith("| Source |")
     assert "Regenerate: `pairint x`" in text
     assert "Data: stored table." in text
 

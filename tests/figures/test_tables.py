@@ -112,6 +112,17 @@ def test_a_folded_table_shows_its_caption_first():
     assert str(table) == str(captioned([{"a": 1, "b": 2}], "Is it < 2?"))
 
 
+@pytest.mark.parametrize(
+    ("longest", "classes"),
+    [("short words", ' class="words"'), ("words of a phrase", ' class="words phrase"'),
+     ("words that are not on one line", ' class="words long"'), ("0.123 [0.120, 0.126]", ""),
+     ("0.1234 [0.1231, 0.1237]; 0.2", ' class="long"')],
+)  # fmt: skip
+def test_how_long_an_entry_is_decides_where_it_is_broken(longest, classes):
+    html = captioned([{"fit": 1, "found": longest}], "x.")._repr_html_()
+    assert f"<td{classes}>{longest}</td>" in html
+
+
 def test_words_begin_at_the_left_and_numbers_end_at_the_right():
     rows = [
         {"fit": "one cell", "error": 0.1, "held": "3 of 5", "reached": "not reached", "right": True},
