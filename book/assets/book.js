@@ -31,9 +31,10 @@ function cue(box) {
 
 // A formula that is a little too wide for its column is set a little smaller instead.
 const LEAST = 0.75;
+let onPaper = false; // where shrink() says how large it is
 function fit(box) {
   const room = String(box.parentElement.clientWidth);
-  if (box.dataset.room === room) return;
+  if (onPaper || box.dataset.room === room) return;
   box.dataset.room = room;
   box.style.zoom = "";
   const share = box.clientWidth / box.scrollWidth;
@@ -50,6 +51,7 @@ function cueAll() {
 // Paper does not scroll: formulas and tables become smaller there. Nor does it unfold: tables stand open.
 const PAPER = 620; // CSS pixels of a column on A4
 function shrink() {
+  onPaper = true;
   for (const box of document.querySelectorAll("details.folded-table:not([open])")) {
     box.open = true;
     box.dataset.paper = "opened";
@@ -63,6 +65,7 @@ function shrink() {
 }
 
 function regrow() {
+  onPaper = false;
   for (const box of document.querySelectorAll(SCROLLERS)) {
     box.style.zoom = "";
     delete box.dataset.room;
