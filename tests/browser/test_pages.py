@@ -145,6 +145,8 @@ def test_page(site, visit, skip_or_fail, address):
     assert found == [], "\n".join(found)
 
     page.set_viewport_size({"width": 360, "height": 740})
+    # The theme's scripts and the figures' answer to a new width with the next frame.
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert overflow(page) == []
     seen.assert_quiet()
 
