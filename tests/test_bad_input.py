@@ -9,7 +9,7 @@ import pytest
 from bad_input import BAD, Call, failures
 from valid_calls import RESULTS, TABLES
 
-from pairint.validation import check_floats, check_real
+from pairint.validation import MOST_STEPS, check_floats, check_real
 
 CALLS = {f"{package}.{name}": call for package, table in TABLES.items() for name, call in table().items()}
 
@@ -73,3 +73,10 @@ def test_what_hangs_is_found(monkeypatch):
             pass
 
     assert "x = -1: hangs" in failures(Call(slow, {"x": 1}))
+
+
+@pytest.mark.parametrize("name", ["amp", "untied_amp", "trace_penalised", "mismatched_state_evolution"])
+def test_an_iteration_that_may_never_rest_is_asked_for_so_many_steps_at_most(name):
+    call = CALLS[f"aim.{name}"]
+    with pytest.raises(ValueError, match=rf"max_iter must be .*{MOST_STEPS}"):
+        call.function(**{**call.arguments, "max_iter": MOST_STEPS + 1})

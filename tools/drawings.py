@@ -206,9 +206,8 @@ def above(found: re.Match[str]) -> str:
         if words[0].islower():
             return place
         # "On the left it falls" and "Above, it falls": without a comma the word would go with the next one.
-        return place.capitalize() + (
-            "" if found["alone"] or found.string[found.end() :][:1] in (",", ":") else ","
-        )
+        follows = found.string[found.end() :][:1]
+        return place.capitalize() + ("" if found["alone"] or follows in (",", ":") else ",")
     return f"{found['the']} {'upper' if found['one'] == 'left' else 'lower'}"
 
 

@@ -12,20 +12,14 @@ from scipy.optimize import nnls
 from pairint.kernels.dispatch import LONG_ROW
 from pairint.kernels.projected import in_few_entries
 
-__all__ = ["operations", "priced"]
-
-#: The terms that :func:`operations` counts, in order.
-TERMS = ("factors", "pairs", "pairs of long rows", "spline", "numbers read", "outputs")
+__all__ = ["operations", "point_of", "priced"]
 
 
-def operations(row: Mapping[str, Any], point: Mapping[str, int]) -> NDArray[np.float64]:
-    """Return what a step does at a row of the record: operations by kind, and the number of outputs.
+def operations(point: Mapping[str, int]) -> NDArray[np.float64]:
+    """Return what a step does: operations by kind, and the number of outputs.
 
     Parameters
     ----------
-    row : mapping
-        ``changed`` and ``value``: which of ``M, N, d, r, K`` differs from the point; with ``N`` the number of
-        outputs ``M N`` is held.
     point : mapping
         ``M, N, d, r, K``.
 
@@ -36,15 +30,30 @@ def operations(row: Mapping[str, Any], point: Mapping[str, int]) -> NDArray[np.f
         numbers of the tokens that are read; outputs. Where a row has few entries, their products are work on
         pairs.
     """
+    n_tokens, n_columns = point["N"], point["K"] + 4
+    pairs = (n_tokens - 1) * (8 * point["r"] + 32)
+    few = in_few_entries(n_tokens, point["K"], 3)
+    single, product = ((4 * (n_tokens - 1)) ** 2, 0) if few else (0, n_columns**2)
+    by_pairs = (single, pairs) if n_tokens >= LONG_ROW else (single + pairs, 0)
+    each = [12 * point["d"] * point["r"], *by_pairs, product, 3 * point["d"], 1]
+    return point["M"] * n_tokens * np.array(each, dtype=float)
+
+
+def point_of(row: Mapping[str, Any], point: Mapping[str, int]) -> dict[str, int]:
+    """Return the point of a row of the record, which differs from another one in one number.
+
+    Parameters
+    ----------
+    row : mapping
+        ``changed`` and ``value``: which of ``M, N, d, r, K`` differs; with ``N`` the number of outputs
+        ``M N`` is held.
+    point : mapping
+        ``M, N, d, r, K``.
+    """
     at = {**point, row["changed"]: row["value"]}
     if row["changed"] == "N":
         at["M"] = point["M"] * point["N"] // row["value"]
-    pairs = (at["N"] - 1) * (8 * at["r"] + 32)
-    few = in_few_entries(at["N"], at["K"], 3)
-    single, product = ((4 * (at["N"] - 1)) ** 2, 0) if few else (0, (at["K"] + 4) ** 2)
-    by_pairs = (single, pairs) if at["N"] >= LONG_ROW else (single + pairs, 0)
-    each = [12 * at["d"] * at["r"], *by_pairs, product, 3 * at["d"], 1]
-    return at["M"] * at["N"] * np.array(each, dtype=float)
+    return at
 
 
 def priced(
@@ -58,7 +67,7 @@ def priced(
     ----------
     rows, point
         ``changed``, ``value`` and ``step_ms``, as ``benchmarks/scaling.py`` records them; the point, as in
-        :func:`operations`.
+        :func:`point_of`.
 
     Returns
     -------
@@ -66,7 +75,7 @@ def priced(
     predicted : array, shape (rows,)
         In milliseconds.
     """
-    counts = np.array([operations(row, point) for row in rows])
+    counts = np.array([operations(point_of(row, point)) for row in rows])
     times = np.array([row["step_ms"] for row in rows], dtype=float)
     prices, _ = nnls(1e-6 * counts / times[:, None], np.ones(len(times)))
     return prices, 1e-6 * counts @ prices

@@ -24,6 +24,7 @@ from pairint.engine.progress import duration
 from pairint.engine.store import ResultsError
 from pairint.experiments.measurements import records
 from pairint.experiments.tables import expected_seconds, load_provenance, load_results, stored_names
+from pairint.figures.tables import printed
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -126,8 +127,11 @@ def claims_table(claims: Sequence[Claim], prefix: str = "") -> DataFrame:
         [
             {
                 "line": claim.name.removeprefix(prefix),
-                "published": _bound(claim, claim.published),
-                "theory": _bound(claim, claim.expected),
+                **{
+                    # A number that is no bound stays one, for the formats of its column.
+                    name: value if value is None or claim.relation == "equal" else _compared(claim, value)
+                    for name, value in (("published", claim.published), ("theory", claim.expected))
+                },
                 "ours": claim.ours,
                 "low": None if claim.interval is None else claim.interval[0],
                 "high": None if claim.interval is None else claim.interval[1],
@@ -140,10 +144,9 @@ def claims_table(claims: Sequence[Claim], prefix: str = "") -> DataFrame:
     return table.astype(object).where(table.notna(), "–").drop(columns=empty)
 
 
-def _bound(claim: Claim, value: float | None) -> float | str | None:
-    """Return a value to compare with as a table says it: a number, with its relation where it is a bound."""
-    relation = _RELATIONS[claim.relation]
-    return f"{relation}{number(value)}" if relation and value is not None else value
+def _compared(claim: Claim, value: float | None) -> str:
+    """Write a value that a claim is compared with, after its relation."""
+    return number(value) if value is None else _RELATIONS[claim.relation] + number(value)
 
 
 def build(
@@ -199,12 +202,7 @@ def number(value: float | None, digits: int = 4) -> str:
         return "–"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    text = f"{value:.{digits}g}"
-    if "e" in text:
-        mantissa, exponent = text.split("e")
-        ten = f"10{str(int(exponent)).translate(_RAISED)}"
-        return ten if mantissa == "1" else f"{mantissa}·{ten}".replace("-", "−")
-    return text.replace("-", "−")
+    return printed(f"{value:.{digits}g}")
 
 
 def _interval(ours: float, ends: tuple[float, float]) -> str:
@@ -212,22 +210,19 @@ def _interval(ours: float, ends: tuple[float, float]) -> str:
     written = [number(ours), *(number(end, 3) for end in ends)]
     if all(re.fullmatch(r"−?\d+(\.\d+)?", text) for text in written):
         decimals = max(len(text.partition(".")[2]) for text in written)
-        written = [f"{value:.{decimals}f}".replace("-", "−") for value in (ours, *ends)]
+        written = [printed(f"{value:.{decimals}f}") for value in (ours, *ends)]
     return f"{written[0]} [{written[1]}, {written[2]}]"
 
 
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _COLUMNS = ("Verdict", "Ours [95 % interval]", "Paper", "Theory", "Tolerance")
 _RELATIONS = {"equal": "", "at most": "≤ ", "at least": "≥ ", "equivalent": "≈ "}
 
 
 def _cells(claim: Claim) -> tuple[str, ...]:
-    relation = _RELATIONS[claim.relation]
     ours = number(claim.ours)
     if claim.interval is not None and claim.ours is not None:
         ours = _interval(claim.ours, claim.interval)
-    paper = number(claim.published) if claim.published is None else relation + number(claim.published)
-    theory = number(claim.expected) if claim.expected is None else relation + number(claim.expected)
+    paper, theory = (_compared(claim, value) for value in (claim.published, claim.expected))
     tolerance = number(claim.tolerance) if (claim.published, claim.expected) != (None, None) else "–"
     return claim.verdict, ours, paper, theory, tolerance
 

@@ -69,7 +69,7 @@ export function mount({ spec }) {
     for (const element of document.querySelectorAll("[data-computed]")) {
       listeners.push((values) => show(element, short(quantities({ ...fixed, ...values })[element.dataset.computed]())));
     }
-    marks.forEach((element) => listeners.push(makeMark(element)));
+    marks.forEach((element) => listeners.push(makeMark(element, parameters)));
     if (inText.length || marks.length) listeners.push(makeBar(spec, choose, reset, shown, () => chosen));
     remember(chosen);
     tell(chosen, { first: true });
@@ -137,7 +137,7 @@ function makeHandle(element, parameters, choose, shown) {
 
 // "You are here" on a drawing: data-here says which parameter lies along its horizontal axis, on which scale, from
 // where to where.
-function makeMark(axes) {
+function makeMark(axes, parameters) {
   const [key, scale, low, high] = axes.dataset.here.split(":");
   const measure = (v) => (scale === "log" ? Math.log(v) : Number(v));
   const SVG = "http://www.w3.org/2000/svg";
@@ -146,7 +146,7 @@ function makeMark(axes) {
   const title = document.createElementNS(SVG, "title");
   mark.append(title);
   axes.insertBefore(mark, axes.querySelector(":scope > .legend"));
-  const said = tellMark(axes, key);
+  const said = tellMark(axes, parameters.find((p) => p.key === key));
   // The frame of the panel is the first path in it: four corners.
   const frame = axes.querySelector("path:not(.you-are-here)");
   if (!frame) return () => {};
@@ -165,14 +165,13 @@ function makeMark(axes) {
 }
 
 // What the caption says of the marks for one parameter.
-function tellMark(axes, key) {
+function tellMark(axes, parameter) {
   const caption = axes.closest("figure")?.querySelector("figcaption .caption-text");
   if (!caption) return () => {};
-  let note = caption.querySelector(`.here-${key}`);
-  if (!note) caption.append(note = node("span", { className: `here-note here-${key}` }));
-  const letter = { samples: "M", tokens: "N", d: "d", beta: "\u03b2" }[key];
+  let note = caption.querySelector(`.here-${parameter.key}`);
+  if (!note) caption.append(note = node("span", { className: `here-note here-${parameter.key}` }));
   return (value) => {
-    note.textContent = value ? ` \u25bc your ${letter} = ${value}.` : "";
+    note.textContent = value ? ` \u25bc your ${symbol(parameter)} = ${value}.` : "";
   };
 }
 

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-__all__ = ["decided_figure", "excess_figure"]
+__all__ = ["NAMES", "decided_figure", "excess_figure"]
+
+#: What readers call an estimator of the tables that is not called by its name there.
+NAMES = {"amp": "message passing", "adam": "Adam"}
 
 _FRACTION = "samples / those of exact recovery"
 
@@ -103,11 +106,8 @@ def excess_figure(excess: DataFrame) -> Figure:
     lines = list(dict.fromkeys(zip(excess["estimator"], excess["d"], strict=True)))
     for number, (name, d) in enumerate(lines):
         part = excess[(excess["estimator"] == name) & (excess["d"] == d)]
-        shown = (
-            "message passing"
-            if name == "amp"
-            else f"infinitely many runs, {'Adam' if name == 'adam' else name}"
-        )
+        shown = NAMES.get(name, name)
+        shown = shown if name == "amp" else f"infinitely many runs, {shown}"
         axes.errorbar(
             part["fraction"] + 0.01 * (number - (len(lines) - 1) / 2), part["ratio"],
             [part["ratio"] - part["low"], part["high"] - part["ratio"]],

@@ -22,24 +22,23 @@ __all__ = ["indices_figure", "layer_figure"]
 def layer_figure(d: int = 40, rho: float = 0.5, seed: int = 0) -> Figure:
     """Draw one sample: the attention matrix, the indices of its tokens, and two labels."""
     figure, panels = subplots(4, 3.3)
-    rng = np.random.default_rng(seed)
-    teacher = AIMTeacher(d, rho, 6, rng=rng)
-    X = rng.standard_normal((1, 6, d))
+    rng, t = np.random.default_rng(seed), 6
+    teacher = AIMTeacher(d, rho, t, rng=rng)
+    X = rng.standard_normal((1, t, d))
     h = indices(X, teacher.S)
     shown = (
         ("Matrix $S$", teacher.S, "RdBu_r", "coordinate"),
         ("Indices $h$", h[0], "RdBu_r", "token"),
-        ("Softmax label", make_channel("softmax", 6).output(h)[0], "cividis", "token"),
-        ("Hardmax label", make_channel("hardmax", 6).output(h)[0], "cividis", "token"),
+        ("Softmax label", make_channel("softmax", t).output(h)[0], "cividis", "token"),
+        ("Hardmax label", make_channel("hardmax", t).output(h)[0], "cividis", "token"),
     )
     for panel, (title, values, colors, name) in zip(panels, shown, strict=True):
         limit = np.abs(values).max()
         low = -limit if colors == "RdBu_r" else 0.0
-        tokens = name == "token"  # counted from one, as in the text
-        ends = (0.5, 6.5, 6.5, 0.5) if tokens else None
-        image = panel.imshow(values, cmap=colors, vmin=low, vmax=limit, extent=ends)
-        if tokens:
-            panel.set(xticks=range(1, 7), yticks=range(1, 7))
+        last = len(values) + 0.5  # both are counted from one, as in the text
+        image = panel.imshow(values, cmap=colors, vmin=low, vmax=limit, extent=(0.5, last, last, 0.5))
+        if name == "token":
+            panel.set(xticks=range(1, t + 1), yticks=range(1, t + 1))
         panel.grid(False)
         panel.set(title=title, xlabel=name, ylabel=name)
         figure.colorbar(image, ax=panel, shrink=0.75)

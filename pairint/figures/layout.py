@@ -52,9 +52,8 @@ CHOSEN = {
     "dimension $d$": "d",
     "smoothness $\\beta$": "beta",
 }
-VALUES = (
-    "QuadMesh"  # in the name of what has the colours of a scale: they say the value, no theme changes them
-)
+#: In the name of what has the colours of a scale: they say the value, and no theme changes them.
+VALUES = "QuadMesh"
 DENSE = 3000  # points of one curve or cloud from which it is stored as a picture
 
 
@@ -229,17 +228,23 @@ def _for_all(figure: Figure, renderer: Any) -> float:
         return 0.0
     if not _large(legend, box, renderer) and not hides(axes, legend, renderer):
         return 0.0
-    handles: Any = legend.legend_handles
-    words, title = _words_of(legend), legend.get_title().get_text()
     legend.remove()
-    for columns in range(len(words), 0, -1):
-        new = figure.legend(handles, words, loc="outside lower center", ncols=columns, title=title or None)
+    for columns in range(len(legend.get_texts()), 0, -1):
+        new = _below(figure, legend, columns)
         size = new.get_window_extent(renderer)
-        if size.width <= figure.bbox.width:
+        if size.width <= figure.bbox.width or columns == 1:
             break
-        if columns > 1:
-            figure.legends.remove(new)
-    return size.height / figure.dpi
+        figure.legends.remove(new)
+    return float(size.height) / figure.dpi
+
+
+def _below(figure: Figure, legend: Legend, columns: int) -> Legend:
+    """Make a legend anew, below all panels."""
+    handles: Any = legend.legend_handles
+    title = legend.get_title().get_text()
+    return figure.legend(
+        handles, _words_of(legend), loc="outside lower center", ncols=columns, title=title or None
+    )
 
 
 def _large(legend: Legend, box: Any, renderer: Any) -> bool:
@@ -253,10 +258,7 @@ def _in_one_column(figure: Figure, legend: Legend, renderer: Any) -> float:
     before = legend.get_window_extent(renderer)
     if before.width <= figure.bbox.width:
         return 0.0
-    title = legend.get_title().get_text()
-    words = [text.get_text() for text in legend.get_texts()]
-    handles: Any = legend.legend_handles
-    new = figure.legend(handles, words, loc="outside lower center", ncols=1, title=title or None)
+    new = _below(figure, legend, 1)
     figure.legends.remove(legend)  # its own way to go leads, in a copy, to the figure that was copied
     return (new.get_window_extent(renderer).height - before.height) / figure.dpi
 

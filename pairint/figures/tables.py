@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-__all__ = ["Sentences", "Table", "captioned", "sentences"]
+__all__ = ["Sentences", "Table", "captioned", "printed", "sentences"]
 
 _GREEK = {
     **{"alpha": "α", "beta": "β", "Gamma": "Γ", "Delta": "Δ", "epsilon": "ε", "zeta": "ζ", "kappa": "κ"},
@@ -140,7 +140,7 @@ def sentences(*parts: str) -> Sentences:
     for part in parts:
         if not part.rstrip().endswith((".", "!", "?", ":")):
             raise ValueError(f"parts must be sentences that end with a full stop, got {part!r}")
-    return Sentences(_pretty(" ".join(part.strip() for part in parts)))
+    return Sentences(printed(" ".join(part.strip() for part in parts)))
 
 
 def captioned(
@@ -206,7 +206,7 @@ def captioned(
     rows = [tuple(row) for row in zip(*labels, *values, strict=True)]
     names = [str(level.name) for level in named] + [_heading(frame.columns.names, c) for c in frame.columns]
     return Table(
-        _pretty(caption), tuple(map(_pretty, names)), tuple(_once(rows, len(named))), len(named), folded
+        printed(caption), tuple(map(printed, names)), tuple(_once(rows, len(named))), len(named), folded
     )
 
 
@@ -285,18 +285,24 @@ def _one(value: Any, form: str) -> str:
     if type(value).__name__ in ("bool", "bool_"):  # Python's and NumPy's, of any version
         return "yes" if value else "no"
     if isinstance(value, Integral):
-        return _pretty(f"{int(value):,}" if abs(int(value)) >= 10**4 else str(int(value)))
+        return printed(f"{int(value):,}" if abs(int(value)) >= 10**4 else str(int(value)))
     if not isinstance(value, Real):
         missing = value is None or type(value).__name__ in ("NAType", "NaTType")  # of pandas
-        return "–" if missing else _pretty(str(value))
+        return "–" if missing else printed(str(value))
     if math.isnan(value):
         return "–"
     thousands = "," if form.endswith("f") and abs(float(value)) >= 10**4 else ""
-    return _pretty(format(float(value), thousands + form))
+    return printed(format(float(value), thousands + form))
 
 
-def _pretty(text: str) -> str:
-    """Write powers of ten, minus signs and Greek letters as in print."""
+def printed(text: str) -> str:
+    """Write powers of ten, minus signs and Greek letters as in print.
+
+    Examples
+    --------
+    >>> printed("alpha = -1.5e-07")
+    'α = −1.5·10⁻⁷'
+    """
 
     def power(found: re.Match[str]) -> str:
         if int(found[3]) == 0:

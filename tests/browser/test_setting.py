@@ -32,7 +32,10 @@ def site(serve, tmp_path_factory):
     )
     drawing = (
         f'<svg width="200" height="100"><g data-here="{HERE}">'
-        '<g><path d="M 20 80 \nL 180 80 \nL 180 10 \nL 20 10 \nz"/></g></g></svg>'
+        '<g><path d="M 20 80 \nL 180 80 \nL 180 10 \nL 20 10 \nz"/></g><g class="legend"></g></g></svg>'
+    )
+    drawing = (
+        f'<figure>{drawing}<figcaption><span class="caption-text">A line falls.</span></figcaption></figure>'
     )
     figure = RateExplorer().to_html("pairint-rate")
     for name, body in (("text", numbers + results + drawing), ("figure", numbers + figure)):
@@ -211,6 +214,10 @@ def test_a_mark_on_a_drawing_says_where_the_reader_is(visit, site):
     # 10^6 is half way from 10^2 to 10^10, and the frame reaches from 20 to 180.
     assert mark.get_attribute("d").startswith("M100 80V10")
     assert mark.locator("title").text_content() == "You are here: 10⁶"
+    assert mark.evaluate("mark => mark.nextElementSibling.className.baseVal") == "legend"  # which lies above
+    assert page.locator(".caption-text").text_content() == "A line falls. ▼ your M = 10⁶."
+    page.evaluate("() => { location.hash = 'setting?samples=10'; }")  # beyond the axis: no mark, no word
+    page.wait_for_function("document.querySelector('.caption-text').textContent === 'A line falls.'")
 
 
 @pytest.mark.parametrize(

@@ -137,3 +137,25 @@ def test_figures_go_beyond_the_text_on_a_wide_screen(site, visit):
     widths = [wide.nth(each).bounding_box()["width"] for each in range(wide.count())]
     assert len(widths) > 3 and all(900 <= width <= 1100 for width in widths)
     assert page.locator(".bd-article section > p").first.bounding_box()["width"] < 800
+
+
+#: Display formulas whose content is wider than their box, and how much smaller each formula is set.
+TOO_WIDE = """() => [...document.querySelectorAll("div.math mjx-container[display]")]
+    .filter(formula => formula.clientWidth && formula.scrollWidth > formula.clientWidth + 4)
+    .map(formula => formula.textContent.slice(0, 40))"""
+SMALLER = """() => [...document.querySelectorAll("div.math mjx-container[display]")]
+    .map(formula => Number(formula.style.zoom || 1))"""
+
+
+def test_a_formula_that_is_a_little_too_wide_is_set_smaller(site, visit, skip_or_fail):
+    if not (HTML / "book" / "aim_mismatch.html").is_file():
+        skip_or_fail("the book is not built: run `make book`")
+    page = visit(f"{site}/book/aim_mismatch.html", viewport={"width": 1280, "height": 900}).page
+    page.evaluate("() => window.MathJax?.startup?.promise")
+    settled(page)
+    assert page.evaluate(TOO_WIDE) == []
+    sizes = page.evaluate(SMALLER)
+    assert 0.75 <= min(sizes) < 1
+    page.set_viewport_size({"width": 1920, "height": 900})
+    settled(page)
+    assert min(page.evaluate(SMALLER)) >= min(sizes)

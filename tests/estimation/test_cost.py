@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pairint.estimation.cost import operations, priced
+from pairint.estimation.cost import operations, point_of, priced
 
 POINT = {"M": 1000, "N": 3, "d": 30, "r": 2, "K": 15}
 PRICES = np.array([0.1, 0.4, 0.2, 0.05, 0.3, 60.0])
@@ -21,11 +21,11 @@ ROWS = [
 
 def test_the_count_of_a_row():
     # 19 columns: two partners of four entries fill less than half of a row, and are multiplied one by one.
-    assert operations({"changed": "d", "value": 10}, POINT).tolist() == [720_000, 480_000, 0, 0, 90_000, 3000]
-    found = operations({"changed": "K", "value": 11}, POINT)
+    assert operations({**POINT, "d": 10}).tolist() == [720_000, 480_000, 0, 0, 90_000, 3000]
+    found = operations({**POINT, "K": 11})
     assert found.tolist() == [2_160_000, 288_000, 0, 675_000, 270_000, 3000]
     # With more tokens a sample there are fewer samples.
-    assert operations({"changed": "N", "value": 30}, POINT).tolist() == [
+    assert operations(point_of({"changed": "N", "value": 30}, POINT)).tolist() == [
         2_160_000,
         0,
         4_176_000,
@@ -36,7 +36,7 @@ def test_the_count_of_a_row():
 
 
 def test_prices_are_found_again():
-    rows = [row | {"step_ms": 1e-6 * float(operations(row, POINT) @ PRICES)} for row in ROWS]
+    rows = [row | {"step_ms": 1e-6 * float(operations(point_of(row, POINT)) @ PRICES)} for row in ROWS]
     prices, predicted = priced(rows, POINT)
     # 15 equations, 6 unknowns, condition number about 1e3: rounding only.
     np.testing.assert_allclose(prices, PRICES, rtol=1e-9)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pairint.estimation.cost import operations, priced
+from pairint.estimation.cost import operations, point_of, priced
 from pairint.experiments import measurements
 from pairint.experiments.aim.published import load_comparison
 from pairint.experiments.measurements import measurement
@@ -132,7 +132,7 @@ def test_the_priced_count_predicts_the_measured_steps():
     record = measurement("scaling")
     _, predicted = priced(record["rows"], record["point"])
     for row, time in zip(record["rows"], predicted, strict=True):
-        assert row["count"] == operations(row, record["point"])[:-2].sum()
+        assert row["count"] == operations(point_of(row, record["point"]))[:-2].sum()
         if row["changed"] != "M" or row["value"] > 1000:
             assert abs(time / row["step_ms"] - 1) < 1 / 3
 

@@ -74,6 +74,52 @@ def test_what_panels_share_is_said_beside_the_first_column_and_below_the_last_ro
     assert [axes.get_xlabel() for axes in figure.axes] == [""] * 4 + ["samples"] * 2
 
 
+def test_bars_with_names_need_no_label_of_another_panel():
+    with figure_style():
+        figure, (left, right) = subplots(2, 3.6)
+        left.set_ylabel("ordinate")
+        right.barh([0, 1], [1.0, 2.0])
+        right.set_yticks([0, 1], ["one", "two"])
+        layout.arrange(figure, *layout.NARROW)
+    plt.close(figure)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["ordinate", ""]
+
+
+NAMES = [f"a name of several words, number {k}" for k in range(3)]
+
+
+def with_legends(count):
+    """Return a laid-out row of three panels, so many of them with a legend that has no room in a panel."""
+    with figure_style():
+        figure, panels = subplots(3, 3.6)
+        for k, axes in enumerate(panels):
+            for height, name in enumerate(NAMES):
+                axes.plot([0, 1], [height, height + k], label=name)
+        for axes in panels[:count]:
+            axes.legend()
+        layout.arrange(figure, *layout.WIDE)
+    plt.close(figure)
+    figure.canvas.draw()
+    return figure
+
+
+def test_the_only_legend_of_a_row_has_the_width_of_the_figure():
+    figure = with_legends(1)
+    (legend,) = figure.legends
+    assert all(axes.get_legend() is None for axes in figure.axes)
+    assert [text.get_text() for text in legend.get_texts()] == NAMES
+    box = legend.get_window_extent()
+    assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
+    assert box.y1 <= min(axes.get_window_extent().y0 for axes in figure.axes)
+    assert box.width > figure.axes[0].get_window_extent().width
+
+
+def test_legends_of_several_panels_stay_with_them():
+    figure = with_legends(2)
+    assert not figure.legends
+    assert [axes.get_legend() is not None for axes in figure.axes] == [True, True, False]
+
+
 def test_labels_of_their_own_stay():
     figure = in_a_row(4)
     for k, axes in enumerate(figure.axes):

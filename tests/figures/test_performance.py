@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pairint.estimation.cost import operations
+from pairint.estimation.cost import operations, point_of
 from pairint.figures.performance import scaling_figure
 
 POINT = {"M": 1000, "N": 3, "d": 30, "r": 2, "K": 15}
@@ -12,7 +12,7 @@ PRICES = np.array([0.1, 0.4, 0.2, 0.05, 0.3, 60.0])
 
 def test_the_picture_shows_every_row_and_its_prediction():
     rows = [{"changed": name, "value": value} for name in POINT for value in (POINT[name], FARTHER[name])]
-    timed = [row | {"step_ms": 1e-6 * float(operations(row, POINT) @ PRICES)} for row in rows]
+    timed = [row | {"step_ms": 1e-6 * float(operations(point_of(row, POINT)) @ PRICES)} for row in rows]
     (axis,) = scaling_figure(timed, POINT).axes
     lines = axis.get_lines()
     assert len(lines) == 10

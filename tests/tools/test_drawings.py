@@ -40,6 +40,13 @@ def test_a_grey_is_turned_over():
     assert drawings.darkened("#ffffff") == drawings.GROUND
 
 
+@pytest.mark.parametrize("grey", LIGHT_GREYS)
+def test_a_light_grey_is_not_lost_in_the_dark(grey):
+    """It stands out from the dark ground at least as much as it does from white."""
+    in_the_dark = drawings.contrast(drawings.darkened(grey), drawings.GROUND)
+    assert in_the_dark >= drawings.contrast(grey, "#ffffff")
+
+
 def test_contrast_is_that_of_wcag():
     assert drawings.contrast("#000000", "#ffffff") == pytest.approx(21)
     assert drawings.contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.005)
@@ -110,6 +117,7 @@ def test_ordered_colours_are_ordered_in_the_dark_too(count):
             "The upper curve needs no truth, the lower one does.",
         ),
         ("On the left they would fall from left to right.", "Above, they would fall from left to right."),
+        ("On the right: points of the plane.", "Below: points of the plane."),
         ("From left to right: three. Look to the right, and at the left edge.", None),
         ("On the left half, at the right end; it goes to the left, and right of 2.", None),
     ],

@@ -10,6 +10,8 @@ import notebooks
 import pytest
 import theory_map
 import yaml
+from docutils import nodes
+from docutils.utils import new_document
 from plain_markdown import Book
 from repository import ROOT
 
@@ -184,3 +186,14 @@ def test_a_page_of_the_list_of_exceptions_is_a_page():
 
 def test_only_chapters_are_asked_for_a_frame(root):
     assert frame.chapters(root) == ["book/numbers", "book/other"]
+
+
+def test_cells_right_after_a_solution_are_folded_with_it():
+    page = new_document("page")
+    solution = nodes.container("", nodes.title("", "Solution"), nodes.section(), classes=["solution"])
+    first, second, later = (nodes.container("", classes=["cell"]) for _ in range(3))
+    prose = nodes.paragraph("", "And then?")
+    page += [nodes.paragraph("", "Before."), solution, first, second, prose, later]
+    frame.fold_answers(None, page)
+    assert page.children[1:] == [solution, prose, later]
+    assert solution[-1].children == [first, second]
