@@ -6,6 +6,7 @@ of its experiment or, where none is stored, on the quick preset, run on the spot
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
@@ -227,7 +228,7 @@ def _cells(claim: Claim) -> tuple[str, ...]:
     return claim.verdict, ours, paper, theory, tolerance
 
 
-def to_markdown(lines: Sequence[Line], *, commands: bool = True, anchors: bool = False) -> str:
+def to_markdown(lines: Sequence[Line], *, commands: bool = True, folded: bool = False) -> str:
     """Return the report as Markdown tables, one per source and experiment.
 
     Parameters
@@ -235,19 +236,22 @@ def to_markdown(lines: Sequence[Line], *, commands: bool = True, anchors: bool =
     lines : sequence of Line
     commands : bool
         Name, under each table, the commands that regenerate it.
-    anchors : bool
-        Begin with a list of the tables that leads to each of them (in MyST, as a page of the book has it).
+    folded : bool
+        As a page of the book has it, in MyST: first a table that counts the verdicts of each experiment,
+        those with most differences on top, and leads to them; then each table folded under its title.
     """
     parts: list[str] = []
     grouped = _grouped(lines, lambda line: line.experiment)
-    if anchors:
-        parts.extend(f"- [{experiments.get(name).title}](#{_anchor(name)})" for name, _ in grouped)
-        parts.append("")
+    if folded:
+        parts.extend(_overview(grouped))
     for name, group in grouped:
         experiment = experiments.get(name)
-        if anchors:
-            parts.append(f"({_anchor(name)})=")
-        parts.append(f"**{experiment.title}** ({experiment.source})\n")
+        if folded:
+            title = html.escape(experiment.title)
+            parts.append(f'<details class="folded-table">\n<summary>{title}: {_tally(group)}</summary>\n')
+            parts.append(f"({_anchor(name)})=\n{experiment.source[:1].upper()}{experiment.source[1:]}.\n")
+        else:
+            parts.append(f"**{experiment.title}** ({experiment.source})\n")
         claims = [line.claim for line in group if line.claim is not None]
         if claims:
             # A column of one value is no column: the heading says it already.
@@ -257,6 +261,8 @@ def to_markdown(lines: Sequence[Line], *, commands: bool = True, anchors: bool =
             parts.append("|---" * len(header) + "|")
             for claim in claims:
                 row = (claim.name, *_cells(claim), *[claim.source] * sources)
+                if folded and _group_of(claim.verdict) == "differ":
+                    row = (row[0], f"**{row[1]}**", *row[2:])
                 parts.append("| " + " | ".join(text.replace("|", "\\|") for text in row) + " |")
             parts.append("")
         problems = [line.problem for line in group if line.problem]
@@ -267,7 +273,45 @@ def to_markdown(lines: Sequence[Line], *, commands: bool = True, anchors: bool =
             notes.append(f"Regenerate: {listed}.")
         if notes:
             parts.append(" ".join(notes) + "\n")
+        if folded:
+            parts.append("</details>\n")
     return "\n".join(parts)
+
+
+#: What becomes of a line, the gravest first; a verdict of two parts counts as the graver one.
+_GROUPS = ("not computed", "differ", "undecided", "agree", "not published")
+
+
+def _group_of(verdict: str) -> str:
+    if "differs" in verdict:
+        return "differ"
+    if "undecided" in verdict:
+        return "undecided"
+    return verdict if verdict in _GROUPS else "agree"
+
+
+def _tallied(lines: Sequence[Line]) -> Counter[str]:
+    return Counter(_group_of(line.claim.verdict) if line.claim else "not computed" for line in lines)
+
+
+def _tally(lines: Sequence[Line]) -> str:
+    """Count the lines of an experiment in words: "10 lines, 1 differs"."""
+    counts = _tallied(lines)
+    words = {"differ": "differs"} if counts["differ"] == 1 else {}
+    said = [f"{counts[group]} {words.get(group, group)}" for group in _GROUPS[:3] if counts[group]]
+    return ", ".join([f"{len(lines)} line{'s' if len(lines) != 1 else ''}", *(said or ["none differs"])])
+
+
+def _overview(grouped: Sequence[tuple[str, Sequence[Line]]]) -> list[str]:
+    """Return a table that counts the verdicts of each experiment, those with most differences on top."""
+    tallies = [(name, _tallied(group)) for name, group in grouped]
+    shown = [group for group in _GROUPS if any(counts[group] for _, counts in tallies)]
+    rows = ["| Experiment | " + " | ".join(shown) + " |", "|---" + "|--:" * len(shown) + "|"]
+    for name, counts in sorted(tallies, key=lambda item: [-item[1][group] for group in _GROUPS]):
+        title = experiments.get(name).title.replace("|", "\\|")
+        cells = [str(counts[group]) if counts[group] else "" for group in shown]
+        rows.append(f"| [{title}](#{_anchor(name)}) | " + " | ".join(cells) + " |")
+    return [*rows, ""]
 
 
 def summary(lines: Sequence[Line]) -> dict[str, int]:

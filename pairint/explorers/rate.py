@@ -84,7 +84,7 @@ class RateExplorer(Explorer):
     )
     simulation = Simulation(
         "Simulate",
-        "Draw data at these parameters (M at most 10 000), fit them, and add the errors",
+        "Draw data at these parameters (M at most 10,000), fit them, and add the errors",
         free=("samples", "error", "measured"),
     )
     parameters = (

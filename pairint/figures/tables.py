@@ -27,6 +27,8 @@ _LABEL = ".6g"
 _INDEX = re.compile(r"(?<![A-Za-z0-9_])([A-Za-zα-ω])_([A-Za-z0-9])(?![A-Za-z0-9_])")  # of a letter, in HTML
 _SAID = re.compile(r"(?<![A-Za-z])(?!(?:of|to|and|yes|no)\b)[A-Za-z]{2,}")  # in a cell that is words
 _SHORT = 3  # significant digits, where those decimals would not show all
+#: From here on digits are grouped by commas; in the text, in tables and in the explorers.
+_GROUPED = 10**4
 
 
 @dataclass(frozen=True)
@@ -265,7 +267,9 @@ def _once(rows: list[tuple[str, ...]], n_labels: int) -> list[tuple[str, ...]]:
 def _written(column: Series, form: str | None) -> list[str]:
     floats = [float(v) for v in column if _is_float(v) and math.isfinite(v)]
     form = form or _shortest(floats)
-    return [_one(value, form) for value in column]
+    # One column groups its digits in one way: 2,245 above 23,520, but 2245 alone.
+    grouped = any(isinstance(v, Real) and _GROUPED <= abs(float(v)) < math.inf for v in column)
+    return [_one(value, form, 1 if grouped else _GROUPED) for value in column]
 
 
 def _is_float(value: Any) -> bool:
@@ -281,17 +285,17 @@ def _shortest(floats: list[float]) -> str:
     return f".{_MOST if decimals is None else decimals}f"
 
 
-def _one(value: Any, form: str) -> str:
+def _one(value: Any, form: str, grouped: int = _GROUPED) -> str:
     if type(value).__name__ in ("bool", "bool_"):  # Python's and NumPy's, of any version
         return "yes" if value else "no"
     if isinstance(value, Integral):
-        return printed(f"{int(value):,}" if abs(int(value)) >= 10**4 else str(int(value)))
+        return printed(f"{int(value):,}" if abs(int(value)) >= grouped else str(int(value)))
     if not isinstance(value, Real):
         missing = value is None or type(value).__name__ in ("NAType", "NaTType")  # of pandas
         return "–" if missing else printed(str(value))
     if math.isnan(value):
         return "–"
-    thousands = "," if form.endswith("f") and abs(float(value)) >= 10**4 else ""
+    thousands = "," if form.endswith("f") and abs(float(value)) >= grouped else ""
     return printed(format(float(value), thousands + form))
 
 

@@ -244,7 +244,7 @@ def test_whatever_lies_in_storage_or_address_gives_a_page(visit, site, stored):
         page.goto(f"{site}/{address}")
         shown = texts(page, "setting")
         for p in PARAMETERS:
-            assert re.fullmatch(r"[\d.×\u202f⁰¹²³⁴⁵⁶⁷⁸⁹]+", shown[p.key]), (address, shown)
+            assert re.fullmatch(r"[\d.,×⁰¹²³⁴⁵⁶⁷⁸⁹]+", shown[p.key]), (address, shown)
         assert "NaN" not in page.locator("main").text_content()
     seen.assert_quiet()
 

@@ -133,11 +133,34 @@ def test_verdicts_in_sentences():
     assert "not computed (1)" in report.counted([report.Line("demo", None, "", "why")])[0]
 
 
-def test_a_list_leads_to_each_table(only):
-    only(demo())
-    text = report.to_markdown(LINES, anchors=True)
-    assert text.startswith("- [") and "](#report-demo)\n\n(report-demo)=\n**" in text
-    assert "(report-" not in report.to_markdown(LINES)
+def test_differences_come_first_and_tables_are_folded(only):
+    calm, loud = demo(), dataclasses.replace(demo(), name="loud", title="A < B | C")
+    only(calm, loud)
+    wrong = Claim("width", "here", 2.0, (1.9, 2.1), None, 1.0, 0.1)
+    lines = [
+        *LINES,
+        report.Line("demo", None, "", "no memory"),
+        report.Line("loud", wrong, "stored table"),
+        report.Line("loud", LINES[0].claim, ""),
+    ]
+    text = report.to_markdown(lines, folded=True)
+    counted, *tables = text.split('<details class="folded-table">\n')
+    header, _, *rows = counted.strip().splitlines()
+    assert header == "| Experiment | not computed | differ | agree | not published |"
+    # What could not be computed is graver than what differs.
+    assert rows == [
+        "| [A demonstration](#report-demo) | 1 |  | 2 | 1 |",
+        "| [A < B \\| C](#report-loud) |  | 1 | 1 |  |",
+    ]
+    assert len(tables) == 2 == text.count("</details>")
+    assert tables[0].startswith(
+        "<summary>A demonstration: 4 lines, 1 not computed</summary>\n\n(report-demo)=\n"
+    )
+    assert tables[1].startswith("<summary>A &lt; B | C: 2 lines, 1 differs</summary>\n")
+    assert tables[1].count("| **differs from theory** |") == 1 == text.count("| **")
+    assert "none differs</summary>" in report.to_markdown(LINES[:1], folded=True)
+    plain = report.to_markdown(LINES)
+    assert "(report-" not in plain and "<details" not in plain and "| **" not in plain
 
 
 def test_one_measurement_in_two_experiments_counts_once():

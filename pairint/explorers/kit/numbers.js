@@ -21,7 +21,7 @@ export function short(x) {
   }
   if (Number.isInteger(x) || size >= 999.5) {
     const whole = String(Math.round(size));
-    return sign + (whole.length > 4 ? whole.replace(/\B(?=(\d{3})+$)/g, "\u202f") : whole);
+    return sign + (whole.length > 4 ? whole.replace(/\B(?=(\d{3})+$)/g, ",") : whole);
   }
   return sign + trimZeros(size.toPrecision(3));
 }

@@ -230,7 +230,7 @@ def short(x: Any) -> str:
         return sign + (power if digits == "1" else f"{digits}×{power}")
     if size.is_integer() or size >= 999.5:
         whole = str(math.floor(size + 0.5))
-        return sign + (f"{int(whole):,}".replace(",", "\u202f") if len(whole) > 4 else whole)
+        return sign + (f"{int(whole):,}" if len(whole) > 4 else whole)
     exponent = int(f"{size:.2e}".split("e")[1])  # after rounding: 9.999 has the digits of 10.0
     return sign + _trim(f"{size:.{2 - exponent}f}")
 

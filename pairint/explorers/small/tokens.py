@@ -30,7 +30,7 @@ class TwoBounds(SmallFigure):
 
     Book: :doc:`/book/lower_bound_tokens`.
 
-    Odd bumps on a score of uniform law, L = 1, sigma = 0.1, M = 10 000. Both are Assouad's bound with the
+    Odd bumps on a score of uniform law, L = 1, sigma = 0.1, M = 10,000. Both are Assouad's bound with the
     best number of bumps; only the divergence differs, by a factor N - 1.
     """
 
