@@ -3,8 +3,8 @@
 A notebook cell shows a figure as SVG (``pairint.figures.layout``): the wide layout, and in its metadata the
 narrow one. Here both enter the page itself. Each colour becomes a variable, which the dark theme sets to
 another: those of the book have partners, greys are turned over, other colours keep their hue and become
-lighter where they would be lost. Paper always has the light ones. The outlines of letters stand once a page:
-they are most of a figure.
+lighter where they would be lost. A heat map that is white in its middle is dark there. Paper always has the
+light ones. The outlines of letters stand once a page: they are most of a figure.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 
-from pairint.figures.layout import VALUES
+from pairint.figures.layout import TURNED, VALUES
 from pairint.figures.style import DARK
 
 LOGGER = logging.getLogger(__name__)
@@ -127,8 +127,11 @@ def themed(root: ElementTree.Element, prefix: str, shared: Shared) -> None:
     used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text))
     shared.colors.add("#000000")
 
-    def walk(element: ElementTree.Element, heat: bool) -> None:
+    def walk(element: ElementTree.Element, heat: bool, turned: bool) -> None:
         heat = heat or VALUES in element.get("id", "")
+        turned = turned or TURNED in element.get("id", "")
+        if turned and element.tag == f"{{{SVG}}}image":
+            element.set("class", TURNED)  # for book.css
         for name, value in list(element.attrib.items()):
             if name == "id":
                 if value.startswith("here:"):
@@ -160,9 +163,9 @@ def themed(root: ElementTree.Element, prefix: str, shared: Shared) -> None:
             if child.tag in (f"{{{SVG}}}metadata", f"{{{SVG}}}style"):
                 element.remove(child)
             else:
-                walk(child, heat)
+                walk(child, heat, turned)
 
-    walk(root, False)
+    walk(root, False, False)
 
 
 def drawn(root: ElementTree.Element, layout: str, prefix: str, alt: str, shared: Shared) -> str:

@@ -54,6 +54,8 @@ CHOSEN = {
 }
 #: In the name of what has the colours of a scale: they say the value, and no theme changes them.
 VALUES = "QuadMesh"
+#: In the name of a picture whose scale is white in its middle: in the dark its lightness is turned over.
+TURNED = "turned"
 DENSE = 3000  # points of one curve or cloud from which it is stored as a picture
 
 
@@ -414,6 +416,12 @@ def _place(axes: Axes) -> str | None:
     return f"here:{key}:{scale}:{low:.6g}:{high:.6g}"
 
 
+def _white_inside(mapped: Any) -> bool:
+    """Return whether the colours of a scale are lightest in their middle, and almost white there."""
+    low, middle, high = (min(mapped.cmap(share)[:3]) for share in (0.0, 0.5, 1.0))
+    return middle > 0.9 > max(low, high)
+
+
 def svg(figure: Figure) -> str:
     """Return a figure as SVG: letters are outlines, what has thousands of points is a picture."""
     from matplotlib.collections import PathCollection
@@ -426,8 +434,12 @@ def svg(figure: Figure) -> str:
             cloud.set_rasterized(np.shape(cloud.get_offsets())[0] > DENSE)
             if isinstance(cloud, PathCollection) and cloud.get_array() is not None:
                 cloud.set_gid(f"{VALUES}-cloud")
+        for image in filter(_white_inside, axes.images):
+            image.set_gid(f"{TURNED}-map")
         if (bar := getattr(axes, "_colorbar", None)) is not None and bar.solids is not None:
             bar.solids.set_rasterized(True)  # as shapes, its colours have seams between them
+            if _white_inside(bar):
+                axes.set_gid(f"{TURNED}-bar")  # what is rasterized has no name of its own
     buffer = BytesIO()
     with figure_style():
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
