@@ -214,9 +214,11 @@ def coercivity_figure(table: DataFrame) -> Figure:
                 color=CYCLE[number % len(CYCLE)], label=f"layer {layer}",
             )  # fmt: skip
         for row in heads.nsmallest(2, kind).itertuples():
+            late = row.offset > heads["offset"].median()  # towards the middle of the panel
             axis.annotate(
-                f"{row.layer}.{row.head}", (row.offset, getattr(row, kind)), xytext=(5, 3),
-                textcoords="offset points", fontsize=8,
+                f"{row.layer}.{row.head}", (row.offset, getattr(row, kind)), xytext=(-14 if late else 14, -4),
+                textcoords="offset points", fontsize=8, ha="right" if late else "left", va="center",
+                arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.7, "shrinkA": 1, "shrinkB": 3},
             )  # fmt: skip
         axis.axhline(1, color=MUTED, ls="--", lw=1)
         axis.set(title=title, xlabel="share explained by $i - j$")

@@ -53,11 +53,12 @@ def heads_figure(table: DataFrame, *places: tuple[str, Series]) -> Figure:
             axis.annotate(
                 f"{row['layer']:.0f}.{row['head']:.0f}",
                 (x[place], row["error"] / row["law"]),
-                xytext=(-6 if late else 6, 0),
+                xytext=(-14 if late else 14, 8 if number % 2 else -8),  # neighbours do not meet
                 textcoords="offset points",
                 fontsize="small",
                 ha="right" if late else "left",
-                va="bottom" if number % 2 else "top",  # neighbours do not meet
+                va="center",
+                arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.7, "shrinkA": 1, "shrinkB": 3},
             )
         axis.axhline(1, color=BOUND, ls="--", lw=1, label="law of counting")
         axis.set(
