@@ -220,7 +220,7 @@ def tokens_figure(
     curves = {
         "upper bound through coercivity": (
             BOUND,
-            "--",
+            "-.",
             [upper_bound(n_samples, s, coercivity=1 / (s.n_tokens - 1)).value for s in settings],
         ),
         "upper bound, matrix learned, odd": (
@@ -230,7 +230,7 @@ def tokens_figure(
         ),
         "lower bound, symmetric tokens": (
             BOUND,
-            "-.",
+            "--",  # as in the figure against M
             [lower_bound(n_samples, s, symmetric=True, **common).value for s in settings],
         ),
         "lower bound, Jensen": (
