@@ -78,14 +78,18 @@ def measurement(benchmark: str, load_at_start: float | None, **content: Any) -> 
 
 @functools.cache
 def commit() -> str | None:
-    """Return the commit the package runs from (``+changes`` if edited since), or ``None`` outside git."""
+    """Return the commit the package runs from (``+changes`` if edited since), or ``None`` outside git.
+
+    Tables of results are no code: one that is stored does not make the next one a run of edited code.
+    """
     package = Path(__file__).resolve().parents[1]
     if not (package.parent / ".git").exists():  # an installed copy, perhaps inside another repository
         return None
     head = _git(package, "rev-parse", "HEAD")
     if not head:
         return None
-    changed = _git(package, "status", "--porcelain", "--untracked-files=no", "--", ".")
+    results = (f":(exclude)experiments/{folder}" for folder in ("stored", "measured"))
+    changed = _git(package, "status", "--porcelain", "--untracked-files=no", "--", ".", *results)
     return head + ("+changes" if changed else "")
 
 
