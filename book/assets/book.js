@@ -23,7 +23,9 @@ const SCROLLERS = ".bd-content :is(.theory-map-box, span.math, div.math mjx-cont
   + ".pst-scrollable-table-container)";
 
 function cue(box) {
-  const wide = box.scrollWidth > box.clientWidth + 4; // an accent may lean out of its formula
+  const beyond = () => box.scrollWidth > box.clientWidth + 4; // an accent may lean out of its formula
+  if (box.matches("table.captioned") && beyond()) box.classList.add("tight");
+  const wide = beyond();
   box.classList.toggle("goes-on", wide && box.scrollLeft + box.clientWidth < box.scrollWidth - 4);
   if (wide) box.tabIndex = 0;
   else box.removeAttribute("tabindex");

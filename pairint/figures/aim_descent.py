@@ -48,7 +48,7 @@ def decided_figure(
     rho = below["rho"].min()
     narrow = below[below["rho"] == rho]
     sizes = sorted(narrow["d"].unique())
-    left.axhspan(1 - margin, 1 + margin, color=MUTED, alpha=0.12, lw=0, label=f"within {margin:.0%}")
+    left.axhspan(1 - margin, 1 + margin, color=MUTED, alpha=0.25, lw=0, label=f"within {margin:.0%}")
     lines = list(dict.fromkeys(zip(narrow["method"], narrow["d"], strict=True)))
     for number, (method, d) in enumerate(sorted(lines, key=lambda line: (methods.index(line[0]), line[1]))):
         part = narrow[(narrow["method"] == method) & (narrow["d"] == d)]

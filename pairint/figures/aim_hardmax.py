@@ -139,7 +139,7 @@ def discrepancy_figure(
         size = "" if d is None else f", $d = {d}$"
         left.plot(*np.array(dots).T, "o", color=FIT, fillstyle="none", label=f"AMP{size}")
     if published_threshold is not None:
-        right.axvline(published_threshold, color=MUTED, linewidth=0.9, alpha=0.6, label="published threshold")
+        right.axvline(published_threshold, color=MUTED, linewidth=2.0, zorder=1, label="published threshold")
     left.set(title=f"Hardmax, $\\rho = {rho:g}$", xlabel=ALPHA_LABEL, ylabel=ERROR_LABEL)
     right.set(title="Hardmax, $\\rho \\to 0$", xlabel="samples $\\bar\\alpha = n/(dr)$", ylabel=ERROR_LABEL)
     left.legend()

@@ -62,7 +62,7 @@ def landscape_figure(
     d = np.asarray(dimensions, dtype=np.float64)
     for (name, samples), color in zip(conditions.items(), CYCLE[2:], strict=False):
         axes.loglog(d, samples, color=color, label=name)
-        axes.fill_between(d, samples, 1e14, color=color, alpha=0.08)
+        axes.fill_between(d, samples, 1e14, color=color, alpha=0.16)
     axes.loglog(
         d,
         exact_recovery_threshold(rho) * d * d,

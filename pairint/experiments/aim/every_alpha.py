@@ -139,7 +139,7 @@ def _draw(table: DataFrame) -> Figure:
     ):
         means = descent.groupby(["n_tokens", "alpha"], as_index=False)[column].mean()
         right.plot(
-            _equations(means), means[column], marker, color=color, markersize=4, alpha=0.6, label=label,
+            _equations(means), means[column], marker, color=color, markersize=4, label=label,
             linestyle="none",
         )  # fmt: skip
     right.set_title(f"Softmax, $\\rho = {rho:g}$")

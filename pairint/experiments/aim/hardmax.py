@@ -79,7 +79,7 @@ def _draw(table: DataFrame) -> Figure:
         weak_recovery_threshold("hardmax"), color=MUTED, linestyle=":", linewidth=1.3, label="weak recovery"
     )
     right.axvline(
-        load_comparison()["readings"]["weak_recovery"], color=MUTED, linestyle="--", linewidth=0.9, alpha=0.6,
+        load_comparison()["readings"]["weak_recovery"], color=MUTED, linestyle="--", linewidth=1.2,
         label="published threshold",
     )  # fmt: skip
     right.set_title("Narrow layers")
