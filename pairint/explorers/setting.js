@@ -170,8 +170,11 @@ function tellMark(axes, parameter) {
   if (!caption) return () => {};
   let note = caption.querySelector(`.here-${parameter.key}`);
   if (!note) caption.append(note = node("span", { className: `here-note here-${parameter.key}` }));
+  const marks = (note.marks ??= new Map()); // of several panels one may end before the mark
   return (value) => {
-    note.textContent = value ? ` \u25bc your ${symbol(parameter)} = ${value}.` : "";
+    marks.set(axes, value);
+    const marked = [...marks.values()].find(Boolean);
+    note.textContent = marked ? ` \u25bc your ${symbol(parameter)} = ${marked}.` : "";
   };
 }
 
