@@ -73,11 +73,16 @@ def test_two_drawings_of_a_page_share_no_identifier_and_miss_none():
     assert sorted(re.findall(r"#[0-9a-f]{6}\b", left)) == sorted(kept)
 
 
-def test_heat_maps_that_are_white_inside_are_turned_over_in_the_dark_with_their_bars():
+@picture
+def maps():
     figure, (diverging, ordered) = subplots(2, 3.0)
     for axes, colors in ((diverging, "RdBu_r"), (ordered, "cividis")):
         figure.colorbar(axes.imshow([[-1.0, 1.0]], cmap=colors), ax=axes)
-    html = drawings.drawing(svg_pair(figure), "d", "Two maps", drawings.Shared())
+    return figure
+
+
+def test_heat_maps_that_are_white_inside_are_turned_over_in_the_dark_with_their_bars():
+    html = drawings.drawing(svg_pair(maps()), "d", "Two maps", drawings.Shared())
     assert html.count("image/png") == 2 * 4  # of both layouts: maps and bars
     assert html.count('class="turned"') == 2 * 2
     assert "turned-" not in html  # names repeat from figure to figure
