@@ -417,7 +417,7 @@ def test_readable_in_both_themes_and_on_a_phone(explorer, address, visit):
         selector(explorer),
     )
     assert outside == []
-    # Each slider has a row of its own, and no control touches the next.
+    # No control touches another one, and sliders are long enough for a finger: of many two share a row.
     boxes = page.evaluate(
         """selector => {
             const controls = [...document.querySelector(selector).shadowRoot.querySelectorAll(".control")];
@@ -429,11 +429,12 @@ def test_readable_in_both_themes_and_on_a_phone(explorer, address, visit):
         }""",
         selector(explorer),
     )
-    for before, after in itertools.pairwise(boxes):
-        assert before["control"][3] <= after["label"][1]
+    for before, after in itertools.combinations(boxes, 2):
+        one, other = before["control"], after["control"]
+        assert one[3] <= after["label"][1] or one[2] <= other[0] or other[2] <= one[0]
     for box in boxes:
         if box["slider"]:
-            assert box["slider"][2] - box["slider"][0] >= 250
+            assert box["slider"][2] - box["slider"][0] >= (250 if len(boxes) < 4 else 120)
             assert box["slider"][1] >= box["label"][3] - 1
     seen.assert_quiet()
 
