@@ -257,13 +257,13 @@ def to_markdown(lines: Sequence[Line], *, commands: bool = True, folded: bool = 
             # A column of one value is no column: the heading says it already.
             sources = len({claim.source for claim in claims}) > 1
             header = ["Quantity", *_COLUMNS, *["Source"] * sources]
-            parts.append("| " + " | ".join(header) + " |")
+            parts.append(_row(header))
             parts.append("|---" * len(header) + "|")
             for claim in claims:
                 row = (claim.name, *_cells(claim), *[claim.source] * sources)
                 if folded and _group_of(claim.verdict) == "differ":
                     row = (row[0], f"**{row[1]}**", *row[2:])
-                parts.append("| " + " | ".join(text.replace("|", "\\|") for text in row) + " |")
+                parts.append(_row(row))
             parts.append("")
         problems = [line.problem for line in group if line.problem]
         parts.extend(f"Not computed: {problem}\n" for problem in problems)
@@ -282,6 +282,14 @@ def to_markdown(lines: Sequence[Line], *, commands: bool = True, folded: bool = 
 _GROUPS = ("not computed", "differ", "undecided", "agree", "not published")
 
 
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(text.replace("|", "\\|") for text in cells) + " |"
+
+
+def _verdict(line: Line) -> str:
+    return line.claim.verdict if line.claim else "not computed"
+
+
 def _group_of(verdict: str) -> str:
     if "differs" in verdict:
         return "differ"
@@ -291,7 +299,7 @@ def _group_of(verdict: str) -> str:
 
 
 def _tallied(lines: Sequence[Line]) -> Counter[str]:
-    return Counter(_group_of(line.claim.verdict) if line.claim else "not computed" for line in lines)
+    return Counter(_group_of(_verdict(line)) for line in lines)
 
 
 def _tally(lines: Sequence[Line]) -> str:
@@ -306,11 +314,10 @@ def _overview(grouped: Sequence[tuple[str, Sequence[Line]]]) -> list[str]:
     """Return a table that counts the verdicts of each experiment, those with most differences on top."""
     tallies = [(name, _tallied(group)) for name, group in grouped]
     shown = [group for group in _GROUPS if any(counts[group] for _, counts in tallies)]
-    rows = ["| Experiment | " + " | ".join(shown) + " |", "|---" + "|--:" * len(shown) + "|"]
+    rows = [_row(["Experiment", *shown]), "|---" + "|--:" * len(shown) + "|"]
     for name, counts in sorted(tallies, key=lambda item: [-item[1][group] for group in _GROUPS]):
-        title = experiments.get(name).title.replace("|", "\\|")
         cells = [str(counts[group]) if counts[group] else "" for group in shown]
-        rows.append(f"| [{title}](#{_anchor(name)}) | " + " | ".join(cells) + " |")
+        rows.append(_row([f"[{experiments.get(name).title}](#{_anchor(name)})", *cells]))
     return [*rows, ""]
 
 
@@ -328,7 +335,7 @@ def summary(lines: Sequence[Line]) -> dict[str, int]:
         if len(shown) > 1 and low < high:
             kept, _ = max(shown, key=lambda item: sum(_references(line.claim) for line in item[1]))
             lines = [line for line in lines if line not in group or line.experiment == kept]
-    verdicts = Counter(line.claim.verdict if line.claim else "not computed" for line in lines)
+    verdicts = Counter(map(_verdict, lines))
     return dict(verdicts.most_common())
 
 
@@ -351,14 +358,12 @@ def counted(lines: Sequence[Line]) -> tuple[str, ...]:
     tuple of str
         Sentences in plain text: for :func:`pairint.figures.tables.sentences`.
     """
-    verdicts = Counter(line.claim.verdict if line.claim else "not computed" for line in lines)
+    verdicts = Counter(map(_verdict, lines))
     many = f"{len(lines)} numbers are" if len(lines) != 1 else "One number is"
     found = ", ".join(f"{_one(verdict)} ({count})" for verdict, count in verdicts.most_common())
     said = [f"{many} compared: {found}."]
     doubtful = [
-        line.claim
-        for line in lines
-        if line.claim and any(word in line.claim.verdict for word in ("differs", "undecided"))
+        line.claim for line in lines if line.claim and _group_of(_verdict(line)) in ("differ", "undecided")
     ]
     if len(doubtful) <= FEW:
         for claim in doubtful:

@@ -22,7 +22,7 @@ def checkout(tmp_path, monkeypatch):
         file.parent.mkdir(parents=True)
         file.write_text("1\n")
     for arguments in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "First"]):
-        who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+        who = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
         subprocess.run(["git", "-C", str(tmp_path), *who, *arguments], check=True)
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "package" / "engine" / "provenance.py"))
     return tmp_path / "package"
