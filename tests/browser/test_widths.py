@@ -159,3 +159,23 @@ def test_a_formula_that_is_a_little_too_wide_is_set_smaller(site, visit, skip_or
     page.set_viewport_size({"width": 1920, "height": 900})
     settled(page)
     assert min(page.evaluate(SMALLER)) >= min(sizes)
+
+
+#: Of the tables whose phrases are broken: the width they have, their room, and the width with phrases in a line.
+BROKEN = """() => [...document.querySelectorAll("table.captioned.tight")].map(table => {
+    const [wide, room] = [table.scrollWidth, table.clientWidth];
+    table.classList.remove("tight");
+    const unbroken = table.scrollWidth;
+    table.classList.add("tight");
+    return [wide, room, unbroken];
+})"""
+
+
+def test_phrases_of_a_table_are_broken_where_it_would_be_cut_otherwise(site, visit, skip_or_fail):
+    if not (HTML / "book" / "aim_published.html").is_file():
+        skip_or_fail("the book is not built: run `make book`")
+    page = visit(f"{site}/book/aim_published.html", viewport={"width": 1280, "height": 900}).page
+    settled(page)
+    broken = page.evaluate(BROKEN)
+    assert all(unbroken > room for _, room, unbroken in broken)
+    assert any(wide <= room for wide, room, _ in broken)  # and so they fit
