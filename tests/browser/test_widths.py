@@ -161,7 +161,7 @@ def test_a_formula_that_is_a_little_too_wide_is_set_smaller(site, visit, skip_or
     assert min(page.evaluate(SMALLER)) >= min(sizes)
 
 
-#: Of the tables whose phrases are broken: the width they have, their room, and the width with phrases in a line.
+#: Of tables whose phrases are broken: the width they have, their room, and the width with phrases in a line.
 BROKEN = """() => [...document.querySelectorAll("table.captioned.tight")].map(table => {
     const [wide, room] = [table.scrollWidth, table.clientWidth];
     table.classList.remove("tight");
