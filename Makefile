@@ -99,7 +99,7 @@ test-nightly: $(TEST) ## run the tests with stored cells drawn anew
 
 browser-test: $(call with,book classroom test test-browser) ## check the built pages in a headless Chromium
 	@$(PY) tools/vendor.py --tests
-	@PAIRINT_BROWSER=required $(PY) -m pytest tests/browser -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	@PAIRINT_BROWSER=required $(PY) -m pytest tests/browser -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
 live-test: $(call with,book classroom test test-browser) ## run every page that offers it in the browser to its end, and every assignment (an hour)
 	@PAIRINT_BROWSER=required PAIRINT_LIVE_PAGES=all $(PY) -m pytest tests/browser/test_live.py tests/browser/test_lite.py \

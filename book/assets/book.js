@@ -61,8 +61,8 @@ function shrink() {
   for (const box of document.querySelectorAll(SCROLLERS)) {
     if (box.matches("pre, .drawing") || box.scrollWidth === 0) continue;
     box.style.zoom = "";
-    const share = Math.min(PAPER, box.clientWidth || PAPER) / box.scrollWidth;
-    if (share < 0.99) box.style.zoom = Math.floor(share * 100) / 100;
+    const room = Math.min(PAPER, box.clientWidth || PAPER);
+    if (box.scrollWidth > room + 4) box.style.zoom = Math.floor((100 * room) / box.scrollWidth) / 100;
   }
 }
 

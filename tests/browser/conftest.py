@@ -25,10 +25,14 @@ HTML = ROOT / "_build" / "html"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the checks, and say which of them share a page or a figure: these go to one worker."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
+            given = item.callspec.params if hasattr(item, "callspec") else {}
+            shared = given.get("opened") or given.get("explorer") or given.get("with_figures")
             item.add_marker("browser")
+            item.add_marker(pytest.mark.xdist_group(getattr(shared, "name", shared) or item.path.name))
 
 
 def lacking(config: pytest.Config) -> str | None:
@@ -170,9 +174,9 @@ def reader(browser: object) -> Iterator[object]:
     context.close()
 
 
-@pytest.fixture
-def visit(browser: object) -> Iterator[Callable[..., Visit]]:
-    """Return a function that opens an address, network cut, and watches what it does.
+@contextlib.contextmanager
+def visits(browser: object) -> Iterator[Callable[..., Visit]]:
+    """Lend a function that opens an address, network cut, and watches what it does.
 
     In a context of its own, to which further keyword arguments go (viewport, color_scheme, has_touch), or in
     the one that is given; at the end the one is closed, and of the other the page.
@@ -208,6 +212,46 @@ def visit(browser: object) -> Iterator[Callable[..., Visit]]:
         page.goto(address, wait_until="load")
         return seen
 
-    yield open_page
-    for page_or_context in reversed(opened):
-        page_or_context.close()
+    try:
+        yield open_page
+    finally:
+        for page_or_context in reversed(opened):
+            page_or_context.close()
+
+
+@pytest.fixture
+def visit(browser: object) -> Iterator[Callable[..., Visit]]:
+    """Return a function that opens an address in a context of its own: see ``visits``."""
+    with visits(browser) as open_page:
+        yield open_page
+
+
+@pytest.fixture(scope="session")
+def opened(browser: object, site: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    """Return one visit to the page named by the parameter, on a telephone, its formulas and fonts there.
+
+    Whatever is asked of every page is asked of this one visit: to open a page costs more than most checks.
+    """
+    with visits(browser) as open_page:
+        seen = open_page(
+            f"{site}/{request.param}", viewport={"width": 390, "height": 844}, color_scheme="light"
+        )
+        seen.page.evaluate("() => window.MathJax?.startup?.promise")
+        seen.page.evaluate("() => document.fonts.ready.then(() => 0)")
+        yield seen
+
+
+@pytest.fixture
+def shared(opened: Visit) -> Visit:
+    """Return that visit as a reader with a large screen has it: nothing unfolded, at the top."""
+    page = opened.page
+    page.emulate_media(media="screen")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.evaluate(
+        """async () => {
+            for (const each of document.querySelectorAll('[role=switch][aria-checked="true"]')) each.click();
+            scrollTo(0, 0);
+            for (let i = 0; i < 2; i += 1) await new Promise(requestAnimationFrame);
+        }"""
+    )
+    return opened

@@ -59,15 +59,15 @@ def reading(site: str, visit: Callable[..., object]) -> Callable[..., object]:
     return read
 
 
-@pytest.mark.parametrize("address", chapters())
-def test_code_is_a_small_part_of_the_reading_view(reading, address):
-    seen = reading(address)
-    article = seen.page.locator(".bd-article").bounding_box()["height"]
-    share = height_of_code(seen.page) / article
+@pytest.mark.parametrize("opened", chapters(), indirect=True)
+def test_code_is_a_small_part_of_the_reading_view(shared):
+    page = shared.page
+    article = page.locator(".bd-article").bounding_box()["height"]
+    share = height_of_code(page) / article
     assert share < SHARE, f"{share:.0%} of the page is code"
-    if seen.page.locator(".cell_input").count():
-        seen.page.get_by_role("switch", name="Show code").click()
-        assert height_of_code(seen.page) / article > share  # it is code that was measured
+    if page.locator(".cell_input").count():
+        page.get_by_role("switch", name="Show code").click()
+        assert height_of_code(page) / article > share  # it is code that was measured
 
 
 def test_the_switch_by_mouse_and_keyboard_and_on_other_pages(reading, site):

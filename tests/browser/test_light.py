@@ -31,13 +31,10 @@ def asked(seen: object) -> set[Path]:
     return {HTML / unquote(urlsplit(url).path).lstrip("/") for url in seen.received}
 
 
-@pytest.mark.parametrize("address", PAGES or ["nothing-is-built.html"])
-def test_a_page_and_all_that_it_asks_for_is_light(site, visit, address):
-    seen = visit(f"{site}/{address}", viewport={"width": 390, "height": 844})
-    seen.page.evaluate("() => window.MathJax?.startup?.promise")
-    seen.page.evaluate("() => document.fonts.ready.then(() => 0)")
-    files = {path: sent(path) for path in asked(seen) if path.is_file()}
-    assert HTML / address in files
+@pytest.mark.parametrize("opened", PAGES or ["nothing-is-built.html"], indirect=True)
+def test_a_page_and_all_that_it_asks_for_is_light(site, opened):
+    files = {path: sent(path) for path in asked(opened) if path.is_file()}
+    assert HTML / opened.page.url.removeprefix(f"{site}/").partition("#")[0] in files
     total = sum(files.values())
     heaviest = sorted(files.items(), key=lambda item: -item[1])[:5]
     assert total <= PAGE_LIMIT, f"{total} bytes: {[(path.name, size) for path, size in heaviest]}"

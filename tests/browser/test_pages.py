@@ -16,7 +16,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
 AXE = ROOT / "_build" / "vendor" / "axe-core" / "axe.min.js"
-WEIGHTS = ROOT / "_build" / "page-weights.json"
+WEIGHTS = ROOT / "_build" / "page-weights"
 MEGABYTE = 1_000_000
 SHARED_LIMIT = 4 * MEGABYTE  # MathJax, the theme, fonts, before compression: cached after the first page
 OWN_LIMIT = 3 * MEGABYTE  # one page's HTML and pictures, before compression: what a phone holds in memory
@@ -31,11 +31,6 @@ def addresses() -> tuple[str, ...]:
     listings = [page for page in pages if page.startswith("_modules/")]
     left_out = {"index.html", *listings[2:]}  # index.html only sends the reader on to the first page
     return tuple(page for page in pages if page not in left_out and not page.startswith("_static/"))
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "address" in metafunc.fixturenames:
-        metafunc.parametrize("address", addresses() or ["nothing-is-built.html"])
 
 
 def settle(page: object) -> None:
@@ -118,20 +113,20 @@ def record(address: str, html: str, received: dict[str, int]) -> dict[str, Any]:
         "shared": shared,
         "figures_gzip": {identifier: wire(text) for identifier, text in figures(html).items()},
     }
-    known = json.loads(WEIGHTS.read_text()) if WEIGHTS.is_file() else {}
-    known[address] = weights
-    WEIGHTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+    place = WEIGHTS / f"{address}.json"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps(weights, indent=1, sort_keys=True) + "\n")
     return weights
 
 
-def test_page(site, visit, skip_or_fail, address):
+@pytest.mark.parametrize("opened", addresses() or ["nothing-is-built.html"], indirect=True)
+def test_page(shared, site, skip_or_fail):
     """One visit to one page: alone, typeset, accessible in both themes, fit for a phone, light enough."""
     if not AXE.is_file():
         skip_or_fail("axe-core was not fetched: run `make browser-test`")
-    seen = visit(f"{site}/{address}", color_scheme="light")
-    page = seen.page
+    page = shared.page
     settle(page)
-    seen.assert_quiet()
+    shared.assert_quiet()
     assert unset_formulas(page) == []
     assert poor_pictures(page) == []
     if (proofs := page.locator(".proofs-switch:visible")).count():
@@ -142,15 +137,17 @@ def test_page(site, visit, skip_or_fail, address):
     found = violations(page, {})
     dark(page)  # only colours depend on the theme
     found += [f"dark: {v}" for v in violations(page, {"runOnly": ["color-contrast"]})]
+    page.evaluate("Object.assign(document.documentElement.dataset, {theme: 'light', mode: 'light'})")
     assert found == [], "\n".join(found)
 
     page.set_viewport_size({"width": 360, "height": 740})
     # The theme's scripts and the figures' answer to a new width with the next frame.
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert overflow(page) == []
-    seen.assert_quiet()
+    shared.assert_quiet()
 
-    weights = record(address, (HTML / address).read_text(encoding="utf-8"), seen.received)
+    address = page.url.removeprefix(f"{site}/").partition("#")[0]
+    weights = record(address, (HTML / address).read_text(encoding="utf-8"), shared.received)
     assert weights["html_gzip"] <= HTML_LIMIT
     assert weights["own"] <= OWN_LIMIT
     assert weights["shared"] <= SHARED_LIMIT
@@ -279,13 +276,13 @@ PAGES_WITH_FIGURES = {
 }
 
 
-@pytest.mark.parametrize("name", PAGES_WITH_FIGURES or ["nothing-is-built.html"])
-def test_figures_answer_in_their_page(site, visit, name):
+@pytest.mark.parametrize("opened", PAGES_WITH_FIGURES or ["nothing-is-built.html"], indirect=True)
+def test_figures_answer_in_their_page(shared, site):
     """In the book's own pages: identifiers are unique, each figure draws, a link to a view leads to it."""
-    identifiers = PAGES_WITH_FIGURES[name]
+    seen, page = shared, shared.page.url.partition("#")[0]
+    identifiers = PAGES_WITH_FIGURES[page.removeprefix(f"{site}/")]
     assert len(set(identifiers)) == len(identifiers)
     last = identifiers[-1]
-    seen = visit(f"{site}/{name}")
     drawn = "ids => ids.every(id => document.getElementById(id)?.pairint?.updates > 0)"
     seen.page.wait_for_function(drawn, arg=identifiers)
     host = seen.page.locator(f"#{last}")
@@ -296,7 +293,7 @@ def test_figures_answer_in_their_page(site, visit, name):
     key = slider.get_attribute("data-key")
     host.get_by_role("button", name="Link to this view").click()
     link = seen.page.url
-    assert link.startswith(f"{site}/{name}#{last}?") and f"{key}=" in link
+    assert link.startswith(f"{page}#{last}?") and f"{key}=" in link
 
     host.get_by_role("button", name="Reset").click()
     seen.page.evaluate("scrollTo(0, 0)")

@@ -109,10 +109,9 @@ def settled(page):
     return found
 
 
-@pytest.mark.parametrize("address", PAGES or ["nothing-is-built.html"])
-def test_nothing_is_cut(site, visit, address):
-    page = visit(f"{site}/{address}").page
-    page.evaluate("() => window.MathJax?.startup?.promise")
+@pytest.mark.parametrize("opened", PAGES or ["nothing-is-built.html"], indirect=True)
+def test_nothing_is_cut(shared):
+    page = shared.page
     if (proofs := page.locator(".proofs-switch:visible")).count():
         proofs.click()
     found = []
