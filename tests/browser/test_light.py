@@ -40,7 +40,7 @@ def test_a_page_and_all_that_it_asks_for_is_light(site, opened):
     assert total <= PAGE_LIMIT, f"{total} bytes: {[(path.name, size) for path, size in heaviest]}"
 
 
-def test_little_comes_before_the_first_figure():
+def test_little_comes_before_the_first_figure(site):
     """The first figure waits for nothing but what stands before the end of its script."""
     page = (HTML / "book" / "intro.html").read_text(encoding="utf-8")
     figure = re.search(r'<script type="module"[^>]*>.*?</script>', page, re.DOTALL)
@@ -51,7 +51,7 @@ def test_little_comes_before_the_first_figure():
 
 
 @pytest.mark.parametrize("address", PAGES or ["nothing-is-built.html"])
-def test_no_script_comes_before_the_text_and_none_waits_for_the_stylesheet(address):
+def test_no_script_comes_before_the_text_and_none_waits_for_the_stylesheet(site, address):
     page = (HTML / address).read_text(encoding="utf-8")
     text = page[: page.index("</main>")]
     assert re.findall(r"<script[^>]*\bsrc=[^>]*>", text) == []
