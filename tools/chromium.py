@@ -21,7 +21,7 @@ FLAGS = [
 def chromium() -> str | None:
     """Return the Chromium of this machine: PAIRINT_CHROMIUM, or the first one on the path.
 
-    The one that has no windows comes first: for the same page it needs a fifth less of a processor.
+    The one that has no windows comes first: it needs less of a processor for the same page.
     """
     names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     return os.environ.get("PAIRINT_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)

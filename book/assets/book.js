@@ -22,11 +22,13 @@ function repair() {
 const SCROLLERS = ".bd-content :is(.theory-map-box, span.math, div.math mjx-container, .drawing.single, pre, table.dataframe, .cell_output table, "
   + ".pst-scrollable-table-container)";
 
+const LEAN = 4; // CSS pixels by which an accent may lean out of its formula
+
 function cue(box) {
-  const beyond = () => box.scrollWidth > box.clientWidth + 4; // an accent may lean out of its formula
+  const beyond = () => box.scrollWidth > box.clientWidth + LEAN;
   if (box.matches("table.captioned") && beyond()) box.classList.add("tight");
   const wide = beyond();
-  box.classList.toggle("goes-on", wide && box.scrollLeft + box.clientWidth < box.scrollWidth - 4);
+  box.classList.toggle("goes-on", wide && box.scrollLeft + box.clientWidth < box.scrollWidth - LEAN);
   if (wide) box.tabIndex = 0;
   else box.removeAttribute("tabindex");
 }
@@ -62,7 +64,7 @@ function shrink() {
     if (box.matches("pre, .drawing") || box.scrollWidth === 0) continue;
     box.style.zoom = "";
     const room = Math.min(PAPER, box.clientWidth || PAPER);
-    if (box.scrollWidth > room + 4) box.style.zoom = Math.floor((100 * room) / box.scrollWidth) / 100;
+    if (box.scrollWidth > room + LEAN) box.style.zoom = Math.floor((100 * room) / box.scrollWidth) / 100;
   }
 }
 

@@ -22,7 +22,6 @@ from pairint.explorers.kit.panels import Parameter
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "_build" / "vendor" / "axe-core" / "axe.min.js"
-REPORT = ROOT / "_build" / "explorers"
 SMALL = [getattr(pairint.explorers.small, name) for name in pairint.explorers.small.__all__]
 #: Charts over controls. The eavesdropper has a mount of its own, and tests of its own (test_eavesdropper.py).
 LARGE = [
@@ -533,14 +532,6 @@ def test_weight_and_speed(explorer, html, address, visit):
     timings = seen.page.evaluate(f"document.querySelector({selector(explorer)!r}).pairint.timings")
     milliseconds = sorted(t["compute_and_draw"] for t in timings[3:])
     assert milliseconds[len(milliseconds) // 2] < WORK_LIMIT * max(1, np.median(loops) / 20)
-    record = {
-        "bytes": len(html.encode()),
-        "bytes_gzip": wire,
-        "update_ms_median": round(milliseconds[len(milliseconds) // 2], 1),
-        "update_ms_largest": round(milliseconds[-1], 1),
-    }
-    REPORT.mkdir(parents=True, exist_ok=True)
-    (REPORT / f"{explorer.name}.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
 def test_two_figures_in_a_page(tmp_path, visit):

@@ -11,7 +11,7 @@ import policy
 import pytest
 
 HTML = Path(__file__).resolve().parents[2] / "_build" / "html"
-#: Links tried on each figure and on the setting: other ones, and more, where the draws are new each time.
+#: Links tried on each figure and on the setting: nightly more, and other ones.
 ATTEMPTS = 40 if os.environ.get("PAIRINT_TEST_SEED") == "random" else 10
 DRAWN = "() => [...document.querySelectorAll('.pairint-explorer')].every(e => e.pairint?.updates > 0)"
 MARK = "window.intruded = (window.intruded ?? []).concat"
@@ -297,15 +297,15 @@ def test_no_link_makes_a_figure_show_what_it_cannot(site, visit, with_figures):
     page.wait_for_function(DRAWN)
     rng = generator()
     check(page, parameters, "")
-    for name in [*parameters, "setting"]:
-        keys = parameters.get(name) or {"d": None, "samples": None, "beta": None, "tokens": None}
+    keys = parameters | {"setting": dict.fromkeys(("d", "samples", "beta", "tokens"))}
+    for name in keys:
         for _ in range(ATTEMPTS):
-            link = hostile(rng, name, keys)
+            link = hostile(rng, name, keys[name])
             page.evaluate(FOLLOW, link)
             check(page, parameters, link)
     # Opened afresh, too, with what a search engine or a tracker would add.
     for name in ([*parameters][rng.integers(len(parameters))], "setting"):
-        link = hostile(rng, name, parameters.get(name, {})).encode("utf-8", "replace").decode()
+        link = hostile(rng, name, keys[name]).encode("utf-8", "replace").decode()
         page.goto("about:blank")
         page.goto(f"{site}/book/{with_figures}.html?utm=<script>&__proto__[x]=1#{link[:5000]}")
         page.wait_for_function(DRAWN)
