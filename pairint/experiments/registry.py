@@ -49,6 +49,7 @@ MODULES: dict[str, str] = {
     "aim_tokens": "pairint.experiments.aim.tokens",
     "aim_every_alpha": "pairint.experiments.aim.every_alpha",
     "aim_descent": "pairint.experiments.aim.descent",
+    "aim_descent_published_size": "pairint.experiments.aim.descent_published_size",
     "aim_descent_sizes": "pairint.experiments.aim.descent_sizes",
     "aim_posterior": "pairint.experiments.aim.posterior",
     "aim_linear": "pairint.experiments.aim.linear",

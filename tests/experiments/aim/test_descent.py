@@ -15,7 +15,9 @@ CELL = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["aim_descent", "aim_descent_sizes", "aim_posterior"])
+@pytest.mark.parametrize(
+    "name", ["aim_descent", "aim_descent_published_size", "aim_descent_sizes", "aim_posterior"]
+)
 def test_stored_table(name):
     is_drawn_and_judged(name)
 
