@@ -86,7 +86,8 @@ def decided_figure(
     ticks: Sequence[int] = sorted(beyond["steps"].unique())
     right.set_xticks(ticks, [str(tick) for tick in ticks])
     right.set_xticks([], minor=True)
-    right.legend(fontsize="small")
+    if len(beyond):
+        right.legend(fontsize="small")
     return figure
 
 
