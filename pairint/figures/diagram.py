@@ -56,14 +56,22 @@ def diagram_figure(points: DataFrame, settings: Sequence[Setting]) -> Figure:
     axis.plot(numbers, 3 * numbers, color=MUTED, lw=1, ls=":", label="3 numbers seen for each (no theorem)")
     for i, setting in enumerate(settings):
         samples = np.array([elbow_samples(p, setting) for p in numbers])
-        label = f"matrix = function, $\\beta = {setting.beta:g}$ (power: theorem)"
+        seen = samples * setting.n_tokens < high
         axis.plot(
-            numbers,
-            np.where(samples * setting.n_tokens < high, samples * setting.n_tokens, np.nan),
+            numbers[seen],
+            samples[seen] * setting.n_tokens,
             color=MUTED,
             lw=1.2,
             ls=("--", "-.", (0, (6, 1, 1, 1, 1, 1)))[i % 3],
-            label=label,
+            label="matrix = function (power: theorem)" if i == 0 else None,
+        )
+        axis.annotate(
+            f"$\\beta = {setting.beta:g}$",
+            (numbers[seen][-1], samples[seen][-1] * setting.n_tokens),
+            (5, -3),
+            textcoords="offset points",
+            va="top",
+            fontsize="small",
         )
     signs: list[Line2D] = []
     series = points.assign(series=[_SERIES.get(t, t) for t in points["table"]])

@@ -123,7 +123,7 @@ def curves_figure(table: DataFrame, heads: Sequence[Sequence[int]], degree: int)
             level = np.interp(share, shares["x"], shares["y"])
             axis.axvline(level, color=MUTED, ls=":", lw=0.8, label="9 of 10 scores" if share < 0.5 else None)
         axis.set(
-            title=f"Head {head} of layer {layer}", yscale="log", xlabel="score less its row's mean, $t$",
+            title=f"Head {head} of layer {layer}", yscale="log", xlabel="centred score $t$",
             ylabel="weight $p(t)$", ylim=(max(np.exp(min(ends)), 1e-4), 3 * np.exp(max(ends))),
         )  # fmt: skip
     np.atleast_1d(axes)[0].legend(fontsize="small")
