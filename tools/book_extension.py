@@ -207,8 +207,12 @@ def expand_api(app: Sphinx, docname: str, content: list[str]) -> None:
     ``% names of PACKAGE: NAME, NAME`` those of a package. On another page ``% in full: HEADING`` documents
     the names that the first has under that heading.
     """
-    door = ", ".join(f"`{name}`" for name in importlib.import_module("pairint").__all__)
-    content[0] = re.sub(r"(?m)^% front door$", door, content[0])
+    home = {name: package for package, names in NAMES.findall(content[0]) for name in names.split(", ")}
+    door = ", ".join(
+        f"{{py:obj}}`~{home[name]}.{name}`" if name in home else f"`{name}`"
+        for name in importlib.import_module("pairint").__all__
+    )
+    content[0] = re.sub(r"(?m)^% front door$", lambda _: door, content[0])
     content[0] = NAMES.sub(lambda match: summary(match[1], match[2].split(", ")), content[0])
     asked = re.search(r"(?m)^% in full: (.*)$", content[0])
     if asked:
