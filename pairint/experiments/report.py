@@ -453,7 +453,8 @@ def presets_markdown(folder: Path | str | None = None) -> str:
         sizes = []
         for preset in ("quick", "full"):
             cells = len(sweep.plan(experiment, preset)[1])
-            sizes.append(f"{cells} cells, about {duration(expected_seconds(experiment, preset, folder))}")
+            parts = (f"{cells} cells", duration(expected_seconds(experiment, preset, folder)))
+            sizes.append(", ".join(part.replace(" ", "\u00a0") for part in parts))  # broken between them only
         rows.append(f"| `{name}` | {experiment.title} | {experiment.source} | {sizes[0]} | {sizes[1]} |")
     return "\n".join(rows)
 
