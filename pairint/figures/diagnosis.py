@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["diagnosis_figure"]
 
+_POINTS = 500  # of a line of leverages
+
 
 @picture
 def diagnosis_figure(diagnoses: dict[str, Diagnosis]) -> Figure:
@@ -36,7 +38,9 @@ def diagnosis_figure(diagnoses: dict[str, Diagnosis]) -> Figure:
         ratios = found.mean_residuals / found.standard_errors
         left.plot(found.scores, ratios, "o-", color=color, markersize=4, label=name)
         ordered = np.sort(found.leverage[found.leverage > 0.0])[::-1]
-        right.plot(np.arange(1, ordered.size + 1), ordered, color=color, label=name)
+        # On a logarithmic axis as many points say all; a line of thousands would be an image in one theme.
+        shown = np.unique(np.geomspace(1, max(ordered.size, 1), _POINTS, dtype=int))[: ordered.size]
+        right.plot(shown, ordered[shown - 1], color=color, label=name)
     left.axhspan(-2, 2, color=MUTED, alpha=0.1, linewidth=0, label="noise, 19 times of 20")
     left.axhline(0, color=MUTED, linewidth=0.8)
     left.set(
