@@ -33,11 +33,17 @@ class CompilationFailed(Exception):
 
 @functools.cache
 def nvrtc() -> tuple[ctypes.CDLL | None, str]:
-    """Return NVRTC from its wheel, or None and the reason why there is none."""
+    """Return NVRTC from its wheel, or None and the reason why there is none.
+
+    The wheel that the tests ask for comes before one that another library has brought, as PyTorch does.
+    """
     spec = importlib.util.find_spec("nvidia")
     for root in () if spec is None else spec.submodule_search_locations:
-        for library in sorted(Path(root).glob("*/lib/libnvrtc.so.*")):
+        found = sorted(Path(root).glob("*/lib/libnvrtc.so.*"))
+        for library in sorted(found, key=lambda path: path.parts[-3] != "cuda_nvrtc"):
             try:
+                for part in library.parent.glob("libnvrtc-builtins.so.*"):
+                    ctypes.CDLL(str(part))  # it asks for it by name, and some do not look beside themselves
                 return ctypes.CDLL(str(library)), str(library)
             except OSError as error:
                 return None, f"NVRTC does not load: {error}"

@@ -24,7 +24,10 @@ from pairint.experiments.aim import (
 )
 
 #: Those with cells of their own kind have tests of their own.
-OTHERS = {"aim_descent", "aim_descent_sizes", "aim_every_alpha", "aim_posterior", "aim_weight_decay"}
+OTHERS = {
+    "aim_descent", "aim_descent_published_size", "aim_descent_sizes", "aim_every_alpha", "aim_posterior",
+    "aim_weight_decay",
+}  # fmt: skip
 NAMES = [name for name in experiments.names() if name.startswith("aim_") and name not in OTHERS]
 CELL = {
     "channel": "softmax", "n_tokens": 2, "rho": 0.5, "alpha": 0.1, "d": 24, "method": "amp", "replicate": 0,
