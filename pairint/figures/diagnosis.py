@@ -39,7 +39,7 @@ def diagnosis_figure(diagnoses: dict[str, Diagnosis]) -> Figure:
         left.plot(found.scores, ratios, "o-", color=color, markersize=4, label=name)
         ordered = np.sort(found.leverage[found.leverage > 0.0])[::-1]
         # On a logarithmic axis as many points say all; a line of thousands would be an image in one theme.
-        shown = np.unique(np.geomspace(1, max(ordered.size, 1), _POINTS, dtype=int))[: ordered.size]
+        shown = np.unique(np.geomspace(1, max(ordered.size, 1), _POINTS, dtype=np.int64))[: ordered.size]
         right.plot(shown, ordered[shown - 1], color=color, label=name)
     left.axhspan(-2, 2, color=MUTED, alpha=0.1, linewidth=0, label="noise, 19 times of 20")
     left.axhline(0, color=MUTED, linewidth=0.8)
