@@ -16,12 +16,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import repository
+import sphinx.ext.autodoc
+import sphinx.ext.autodoc.typehints
 import theory_map
 from docutils import nodes
 from plain_markdown import Book
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
+from sphinx.util.typing import stringify_annotation
 
 LOGGER = logging.getLogger(__name__)
 LOCAL_MATHJAX = "vendor/mathjax/startup.js"
@@ -294,8 +297,41 @@ def hold_signs(app: Sphinx, pagename: str, templatename: str, context: dict, doc
         context["body"] = held(context["body"])
 
 
+#: ``NDArray[np.float64]`` as Python sees it; the docstring says shape and kind.
+ARRAY_TYPE = re.compile(r"ndarray\[(?:[^\[\]]|\[[^\[\]]*\])*\]")
+
+
+def short_type(annotation: Any, mode: str = "fully-qualified-except-typing", **options: Any) -> str:
+    """Write an annotation as Sphinx does, but arrays without what every array's type says."""
+    return ARRAY_TYPE.sub("ndarray", stringify_annotation(annotation, mode, **options))  # type: ignore[arg-type]
+
+
+class Sentences:
+    """Texts of attributes as they are written.
+
+    Of "Weights: they add to one" napoleon takes the first word for a type, as NumPy's style has it. It does
+    nothing else to such a text, so that its work is undone.
+    """
+
+    def __init__(self) -> None:
+        self.written: dict[str, list[str]] = {}
+
+    def keep(self, _app: Any, what: str, name: str, _obj: Any, _options: Any, lines: list[str]) -> None:
+        """Remember a text: for the event before napoleon's."""
+        if what in {"attribute", "data", "property"}:
+            self.written[name] = lines[:]
+
+    def restore(self, _app: Any, _what: str, name: str, _obj: Any, _options: Any, lines: list[str]) -> None:
+        """Put it back: for the event after napoleon's."""
+        lines[:] = self.written.pop(name, lines)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the hooks."""
+    sphinx.ext.autodoc.stringify_annotation = sphinx.ext.autodoc.typehints.stringify_annotation = short_type
+    sentences = Sentences()
+    app.connect("autodoc-process-docstring", sentences.keep, priority=400)  # napoleon's is at 500
+    app.connect("autodoc-process-docstring", sentences.restore, priority=600)
     # Kernels started by the build inherit this: interactive figures then give plain HTML, not widgets.
     os.environ["PAIRINT_STATIC"] = "1"
     leave_out_thebe(app)

@@ -27,7 +27,9 @@ class InteractionError(NamedTuple):
     Book: :doc:`/book/estimator`.
     """
 
+    #: The squared error of the interaction, in squares of the outputs' unit.
     value: float
+    #: Its standard error, from the randomness of the pairs only.
     standard_error: float
 
 

@@ -14,11 +14,13 @@ import execute
 import jupytext
 import nbformat
 import notebooks
+import numpy as np
 import pytest
 import repository
 import twins
 from docutils import nodes
 from jupyter_cache import get_cache
+from numpy.typing import NDArray
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -388,3 +390,27 @@ def test_no_line_begins_with_the_full_stop_of_a_formula():
         f'So <span class="held">{one}.</span> Or <span class="held">({one}),</span> or {one} alone.'
     )
     assert book_extension.held("No formula (here).") == "No formula (here)."
+
+
+@pytest.mark.parametrize(
+    ("annotation", "written"),
+    [
+        (NDArray[np.float64], "~numpy.ndarray"),
+        (NDArray[np.int64] | None, "~numpy.ndarray | None"),
+        (tuple[NDArray[np.float64], ...], "tuple[~numpy.ndarray, ...]"),
+        (tuple[np.ndarray, np.ndarray], "tuple[~numpy.ndarray, ~numpy.ndarray]"),
+        (dict[str, list[int]], "dict[str, list[int]]"),
+    ],
+)
+def test_an_array_is_called_an_array(annotation, written):
+    assert book_extension.short_type(annotation, "smart") == written
+
+
+@pytest.mark.parametrize(("what", "kept"), [("attribute", True), ("property", True), ("method", False)])
+def test_the_first_words_of_a_sentence_are_no_type(what, kept):
+    sentences, lines = book_extension.Sentences(), ["Weights: they add to one."]
+    sentences.keep(None, what, "a.name", None, None, lines)
+    lines[:] = ["they add to one.", "", ":type: Weights"]  # what napoleon makes of it
+    sentences.restore(None, what, "a.name", None, None, lines)
+    assert lines == (["Weights: they add to one."] if kept else ["they add to one.", "", ":type: Weights"])
+    assert not sentences.written
