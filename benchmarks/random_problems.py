@@ -1,6 +1,7 @@
 """Random problems: does a cold fit end where the fit from the truth does, and if not, does it say so?
 
     python benchmarks/random_problems.py [--problems 1000] [--seconds 1500] [--solver NAME] [--output FILE]
+    python benchmarks/random_problems.py --problems 0 --starts 10
     python benchmarks/random_problems.py --problems 0 --valleys 94 133
 
 A problem is drawn from its number: d from 1 to 128, rank up to 5, N from 2 to 256, outputs from twice to a
@@ -32,13 +33,17 @@ scores left out: there nobody has data, and of two lines drawn on into the void 
 - *trapped*: residuals above those of the fit from the truth by more noise variances than there are
   parameters: another valley, whatever it does to the error.
 
+``--starts`` fits those above again, where the fit from the truth is better than a constant, from so many
+random starts instead of the usual ones, and counts those that are above no more.
+
 ``--valleys`` asks of single problems how narrow the valley of the truth is: how many random starts end at the
 function of the fit from the truth, and how many of those at the true matrix plus a random one of its rank, of
 so many times its norm. On the samples of a coarse fit, but on four times as many cells, so that what turns
 often is seen: with few, other valleys may be lower than that of the truth.
 
 Every tenth problem is fitted again after a linear change of its tokens: predictions should be the same.
-Rows are appended to a file as they are found; what is there is not computed again. Seconds are those of the
+Rows are appended to a file as they are found, and what is there is not computed again; of two rows of one
+problem the later counts. Seconds are those of the
 processor.
 """
 
@@ -332,6 +337,22 @@ def compare(number: int, solver: str) -> dict[str, Any]:
     return row
 
 
+def retried(row: dict[str, Any], n_starts: int, solver: str) -> dict[str, Any]:
+    """Fit the problem of a row again, from so many random starts."""
+    problem = Problem(row["number"])
+    began = time.process_time()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = problem.regressor(solver).set_params(n_starts=n_starts).fit(problem.X, problem.Y)
+    error = problem.error(fit.activation_, fit.matrix_) / problem.variance
+    return {
+        "n_starts": n_starts,
+        "seconds": round(time.process_time() - began, 3),
+        "error": float(f"{error:.4g}"),
+        "above": error > 3 * max(row["truth"], NOTHING),
+    }
+
+
 def moved(problem: Problem, fit: InteractionRegressor, solver: str) -> float:
     """Return by how much a linear change of the tokens moves predictions, in noise variances a parameter."""
     by = random_map(problem.X.shape[2], np.random.default_rng([ROOT, problem.row["number"], 1]))
@@ -386,6 +407,11 @@ def valley(number: int) -> dict[str, Any]:
         "returned": returned,
         "seconds": round(time.process_time() - began, 1),
     }
+
+
+def _knowable(row: dict[str, Any]) -> bool:
+    """Above, where there are data enough and the fit from the truth is better than a constant."""
+    return bool(row["outputs_per_parameter"] >= FEW and row["above"] and row["truth"] < 1.0)
 
 
 def _silent(row: dict[str, Any]) -> bool:
@@ -454,6 +480,20 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def of_retried(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Count those that more starts have mended; of none, nothing."""
+    again = [row for row in rows if "retried" in row]
+    if not again:
+        return {}
+    return {
+        "problems": len(again),
+        "n_starts": sorted({row["retried"]["n_starts"] for row in again}),
+        "mended": sum(not row["retried"]["above"] for row in again),
+        "seconds": round(sum(row["seconds"] for row in again), 1),
+        "seconds_again": round(sum(row["retried"]["seconds"] for row in again), 1),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -461,6 +501,7 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="number of the first problem")
     parser.add_argument("--seconds", type=float, default=math.inf, help="processor time after which it stops")
+    parser.add_argument("--starts", type=int, default=0, help="fit those above again from so many starts")
     parser.add_argument("--valleys", type=int, nargs="*", default=[], help="numbers of problems")
     parser.add_argument("--solver", choices=SOLVERS, default=SOLVERS[0])
     parser.add_argument("--rows", type=Path, default=ROWS)
@@ -483,6 +524,12 @@ def main() -> None:
                 rows[number] = compare(number, options.solver)
                 file.write(json.dumps(rows[number]) + "\n")
                 file.flush()
+        for number in sorted(rows) if options.starts else ():
+            row = rows[number]
+            if _knowable(row) and row.get("retried", {}).get("n_starts") != options.starts:
+                row["retried"] = retried(row, options.starts, options.solver)
+                file.write(json.dumps(row) + "\n")
+                file.flush()
     done = [rows[number] for number in sorted(rows)]
     total = summary(done)
     print(json.dumps(total, indent=1))
@@ -501,6 +548,8 @@ def main() -> None:
         options={"solver": options.solver},
         total=total,
         wrong=wrong,
+        last=max(rows, default=None),
+        retried=of_retried(done),
         earlier=summary(earlier),
         together=summary([*earlier, *done]),
         valleys=[valleys[number] for number in sorted(valleys)],

@@ -1,5 +1,6 @@
 """The random problems are what their script says, and its counts can tell a bad fit from a good one."""
 
+import json
 import subprocess
 import sys
 import warnings
@@ -162,3 +163,21 @@ def test_what_is_there_is_not_computed_again(tmp_path):
     again = rows.read_text(encoding="utf-8")
     assert again.startswith(first) and again.count("\n") == 2
     assert '"problems": 2' in output.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_more_starts_are_counted_where_they_help(script, tmp_path):
+    """Of problem 198 more starts find the truth's function; a row that is not above is not tried again."""
+    rows, output = tmp_path / "rows.jsonl", tmp_path / "record.json"
+    known = [script.compare(number, "lbfgs") for number in (101, 198)]
+    assert [row["above"] for row in known] == [False, True]
+    rows.write_text("".join(json.dumps(row) + "\n" for row in known), encoding="utf-8")
+    command = [sys.executable, FOLDER / "random_problems.py", "--problems", "0", "--rows", rows]
+    command += ["--starts", "6", "--output", output]
+    for _ in range(2):  # the second time from the file
+        subprocess.run(command, check=True, capture_output=True)
+        record = json.loads(output.read_text(encoding="utf-8"))
+        again = record["retried"]
+        assert (again["problems"], again["n_starts"], again["mended"]) == (1, [6], 1)
+        assert record["last"] == 198 and record["total"]["above"] == 1
+        assert rows.read_text(encoding="utf-8").count("\n") == 3
