@@ -87,10 +87,10 @@ def test_every_random_problem_that_went_wrong_is_in_the_record():
     assert together["with_data_enough"] == total["with_data_enough"] + earlier["with_data_enough"]
     assert 1 / 14 < together["above"] / together["with_data_enough"] < 1 / 11
     assert together["silent"] <= together["above"] / 2
-    # And: the goal of a hundredth is not met, of a thousand problems; more starts mend some, and not all.
+    # And: the goal of a hundredth is not met, of a thousand problems; more starts mend some, and not most.
     assert together["problems"] >= 1000 and together["above_share_interval"][0] > 0.01
     again = record["retried"]
-    assert len(again["n_starts"]) == 1 and 0.2 < again["mended"] / again["problems"] < 0.8
+    assert len(again["n_starts"]) == 1 and 0 < again["mended"] < again["problems"] / 2
     enough = (row for row in wrong if row["outputs_per_parameter"] >= 5)
     knowable = [row for row in enough if row["above"] and row["truth"] < 1]
     assert len(knowable) == again["problems"] == total["above_where_truth_knows"]
