@@ -35,3 +35,19 @@ def test_the_search_works_in_a_book_opened_from_a_disk(site, visit):
     assert found and found[0].startswith("book/")
     seen.page.wait_for_load_state("networkidle")
     seen.assert_quiet()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_lies_on_the_words_of_an_empty_search(site, visit, width):
+    seen = visit(f"{site}/search.html")
+    seen.page.set_viewport_size({"width": width, "height": 600})
+    places = seen.page.evaluate(
+        """() => [...document.querySelectorAll("form.bd-search")].map(form => {
+            const box = tag => form.querySelector(tag).getBoundingClientRect();
+            const icon = box("svg"), field = box("input");
+            return [form.checkVisibility(), icon.right, field.left, field.width];
+        })"""
+    )
+    assert any(shown for shown, *_ in places)
+    for shown, icon, field, field_width in places:
+        assert not shown or (icon <= field and field_width > 100), places
