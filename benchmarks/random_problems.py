@@ -43,8 +43,7 @@ often is seen: with few, other valleys may be lower than that of the truth.
 
 Every tenth problem is fitted again after a linear change of its tokens: predictions should be the same.
 Rows are appended to a file as they are found, and what is there is not computed again; of two rows of one
-problem the later counts. Seconds are those of the
-processor.
+problem the later counts. Seconds are those of the processor.
 """
 
 from __future__ import annotations
@@ -409,9 +408,12 @@ def valley(number: int) -> dict[str, Any]:
     }
 
 
-def _knowable(row: dict[str, Any]) -> bool:
-    """Above, where there are data enough and the fit from the truth is better than a constant."""
-    return bool(row["outputs_per_parameter"] >= FEW and row["above"] and row["truth"] < 1.0)
+def _enough(row: dict[str, Any]) -> bool:
+    return bool(row["outputs_per_parameter"] >= FEW)
+
+
+def _above_where_truth_knows(row: dict[str, Any]) -> bool:
+    return bool(row["above"] and row["truth"] < 1.0)
 
 
 def _silent(row: dict[str, Any]) -> bool:
@@ -443,11 +445,11 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Count what went wrong, among problems with data enough and among all; of none, nothing."""
     if not rows:
         return {}
-    enough = [row for row in rows if row["outputs_per_parameter"] >= FEW]
+    enough = [row for row in rows if _enough(row)]
     found: dict[str, Any] = {"problems": len(rows), "with_data_enough": len(enough)}
     for name, test in {
         "above": lambda row: row["above"],
-        "above_where_truth_knows": lambda row: row["above"] and row["truth"] < 1.0,
+        "above_where_truth_knows": _above_where_truth_knows,
         "far": lambda row: row["far"],
         "far_where_truth_is_not": lambda row: row["far"] and not row["truth_far"],
         "trapped": lambda row: row["trapped"],
@@ -526,7 +528,8 @@ def main() -> None:
                 file.flush()
         for number in sorted(rows) if options.starts else ():
             row = rows[number]
-            if _knowable(row) and row.get("retried", {}).get("n_starts") != options.starts:
+            tried = row.get("retried", {}).get("n_starts") == options.starts
+            if _enough(row) and _above_where_truth_knows(row) and not tried:
                 row["retried"] = retried(row, options.starts, options.solver)
                 file.write(json.dumps(row) + "\n")
                 file.flush()

@@ -326,12 +326,18 @@ class Sentences:
         lines[:] = self.written.pop(name, lines)
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the hooks."""
+def plain_reference(app: Sphinx) -> None:
+    """Let the reference write types shortly, and texts of attributes as they are."""
+    # No setting of autodoc says how a type is written.
     sphinx.ext.autodoc.stringify_annotation = sphinx.ext.autodoc.typehints.stringify_annotation = short_type
     sentences = Sentences()
     app.connect("autodoc-process-docstring", sentences.keep, priority=400)  # napoleon's is at 500
     app.connect("autodoc-process-docstring", sentences.restore, priority=600)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the hooks."""
+    plain_reference(app)
     # Kernels started by the build inherit this: interactive figures then give plain HTML, not widgets.
     os.environ["PAIRINT_STATIC"] = "1"
     leave_out_thebe(app)

@@ -11,8 +11,9 @@ import policy
 import pytest
 
 HTML = Path(__file__).resolve().parents[2] / "_build" / "html"
+NIGHT = os.environ.get("PAIRINT_TEST_SEED") == "random"
 #: Links tried on each figure and on the setting: nightly more, and other ones.
-ATTEMPTS = 40 if os.environ.get("PAIRINT_TEST_SEED") == "random" else 10
+ATTEMPTS = 40 if NIGHT else 10
 DRAWN = "() => [...document.querySelectorAll('.pairint-explorer')].every(e => e.pairint?.updates > 0)"
 MARK = "window.intruded = (window.intruded ?? []).concat"
 
@@ -161,13 +162,12 @@ def figures() -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def tried() -> list[str]:
-    """Return the pages whose links are tried: the two with all large figures and every third; at night all.
+    """Return the pages whose links are tried: the first, the large figures, and every third; at night all.
 
     What reads a link is shared by all figures; what a figure makes of it is its parameters.
     """
-    night = os.environ.get("PAIRINT_TEST_SEED") == "random"
     pages = enumerate(figures())
-    return [name for place, name in pages if night or place % 3 == 0 or name in ("explorers", "intro")]
+    return [name for place, name in pages if NIGHT or place % 3 == 0 or name in ("explorers", "intro")]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -287,7 +287,7 @@ def legal(value: Any, parameter: dict[str, Any]) -> bool:
 
 def generator() -> np.random.Generator:
     """Return the same draws each time; other ones where PAIRINT_TEST_SEED is "random"."""
-    return np.random.default_rng(None if os.environ.get("PAIRINT_TEST_SEED") == "random" else 17)
+    return np.random.default_rng(None if NIGHT else 17)
 
 
 def check(page: Any, parameters: dict[str, Any], link: str) -> None:

@@ -406,11 +406,38 @@ def test_an_array_is_called_an_array(annotation, written):
     assert book_extension.short_type(annotation, "smart") == written
 
 
-@pytest.mark.parametrize(("what", "kept"), [("attribute", True), ("property", True), ("method", False)])
-def test_the_first_words_of_a_sentence_are_no_type(what, kept):
-    sentences, lines = book_extension.Sentences(), ["Weights: they add to one."]
-    sentences.keep(None, what, "a.name", None, None, lines)
-    lines[:] = ["they add to one.", "", ":type: Weights"]  # what napoleon makes of it
-    sentences.restore(None, what, "a.name", None, None, lines)
-    assert lines == (["Weights: they add to one."] if kept else ["they add to one.", "", ":type: Weights"])
-    assert not sentences.written
+SMALL_REFERENCE = """\
+import sys
+sys.path.insert(0, {tools!r})
+import book_extension
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+autodoc_typehints = "description"
+def setup(app):
+    if {plain}:
+        book_extension.plain_reference(app)
+"""
+SMALL_MODULE = '''\
+import numpy as np
+from numpy.typing import NDArray
+
+class Law:
+    """A law."""
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Weights: they add to one."""
+'''
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plain", [True, False])
+def test_the_reference_is_plain(tmp_path, plain):
+    """The control: without it the first word is a type, and an array has one of forty letters."""
+    (tmp_path / "small_law.py").write_text(SMALL_MODULE)
+    (tmp_path / "conf.py").write_text(SMALL_REFERENCE.format(tools=str(ROOT / "tools"), plain=plain))
+    (tmp_path / "index.rst").write_text("Law\n===\n\n.. autoclass:: small_law.Law\n   :members:\n")
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "text", ".", "out"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    text = (tmp_path / "out" / "index.txt").read_text(encoding="utf-8")
+    assert ("Weights: they add to one." in text) == plain
+    assert ("weights: ndarray\n" in text) == plain and ("dtype" in text) != plain
